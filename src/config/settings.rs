@@ -1,0 +1,115 @@
+//! Valid settings. Saved beside the run, so that a run that crosses a reboot ends under the settings it began with.
+
+use jiff::SignedDuration;
+use serde::{Deserialize, Serialize};
+
+use crate::model::{DatabaseAccess, Limits, ReadinessProbe, ServiceKind, UnitName};
+
+/// Everything that a run needs to know.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Settings {
+    /// Services in dependency order: a service comes after everything in its `after`.
+    pub services: Vec<ServiceSettings>,
+    /// Limits of long work.
+    pub limits: Limits,
+    /// Packages.
+    pub upgrade: UpgradeSettings,
+    /// Kernel work.
+    pub kernel: KernelSettings,
+    /// The reboot.
+    pub reboot: RebootSettings,
+    /// The verification.
+    pub verify: VerifySettings,
+    /// Checks whose blockers count as warnings.
+    pub allowed_checks: Vec<String>,
+    /// Finished runs that are kept.
+    pub keep_runs: u32,
+}
+
+/// One service.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ServiceSettings {
+    /// The unit.
+    pub unit: UnitName,
+    /// What it is.
+    pub kind: ServiceKind,
+    /// The services that must be ready before it.
+    pub after: Vec<UnitName>,
+    /// How long it may take to stop before the run is given up.
+    pub stop_timeout: SignedDuration,
+    /// How long it may take from the start until it is ready.
+    pub start_timeout: SignedDuration,
+    /// When it counts as ready.
+    pub readiness: ReadinessProbe,
+    /// How to reach the server; only for [`ServiceKind::Mongodb`].
+    pub database: Option<DatabaseAccess>,
+    /// How long connections of stopped services may linger in the server; only for [`ServiceKind::Mongodb`].
+    pub drain_timeout: SignedDuration,
+}
+
+/// Packages.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct UpgradeSettings {
+    /// Packages that the upgrade may remove.
+    pub allow_removals: Vec<String>,
+    /// How long apt waits for a lock that somebody else holds.
+    pub lock_timeout: SignedDuration,
+}
+
+/// Kernel work.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct KernelSettings {
+    /// Whether missing DKMS modules are built for the kernel of the next boot.
+    pub dkms: bool,
+}
+
+/// When to reboot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RebootWhen {
+    /// When the kernel, `/run/reboot-required` or an upgraded core package asks for it.
+    Needed,
+    /// After every run that upgraded something, and when it is needed.
+    Always,
+    /// Not by Patchday.
+    Never,
+}
+
+/// The reboot.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RebootSettings {
+    /// When to reboot.
+    pub when: RebootWhen,
+    /// How long the host may take to go down before the reboot counts as one that did not happen.
+    pub grace: SignedDuration,
+}
+
+/// The verification.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct VerifySettings {
+    /// How long all services must stay ready, without a restart, before the verdict.
+    pub settle: SignedDuration,
+    /// How long the boot may take before the services' own timeouts begin to count.
+    pub boot_timeout: SignedDuration,
+}
+
+/// What `decide` needs to know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Policy {
+    /// See [`RebootSettings::grace`].
+    pub reboot_grace: SignedDuration,
+    /// Boots that a run may see, its own reboot among them, before it is only reported.
+    pub max_boots: u32,
+}
+
+impl Settings {
+    /// The part that `decide` needs.
+    pub fn policy(&self) -> Policy {
+        Policy { reboot_grace: self.reboot.grace, max_boots: 2 }
+    }
+
+    /// The settings of one service.
+    pub fn service(&self, unit: &UnitName) -> Option<&ServiceSettings> {
+        self.services.iter().find(|service| &service.unit == unit)
+    }
+}

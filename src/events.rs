@@ -1,0 +1,149 @@
+//! What the views are told: past tense, serializable, versioned.
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::model::{BootId, CheckResult, Outcome, RunId, Step, UnitName, Verdict};
+
+/// Version of the shape of [`Event`]; grows when a reader of the old shape would misunderstand the new one.
+pub const EVENT_VERSION: u32 = 1;
+
+/// One line of `events.jsonl`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Event {
+    /// [`EVENT_VERSION`] of the writer.
+    pub v: u32,
+    /// The run.
+    pub run: RunId,
+    /// When.
+    pub at: Timestamp,
+    /// What happened.
+    #[serde(flatten)]
+    pub kind: EventKind,
+}
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+pub enum EventKind {
+    /// The run began.
+    RunStarted {
+        /// The host's name.
+        host: String,
+        /// The steps to come.
+        steps: Vec<Step>,
+    },
+    /// A coordinator went on with the run.
+    RunResumed {
+        /// On which boot.
+        boot: BootId,
+        /// The last durable fact.
+        phase: String,
+        /// What it decided to do first.
+        decision: String,
+    },
+    /// A step began.
+    StepStarted {
+        /// The step.
+        step: Step,
+        /// 1 for the first attempt.
+        attempt: u32,
+    },
+    /// A coordinator found the step's work unit still running, and follows it.
+    StepAttached {
+        /// The step.
+        step: Step,
+    },
+    /// A step came forward; never backwards within an attempt.
+    StepProgressed {
+        /// The step.
+        step: Step,
+        /// 0 to 1; none where only the message is known.
+        fraction: Option<f64>,
+        /// What is being done.
+        message: String,
+    },
+    /// A step ended.
+    StepEnded {
+        /// The step.
+        step: Step,
+        /// How.
+        outcome: Outcome,
+        /// Why, or what was found.
+        note: Option<String>,
+        /// How long it took.
+        took: SignedDuration,
+    },
+    /// A preflight check answered with a finding.
+    CheckFound {
+        /// The check's answer.
+        check: CheckResult,
+    },
+    /// The upgrade is known.
+    UpgradePlanned {
+        /// Packages to upgrade or install.
+        changes: usize,
+        /// Of these, from a security archive.
+        security: usize,
+        /// Packages to remove.
+        removals: usize,
+    },
+    /// A service is proven down.
+    ServiceStopped {
+        /// The service.
+        unit: UnitName,
+        /// How long it took.
+        took: SignedDuration,
+    },
+    /// A service was seen ready.
+    ServiceReady {
+        /// The service.
+        unit: UnitName,
+        /// Since it was started, or since the boot.
+        after: SignedDuration,
+    },
+    /// Something worth a line.
+    Noted {
+        /// One sentence.
+        message: String,
+    },
+    /// The host was asked to reboot.
+    RebootRequested {
+        /// Why.
+        reasons: Vec<String>,
+    },
+    /// Another boot runs.
+    BootChanged {
+        /// The new boot.
+        boot: BootId,
+        /// From the request, or the last sign of life, until it was noticed.
+        down: SignedDuration,
+        /// Whether the run asked for it.
+        planned: bool,
+    },
+    /// Somebody wants the run to end.
+    AbortRequested {
+        /// Who.
+        by: String,
+    },
+    /// The host is judged.
+    VerdictReached {
+        /// The verdict.
+        verdict: Verdict,
+        /// One line for each finding, first cause first.
+        findings: Vec<String>,
+    },
+    /// Nothing is left to do.
+    RunEnded {
+        /// The exit code that the run is worth.
+        exit_code: u8,
+        /// The last durable fact.
+        phase: String,
+    },
+}
+
+/// Where steps tell what happened. Never fails: a view that is gone must not change a run.
+pub trait EventSink: Send + Sync {
+    /// Tells one event.
+    fn emit(&self, kind: EventKind);
+}

@@ -1,0 +1,278 @@
+//! The ports: what steps and checks may ask of the host, by intent. The adapters below implement them with zbus, the
+//! MongoDB driver and child processes; nothing else does.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use async_trait::async_trait;
+use jiff::{SignedDuration, Timestamp};
+
+use crate::model::{
+    BootId, ClientConnection, DatabaseAccess, DatabaseFacts, DatabaseStartEvidence, DatabaseStopEvidence, DkmsModule,
+    JobResult, KernelFacts, ListeningSocket, PackageState, Readiness, ReadinessProbe, UnitName, UnitState, UnitSurvey,
+    UpgradePlan, WorkLook, WorkProgress, WorkSpec,
+};
+
+pub mod apt;
+pub mod clock;
+pub mod kernel;
+pub mod logind;
+pub mod mongodb;
+pub mod probe;
+pub mod sockets;
+pub mod system;
+pub mod systemd;
+
+/// Why the host did not do, or did not say, what it was asked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{what}: {why}")]
+pub struct HostError {
+    /// What was tried, and on what.
+    pub what: String,
+    /// Why it failed, in the host's own words where it has any.
+    pub why: String,
+    /// What kind of failure it is.
+    pub kind: HostErrorKind,
+}
+
+/// The kinds of failure that callers tell apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HostErrorKind {
+    /// Nobody answered, or not in time: the truth is unknown.
+    Unknown,
+    /// The thing asked about does not exist.
+    NotFound,
+    /// The host said no.
+    Refused,
+    /// It was tried, and failed.
+    Failed,
+}
+
+impl HostError {
+    /// An error of the given kind.
+    pub fn new(kind: HostErrorKind, what: impl Into<String>, why: impl std::fmt::Display) -> Self {
+        Self { what: what.into(), why: why.to_string(), kind }
+    }
+
+    /// It was tried, and failed.
+    pub fn failed(what: impl Into<String>, why: impl std::fmt::Display) -> Self {
+        Self::new(HostErrorKind::Failed, what, why)
+    }
+}
+
+/// What ports return.
+pub type HostResult<T> = Result<T, HostError>;
+
+/// What a hold does besides keeping the unit from starting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct HoldSpec {
+    /// Raises `TimeoutStopSec=` of the unit to this while it is held, so that systemd does not SIGKILL a service that
+    /// needs longer to stop. None leaves the unit's own.
+    pub stop_timeout: Option<SignedDuration>,
+}
+
+/// Units that run services.
+#[async_trait]
+pub trait Units: Send + Sync {
+    /// Everything about one unit. A unit that does not exist has the load state `not-found`.
+    async fn state(&self, unit: &UnitName) -> HostResult<UnitState>;
+
+    /// Starts the unit and waits for the job, at most `timeout`. `Unknown` when the job is still at it by then.
+    async fn start(&self, unit: &UnitName, timeout: SignedDuration) -> HostResult<JobResult>;
+
+    /// Stops the unit and waits for the job, at most `timeout`. `Unknown` when the job is still at it by then; the job
+    /// goes on. Never kills.
+    async fn stop(&self, unit: &UnitName, timeout: SignedDuration) -> HostResult<JobResult>;
+
+    /// Keeps the unit from starting by whatever way, until released or rebooted. Idempotent.
+    async fn hold(&self, unit: &UnitName, hold: HoldSpec) -> HostResult<()>;
+
+    /// Takes the hold away. Idempotent.
+    async fn release(&self, unit: &UnitName) -> HostResult<()>;
+
+    /// All units at this instant.
+    async fn survey(&self) -> HostResult<UnitSurvey>;
+}
+
+/// Transient units that do long work.
+#[async_trait]
+pub trait WorkUnits: Send + Sync {
+    /// Starts the work; returns once its program runs.
+    async fn start(&self, spec: &WorkSpec) -> HostResult<()>;
+
+    /// Looks at it. Errors of the bus become [`WorkLook::Unknown`].
+    async fn look(&self, unit: &UnitName) -> WorkLook;
+
+    /// Forgets an ended unit, once its outcome is saved. Idempotent.
+    async fn collect(&self, unit: &UnitName) -> HostResult<()>;
+
+    /// What was appended to a log or status file since `offset` bytes; a file that does not exist is empty. Ends after
+    /// a whole line; returns the new offset.
+    async fn read_since(&self, file: &Path, offset: u64) -> HostResult<(String, u64)>;
+
+    /// Starts `program` with `args` as a service of its own which outlives the caller (the coordinator). The unit is
+    /// forgotten when it ends.
+    async fn start_service(&self, unit: &UnitName, description: &str, argv: &[String]) -> HostResult<()>;
+}
+
+/// A lock that keeps the host from shutting down; released on drop.
+pub trait InhibitorGuard: Send + Sync {}
+
+/// A lock held in logind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Inhibitor {
+    /// What it inhibits, as in `shutdown:sleep`.
+    pub what: String,
+    /// Who holds it.
+    pub who: String,
+    /// Why.
+    pub why: String,
+    /// `block` or `delay`.
+    pub mode: String,
+    /// Process that took it.
+    pub pid: u32,
+}
+
+/// logind.
+#[async_trait]
+pub trait Power: Send + Sync {
+    /// Keeps the host from shutting down and sleeping until the guard is dropped.
+    async fn inhibit(&self, why: &str) -> HostResult<Box<dyn InhibitorGuard>>;
+
+    /// Everybody's locks.
+    async fn inhibitors(&self) -> HostResult<Vec<Inhibitor>>;
+
+    /// Type and time of a scheduled shutdown.
+    async fn scheduled_shutdown(&self) -> HostResult<Option<(String, Timestamp)>>;
+
+    /// Asks for an orderly, full reboot. The caller must hold no block lock of its own: since systemd 257 it would
+    /// stop root as well.
+    async fn reboot(&self) -> HostResult<()>;
+}
+
+/// A MongoDB server.
+#[async_trait]
+pub trait Database: Send + Sync {
+    /// Asks who it is; a server that answers is up.
+    async fn facts(&self, access: &DatabaseAccess) -> HostResult<DatabaseFacts>;
+
+    /// Client connections other than our own, idle ones too.
+    async fn clients(&self, access: &DatabaseAccess) -> HostResult<Vec<ClientConnection>>;
+
+    /// Sends `shutdown` with `timeoutSecs`. The connection that the server drops is success; it is no proof.
+    async fn shutdown(&self, access: &DatabaseAccess, timeout: SignedDuration) -> HostResult<()>;
+
+    /// What the stopped server left behind.
+    async fn stop_evidence(&self, facts: &DatabaseFacts) -> DatabaseStopEvidence;
+
+    /// What the started server says of the end before.
+    async fn start_evidence(&self, facts: &DatabaseFacts) -> DatabaseStartEvidence;
+}
+
+/// Packaging work that runs in a unit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PackageWork {
+    /// `apt-get update`; fails when any source fails.
+    Refresh,
+    /// Downloads what a dist-upgrade needs.
+    Download,
+    /// The dist-upgrade, from what is downloaded. `--no-remove` unless removals were allowed.
+    Upgrade {
+        /// The plan removes packages, and every one of them is allowed.
+        removals_allowed: bool,
+    },
+    /// `dpkg --configure -a`, keeping old conffiles.
+    Configure,
+    /// `apt-get --fix-broken install`.
+    FixBroken,
+}
+
+/// apt and dpkg.
+#[async_trait]
+pub trait Packages: Send + Sync {
+    /// What a dist-upgrade would do with the lists as they are now. Needs no lock and changes nothing.
+    async fn simulate(&self) -> HostResult<UpgradePlan>;
+
+    /// Whether dpkg's database is consistent.
+    async fn state(&self) -> HostResult<PackageState>;
+
+    /// Installed packages and their versions.
+    async fn installed(&self) -> HostResult<BTreeMap<String, String>>;
+
+    /// Program, arguments and environment of the work; everything else of the spec is the caller's.
+    fn command(&self, work: &PackageWork) -> (Vec<String>, Vec<(String, String)>);
+
+    /// Reads one line of the status descriptor; none for a line that tells no progress.
+    fn progress(&self, line: &str) -> Option<WorkProgress>;
+}
+
+/// Kernels.
+#[async_trait]
+pub trait Kernels: Send + Sync {
+    /// What runs, what is installed, what is unmitigated.
+    async fn facts(&self) -> HostResult<KernelFacts>;
+
+    /// DKMS modules; empty where dkms is not installed.
+    async fn dkms(&self) -> HostResult<Vec<DkmsModule>>;
+
+    /// Program, arguments and environment that build the missing modules of one kernel.
+    fn dkms_command(&self, release: &str) -> (Vec<String>, Vec<(String, String)>);
+}
+
+/// The host itself.
+#[async_trait]
+pub trait System: Send + Sync {
+    /// The boot that is running; none where the kernel's answer is no boot ID.
+    async fn boot(&self) -> Option<BootId>;
+
+    /// Since the boot.
+    async fn uptime(&self) -> HostResult<SignedDuration>;
+
+    /// Free bytes of the file systems that hold the given paths; paths that do not exist are left out.
+    async fn free_space(&self, paths: &[&str]) -> HostResult<BTreeMap<String, u64>>;
+
+    /// Mount points and their sources, without those of the kernel (`proc`, `sysfs`, cgroups …) and below `/run`.
+    async fn mounts(&self) -> HostResult<BTreeMap<String, String>>;
+
+    /// Who listens where over TCP.
+    async fn listening_sockets(&self) -> HostResult<Vec<ListeningSocket>>;
+}
+
+/// Readiness of services.
+#[async_trait]
+pub trait Prober: Send + Sync {
+    /// Tests once, and gives up after `timeout`. Never an error: what cannot be told is not ready.
+    async fn probe(&self, unit: &UnitName, probe: &ReadinessProbe, timeout: SignedDuration) -> Readiness;
+}
+
+/// The clock, and waiting.
+#[async_trait]
+pub trait Clock: Send + Sync {
+    /// Now.
+    fn now(&self) -> Timestamp;
+
+    /// Waits.
+    async fn sleep(&self, duration: SignedDuration);
+}
+
+/// All ports of one host.
+pub struct Host {
+    /// Units that run services.
+    pub units: Box<dyn Units>,
+    /// Transient units that do long work.
+    pub work: Box<dyn WorkUnits>,
+    /// logind.
+    pub power: Box<dyn Power>,
+    /// MongoDB.
+    pub database: Box<dyn Database>,
+    /// apt and dpkg.
+    pub packages: Box<dyn Packages>,
+    /// Kernels.
+    pub kernels: Box<dyn Kernels>,
+    /// The host itself.
+    pub system: Box<dyn System>,
+    /// Readiness of services.
+    pub prober: Box<dyn Prober>,
+    /// The clock.
+    pub clock: Box<dyn Clock>,
+}

@@ -1,0 +1,25 @@
+//! What a run changed on the host and must undo.
+
+use serde::{Deserialize, Serialize};
+
+use super::UnitName;
+
+/// One change, recorded before it is made and struck out after it is undone. Every change here lives in `/run` or in
+/// the memory of systemd, so that a reboot undoes it too.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Change {
+    /// The unit cannot start: a condition in a runtime drop-in is not met.
+    Held(UnitName),
+    /// The unit was active, and was stopped.
+    Stopped(UnitName),
+}
+
+impl Change {
+    /// The unit that was changed.
+    pub fn unit(&self) -> &UnitName {
+        match self {
+            Self::Held(unit) | Self::Stopped(unit) => unit,
+        }
+    }
+}

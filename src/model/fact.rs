@@ -1,0 +1,113 @@
+//! The inputs of the state machine.
+
+use jiff::Timestamp;
+
+use super::{Baseline, BootId, Change, CheckResult, KernelPlan, Outcome, Step, StopProof, UpgradePlan, Verification};
+
+/// Something that happened, or that is about to be tried. Applied, then saved, in this order.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Fact {
+    /// The intent: saved before the step touches anything.
+    StepBegan {
+        /// The step.
+        step: Step,
+        /// The boot on which it began.
+        boot: BootId,
+        /// When.
+        at: Timestamp,
+    },
+    /// The attempt ended.
+    StepEnded {
+        /// The step.
+        step: Step,
+        /// How.
+        outcome: Outcome,
+        /// Why it failed or was skipped, or what it found.
+        note: Option<String>,
+        /// When.
+        at: Timestamp,
+    },
+    /// The preflight checks answered.
+    ChecksAnswered(Vec<CheckResult>),
+    /// The simulation's plan.
+    UpgradePlanned(UpgradePlan),
+    /// Nothing to upgrade, to build or to reboot for.
+    NothingFound {
+        /// When.
+        at: Timestamp,
+    },
+    /// The host before the run.
+    BaselineTaken(Box<Baseline>),
+    /// A change of the host is about to be made.
+    ChangeIntended(Change),
+    /// A change of the host is undone.
+    ChangeUndone(Change),
+    /// A service is proven down.
+    ServiceStopped(Box<StopProof>),
+    /// Why a reboot is wanted.
+    RebootWanted(Vec<String>),
+    /// What must run after it.
+    KernelExpected(KernelPlan),
+    /// The point of no return.
+    RebootRequested {
+        /// When.
+        at: Timestamp,
+    },
+    /// Another boot runs.
+    BootChanged {
+        /// The new boot.
+        boot: BootId,
+        /// When it was noticed.
+        at: Timestamp,
+    },
+    /// The coordinator went on with an open run.
+    Resumed {
+        /// On which boot.
+        boot: BootId,
+        /// By the resume service, not by hand.
+        automatic: bool,
+        /// When.
+        at: Timestamp,
+    },
+    /// The host was judged.
+    Judged(Box<Verification>),
+    /// Somebody wants the run to end.
+    AbortRequested {
+        /// Who.
+        by: String,
+        /// When.
+        at: Timestamp,
+    },
+    /// Nothing is left to do.
+    Closed {
+        /// The exit code that the run is worth.
+        exit_code: u8,
+        /// When.
+        at: Timestamp,
+    },
+}
+
+impl Fact {
+    /// A short name for errors and logs.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::StepBegan { .. } => "step began",
+            Self::StepEnded { .. } => "step ended",
+            Self::ChecksAnswered(_) => "checks answered",
+            Self::UpgradePlanned(_) => "upgrade planned",
+            Self::NothingFound { .. } => "nothing found",
+            Self::BaselineTaken(_) => "baseline taken",
+            Self::ChangeIntended(_) => "change intended",
+            Self::ChangeUndone(_) => "change undone",
+            Self::ServiceStopped(_) => "service stopped",
+            Self::RebootWanted(_) => "reboot wanted",
+            Self::KernelExpected(_) => "kernel expected",
+            Self::RebootRequested { .. } => "reboot requested",
+            Self::BootChanged { .. } => "boot changed",
+            Self::Resumed { .. } => "resumed",
+            Self::Judged(_) => "judged",
+            Self::AbortRequested { .. } => "abort requested",
+            Self::Closed { .. } => "closed",
+        }
+    }
+}

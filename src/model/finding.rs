@@ -1,0 +1,79 @@
+//! What checks and comparisons say: always with evidence and a remedy.
+
+use serde::{Deserialize, Serialize};
+
+/// How much a finding weighs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Severity {
+    /// Worth knowing.
+    Info,
+    /// Worth mending; the run goes on.
+    Warning,
+    /// The run must not go on, or the host did not come back.
+    Blocker,
+}
+
+/// What to do about a finding.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Remedy {
+    /// In words.
+    pub hint: String,
+    /// As a command to run, where one is enough.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub command: Option<String>,
+}
+
+/// Something that is not as it should be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finding {
+    /// A stable label, as in `boot-space`.
+    pub key: String,
+    /// One sentence.
+    pub title: String,
+    /// Its weight.
+    pub severity: Severity,
+    /// Figures and names that prove it.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub evidence: Vec<String>,
+    /// The way out.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub remedy: Option<Remedy>,
+}
+
+impl Finding {
+    /// A finding without evidence or remedy yet.
+    pub fn new(key: &str, severity: Severity, title: impl Into<String>) -> Self {
+        Self { key: key.to_owned(), title: title.into(), severity, evidence: Vec::new(), remedy: None }
+    }
+
+    /// Adds a line of evidence.
+    #[must_use]
+    pub fn evidence(mut self, line: impl Into<String>) -> Self {
+        self.evidence.push(line.into());
+        self
+    }
+
+    /// Adds the way out, in words.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.remedy = Some(Remedy { hint: hint.into(), command: None });
+        self
+    }
+
+    /// Adds the way out, in words and as a command.
+    #[must_use]
+    pub fn remedy(mut self, hint: impl Into<String>, command: impl Into<String>) -> Self {
+        self.remedy = Some(Remedy { hint: hint.into(), command: Some(command.into()) });
+        self
+    }
+}
+
+/// What one preflight check said.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CheckResult {
+    /// The check's stable label.
+    pub label: String,
+    /// Nothing where the check is content.
+    pub finding: Option<Finding>,
+}

@@ -1,0 +1,41 @@
+//! Data only: what Patchday knows, wants and has seen. No I/O, no clock, no D-Bus.
+
+mod attempt;
+mod baseline;
+mod change;
+mod fact;
+mod finding;
+mod ids;
+mod kernel;
+mod limits;
+mod observation;
+mod packages;
+mod phase;
+mod probe;
+mod run;
+mod service;
+mod step;
+mod unit;
+mod verification;
+mod work;
+
+pub use attempt::{Attempt, AttemptRecord, Outcome};
+pub use baseline::{Baseline, ListeningSocket, ServiceBaseline};
+pub use change::Change;
+pub use fact::Fact;
+pub use finding::{CheckResult, Finding, Remedy, Severity};
+pub use ids::{BootId, InvalidId, RunId, UnitName};
+pub use kernel::{DkmsModule, DkmsState, InstalledKernel, KernelFacts, KernelPlan, Vulnerability};
+pub use limits::Limits;
+pub use observation::{Observation, WorkLook};
+pub use packages::{PackageAction, PackageChange, PackageState, UpgradePlan};
+pub use phase::Phase;
+pub use probe::{DatabaseAccess, Readiness, ReadinessProbe};
+pub use run::{Abort, Closing, PlannedService, Run, RunOptions, Trigger};
+pub use service::{
+    ClientConnection, DatabaseFacts, DatabaseStartEvidence, DatabaseStopEvidence, ServiceKind, StopProof,
+};
+pub use step::Step;
+pub use unit::{ActiveState, JobResult, LoadState, UnitState, UnitSurvey};
+pub use verification::{ServiceReturn, Verdict, Verification};
+pub use work::{WorkOutcome, WorkProgress, WorkSpec};

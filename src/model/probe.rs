@@ -1,0 +1,45 @@
+//! When a service counts as ready.
+
+use jiff::SignedDuration;
+use serde::{Deserialize, Serialize};
+
+/// How to reach a MongoDB server. Holds no credentials: those stay in `uri_file`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DatabaseAccess {
+    /// Connection string without user name and password.
+    pub uri: Option<String>,
+    /// File (root, 0600) that holds the whole connection string.
+    pub uri_file: Option<String>,
+}
+
+/// The test that a service must pass to be ready.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "probe", rename_all = "kebab-case")]
+pub enum ReadinessProbe {
+    /// The unit is active.
+    Unit,
+    /// A TCP connection is accepted.
+    Tcp {
+        /// `HOST:PORT`.
+        address: String,
+    },
+    /// A GET answers with the status.
+    Http {
+        /// The whole URL.
+        url: String,
+        /// The wanted status.
+        status: u16,
+    },
+    /// The server answers `ping`.
+    Mongodb(DatabaseAccess),
+}
+
+/// What a probe said.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Readiness {
+    /// Ready; how long the probe took.
+    Ready(SignedDuration),
+    /// Not ready, and why.
+    NotReady(String),
+}

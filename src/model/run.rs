@@ -1,0 +1,148 @@
+//! One pass over a host, from the plan to the report.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Attempt, AttemptRecord, Baseline, BootId, Change, CheckResult, KernelPlan, Outcome, Phase, RunId, ServiceKind,
+    Step, StopProof, UnitName, UpgradePlan, Verification,
+};
+
+/// Who started the run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Trigger {
+    /// Somebody typed the command.
+    Operator,
+    /// A unit started it.
+    Unattended,
+}
+
+/// What the caller asked for beyond the configuration.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunOptions {
+    /// Who started the run.
+    pub trigger: Trigger,
+    /// Stop after the stage check.
+    pub no_reboot: bool,
+    /// Checks whose blockers count as warnings in this run.
+    pub allowed_checks: Vec<String>,
+}
+
+/// A service of the run, in dependency order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlannedService {
+    /// The unit.
+    pub unit: UnitName,
+    /// What it is.
+    pub kind: ServiceKind,
+    /// The services that must be ready before it.
+    pub after: Vec<UnitName>,
+}
+
+/// A wish to end the run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Abort {
+    /// Who.
+    pub by: String,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// The end of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Closing {
+    /// When.
+    pub at: Timestamp,
+    /// The exit code that the run is worth.
+    pub exit_code: u8,
+}
+
+/// Everything that is durable about a run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Run {
+    /// Its name everywhere.
+    pub id: RunId,
+    /// Patchday's version that minted it.
+    pub patchday_version: String,
+    /// The host's name.
+    pub host: String,
+    /// When it was minted.
+    pub planned: Timestamp,
+    /// What the caller asked for.
+    pub options: RunOptions,
+    /// The steps to take, in this order.
+    pub steps: Vec<Step>,
+    /// The services, dependencies first.
+    pub services: Vec<PlannedService>,
+    /// The boot on which the run began.
+    pub first_boot: BootId,
+    /// The boot that is running as far as is known.
+    pub boot: BootId,
+    /// The last durable fact.
+    pub phase: Phase,
+    /// The intent, if one is open.
+    pub attempt: Option<Attempt>,
+    /// Attempts that ended, oldest first.
+    pub history: Vec<AttemptRecord>,
+    /// What Patchday changed on the host and has not undone, oldest first.
+    pub changes: Vec<Change>,
+    /// Reboots asked for.
+    pub reboots: u32,
+    /// Boots seen that nobody asked for.
+    pub unplanned_reboots: u32,
+    /// The boot on which the resume service last went on with this run: once a boot is enough.
+    pub resumed_on: Option<BootId>,
+    /// The preflight's answers.
+    pub checks: Vec<CheckResult>,
+    /// The simulation's plan.
+    pub upgrade: Option<UpgradePlan>,
+    /// The host before the run.
+    pub baseline: Option<Baseline>,
+    /// Proofs of the stops.
+    pub stops: Vec<StopProof>,
+    /// Why a reboot is wanted; empty where none is.
+    pub reboot_reasons: Vec<String>,
+    /// When the reboot was asked for.
+    pub reboot_requested: Option<Timestamp>,
+    /// When another boot was first noticed.
+    pub rebooted: Option<Timestamp>,
+    /// What must run after the reboot.
+    pub kernel: Option<KernelPlan>,
+    /// The judgement.
+    pub verification: Option<Verification>,
+    /// The wish to end the run.
+    pub abort: Option<Abort>,
+    /// The end.
+    pub closed: Option<Closing>,
+}
+
+impl Run {
+    /// Whether something is left to do.
+    pub fn is_open(&self) -> bool {
+        self.closed.is_none()
+    }
+
+    /// The last recorded end of a step.
+    pub fn last_record(&self, step: &Step) -> Option<&AttemptRecord> {
+        self.history.iter().rev().find(|record| &record.attempt.step == step)
+    }
+
+    /// Whether the step came to its end: it succeeded, or there was nothing for it to do.
+    pub fn has_finished(&self, step: &Step) -> bool {
+        self.last_record(step).is_some_and(|record| matches!(record.outcome, Outcome::Succeeded | Outcome::Skipped))
+    }
+
+    /// Attempts of a step that ended, whatever their outcome.
+    pub fn attempts_of(&self, step: &Step) -> u32 {
+        self.history.iter().map(|record| u32::from(&record.attempt.step == step)).sum()
+    }
+
+    /// Whether packages may have been touched.
+    pub fn has_touched_packages(&self) -> bool {
+        let works = |step: &Step| step.works_on_packages();
+        self.history.iter().any(|record| works(&record.attempt.step))
+            || self.attempt.as_ref().is_some_and(|attempt| works(&attempt.step))
+    }
+}

@@ -1,0 +1,152 @@
+//! The steps of a run.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use super::{InvalidId, Phase, UnitName};
+
+/// One step. The order in which a run takes them is the run's own list, never the order here.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum Step {
+    /// Read-only checks.
+    Preflight,
+    /// Refresh the package lists, simulate, guard against removals, download.
+    Fetch,
+    /// Record what runs now.
+    Baseline,
+    /// Hold and stop one service, and prove that it is down.
+    Stop(UnitName),
+    /// The dist-upgrade.
+    Upgrade,
+    /// Modules for the kernel of the next boot.
+    BuildKernel,
+    /// The last look before the point of no return.
+    StageCheck,
+    /// Ask for a full reboot.
+    Reboot,
+    /// Prove that the host came back.
+    Verify,
+    /// Go forward from interrupted or failed packaging work to a consistent package database.
+    Repair,
+    /// Bring back what the run stopped, in dependency order.
+    Restore,
+    /// Write the report.
+    Report,
+}
+
+impl Step {
+    /// The durable fact that the step's success makes true; none for the steps that serve a run's ending.
+    pub fn phase_after(&self) -> Option<Phase> {
+        match self {
+            Self::Preflight => Some(Phase::PreflightPassed),
+            Self::Fetch => Some(Phase::PackagesFetched),
+            Self::Baseline => Some(Phase::BaselineTaken),
+            Self::Stop(_) => Some(Phase::ServicesStopped),
+            Self::Upgrade => Some(Phase::PackagesUpgraded),
+            Self::BuildKernel => Some(Phase::KernelBuilt),
+            Self::StageCheck => Some(Phase::Staged),
+            Self::Reboot => Some(Phase::Rebooted),
+            Self::Verify => Some(Phase::Verified),
+            Self::Repair | Self::Restore | Self::Report => None,
+        }
+    }
+
+    /// Whether the host is still as it was when the step fails.
+    pub fn leaves_host_untouched(&self) -> bool {
+        matches!(self, Self::Preflight | Self::Fetch | Self::Baseline)
+    }
+
+    /// Whether the step may leave packages half installed.
+    pub fn works_on_packages(&self) -> bool {
+        matches!(self, Self::Upgrade | Self::BuildKernel | Self::Repair)
+    }
+
+    /// A few words for people.
+    pub fn title(&self) -> String {
+        match self {
+            Self::Preflight => "check the host".into(),
+            Self::Fetch => "fetch the packages".into(),
+            Self::Baseline => "record what runs".into(),
+            Self::Stop(unit) => format!("stop {unit}"),
+            Self::Upgrade => "upgrade the packages".into(),
+            Self::BuildKernel => "build for the kernel".into(),
+            Self::StageCheck => "last look before the reboot".into(),
+            Self::Reboot => "reboot".into(),
+            Self::Verify => "verify what came back".into(),
+            Self::Repair => "repair the packages".into(),
+            Self::Restore => "bring the services back".into(),
+            Self::Report => "write the report".into(),
+        }
+    }
+}
+
+const PLAIN: [(&str, Step); 11] = [
+    ("preflight", Step::Preflight),
+    ("fetch", Step::Fetch),
+    ("baseline", Step::Baseline),
+    ("upgrade", Step::Upgrade),
+    ("build-kernel", Step::BuildKernel),
+    ("stage-check", Step::StageCheck),
+    ("reboot", Step::Reboot),
+    ("verify", Step::Verify),
+    ("repair", Step::Repair),
+    ("restore", Step::Restore),
+    ("report", Step::Report),
+];
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Self::Stop(unit) = self {
+            return write!(f, "stop:{unit}");
+        }
+        let name = PLAIN.iter().find(|(_, step)| step == self).map_or("", |(name, _)| name);
+        f.write_str(name)
+    }
+}
+
+impl FromStr for Step {
+    type Err = InvalidId;
+
+    fn from_str(text: &str) -> Result<Self, InvalidId> {
+        if let Some(unit) = text.strip_prefix("stop:") {
+            return Ok(Self::Stop(unit.parse()?));
+        }
+        PLAIN
+            .iter()
+            .find(|(name, _)| *name == text)
+            .map(|(_, step)| step.clone())
+            .ok_or_else(|| InvalidId::new("step", text, "a step's name, as in upgrade or stop:mongod.service"))
+    }
+}
+
+impl TryFrom<String> for Step {
+    type Error = InvalidId;
+
+    fn try_from(text: String) -> Result<Self, InvalidId> {
+        text.parse()
+    }
+}
+
+impl From<Step> for String {
+    fn from(step: Step) -> String {
+        step.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_step_reads_back_from_its_name() {
+        let stop = Step::Stop("mongod.service".parse().unwrap());
+        for step in PLAIN.iter().map(|(_, step)| step).chain([&stop]) {
+            assert_eq!(&step.to_string().parse::<Step>().unwrap(), step);
+        }
+        assert!("stop:".parse::<Step>().is_err());
+        assert!("dance".parse::<Step>().is_err());
+    }
+}

@@ -1,0 +1,132 @@
+//! What systemd says of a unit. Unknown strings are kept, never taken for something else.
+
+use jiff::SignedDuration;
+use serde::{Deserialize, Serialize};
+
+use super::UnitName;
+
+macro_rules! systemd_words {
+    ($(#[$doc:meta])* $name:ident { $($variant:ident = $word:literal),+ $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+        #[serde(from = "String", into = "String")]
+        pub enum $name {
+            $(#[doc = concat!("`", $word, "`.")] $variant,)+
+            /// A word that this version does not know.
+            Other(String),
+        }
+
+        impl From<String> for $name {
+            fn from(word: String) -> Self {
+                match word.as_str() {
+                    $($word => Self::$variant,)+
+                    _ => Self::Other(word),
+                }
+            }
+        }
+
+        impl From<&str> for $name {
+            fn from(word: &str) -> Self {
+                word.to_owned().into()
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(value: $name) -> String {
+                value.to_string()
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(match self {
+                    $(Self::$variant => $word,)+
+                    Self::Other(word) => word,
+                })
+            }
+        }
+    };
+}
+
+systemd_words!(
+    /// `LoadState`.
+    LoadState { Loaded = "loaded", NotFound = "not-found", BadSetting = "bad-setting", Error = "error", Masked = "masked" }
+);
+
+systemd_words!(
+    /// `ActiveState`.
+    ActiveState {
+        Active = "active", Reloading = "reloading", Inactive = "inactive", Failed = "failed",
+        Activating = "activating", Deactivating = "deactivating",
+    }
+);
+
+systemd_words!(
+    /// The result in `JobRemoved`.
+    JobResult {
+        Done = "done", Canceled = "canceled", Timeout = "timeout", Failed = "failed",
+        Dependency = "dependency", Skipped = "skipped",
+    }
+);
+
+/// One unit at one instant.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UnitState {
+    /// `LoadState`.
+    pub load: LoadState,
+    /// `ActiveState`.
+    pub active: ActiveState,
+    /// `SubState`.
+    pub sub: String,
+    /// `UnitFileState`, as in `enabled`; empty for transient units.
+    pub unit_file: String,
+    /// `Service.Result`, as in `success`, `exit-code`, `timeout`, `signal`; none for other kinds of unit.
+    pub result: Option<String>,
+    /// `ExecMainStatus` with `ExecMainCode` 1 (exited); none where the process was killed or never ran.
+    pub exit_status: Option<i32>,
+    /// `MainPID`; none where no main process runs.
+    pub main_pid: Option<u32>,
+    /// `NRestarts`.
+    pub restarts: u32,
+    /// `ControlGroup`; empty where none exists.
+    pub control_group: String,
+    /// Processes in the control group, children of the main process too.
+    pub processes: u32,
+    /// `TimeoutStopUSec`; none for infinity.
+    pub stop_timeout: Option<SignedDuration>,
+    /// `ActiveEnterTimestampMonotonic` in microseconds since boot; none for never.
+    pub active_since_usec: Option<u64>,
+    /// `InactiveExitTimestampMonotonic`: when the last activation began, in microseconds since boot.
+    pub activation_began_usec: Option<u64>,
+    /// `InvocationID` in hexadecimal; changes with every start.
+    pub invocation: String,
+    /// `After`.
+    pub after: Vec<UnitName>,
+    /// `NeedDaemonReload`.
+    pub needs_daemon_reload: bool,
+}
+
+impl UnitState {
+    /// Down for certain: neither running nor on its way up or down, and without a process.
+    pub fn is_down(&self) -> bool {
+        matches!(self.active, ActiveState::Inactive | ActiveState::Failed) && self.processes == 0
+    }
+
+    /// `active` and nothing else; reloading counts, since the service runs.
+    pub fn is_up(&self) -> bool {
+        matches!(self.active, ActiveState::Active | ActiveState::Reloading)
+    }
+}
+
+/// All units at one instant.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct UnitSurvey {
+    /// `Manager.Version`.
+    pub systemd_version: String,
+    /// `Manager.SystemState`, as in `running`, `degraded`, `starting`.
+    pub system_state: String,
+    /// Units that are active.
+    pub active: Vec<UnitName>,
+    /// Units that failed.
+    pub failed: Vec<UnitName>,
+}

@@ -1,0 +1,59 @@
+//! Long work in a transient unit of its own.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Limits, UnitName};
+
+/// A transient unit that is wanted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WorkSpec {
+    /// Its name, derived from the run ID so that it is found again.
+    pub unit: UnitName,
+    /// `Description=`.
+    pub description: String,
+    /// Program (an absolute path) and arguments; [`WorkSpec::STATUS_FD`] within an argument stands for the number of
+    /// the descriptor of `status`.
+    pub argv: Vec<String>,
+    /// `Environment=`.
+    pub environment: Vec<(String, String)>,
+    /// Limits.
+    pub limits: Limits,
+    /// Output and errors are appended here.
+    pub log: PathBuf,
+    /// Machine-readable progress is appended here, through a descriptor.
+    pub status: Option<PathBuf>,
+}
+
+impl WorkSpec {
+    /// Placeholder for the number of the status descriptor.
+    pub const STATUS_FD: &'static str = "@STATUS_FD@";
+}
+
+/// How a work unit ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WorkOutcome {
+    /// `Service.Result`.
+    pub result: String,
+    /// Exit status; none where the process was killed or could not be started.
+    pub exit_status: Option<i32>,
+    /// CPU time in microseconds; none where systemd did not count.
+    pub cpu_usec: Option<u64>,
+}
+
+impl WorkOutcome {
+    /// systemd says success, and the process exited with 0. Anything unknown is no success.
+    pub fn succeeded(&self) -> bool {
+        self.result == "success" && self.exit_status == Some(0)
+    }
+}
+
+/// One step of progress, as the worker itself reports it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct WorkProgress {
+    /// 0 to 1.
+    pub fraction: f64,
+    /// What is being done.
+    pub message: String,
+}
