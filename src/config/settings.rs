@@ -3,7 +3,7 @@
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 
-use crate::model::{DatabaseAccess, Limits, ReadinessProbe, ServiceKind, UnitName};
+use crate::model::{DatabaseAccess, Limits, PlannedService, ReadinessProbe, ServiceKind, UnitName};
 
 /// Everything that a run needs to know.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -106,6 +106,16 @@ impl Settings {
     /// The part that `decide` needs.
     pub fn policy(&self) -> Policy {
         Policy { reboot_grace: self.reboot.grace, max_boots: 2 }
+    }
+
+    /// The services as a run records them.
+    pub fn planned_services(&self) -> Vec<PlannedService> {
+        let planned = |service: &ServiceSettings| PlannedService {
+            unit: service.unit.clone(),
+            kind: service.kind,
+            after: service.after.clone(),
+        };
+        self.services.iter().map(planned).collect()
     }
 
     /// The settings of one service.

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
@@ -258,21 +259,21 @@ pub trait Clock: Send + Sync {
 /// All ports of one host.
 pub struct Host {
     /// Units that run services.
-    pub units: Box<dyn Units>,
+    pub units: Arc<dyn Units>,
     /// Transient units that do long work.
-    pub work: Box<dyn WorkUnits>,
+    pub work: Arc<dyn WorkUnits>,
     /// logind.
-    pub power: Box<dyn Power>,
+    pub power: Arc<dyn Power>,
     /// MongoDB.
-    pub database: Box<dyn Database>,
+    pub database: Arc<dyn Database>,
     /// apt and dpkg.
-    pub packages: Box<dyn Packages>,
+    pub packages: Arc<dyn Packages>,
     /// Kernels.
-    pub kernels: Box<dyn Kernels>,
+    pub kernels: Arc<dyn Kernels>,
     /// The host itself.
-    pub system: Box<dyn System>,
+    pub system: Arc<dyn System>,
     /// Readiness of services.
-    pub prober: Box<dyn Prober>,
+    pub prober: Arc<dyn Prober>,
     /// The clock.
-    pub clock: Box<dyn Clock>,
+    pub clock: Arc<dyn Clock>,
 }

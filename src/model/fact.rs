@@ -27,6 +27,15 @@ pub enum Fact {
         /// When.
         at: Timestamp,
     },
+    /// The run cannot go on.
+    GivenUp {
+        /// At which step.
+        step: Step,
+        /// Why.
+        reason: String,
+        /// When.
+        at: Timestamp,
+    },
     /// The preflight checks answered.
     ChecksAnswered(Vec<CheckResult>),
     /// The simulation's plan.
@@ -93,6 +102,7 @@ impl Fact {
         match self {
             Self::StepBegan { .. } => "step began",
             Self::StepEnded { .. } => "step ended",
+            Self::GivenUp { .. } => "given up",
             Self::ChecksAnswered(_) => "checks answered",
             Self::UpgradePlanned(_) => "upgrade planned",
             Self::NothingFound { .. } => "nothing found",

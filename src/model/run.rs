@@ -119,6 +119,47 @@ pub struct Run {
 }
 
 impl Run {
+    /// A run of which nothing has happened yet.
+    pub fn plan(
+        id: RunId,
+        host: String,
+        planned: Timestamp,
+        boot: BootId,
+        options: RunOptions,
+        steps: Vec<Step>,
+        services: Vec<PlannedService>,
+    ) -> Self {
+        Self {
+            id,
+            patchday_version: env!("CARGO_PKG_VERSION").to_owned(),
+            host,
+            planned,
+            options,
+            steps,
+            services,
+            first_boot: boot.clone(),
+            boot,
+            phase: Phase::Planned,
+            attempt: None,
+            history: Vec::new(),
+            changes: Vec::new(),
+            reboots: 0,
+            unplanned_reboots: 0,
+            resumed_on: None,
+            checks: Vec::new(),
+            upgrade: None,
+            baseline: None,
+            stops: Vec::new(),
+            reboot_reasons: Vec::new(),
+            reboot_requested: None,
+            rebooted: None,
+            kernel: None,
+            verification: None,
+            abort: None,
+            closed: None,
+        }
+    }
+
     /// Whether something is left to do.
     pub fn is_open(&self) -> bool {
         self.closed.is_none()

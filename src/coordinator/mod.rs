@@ -1,0 +1,325 @@
+//! The loop: observe, decide, record the intent, perform, record the outcome, tell.
+
+mod journal;
+mod narrator;
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use jiff::SignedDuration;
+
+pub use journal::{Journal, RunStorage};
+pub use narrator::Narrator;
+
+use crate::config::Settings;
+use crate::events::{EventKind, EventSink};
+use crate::host::{Host, InhibitorGuard};
+use crate::machine::{Decision, decide, may_abort};
+use crate::model::{Fact, Observation, Outcome, Phase, Run, Step, WorkLook};
+use crate::steps::{self, Recorder, StepContext, StepEnd, StepError, StepResult};
+
+/// How long a state of the host that cannot be read is waited for before the run is left open for a resume.
+const STAY_FOR: SignedDuration = SignedDuration::from_mins(10);
+const LOOK_EVERY: SignedDuration = SignedDuration::from_secs(1);
+
+/// Set from a signal handler; looked at between steps.
+#[derive(Debug, Default)]
+pub struct AbortFlag(AtomicBool);
+
+impl AbortFlag {
+    /// Asks the run to end at the next safe point.
+    pub fn request(&self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+
+    fn is_requested(&self) -> bool {
+        self.0.load(Ordering::SeqCst)
+    }
+}
+
+/// How the loop ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RunEnd {
+    /// The run is over.
+    Closed {
+        /// What it is worth.
+        exit_code: u8,
+    },
+    /// The host is going down, as it was asked to; the next boot goes on.
+    Parked,
+    /// The host cannot be read. Nothing was touched since, and the run is open.
+    Stayed {
+        /// What is not known.
+        reason: String,
+    },
+}
+
+/// Carries one run from where it is to its end.
+pub struct Coordinator<'a, S: RunStorage> {
+    host: &'a Host,
+    settings: &'a Settings,
+    journal: Journal<S>,
+    events: &'a dyn EventSink,
+    abort: &'a AbortFlag,
+    inhibitor: Option<Box<dyn InhibitorGuard>>,
+    stayed: SignedDuration,
+}
+
+impl<'a, S: RunStorage> Coordinator<'a, S> {
+    /// A coordinator of the journal's run.
+    pub fn new(
+        host: &'a Host,
+        settings: &'a Settings,
+        journal: Journal<S>,
+        events: &'a dyn EventSink,
+        abort: &'a AbortFlag,
+    ) -> Self {
+        Self { host, settings, journal, events, abort, inhibitor: None, stayed: SignedDuration::ZERO }
+    }
+
+    /// The run as it is now.
+    pub fn run(&self) -> &Run {
+        self.journal.run()
+    }
+
+    /// Goes on with the run after a crash or a reboot: says so, and drives on. With `automatic` (the resume service)
+    /// the boot is recorded first, so that one boot resumes once.
+    pub async fn resume(&mut self, automatic: bool) -> RunEnd {
+        let observation = self.observe().await;
+        let decision = self.decide(&observation);
+        let boot = observation.boot.clone().unwrap_or_else(|| self.run().boot.clone());
+        self.events.emit(EventKind::RunResumed {
+            boot,
+            phase: self.run().phase.name().into(),
+            decision: describe(&decision),
+        });
+        if decision == Decision::RecordBoot {
+            self.record_boot(&observation).await;
+        }
+        if let Decision::AwaitReboot { .. } = decision {
+            self.ask_again_for_reboot().await;
+        }
+        let at = self.host.clock.now();
+        self.record_or_degrade(Fact::Resumed { boot: self.run().boot.clone(), automatic, at });
+        self.drive().await
+    }
+
+    /// Drives the run to its end.
+    pub async fn drive(&mut self) -> RunEnd {
+        loop {
+            if self.abort.is_requested() && may_abort(self.run()) {
+                let by = "a signal to the coordinator".to_owned();
+                self.events.emit(EventKind::AbortRequested { by: by.clone() });
+                self.record_or_degrade(Fact::AbortRequested { by, at: self.host.clock.now() });
+            }
+            let observation = self.observe().await;
+            let decision = self.decide(&observation);
+            tracing::debug!(?decision, "decided");
+            if !matches!(decision, Decision::Stay { .. }) {
+                self.stayed = SignedDuration::ZERO;
+            }
+            match decision {
+                Decision::Begin(step) => {
+                    let at = self.host.clock.now();
+                    let boot = self.run().boot.clone();
+                    if self.record_or_degrade(Fact::StepBegan { step: step.clone(), boot, at }) {
+                        self.perform(&step).await;
+                    }
+                }
+                Decision::Continue(step) | Decision::Attach(step) | Decision::Collect(step) => {
+                    self.perform(&step).await;
+                }
+                Decision::CountAsInterrupted(step) => {
+                    let note = "its work unit is gone, and with it the outcome";
+                    self.end_step(&step, Outcome::Interrupted, Some(note.into()));
+                }
+                Decision::RecordBoot => self.record_boot(&observation).await,
+                Decision::AwaitReboot { .. } => {
+                    if self.abort.is_requested() {
+                        return RunEnd::Parked;
+                    }
+                    self.host.clock.sleep(LOOK_EVERY).await;
+                }
+                Decision::ConcludeNoReboot => {
+                    let grace = self.settings.reboot.grace;
+                    let note = format!("the host was asked to reboot and is still up after {grace:#}");
+                    self.end_step(&Step::Reboot, Outcome::Failed, Some(note));
+                }
+                Decision::GiveUp { step, reason } => self.give_up(step, reason),
+                Decision::Close { exit_code } => {
+                    self.record_or_degrade(Fact::Closed { exit_code, at: self.host.clock.now() });
+                    let phase = self.run().phase.name().to_owned();
+                    self.events.emit(EventKind::RunEnded { exit_code, phase });
+                    return RunEnd::Closed { exit_code };
+                }
+                Decision::Stay { reason } => {
+                    if self.stayed >= STAY_FOR || self.abort.is_requested() {
+                        return RunEnd::Stayed { reason };
+                    }
+                    self.stayed += LOOK_EVERY;
+                    self.host.clock.sleep(LOOK_EVERY).await;
+                }
+            }
+        }
+    }
+
+    fn decide(&self, observation: &Observation) -> Decision {
+        decide(self.run(), observation, self.host.clock.now(), &self.settings.policy())
+    }
+
+    async fn observe(&self) -> Observation {
+        let work = match &self.run().attempt {
+            Some(attempt) if matches!(attempt.step, Step::Upgrade | Step::BuildKernel) => {
+                match steps::work_unit(&self.run().id, &attempt.step.to_string(), attempt.number) {
+                    Some(unit) => self.host.work.look(&unit).await,
+                    None => WorkLook::NoWork,
+                }
+            }
+            _ => WorkLook::NoWork,
+        };
+        Observation { boot: self.host.system.boot().await, work }
+    }
+
+    async fn perform(&mut self, step: &Step) {
+        self.inhibit_during(step).await;
+        let attempt = self.run().attempt.as_ref().map_or(1, |attempt| attempt.number);
+        self.events.emit(EventKind::StepStarted { step: step.clone(), attempt });
+        let mut ctx = StepContext {
+            recorder: &mut self.journal,
+            settings: self.settings,
+            host: self.host,
+            events: self.events,
+            ended_work: Vec::new(),
+        };
+        let result = steps::perform(step, &mut ctx).await;
+        let ended_work = std::mem::take(&mut ctx.ended_work);
+        self.conclude(step, result);
+        // Only now: the outcome is saved, so systemd may forget it.
+        for unit in ended_work {
+            if let Err(error) = self.host.work.collect(&unit).await {
+                tracing::warn!("{unit} cannot be collected: {error}");
+            }
+        }
+    }
+
+    fn conclude(&mut self, step: &Step, result: StepResult) {
+        match result {
+            Ok(StepEnd::Succeeded(note)) => self.end_step(step, Outcome::Succeeded, note),
+            Ok(StepEnd::Skipped(note)) => self.end_step(step, Outcome::Skipped, Some(note)),
+            Ok(StepEnd::NothingToDo) => {
+                self.tell_end(step, Outcome::Succeeded, Some("nothing to do".into()));
+                self.record_or_degrade(Fact::NothingFound { at: self.host.clock.now() });
+            }
+            Ok(StepEnd::RebootRequested) => {}
+            Err(StepError::Failed(reason)) => self.end_step(step, Outcome::Failed, Some(reason)),
+            Err(StepError::Record(error)) => self.degrade(step.clone(), error.to_string()),
+        }
+    }
+
+    fn end_step(&mut self, step: &Step, outcome: Outcome, note: Option<String>) {
+        let at = self.host.clock.now();
+        let began = self.run().attempt.as_ref().map_or(at, |attempt| attempt.began);
+        let fact = Fact::StepEnded { step: step.clone(), outcome, note: note.clone(), at };
+        if self.record_or_degrade(fact) {
+            let took = at.duration_since(began);
+            self.events.emit(EventKind::StepEnded { step: step.clone(), outcome, note, took });
+        }
+    }
+
+    fn tell_end(&self, step: &Step, outcome: Outcome, note: Option<String>) {
+        let at = self.host.clock.now();
+        let began = self.run().attempt.as_ref().map_or(at, |attempt| attempt.began);
+        self.events.emit(EventKind::StepEnded { step: step.clone(), outcome, note, took: at.duration_since(began) });
+    }
+
+    fn give_up(&mut self, step: Step, reason: String) {
+        self.events.emit(EventKind::Noted { message: reason.clone() });
+        self.record_or_degrade(Fact::GivenUp { step, reason, at: self.host.clock.now() });
+    }
+
+    async fn record_boot(&mut self, observation: &Observation) {
+        let Some(boot) = observation.boot.clone() else { return };
+        let at = self.host.clock.now();
+        let planned = self.run().phase == Phase::RebootRequested;
+        let last_sign = self.run().reboot_requested.filter(|_| planned).or_else(|| self.last_sign_of_life());
+        let down = last_sign.map_or(SignedDuration::ZERO, |last| at.duration_since(last));
+        if self.record_or_degrade(Fact::BootChanged { boot: boot.clone(), at }) {
+            self.events.emit(EventKind::BootChanged { boot, down, planned });
+        }
+    }
+
+    /// The request was recorded; whether it was also made is not known. Asking twice is harmless: logind takes the
+    /// second for the first.
+    async fn ask_again_for_reboot(&self) {
+        if let Err(error) = self.host.power.reboot().await {
+            self.events.emit(EventKind::Noted { message: error.to_string() });
+        }
+    }
+
+    fn last_sign_of_life(&self) -> Option<jiff::Timestamp> {
+        self.journal.timeline().last().map(|event| event.at)
+    }
+
+    /// Records, or goes on in memory; false where the fact did not become durable.
+    fn record_or_degrade(&mut self, fact: Fact) -> bool {
+        let step = self.run().attempt.as_ref().map_or(Step::Report, |attempt| attempt.step.clone());
+        match self.journal.record(fact) {
+            Ok(()) => true,
+            Err(error) => {
+                self.degrade(step, error.to_string());
+                false
+            }
+        }
+    }
+
+    /// The state can no longer be saved. Services must not stay down for that: the run fails, and its ending (repair,
+    /// restore) is carried out from memory.
+    fn degrade(&mut self, step: Step, reason: String) {
+        tracing::error!("{reason}; going on in memory to bring the services back");
+        self.events.emit(EventKind::Noted { message: format!("{reason}; going on in memory") });
+        self.journal.go_on_in_memory();
+        let at = self.host.clock.now();
+        let fact = if self.run().phase.is_final() {
+            Fact::StepEnded { step, outcome: Outcome::Failed, note: Some(reason), at }
+        } else {
+            Fact::GivenUp { step, reason, at }
+        };
+        if let Err(error) = self.journal.record(fact) {
+            tracing::error!("{error}");
+        }
+    }
+
+    /// Holds a shutdown lock while an unplanned shutdown would hurt, and never while our own reboot is asked for.
+    async fn inhibit_during(&mut self, step: &Step) {
+        let is_dangerous = match step {
+            Step::Stop(_) | Step::Upgrade | Step::BuildKernel | Step::StageCheck | Step::Repair | Step::Restore => true,
+            Step::Preflight | Step::Fetch | Step::Baseline | Step::Reboot | Step::Verify | Step::Report => false,
+        };
+        if !is_dangerous {
+            self.inhibitor = None;
+        } else if self.inhibitor.is_none() {
+            match self.host.power.inhibit(&format!("run {} is patching this host", self.run().id)).await {
+                Ok(guard) => self.inhibitor = Some(guard),
+                Err(error) => {
+                    let message = format!("a shutdown is not inhibited: {error}");
+                    self.events.emit(EventKind::Noted { message });
+                }
+            }
+        }
+    }
+}
+
+fn describe(decision: &Decision) -> String {
+    match decision {
+        Decision::Begin(step) => format!("begin: {}", step.title()),
+        Decision::Continue(step) => format!("continue: {}", step.title()),
+        Decision::Attach(step) => format!("follow what is still running: {}", step.title()),
+        Decision::Collect(step) => format!("record what ended meanwhile: {}", step.title()),
+        Decision::CountAsInterrupted(step) => format!("interrupted: {}", step.title()),
+        Decision::RecordBoot => "the host has rebooted".into(),
+        Decision::AwaitReboot { until } => format!("wait for the reboot until {until}"),
+        Decision::ConcludeNoReboot => "the reboot did not happen".into(),
+        Decision::GiveUp { reason, .. } => format!("give up: {reason}"),
+        Decision::Close { .. } => "close the run".into(),
+        Decision::Stay { reason } => format!("wait: {reason}"),
+    }
+}

@@ -1,0 +1,183 @@
+//! What to do next.
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::config::settings::Policy;
+use crate::machine::exit_code;
+use crate::model::{Observation, Outcome, Phase, Run, Step, WorkLook};
+
+/// What the coordinator shall do. Each is carried out, recorded, and followed by another look.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Decision {
+    /// Record the intent, then perform the step.
+    Begin(Step),
+    /// Perform the step again under its open attempt: it looks before it acts.
+    Continue(Step),
+    /// Its work unit is still running: follow it.
+    Attach(Step),
+    /// Its work unit ended while nobody watched: record the outcome.
+    Collect(Step),
+    /// The outcome of its work is lost: record `interrupted`. A repair follows, then the step begins again.
+    CountAsInterrupted(Step),
+    /// Record that another boot runs.
+    RecordBoot,
+    /// The reboot is on its way.
+    AwaitReboot {
+        /// The end of the grace period.
+        until: Timestamp,
+    },
+    /// The reboot did not happen.
+    ConcludeNoReboot,
+    /// End the run as failed.
+    GiveUp {
+        /// At which step.
+        step: Step,
+        /// Why.
+        reason: String,
+    },
+    /// Nothing is left to do.
+    Close {
+        /// The exit code that the run is worth.
+        exit_code: u8,
+    },
+    /// What is known does not suffice: touch nothing, and leave the run open.
+    Stay {
+        /// What is not known.
+        reason: String,
+    },
+}
+
+/// Attempts at one step before the run is given up; only lost outcomes lead to a second one.
+const MAX_ATTEMPTS: u32 = 3;
+
+/// Decides by this table; total, without I/O.
+///
+/// | current attempt | boot ID | unit | decision |
+/// |---|---|---|---|
+/// | any | unreadable | – | stay: it is neither the same nor another boot |
+/// | any | changed | – | record the boot; it tells what that means for the phase |
+/// | none, planned steps left | same | – | repair if the last packaging work was interrupted, else begin the next step |
+/// | none, reboot skipped | same | – | bring the services back, then verify |
+/// | none, failed or aborted | same | – | repair, bring the services back, report, close |
+/// | upgrade, build-kernel | same | running | attach |
+/// | upgrade, build-kernel | same | exited (kept) | collect |
+/// | upgrade, build-kernel | same | not loaded | count as interrupted; repair; begin again |
+/// | upgrade, build-kernel | same | unknown | stay |
+/// | reboot, requested | same, inside grace | – | await the reboot |
+/// | reboot, requested | same, past grace | – | conclude that it did not happen |
+/// | any other | same | – | continue: these steps look before they act |
+pub fn decide(run: &Run, observation: &Observation, now: Timestamp, policy: &Policy) -> Decision {
+    let Some(boot) = &observation.boot else {
+        return Decision::Stay { reason: "the boot ID cannot be read".into() };
+    };
+    if boot != &run.boot {
+        return Decision::RecordBoot;
+    }
+    match &run.attempt {
+        None => decide_without_attempt(run, policy),
+        Some(attempt) => match (&attempt.step, &observation.work) {
+            (step @ (Step::Upgrade | Step::BuildKernel), look) => match look {
+                WorkLook::Running => Decision::Attach(step.clone()),
+                WorkLook::Exited(_) => Decision::Collect(step.clone()),
+                WorkLook::NotLoaded => Decision::CountAsInterrupted(step.clone()),
+                WorkLook::NoWork => Decision::Continue(step.clone()),
+                WorkLook::Unknown(why) => Decision::Stay { reason: format!("the work of {step} is unknown: {why}") },
+            },
+            (Step::Reboot, _) if run.phase == Phase::RebootRequested => decide_reboot(run, now, policy),
+            (step, _) => Decision::Continue(step.clone()),
+        },
+    }
+}
+
+fn decide_reboot(run: &Run, now: Timestamp, policy: &Policy) -> Decision {
+    let requested = run.reboot_requested.unwrap_or(run.planned);
+    let waited = now.duration_since(requested);
+    // A clock that was set back while we waited must not make the wait endless: such a wait counts as over.
+    if (SignedDuration::ZERO..policy.reboot_grace).contains(&waited) {
+        Decision::AwaitReboot { until: requested + policy.reboot_grace }
+    } else {
+        Decision::ConcludeNoReboot
+    }
+}
+
+fn decide_without_attempt(run: &Run, policy: &Policy) -> Decision {
+    if repair_is_due(run) {
+        return Decision::Begin(Step::Repair);
+    }
+    if run.phase.is_final() {
+        return decide_ending(run);
+    }
+    let Some(step) = next_planned(run) else {
+        return Decision::GiveUp { step: Step::Report, reason: "no step is left, and the run is not final".into() };
+    };
+    if step == Step::Verify && !run.changes.is_empty() {
+        return Decision::Begin(Step::Restore);
+    }
+    if run.reboots + run.unplanned_reboots > policy.max_boots {
+        let reason = format!("the host rebooted {} times during the run", run.reboots + run.unplanned_reboots);
+        return Decision::GiveUp { step, reason };
+    }
+    if run.attempts_of(&step) >= MAX_ATTEMPTS {
+        let reason = format!("{step} was interrupted {MAX_ATTEMPTS} times");
+        return Decision::GiveUp { step, reason };
+    }
+    Decision::Begin(step)
+}
+
+fn decide_ending(run: &Run) -> Decision {
+    if restore_is_due(run) {
+        return Decision::Begin(Step::Restore);
+    }
+    if run.attempts_of(&Step::Report) == 0 {
+        return Decision::Begin(Step::Report);
+    }
+    Decision::Close { exit_code: exit_code(run) }
+}
+
+/// The first planned step that has not finished.
+pub(super) fn next_planned(run: &Run) -> Option<Step> {
+    run.steps.iter().find(|step| !run.has_finished(step)).cloned()
+}
+
+/// The last packaging work did not end well, and no repair followed it.
+fn repair_is_due(run: &Run) -> bool {
+    let newest_first = run.history.iter().rev();
+    for record in newest_first {
+        match (&record.attempt.step, record.outcome) {
+            (Step::Repair, Outcome::Interrupted) => return run.attempts_of(&Step::Repair) < MAX_ATTEMPTS,
+            (Step::Repair, _) => return false,
+            (Step::Upgrade | Step::BuildKernel, Outcome::Failed | Outcome::Interrupted) => return true,
+            (Step::Upgrade | Step::BuildKernel, _) => {
+                return matches!(&run.phase, Phase::Failed { step: Step::StageCheck, .. });
+            }
+            _ => {}
+        }
+    }
+    false
+}
+
+/// Services were stopped, nobody brought them back, and no reboot of ours did. A failed restore is not tried again:
+/// its findings are in the report. An interrupted one is.
+fn restore_is_due(run: &Run) -> bool {
+    let came_back_by_reboot = run.rebooted.is_some();
+    let stopped_something = run.history.iter().any(|record| matches!(record.attempt.step, Step::Stop(_)));
+    let tried = run.last_record(&Step::Restore).is_some_and(|record| record.outcome != Outcome::Interrupted);
+    let gave_up = run.attempts_of(&Step::Restore) >= MAX_ATTEMPTS;
+    stopped_something && !came_back_by_reboot && !tried && !gave_up && run.phase != Phase::Verified
+}
+
+/// Whether the step may begin now: the next planned one, or one that serves an ending.
+pub(super) fn may_begin(run: &Run, step: &Step) -> bool {
+    match step {
+        Step::Repair => run.has_touched_packages(),
+        Step::Restore => run.history.iter().any(|record| matches!(record.attempt.step, Step::Stop(_))),
+        Step::Report => run.phase.is_final(),
+        step => !run.phase.is_final() && next_planned(run).as_ref() == Some(step),
+    }
+}
+
+/// Whether the run can still be aborted: at a step's border, before the point of no return.
+pub fn may_abort(run: &Run) -> bool {
+    let past_return = matches!(run.phase, Phase::RebootRequested | Phase::Rebooted);
+    run.is_open() && run.attempt.is_none() && !run.phase.is_final() && !past_return
+}

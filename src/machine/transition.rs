@@ -1,0 +1,152 @@
+//! Which facts may follow which, and what they make of the run.
+
+use jiff::Timestamp;
+
+use super::decide::{may_abort, may_begin};
+use crate::model::{Abort, Attempt, AttemptRecord, BootId, Change, Closing, Fact, Outcome, Phase, Run, Step};
+
+/// A fact that cannot follow. Always a fault in Patchday: the coordinator stops without touching anything.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("\"{fact}\" cannot follow \"{phase}\" with {attempt}")]
+pub struct IllegalTransition {
+    phase: String,
+    attempt: String,
+    fact: String,
+}
+
+/// Applies one fact.
+///
+/// # Errors
+///
+/// When the fact cannot follow; the error names both sides.
+pub fn apply(run: &Run, fact: Fact) -> Result<Run, IllegalTransition> {
+    let mut next = run.clone();
+    let open_step = run.attempt.as_ref().map(|attempt| attempt.step.clone());
+    match (&run.phase, open_step, fact) {
+        (_, _, fact) if !run.is_open() => return Err(illegal(run, &fact)),
+
+        (_, None, Fact::StepBegan { step, boot, at }) if boot == run.boot && may_begin(run, &step) => {
+            let number = run.attempts_of(&step) + 1;
+            next.attempt = Some(Attempt { step, number, boot, began: at });
+        }
+        (_, Some(open), Fact::StepEnded { step, outcome, note, at }) if open == step => {
+            end_attempt(&mut next, outcome, note.clone(), at);
+            next.phase = phase_after_end(run, &step, outcome, note);
+        }
+        (phase, _, Fact::GivenUp { step, reason, at }) if !phase.is_final() => {
+            end_attempt(&mut next, Outcome::Failed, Some(reason.clone()), at);
+            next.phase = Phase::Failed { step, reason };
+        }
+
+        (_, Some(Step::Preflight), Fact::ChecksAnswered(checks)) => next.checks = checks,
+        (_, Some(Step::Fetch), Fact::UpgradePlanned(plan)) => next.upgrade = Some(plan),
+        (_, Some(Step::Fetch), Fact::NothingFound { at }) => {
+            end_attempt(&mut next, Outcome::Succeeded, Some("nothing to do".into()), at);
+            next.phase = Phase::NothingToDo;
+        }
+        (_, Some(Step::Baseline), Fact::BaselineTaken(baseline)) => next.baseline = Some(*baseline),
+        (_, Some(Step::Stop(_)), Fact::ServiceStopped(proof)) => {
+            next.stops.retain(|known| known.unit != proof.unit);
+            next.stops.push(*proof);
+        }
+
+        (_, Some(Step::Stop(unit)), Fact::ChangeIntended(change)) if change.unit() == &unit => {
+            if !run.changes.contains(&change) {
+                next.changes.push(change);
+            }
+        }
+        (_, Some(Step::Restore), Fact::ChangeUndone(change)) => next.changes.retain(|known| known != &change),
+
+        (_, Some(Step::StageCheck), Fact::RebootWanted(reasons)) => next.reboot_reasons = reasons,
+        (_, Some(Step::StageCheck), Fact::KernelExpected(kernel)) => next.kernel = Some(kernel),
+        (Phase::Staged, Some(Step::Reboot), Fact::RebootRequested { at }) => {
+            next.phase = Phase::RebootRequested;
+            next.reboots += 1;
+            next.reboot_requested = Some(at);
+        }
+
+        (_, open, Fact::BootChanged { boot, at }) if boot != run.boot => boot_changed(&mut next, open, boot, at),
+        (_, _, Fact::Resumed { boot, automatic, .. }) if boot == run.boot => {
+            if automatic {
+                next.resumed_on = Some(boot);
+            }
+        }
+        (_, Some(Step::Verify), Fact::Judged(verification)) if verification.boot == run.boot => {
+            next.verification = Some(*verification);
+        }
+        (_, _, Fact::AbortRequested { by, at }) if may_abort(run) => {
+            next.abort = Some(Abort { by: by.clone(), at });
+            next.phase = Phase::Aborted { by };
+        }
+        (phase, None, Fact::Closed { exit_code, at }) if phase.is_final() => {
+            next.closed = Some(Closing { at, exit_code });
+        }
+
+        (_, _, fact) => return Err(illegal(run, &fact)),
+    }
+    Ok(next)
+}
+
+fn illegal(run: &Run, fact: &Fact) -> IllegalTransition {
+    let attempt = match (&run.attempt, run.is_open()) {
+        (_, false) => "a closed run".into(),
+        (None, _) => "no open attempt".into(),
+        (Some(attempt), _) => format!("an open attempt at {}", attempt.step),
+    };
+    IllegalTransition { phase: run.phase.name().into(), attempt, fact: fact.name().into() }
+}
+
+fn end_attempt(run: &mut Run, outcome: Outcome, note: Option<String>, at: Timestamp) {
+    if let Some(attempt) = run.attempt.take() {
+        run.history.push(AttemptRecord { attempt, outcome, note, ended: at });
+    }
+}
+
+/// The first failure decides the phase: what fails while the host is brought to safety is in the history only.
+fn phase_after_end(run: &Run, step: &Step, outcome: Outcome, note: Option<String>) -> Phase {
+    match outcome {
+        _ if run.phase.is_final() => run.phase.clone(),
+        Outcome::Interrupted => run.phase.clone(),
+        Outcome::Failed => Phase::Failed { step: step.clone(), reason: note.unwrap_or_default() },
+        // Without a reboot there is no new boot to speak of; the phase stays at the last thing that is true.
+        Outcome::Skipped if *step == Step::Reboot => run.phase.clone(),
+        Outcome::Skipped | Outcome::Succeeded => match step {
+            Step::Stop(_) if !is_last_stop(run, step) => run.phase.clone(),
+            _ => step.phase_after().unwrap_or_else(|| run.phase.clone()),
+        },
+    }
+}
+
+fn is_last_stop(run: &Run, step: &Step) -> bool {
+    run.steps.iter().rfind(|step| matches!(step, Step::Stop(_))) == Some(step)
+}
+
+/// Everything in `changes` lives in `/run` or in systemd's memory: the boot has undone it.
+fn boot_changed(run: &mut Run, open: Option<Step>, boot: BootId, at: Timestamp) {
+    let asked_for = run.phase == Phase::RebootRequested;
+    run.boot = boot;
+    run.changes.retain(|change| !matches!(change, Change::Held(_) | Change::Stopped(_)));
+    if asked_for {
+        end_attempt(run, Outcome::Succeeded, None, at);
+        run.phase = Phase::Rebooted;
+        run.rebooted = Some(at);
+        return;
+    }
+    run.unplanned_reboots += 1;
+    let reason = |step: &Step| format!("the host went down during \"{}\"", step.title());
+    let note = open.as_ref().map(reason);
+    end_attempt(run, Outcome::Interrupted, note, at);
+    match (&run.phase, open) {
+        (Phase::Rebooted, _) => {}
+        // The host was ready for a reboot; somebody else did it.
+        (Phase::Staged, _) => {
+            run.phase = Phase::Rebooted;
+            run.rebooted = Some(at);
+        }
+        (phase, _) if phase.is_final() => {}
+        (_, open) => {
+            let step = open.or_else(|| super::decide::next_planned(run)).unwrap_or(Step::Verify);
+            run.phase = Phase::Failed { reason: reason(&step), step };
+        }
+    }
+}

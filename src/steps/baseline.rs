@@ -1,0 +1,39 @@
+//! What runs now, for the comparison after the reboot.
+
+use jiff::SignedDuration;
+
+use super::{StepContext, StepEnd, StepResult};
+use crate::model::{Baseline, Fact, Readiness, ServiceBaseline};
+
+const PROBE_TIMEOUT: SignedDuration = SignedDuration::from_secs(10);
+
+pub(super) async fn perform(ctx: &mut StepContext<'_>) -> StepResult {
+    let mut services = Vec::new();
+    for service in &ctx.settings.services {
+        services.push(ServiceBaseline {
+            unit: service.unit.clone(),
+            state: ctx.host.units.state(&service.unit).await?,
+            readiness: ctx.host.prober.probe(&service.unit, &service.readiness, PROBE_TIMEOUT).await,
+        });
+    }
+    let system = &ctx.host.system;
+    let baseline = Baseline {
+        taken: ctx.host.clock.now(),
+        uptime: system.uptime().await?,
+        units: ctx.host.units.survey().await?,
+        services,
+        sockets: system.listening_sockets().await?,
+        mounts: system.mounts().await?,
+        kernel: ctx.host.kernels.facts().await?,
+        packages: ctx.host.packages.installed().await?,
+    };
+    let ready = baseline.services.iter().filter(|service| matches!(service.readiness, Readiness::Ready(_))).count();
+    let note = format!(
+        "{} units active, {} failed, {ready} of {} services ready",
+        baseline.units.active.len(),
+        baseline.units.failed.len(),
+        baseline.services.len()
+    );
+    ctx.recorder.record(Fact::BaselineTaken(Box::new(baseline)))?;
+    Ok(StepEnd::Succeeded(Some(note)))
+}

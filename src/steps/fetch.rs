@@ -1,0 +1,99 @@
+//! Everything that packages need and that can be done while the services run.
+
+use super::work::{self, Work};
+use super::{StepContext, StepEnd, StepError, StepResult, build_kernel, reboot_reasons};
+use crate::config::RebootWhen;
+use crate::events::EventKind;
+use crate::host::PackageWork;
+use crate::model::{Fact, PackageAction, Step, UpgradePlan};
+
+pub(super) async fn perform(ctx: &mut StepContext<'_>) -> StepResult {
+    packaging(ctx, PackageWork::Refresh, "refresh", "refresh the package lists", (0.0, 0.2)).await?;
+    let plan = ctx.host.packages.simulate().await?;
+    let security = plan.changes.iter().filter(|change| change.is_security()).count();
+    let removals = plan.removals().count();
+    ctx.events.emit(EventKind::UpgradePlanned { changes: plan.changes.len() - removals, security, removals });
+    ctx.recorder.record(Fact::UpgradePlanned(plan.clone()))?;
+    refuse_removals(&plan, &ctx.settings.upgrade.allow_removals)?;
+
+    if plan.is_empty() && !wants_work_anyway(ctx).await? {
+        return Ok(StepEnd::NothingToDo);
+    }
+    if plan.is_empty() {
+        return Ok(StepEnd::Succeeded(Some("no package to upgrade".into())));
+    }
+    packaging(ctx, PackageWork::Download, "download", "download the packages", (0.2, 1.0)).await?;
+    Ok(StepEnd::Succeeded(Some(summary(&plan, security))))
+}
+
+fn summary(plan: &UpgradePlan, security: usize) -> String {
+    let count = |action| plan.changes.iter().filter(|change| change.action == action).count();
+    let parts = [
+        (count(PackageAction::Upgrade), "to upgrade"),
+        (count(PackageAction::Install), "to install"),
+        (count(PackageAction::Remove), "to remove"),
+        (security, "from security"),
+        (plan.kept_back.len(), "kept back"),
+    ];
+    let told: Vec<_> = parts.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")).collect();
+    told.join(", ")
+}
+
+async fn packaging(
+    ctx: &mut StepContext<'_>,
+    what: PackageWork,
+    name: &str,
+    title: &str,
+    span: (f64, f64),
+) -> Result<(), StepError> {
+    let work = Work {
+        step: Step::Fetch,
+        name,
+        description: format!("Patchday: {title}"),
+        command: ctx.host.packages.command(&what),
+        span,
+    };
+    let outcome = work::run_to_end(ctx, work).await?;
+    if outcome.succeeded() { Ok(()) } else { Err(work::failure(ctx, name, &outcome).await) }
+}
+
+/// A dist-upgrade may remove what the server lives on; only what is named may go.
+fn refuse_removals(plan: &UpgradePlan, allowed: &[String]) -> Result<(), StepError> {
+    let refused: Vec<&str> = plan.removals().filter(|name| !allowed.iter().any(|allowed| allowed == name)).collect();
+    if refused.is_empty() {
+        return Ok(());
+    }
+    Err(StepError::Failed(format!(
+        "the upgrade would remove {}, which [upgrade] allow-removals does not name",
+        refused.join(", ")
+    )))
+}
+
+/// Without a package to upgrade, a reboot that is due or a module that is missing is still work.
+async fn wants_work_anyway(ctx: &StepContext<'_>) -> Result<bool, StepError> {
+    let facts = ctx.host.kernels.facts().await?;
+    let reboots = ctx.settings.reboot.when != RebootWhen::Never && !ctx.run().options.no_reboot;
+    let reboot_is_due = reboots && !reboot_reasons::of_kernel(&facts).is_empty();
+    Ok(reboot_is_due || !build_kernel::missing_modules(ctx, &facts).await?.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::PackageChange;
+
+    #[test]
+    fn only_named_packages_may_be_removed() {
+        let remove = |name: &str| PackageChange {
+            name: name.into(),
+            action: PackageAction::Remove,
+            from: Some("1".into()),
+            to: None,
+            origin: None,
+        };
+        let plan = UpgradePlan { changes: vec![remove("old-lib"), remove("mariadb-server")], kept_back: vec![] };
+        let error = refuse_removals(&plan, &["old-lib".into()]).unwrap_err().to_string();
+        assert!(error.contains("mariadb-server") && !error.contains("old-lib"), "{error}");
+        assert!(refuse_removals(&plan, &["old-lib".into(), "mariadb-server".into()]).is_ok());
+    }
+}

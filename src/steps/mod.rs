@@ -1,0 +1,146 @@
+//! The steps of a run, one file each. A step sees ports, tells events, and records what it is about to change before
+//! it changes it. The order of the steps is data: [`planned_steps`].
+
+mod baseline;
+mod build_kernel;
+mod fetch;
+mod preflight;
+mod reboot;
+mod reboot_reasons;
+mod repair;
+mod report;
+mod restore;
+mod stage_check;
+mod stop;
+mod stop_mongodb;
+mod upgrade;
+mod verify;
+mod verify_watch;
+mod work;
+
+use std::path::PathBuf;
+
+use crate::config::Settings;
+use crate::events::{Event, EventKind, EventSink};
+use crate::host::{Host, HostError};
+use crate::model::{Fact, Run, Step, UnitName};
+
+pub use work::work_unit;
+
+/// Where a step records facts. On return a fact is durable.
+pub trait Recorder: Send {
+    /// The run as it is now.
+    fn run(&self) -> &Run;
+
+    /// Applies the fact and saves the run.
+    ///
+    /// # Errors
+    ///
+    /// When the fact cannot follow, or cannot be saved. The step must then stop without touching anything more.
+    fn record(&mut self, fact: Fact) -> Result<(), RecordError>;
+
+    /// Where the output of a work unit goes.
+    fn output_path(&self, name: &str) -> PathBuf;
+
+    /// Writes a file of the run, as in `report.txt`.
+    ///
+    /// # Errors
+    ///
+    /// The file system's word.
+    fn write_file(&self, name: &str, content: &[u8]) -> Result<(), RecordError>;
+
+    /// The events of the run so far.
+    fn timeline(&self) -> Vec<Event>;
+}
+
+/// A fact that could not be recorded.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("cannot record: {0}")]
+pub struct RecordError(pub String);
+
+/// Everything a step may use.
+pub struct StepContext<'a> {
+    /// Where it records.
+    pub recorder: &'a mut dyn Recorder,
+    /// The settings with which the run began.
+    pub settings: &'a Settings,
+    /// The host.
+    pub host: &'a Host,
+    /// Where it tells.
+    pub events: &'a dyn EventSink,
+    /// Work units that ended: systemd keeps their outcome until the step's end is recorded.
+    pub ended_work: Vec<UnitName>,
+}
+
+impl StepContext<'_> {
+    fn run(&self) -> &Run {
+        self.recorder.run()
+    }
+
+    fn note(&self, message: impl Into<String>) {
+        self.events.emit(EventKind::Noted { message: message.into() });
+    }
+}
+
+/// How a step ended well.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StepEnd {
+    /// Done; what was found, in a few words.
+    Succeeded(Option<String>),
+    /// There was nothing to do, and why.
+    Skipped(String),
+    /// The whole run has nothing to do.
+    NothingToDo,
+    /// The reboot is on its way; the attempt stays open until the next boot.
+    RebootRequested,
+}
+
+/// How a step ended badly.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StepError {
+    /// What failed, on what and why.
+    #[error("{0}")]
+    Failed(String),
+    /// What it found or is about to change could not be recorded.
+    #[error(transparent)]
+    Record(#[from] RecordError),
+}
+
+impl From<HostError> for StepError {
+    fn from(error: HostError) -> Self {
+        Self::Failed(error.to_string())
+    }
+}
+
+/// What a step returns.
+pub type StepResult = Result<StepEnd, StepError>;
+
+/// The steps of a run under these settings, in order: services stop in reverse dependency order.
+pub fn planned_steps(settings: &Settings) -> Vec<Step> {
+    let stops = settings.services.iter().rev().map(|service| Step::Stop(service.unit.clone()));
+    let before = [Step::Preflight, Step::Fetch, Step::Baseline];
+    let after = [Step::Upgrade, Step::BuildKernel, Step::StageCheck, Step::Reboot, Step::Verify];
+    before.into_iter().chain(stops).chain(after).collect()
+}
+
+/// Performs one step under its open attempt.
+///
+/// # Errors
+///
+/// What failed; the caller records it.
+pub async fn perform(step: &Step, ctx: &mut StepContext<'_>) -> StepResult {
+    match step {
+        Step::Preflight => preflight::perform(ctx).await,
+        Step::Fetch => fetch::perform(ctx).await,
+        Step::Baseline => baseline::perform(ctx).await,
+        Step::Stop(unit) => stop::perform(ctx, unit).await,
+        Step::Upgrade => upgrade::perform(ctx).await,
+        Step::BuildKernel => build_kernel::perform(ctx).await,
+        Step::StageCheck => stage_check::perform(ctx).await,
+        Step::Reboot => reboot::perform(ctx).await,
+        Step::Verify => verify::perform(ctx).await,
+        Step::Repair => repair::perform(ctx).await,
+        Step::Restore => restore::perform(ctx).await,
+        Step::Report => report::perform(ctx).await,
+    }
+}

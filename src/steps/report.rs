@@ -1,0 +1,18 @@
+//! Write down what happened.
+
+use super::{StepContext, StepEnd, StepError, StepResult};
+use crate::report;
+
+pub(super) async fn perform(ctx: &mut StepContext<'_>) -> StepResult {
+    let timeline = ctx.recorder.timeline();
+    let report = report::build(ctx.run(), &timeline, ctx.host.clock.now());
+    let json = report::json::render(&report).map_err(|error| StepError::Failed(format!("the report: {error}")))?;
+    for (name, content) in [
+        ("report.json", json),
+        ("report.txt", report::text::render(&report, &report::Style::plain())),
+        ("report.md", report::markdown::render(&report)),
+    ] {
+        ctx.recorder.write_file(name, content.as_bytes())?;
+    }
+    Ok(StepEnd::Succeeded(None))
+}

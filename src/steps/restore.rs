@@ -1,0 +1,90 @@
+//! Bring back what the run stopped, dependencies first, each one ready before the next.
+
+use jiff::SignedDuration;
+
+use super::{StepContext, StepEnd, StepError, StepResult};
+use crate::config::ServiceSettings;
+use crate::events::EventKind;
+use crate::model::{Change, Fact, JobResult, Readiness};
+
+const LOOK_EVERY: SignedDuration = SignedDuration::from_millis(500);
+const PROBE_TIMEOUT: SignedDuration = SignedDuration::from_secs(5);
+
+pub(super) async fn perform(ctx: &mut StepContext<'_>) -> StepResult {
+    let services = ctx.settings.services.clone();
+    let mut problems = Vec::new();
+    let mut back = 0;
+    for service in &services {
+        let unit = &service.unit;
+        let held = Change::Held(unit.clone());
+        let stopped = Change::Stopped(unit.clone());
+        // Released even where nothing is recorded: undoing what was not done is harmless, leaving it is not.
+        match ctx.host.units.release(unit).await {
+            Ok(()) => ctx.recorder.record(Fact::ChangeUndone(held))?,
+            Err(error) => {
+                problems.push(format!("{unit} is still held: {error}"));
+                continue;
+            }
+        }
+        let ran = ctx.run().baseline.as_ref().is_some_and(|baseline| baseline.service_ran(unit));
+        if !ran && !ctx.run().changes.contains(&stopped) {
+            continue;
+        }
+        match start_until_ready(ctx, service).await {
+            Ok(()) => {
+                back += 1;
+                ctx.recorder.record(Fact::ChangeUndone(stopped))?;
+            }
+            Err(problem) => problems.push(problem),
+        }
+    }
+    if problems.is_empty() {
+        return Ok(StepEnd::Succeeded(Some(format!("{back} services back and ready"))));
+    }
+    Err(StepError::Failed(problems.join("; ")))
+}
+
+/// Starts as often as the unit is found down, since a stop that came late may still be under way; ends when the
+/// service is ready, or when the time for its stop and its start is over.
+async fn start_until_ready(ctx: &StepContext<'_>, service: &ServiceSettings) -> Result<(), String> {
+    let unit = &service.unit;
+    let began = ctx.host.clock.now();
+    let mut patience = service.start_timeout;
+    let mut problem = String::from("it was not started");
+    let mut ready_looks = 0;
+    loop {
+        match ctx.host.units.state(unit).await {
+            Ok(state) if !state.is_up() => {
+                ready_looks = 0;
+                if state.processes > 0 {
+                    // It is still going down: systemd gives it its own stop timeout before our start is served.
+                    patience = service.start_timeout + state.stop_timeout.unwrap_or(service.stop_timeout);
+                }
+                let left = patience - ctx.host.clock.now().duration_since(began);
+                match ctx.host.units.start(unit, left.max(LOOK_EVERY)).await {
+                    Ok(JobResult::Done) => problem = "it was started, and is not up".into(),
+                    Ok(result) => problem = format!("systemd's start job ended {result}"),
+                    Err(error) => problem = error.to_string(),
+                }
+            }
+            Ok(_) => match ctx.host.prober.probe(unit, &service.readiness, PROBE_TIMEOUT).await {
+                // Twice in a row: a service that was told to stop and has not noticed yet answers once more.
+                Readiness::Ready(_) if ready_looks > 0 => {
+                    let after = ctx.host.clock.now().duration_since(began);
+                    ctx.events.emit(EventKind::ServiceReady { unit: unit.clone(), after });
+                    return Ok(());
+                }
+                Readiness::Ready(_) => ready_looks += 1,
+                Readiness::NotReady(why) => {
+                    ready_looks = 0;
+                    problem = format!("it is up, but not ready: {why}");
+                }
+            },
+            Err(error) => problem = format!("its state is unknown: {error}"),
+        }
+        if ctx.host.clock.now().duration_since(began) >= patience {
+            return Err(format!("{unit} is not back after {patience:#}: {problem}"));
+        }
+        ctx.host.clock.sleep(LOOK_EVERY).await;
+    }
+}

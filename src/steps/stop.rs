@@ -1,0 +1,122 @@
+//! Hold one service, stop it, and prove that it is down.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::{StepContext, StepEnd, StepError, StepResult, stop_mongodb};
+use crate::config::ServiceSettings;
+use crate::events::EventKind;
+use crate::host::{HoldSpec, HostErrorKind};
+use crate::model::{Change, Fact, JobResult, LoadState, ServiceKind, StopProof, UnitName, UnitState};
+
+/// Added to the stop timeout of a held MongoDB unit: systemd's SIGKILL must come long after we gave up.
+const KILL_MARGIN: SignedDuration = SignedDuration::from_hours(1);
+
+const LOOK_EVERY: SignedDuration = SignedDuration::from_millis(250);
+
+pub(super) async fn perform(ctx: &mut StepContext<'_>, unit: &UnitName) -> StepResult {
+    let settings = ctx.settings.service(unit).cloned();
+    let settings = settings.ok_or_else(|| StepError::Failed(format!("{unit} is not in the run's settings")))?;
+    let before = ctx.host.units.state(unit).await?;
+    if before.load != LoadState::Loaded {
+        return Err(StepError::Failed(format!("{unit} is {}, not loaded", before.load)));
+    }
+
+    // Both are recorded before either is made: a crash in between finds them, and undoing what was not done is harmless.
+    ctx.recorder.record(Fact::ChangeIntended(Change::Held(unit.clone())))?;
+    if !before.is_down() {
+        ctx.recorder.record(Fact::ChangeIntended(Change::Stopped(unit.clone())))?;
+    }
+    let raised = match settings.kind {
+        ServiceKind::Mongodb => Some(settings.stop_timeout + KILL_MARGIN),
+        ServiceKind::Service => None,
+    };
+    ctx.host.units.hold(unit, HoldSpec { stop_timeout: raised }).await?;
+
+    let began = ctx.host.clock.now();
+    let mut proof = if before.is_down() {
+        proof_of(unit, &before, false)
+    } else {
+        match settings.kind {
+            ServiceKind::Service => stop_service(ctx, &settings, began).await?,
+            ServiceKind::Mongodb => stop_mongodb::stop(ctx, &settings, began).await?,
+        }
+    };
+    proof.took = ctx.host.clock.now().duration_since(began);
+    let note = (!proof.was_running).then(|| "was not running".to_owned());
+    let took = proof.took;
+    ctx.recorder.record(Fact::ServiceStopped(Box::new(proof)))?;
+    ctx.events.emit(EventKind::ServiceStopped { unit: unit.clone(), took });
+    Ok(StepEnd::Succeeded(note))
+}
+
+async fn stop_service(
+    ctx: &StepContext<'_>,
+    settings: &ServiceSettings,
+    began: Timestamp,
+) -> Result<StopProof, StepError> {
+    stop_unit(ctx, settings, began).await?;
+    let state = wait_until_down(ctx, settings, began).await?;
+    Ok(proof_of(&settings.unit, &state, true))
+}
+
+/// Orders the stop and waits for the job. A job that outlives the timeout is the caller's to judge.
+pub(super) async fn stop_unit(
+    ctx: &StepContext<'_>,
+    settings: &ServiceSettings,
+    began: Timestamp,
+) -> Result<(), StepError> {
+    let left = remaining(ctx, settings, began);
+    match ctx.host.units.stop(&settings.unit, left).await {
+        Ok(JobResult::Done) => Ok(()),
+        Ok(result) => Err(StepError::Failed(format!("{}: systemd's stop job ended {result}", settings.unit))),
+        // Whether the unit is down is looked at next; the job alone proves nothing.
+        Err(error) if error.kind == HostErrorKind::Unknown => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Looks until the unit is down and has no process left, at most until its stop timeout is over.
+pub(super) async fn wait_until_down(
+    ctx: &StepContext<'_>,
+    settings: &ServiceSettings,
+    began: Timestamp,
+) -> Result<UnitState, StepError> {
+    loop {
+        let look = ctx.host.units.state(&settings.unit).await;
+        if let Ok(state) = &look
+            && state.is_down()
+        {
+            return Ok(state.clone());
+        }
+        if remaining(ctx, settings, began).is_zero() {
+            let state = match look {
+                Ok(state) => format!("it is {} ({}), {} processes left", state.active, state.sub, state.processes),
+                Err(error) => format!("its state is unknown: {error}"),
+            };
+            return Err(StepError::Failed(format!(
+                "{} did not stop within {:#}: {state}",
+                settings.unit, settings.stop_timeout
+            )));
+        }
+        ctx.host.clock.sleep(LOOK_EVERY).await;
+    }
+}
+
+pub(super) fn remaining(ctx: &StepContext<'_>, settings: &ServiceSettings, began: Timestamp) -> SignedDuration {
+    let waited = ctx.host.clock.now().duration_since(began);
+    (settings.stop_timeout - waited).max(SignedDuration::ZERO)
+}
+
+pub(super) fn proof_of(unit: &UnitName, state: &UnitState, was_running: bool) -> StopProof {
+    StopProof {
+        unit: unit.clone(),
+        was_running,
+        result: state.result.clone(),
+        exit_status: state.exit_status,
+        processes_left: state.processes,
+        took: SignedDuration::ZERO,
+        clients_left: Vec::new(),
+        database: None,
+        database_evidence: None,
+    }
+}

@@ -1,0 +1,29 @@
+//! The dist-upgrade.
+
+use super::work::{self, Work};
+use super::{StepContext, StepEnd, StepError, StepResult};
+use crate::host::PackageWork;
+use crate::model::Step;
+
+pub(super) async fn perform(ctx: &mut StepContext<'_>) -> StepResult {
+    let Some(plan) = ctx.run().upgrade.clone() else {
+        return Err(StepError::Failed("the run has no plan of the upgrade".into()));
+    };
+    if plan.is_empty() {
+        return Ok(StepEnd::Skipped("no package to upgrade".into()));
+    }
+    let removals_allowed = plan.removals().next().is_some();
+    let work = Work {
+        step: Step::Upgrade,
+        name: "upgrade",
+        description: "Patchday: dist-upgrade".into(),
+        command: ctx.host.packages.command(&PackageWork::Upgrade { removals_allowed }),
+        span: (0.0, 1.0),
+    };
+    let outcome = work::run_to_end(ctx, work).await?;
+    if !outcome.succeeded() {
+        return Err(work::failure(ctx, "upgrade", &outcome).await);
+    }
+    let cpu = outcome.cpu_usec.map_or(String::new(), |usec| format!(", {:.1} s of CPU", usec as f64 / 1e6));
+    Ok(StepEnd::Succeeded(Some(format!("{} packages{cpu}", plan.changes.len()))))
+}

@@ -1,0 +1,170 @@
+//! Long work in a transient unit: started once, found again by its name, its outcome kept until it is saved.
+
+use std::path::Path;
+
+use jiff::SignedDuration;
+
+use super::{StepContext, StepError};
+use crate::events::EventKind;
+use crate::model::{RunId, Step, UnitName, WorkLook, WorkOutcome, WorkProgress, WorkSpec, error_summary};
+
+/// How often the work is looked at. A look costs one D-Bus call and one read.
+const LOOK_EVERY: SignedDuration = SignedDuration::from_millis(500);
+
+/// The part of a step that one unit does.
+pub(super) struct Work<'a> {
+    /// The step it belongs to.
+    pub(super) step: Step,
+    /// Names the unit and its files, as in `upgrade`.
+    pub(super) name: &'a str,
+    /// `Description=`.
+    pub(super) description: String,
+    /// Program, arguments and environment.
+    pub(super) command: (Vec<String>, Vec<(String, String)>),
+    /// Which part of the step's bar is this unit's, as fractions of 1.
+    pub(super) span: (f64, f64),
+}
+
+/// The name of the unit that does the work `name` in attempt `attempt` of a run's step.
+pub fn work_unit(run: &RunId, name: &str, attempt: u32) -> Option<UnitName> {
+    format!("patchday-{name}-{run}-{attempt}.service").parse().ok()
+}
+
+/// Starts the work, or finds it running or ended, and waits for its end.
+///
+/// # Errors
+///
+/// When it could not be started or its outcome is lost. Work that ran and failed is no error: look at the outcome.
+pub(super) async fn run_to_end(ctx: &mut StepContext<'_>, work: Work<'_>) -> Result<WorkOutcome, StepError> {
+    let attempt = ctx.run().attempt.as_ref().map_or(1, |attempt| attempt.number);
+    let unit = work_unit(&ctx.run().id, work.name, attempt)
+        .ok_or_else(|| StepError::Failed(format!("{} names no unit", work.name)))?;
+    let status = ctx.recorder.output_path(&format!("{}-{attempt}.status", work.name));
+    let log = ctx.recorder.output_path(&format!("{}-{attempt}.log", work.name));
+
+    match ctx.host.work.look(&unit).await {
+        WorkLook::NotLoaded | WorkLook::NoWork => {
+            let (argv, environment) = work.command.clone();
+            let wants_status = argv.iter().any(|arg| arg.contains(WorkSpec::STATUS_FD));
+            let spec = WorkSpec {
+                unit: unit.clone(),
+                description: work.description.clone(),
+                argv,
+                environment,
+                limits: ctx.settings.limits.clone(),
+                log,
+                status: wants_status.then(|| status.clone()),
+            };
+            ctx.host.work.start(&spec).await?;
+        }
+        WorkLook::Running => ctx.events.emit(EventKind::StepAttached { step: work.step.clone() }),
+        WorkLook::Exited(_) => {}
+        WorkLook::Unknown(why) => {
+            return Err(StepError::Failed(format!("{unit}: systemd does not say whether it runs: {why}")));
+        }
+    }
+    let outcome = follow(ctx, &work, &unit, &status).await?;
+    ctx.ended_work.push(unit);
+    Ok(outcome)
+}
+
+async fn follow(
+    ctx: &StepContext<'_>,
+    work: &Work<'_>,
+    unit: &UnitName,
+    status: &Path,
+) -> Result<WorkOutcome, StepError> {
+    let mut progress = Progress::new(work.span);
+    let mut offset = 0;
+    let mut told_unknown = false;
+    loop {
+        let look = ctx.host.work.look(unit).await;
+        if let Ok((text, next)) = ctx.host.work.read_since(status, offset).await {
+            offset = next;
+            let newest = text.lines().rev().find_map(|line| ctx.host.packages.progress(line));
+            if let Some((fraction, message)) = newest.and_then(|newest| progress.advance(&newest)) {
+                ctx.events.emit(EventKind::StepProgressed {
+                    step: work.step.clone(),
+                    fraction: Some(fraction),
+                    message,
+                });
+            }
+        }
+        match look {
+            WorkLook::Running => told_unknown = false,
+            WorkLook::Exited(outcome) => return Ok(outcome),
+            WorkLook::NotLoaded | WorkLook::NoWork => {
+                return Err(StepError::Failed(format!("{unit} is gone, and with it the outcome of its work")));
+            }
+            // The bus is away (systemd or dbus is being upgraded): the work goes on without us, so we wait.
+            WorkLook::Unknown(why) if !told_unknown => {
+                told_unknown = true;
+                ctx.note(format!("systemd does not answer ({why}); the work goes on, and so does the wait"));
+            }
+            WorkLook::Unknown(_) => {}
+        }
+        ctx.host.clock.sleep(LOOK_EVERY).await;
+    }
+}
+
+/// The failure of work that ran, with the last lines of its own log.
+pub(super) async fn failure(ctx: &StepContext<'_>, name: &str, outcome: &WorkOutcome) -> StepError {
+    let attempt = ctx.run().attempt.as_ref().map_or(1, |attempt| attempt.number);
+    let log = ctx.recorder.output_path(&format!("{name}-{attempt}.log"));
+    let mut text = String::new();
+    let mut offset = 0;
+    while let Ok((part, next)) = ctx.host.work.read_since(&log, offset).await {
+        if next == offset {
+            break;
+        }
+        (text, offset) = (part, next);
+    }
+    let ending = match (outcome.exit_status, outcome.result.as_str()) {
+        (Some(status), _) => format!("exit status {status}"),
+        (None, result) => format!("result {result}"),
+    };
+    let lines = error_summary(&text);
+    let words = if lines.is_empty() { String::new() } else { format!(": {}", lines.join(" | ")) };
+    StepError::Failed(format!("{name} ended with {ending}{words} (whole output: {})", log.display()))
+}
+
+/// Keeps a bar from going back, and from telling the same twice.
+struct Progress {
+    span: (f64, f64),
+    fraction: f64,
+    message: String,
+}
+
+impl Progress {
+    fn new(span: (f64, f64)) -> Self {
+        Self { fraction: span.0, span, message: String::new() }
+    }
+
+    fn advance(&mut self, newest: &WorkProgress) -> Option<(f64, String)> {
+        let (from, to) = self.span;
+        let fraction = (from + newest.fraction.clamp(0.0, 1.0) * (to - from)).max(self.fraction);
+        if fraction <= self.fraction && newest.message == self.message {
+            return None;
+        }
+        self.fraction = fraction;
+        self.message.clone_from(&newest.message);
+        Some((fraction, newest.message.clone()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bar_never_goes_back() {
+        let mut progress = Progress::new((0.2, 1.0));
+        let told: Vec<_> = [(0.0, "a"), (0.5, "b"), (0.1, "c"), (0.1, "c"), (2.0, "d")]
+            .into_iter()
+            .filter_map(|(fraction, message)| {
+                progress.advance(&WorkProgress { fraction, message: message.into() }).map(|told| told.0)
+            })
+            .collect();
+        assert_eq!(told, [0.2, 0.6, 0.6, 1.0]);
+    }
+}

@@ -1,0 +1,77 @@
+//! The state directory: the only writer below it, and only with the lock in hand.
+//!
+//! ```text
+//! /var/lib/patchday/             0700
+//!   lock                         flock; opened, never replaced
+//!   open-run                     ID of the run that is not finished; the resume service's condition
+//!   runs/RUN/run.json            the run, replaced whole
+//!   runs/RUN/settings.json       the settings it began with
+//!   runs/RUN/events.jsonl        what the views are told
+//!   runs/RUN/report.{json,txt,md}
+//!   runs/RUN/NAME.{log,status}   output of work units, appended by them
+//! ```
+
+mod atomic;
+mod event_log;
+mod format;
+mod lock;
+mod run_store;
+
+pub use event_log::{EventLog, EventReader};
+pub use format::{FORMAT, decode, encode};
+pub use lock::{LockHolder, LockedState};
+pub use run_store::{RunStore, StateDir};
+
+use std::path::{Path, PathBuf};
+
+use crate::model::RunId;
+
+/// Why the state could not be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The file system said no.
+    #[error("{action} {}: {source}", path.display())]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// On which file.
+        path: PathBuf,
+        /// Why it failed.
+        source: std::io::Error,
+    },
+    /// The file is not what Patchday wrote.
+    #[error("{}: not a run of Patchday: {why}", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// A newer Patchday wrote it.
+    #[error("{}: written by a newer Patchday (format {found}, this one reads {FORMAT})", path.display())]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// Its format.
+        found: u64,
+    },
+    /// Somebody else holds the lock.
+    #[error("another run is at work: {0}")]
+    Locked(LockHolder),
+    /// No such run.
+    #[error("no run {0} is recorded")]
+    NoSuchRun(RunId),
+    /// A run is open already.
+    #[error("run {0} is not finished")]
+    RunIsOpen(RunId),
+}
+
+impl StoreError {
+    fn io(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Io { action, path, source }
+    }
+}
+
+/// What the store returns.
+pub type StoreResult<T> = Result<T, StoreError>;

@@ -1,0 +1,225 @@
+//! Runs on disk.
+
+use std::fs::{self, DirBuilder};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+use super::lock::holder;
+use super::{EventLog, EventReader, LockHolder, LockedState, StoreError, StoreResult, atomic, decode, encode};
+use crate::config::Settings;
+use crate::model::{Run, RunId};
+
+/// The state directory. Reading needs no lock: every file is replaced whole.
+#[derive(Debug, Clone)]
+pub struct StateDir {
+    root: PathBuf,
+}
+
+impl StateDir {
+    /// Names the directory; it need not exist.
+    pub fn new(root: impl Into<PathBuf>) -> Self {
+        Self { root: root.into() }
+    }
+
+    /// Creates the directory (0700) where it is missing, and takes the lock. `note` tells others who holds it.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Locked`] when somebody holds it; otherwise the file system's word.
+    pub fn lock(&self, note: &str) -> StoreResult<LockedState> {
+        let runs = self.root.join("runs");
+        let mut builder = DirBuilder::new();
+        builder.recursive(true).mode(0o700).create(&runs).map_err(StoreError::io("create", &runs))?;
+        LockedState::acquire(&self.root, note)
+    }
+
+    /// Who holds the lock now, without taking it.
+    pub fn lock_holder(&self) -> Option<LockHolder> {
+        holder(&self.root)
+    }
+
+    /// The run that is not finished.
+    ///
+    /// # Errors
+    ///
+    /// When the pointer exists and cannot be understood.
+    pub fn open_run(&self) -> StoreResult<Option<RunId>> {
+        let path = self.root.join("open-run");
+        let text = match fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(StoreError::io("read", &path)(error)),
+        };
+        let id = text.trim().parse();
+        id.map(Some).map_err(|error: crate::model::InvalidId| StoreError::Unreadable { path, why: error.to_string() })
+    }
+
+    /// All recorded runs, oldest first.
+    ///
+    /// # Errors
+    ///
+    /// When the directory exists and cannot be read.
+    pub fn runs(&self) -> StoreResult<Vec<RunId>> {
+        let runs = self.root.join("runs");
+        let entries = match fs::read_dir(&runs) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(StoreError::io("read", &runs)(error)),
+        };
+        let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+        let mut ids: Vec<RunId> = names.filter_map(|name| name.parse().ok()).collect();
+        ids.sort();
+        Ok(ids)
+    }
+
+    /// The run as it was last saved.
+    ///
+    /// # Errors
+    ///
+    /// When there is none, or it cannot be understood.
+    pub fn load(&self, id: &RunId) -> StoreResult<Run> {
+        let path = self.run_dir(id).join("run.json");
+        match fs::read(&path) {
+            Ok(text) => decode(&text, &path),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(StoreError::NoSuchRun(id.clone())),
+            Err(error) => Err(StoreError::io("read", &path)(error)),
+        }
+    }
+
+    /// A file of the run, as in `report.txt`.
+    ///
+    /// # Errors
+    ///
+    /// The file system's word.
+    pub fn read_file(&self, id: &RunId, name: &str) -> StoreResult<String> {
+        let path = self.run_dir(id).join(name);
+        fs::read_to_string(&path).map_err(StoreError::io("read", &path))
+    }
+
+    /// Reads the run's events from the first on.
+    pub fn events(&self, id: &RunId) -> EventReader {
+        EventReader::new(self.run_dir(id).join("events.jsonl"))
+    }
+
+    fn run_dir(&self, id: &RunId) -> PathBuf {
+        self.root.join("runs").join(id.as_str())
+    }
+}
+
+/// One run, open for writing.
+#[derive(Debug)]
+pub struct RunStore {
+    lock: LockedState,
+    directory: PathBuf,
+}
+
+impl LockedState {
+    fn dir(&self) -> StateDir {
+        StateDir::new(&self.root)
+    }
+
+    /// Records a new run with its settings, and makes it the open one.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::RunIsOpen`] when another one is not finished.
+    pub fn create_run(self, run: &Run, settings: &Settings) -> StoreResult<RunStore> {
+        if let Some(open) = self.dir().open_run()? {
+            return Err(StoreError::RunIsOpen(open));
+        }
+        let directory = self.dir().run_dir(&run.id);
+        DirBuilder::new().mode(0o700).create(&directory).map_err(StoreError::io("create", &directory))?;
+        let pointer = self.root.join("open-run");
+        let store = RunStore { lock: self, directory };
+        let text = serde_json::to_vec_pretty(settings).map_err(std::io::Error::other);
+        let settings_path = store.directory.join("settings.json");
+        store.write_file("settings.json", &text.map_err(StoreError::io("encode", &settings_path))?)?;
+        store.save(run)?;
+        atomic::replace(&pointer, format!("{}\n", run.id).as_bytes())?;
+        Ok(store)
+    }
+
+    /// Opens the run that is not finished, if there is one. A run whose end was saved but whose pointer survived (the
+    /// power went between the two) is finished.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be understood.
+    pub fn reopen_run(self) -> StoreResult<Option<(RunStore, Run, Settings)>> {
+        let Some(id) = self.dir().open_run()? else { return Ok(None) };
+        let run = self.dir().load(&id)?;
+        if !run.is_open() {
+            atomic::remove(&self.root.join("open-run"))?;
+            return Ok(None);
+        }
+        let directory = self.dir().run_dir(&id);
+        let path = directory.join("settings.json");
+        let text = fs::read(&path).map_err(StoreError::io("read", &path))?;
+        let settings = serde_json::from_slice(&text);
+        let settings = settings.map_err(|error| StoreError::Unreadable { path, why: error.to_string() })?;
+        Ok(Some((RunStore { lock: self, directory }, run, settings)))
+    }
+}
+
+impl RunStore {
+    /// Saves the run; on return it survives a power cut.
+    ///
+    /// # Errors
+    ///
+    /// The file system's word; the old state is then still whole.
+    pub fn save(&self, run: &Run) -> StoreResult<()> {
+        let path = self.directory.join("run.json");
+        let text = encode(run).map_err(std::io::Error::other).map_err(StoreError::io("encode", &path))?;
+        atomic::replace(&path, &text)?;
+        if !run.is_open() {
+            atomic::remove(&self.lock.root.join("open-run"))?;
+        }
+        Ok(())
+    }
+
+    /// Writes a file of the run, as in `report.txt`.
+    ///
+    /// # Errors
+    ///
+    /// The file system's word.
+    pub fn write_file(&self, name: &str, content: &[u8]) -> StoreResult<()> {
+        atomic::replace(&self.directory.join(name), content)
+    }
+
+    /// Where the output of a work unit goes.
+    pub fn output_path(&self, name: &str) -> PathBuf {
+        self.directory.join(name)
+    }
+
+    /// The log of events.
+    ///
+    /// # Errors
+    ///
+    /// The file system's word.
+    pub fn event_log(&self) -> StoreResult<EventLog> {
+        EventLog::open(&self.directory.join("events.jsonl"))
+    }
+
+    /// The run's events so far.
+    pub fn events(&self) -> EventReader {
+        EventReader::new(self.directory.join("events.jsonl"))
+    }
+
+    /// Removes the oldest finished runs beyond `keep`. A run that cannot be removed stays; the next run tries again.
+    pub fn prune(&self, keep: u32) {
+        let state = self.lock.dir();
+        let Ok(runs) = state.runs() else { return };
+        let surplus = runs.len().saturating_sub(keep.max(1) as usize);
+        let own = self.directory.as_path();
+        let old = runs.iter().take(surplus).map(|id| state.run_dir(id)).filter(|path| path.as_path() != own);
+        for directory in old {
+            remove_run(&directory);
+        }
+    }
+}
+
+fn remove_run(directory: &Path) {
+    if let Err(error) = fs::remove_dir_all(directory) {
+        tracing::warn!("cannot remove the old run {}: {error}", directory.display());
+    }
+}

@@ -1,0 +1,721 @@
+//! A host in memory: services, packages, kernels and boots that behave as the real ones do, can be made to fail, and can
+//! crash or lose power at any chosen moment. For faults that a real machine cannot be made to show at will.
+#![allow(dead_code, missing_docs, unreachable_pub)]
+
+use std::collections::BTreeMap;
+use std::panic::resume_unwind;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use async_trait::async_trait;
+use jiff::{SignedDuration, Timestamp};
+use patchday::config::{
+    KernelSettings, RebootSettings, RebootWhen, ServiceSettings, Settings, UpgradeSettings, VerifySettings,
+};
+use patchday::coordinator::{AbortFlag, Coordinator, Journal, Narrator, RunEnd, RunStorage};
+use patchday::events::Event;
+use patchday::host::{
+    Clock, Database, HoldSpec, Host, HostError, HostErrorKind, HostResult, Inhibitor, InhibitorGuard, Kernels,
+    PackageWork, Packages, Power, Prober, System, Units, WorkUnits,
+};
+use patchday::model::*;
+use patchday::store::{RunStore, StateDir, StoreError, StoreResult};
+
+pub const API: &str = "api.service";
+pub const MONGOD: &str = "mongod.service";
+
+/// Thrown to end the coordinator as SIGKILL would.
+pub struct Crash;
+
+#[derive(Debug, Clone)]
+pub struct FakeUnit {
+    pub active: &'static str,
+    pub enabled: bool,
+    pub held: bool,
+    pub invocation: u32,
+    pub ignores_stop: bool,
+    pub fails_to_start: bool,
+    pub never_ready: bool,
+}
+
+impl FakeUnit {
+    fn running() -> Self {
+        Self {
+            active: "active",
+            enabled: true,
+            held: false,
+            invocation: 1,
+            ignores_stop: false,
+            fails_to_start: false,
+            never_ready: false,
+        }
+    }
+}
+
+#[derive(Debug, Clone)]
+struct FakeWork {
+    argv: Vec<String>,
+    looks_left: u32,
+    fails: bool,
+    ended: bool,
+}
+
+/// How the world ends a coordinator at its crash point.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// The process is killed; the host goes on.
+    Kill,
+    /// The host loses power: memory, `/run` and running work are gone.
+    PowerCut,
+}
+
+#[derive(Debug)]
+pub struct World {
+    pub now: Timestamp,
+    pub boots: u32,
+    pub booted: Timestamp,
+    pub units: BTreeMap<String, FakeUnit>,
+    pub pending: Vec<PackageChange>,
+    pub dpkg_broken: Vec<String>,
+    pub failing_work: Option<&'static str>,
+    pub reboot_does_nothing: bool,
+    pub going_down: bool,
+    pub save_fails_after: Option<u32>,
+    pub break_on_boot: Option<&'static str>,
+    pub unplanned_reboot_in: Option<&'static str>,
+    /// What cannot be taken back, in order.
+    pub effects: Vec<String>,
+    works: BTreeMap<String, FakeWork>,
+    saves: u32,
+    points: u32,
+    crash_at: Option<(u32, Fault)>,
+}
+
+pub type Shared = Arc<Mutex<World>>;
+
+fn lock(world: &Shared) -> MutexGuard<'_, World> {
+    world.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+impl World {
+    pub fn new() -> Shared {
+        let upgrade = |name: &str| PackageChange {
+            name: name.into(),
+            action: PackageAction::Upgrade,
+            from: Some("1".into()),
+            to: Some("2".into()),
+            origin: Some("Debian-Security:12/oldstable-security".into()),
+        };
+        let now: Timestamp = "2026-11-23T03:00:00Z".parse().unwrap();
+        let mut units = BTreeMap::new();
+        for unit in [API, MONGOD, "patchday-resume.service"] {
+            units.insert(unit.to_owned(), FakeUnit::running());
+        }
+        Arc::new(Mutex::new(Self {
+            now,
+            boots: 1,
+            booted: now - SignedDuration::from_hours(2400),
+            units,
+            pending: vec![upgrade("libc6"), upgrade("tzdata")],
+            dpkg_broken: Vec::new(),
+            failing_work: None,
+            reboot_does_nothing: false,
+            going_down: false,
+            save_fails_after: None,
+            break_on_boot: None,
+            unplanned_reboot_in: None,
+            effects: Vec::new(),
+            works: BTreeMap::new(),
+            saves: 0,
+            points: 0,
+            crash_at: None,
+        }))
+    }
+
+    pub fn unit(&mut self, unit: &str) -> &mut FakeUnit {
+        self.units.get_mut(unit).unwrap()
+    }
+
+    fn boot_id(&self) -> BootId {
+        format!("00000000-0000-4000-8000-{:012}", self.boots).parse().unwrap()
+    }
+
+    /// Everything in memory is gone; what is enabled starts.
+    pub fn boot_anew(&mut self) {
+        for work in self.works.values().filter(|work| !work.ended) {
+            if work.argv[0] == "upgrade" {
+                self.dpkg_broken = vec!["iF libc6".into()];
+            }
+        }
+        self.works.clear();
+        self.going_down = false;
+        self.boots += 1;
+        self.now += SignedDuration::from_secs(20);
+        self.booted = self.now;
+        for unit in self.units.values_mut() {
+            unit.held = false;
+            unit.ignores_stop = false;
+            unit.invocation += 1;
+            unit.active = if unit.enabled { "active" } else { "inactive" };
+        }
+        if let Some(unit) = self.break_on_boot {
+            self.unit(unit).active = "failed";
+            self.unit(unit).fails_to_start = true;
+        }
+    }
+
+    pub fn effects_of(&self, name: &str) -> usize {
+        self.effects.iter().filter(|effect| effect.as_str() == name).count()
+    }
+
+    fn finish_work(&mut self, unit: &str) {
+        let work = self.works.get_mut(unit).unwrap();
+        if work.ended {
+            return;
+        }
+        work.ended = true;
+        let (kind, fails) = (work.argv[0].clone(), work.fails);
+        self.effects.push(format!("{kind} ended"));
+        match (kind.as_str(), fails) {
+            ("upgrade", false) => self.pending.clear(),
+            ("upgrade", true) => self.dpkg_broken = vec!["iF libc6".into()],
+            ("configure", false) => self.dpkg_broken.clear(),
+            _ => {}
+        }
+    }
+}
+
+/// A moment at which the world may end. Called before and after everything that leaves a mark.
+fn point(world: &Shared, _name: &str) {
+    let fault = {
+        let mut world = lock(world);
+        world.points += 1;
+        match world.crash_at {
+            Some((at, fault)) if at == world.points => Some(fault),
+            _ => None,
+        }
+    };
+    match fault {
+        Some(Fault::PowerCut) => {
+            lock(world).boot_anew();
+            resume_unwind(Box::new(Crash));
+        }
+        Some(Fault::Kill) => resume_unwind(Box::new(Crash)),
+        None => {}
+    }
+}
+
+#[derive(Clone)]
+pub struct Fake(pub Shared);
+
+fn unknown(what: &str) -> HostError {
+    HostError::new(HostErrorKind::Unknown, what, "no answer in time")
+}
+
+#[async_trait]
+impl Units for Fake {
+    async fn state(&self, unit: &UnitName) -> HostResult<UnitState> {
+        let world = lock(&self.0);
+        let fake = world.units.get(unit.as_str());
+        let is_up = fake.is_some_and(|fake| fake.active == "active");
+        Ok(UnitState {
+            load: if fake.is_some() { LoadState::Loaded } else { LoadState::NotFound },
+            active: fake.map_or("inactive", |fake| fake.active).into(),
+            sub: if is_up { "running".into() } else { "dead".into() },
+            unit_file: fake.map_or("", |fake| if fake.enabled { "enabled" } else { "disabled" }).into(),
+            result: Some("success".into()),
+            exit_status: Some(0),
+            main_pid: is_up.then_some(7),
+            restarts: 0,
+            control_group: String::new(),
+            processes: u32::from(is_up),
+            stop_timeout: Some(SignedDuration::from_secs(90)),
+            active_since_usec: Some(1),
+            activation_began_usec: Some(1),
+            invocation: fake.map_or(0, |fake| fake.invocation).to_string(),
+            after: vec![MONGOD.parse().unwrap()],
+            needs_daemon_reload: false,
+        })
+    }
+
+    async fn start(&self, unit: &UnitName, _timeout: SignedDuration) -> HostResult<JobResult> {
+        point(&self.0, "start");
+        let mut world = lock(&self.0);
+        world.effects.push(format!("start {unit}"));
+        let fake = world.unit(unit.as_str());
+        if fake.fails_to_start {
+            fake.active = "failed";
+            return Ok(JobResult::Failed);
+        }
+        if !fake.held && fake.active != "active" {
+            fake.active = "active";
+            fake.invocation += 1;
+        }
+        drop(world);
+        point(&self.0, "started");
+        Ok(JobResult::Done)
+    }
+
+    async fn stop(&self, unit: &UnitName, timeout: SignedDuration) -> HostResult<JobResult> {
+        point(&self.0, "stop");
+        {
+            let mut world = lock(&self.0);
+            if world.unit(unit.as_str()).ignores_stop {
+                world.now += timeout;
+                return Err(unknown("the stop job"));
+            }
+            if world.unit(unit.as_str()).active == "active" {
+                world.effects.push(format!("stop {unit}"));
+            }
+            world.unit(unit.as_str()).active = "inactive";
+        }
+        point(&self.0, "stopped");
+        Ok(JobResult::Done)
+    }
+
+    async fn hold(&self, unit: &UnitName, _hold: HoldSpec) -> HostResult<()> {
+        point(&self.0, "hold");
+        lock(&self.0).unit(unit.as_str()).held = true;
+        point(&self.0, "held");
+        Ok(())
+    }
+
+    async fn release(&self, unit: &UnitName) -> HostResult<()> {
+        point(&self.0, "release");
+        lock(&self.0).unit(unit.as_str()).held = false;
+        point(&self.0, "released");
+        Ok(())
+    }
+
+    async fn survey(&self) -> HostResult<UnitSurvey> {
+        let world = lock(&self.0);
+        let with = |active: &str| -> Vec<UnitName> {
+            let units = world.units.iter().filter(|(_, fake)| fake.active == active);
+            units.map(|(unit, _)| unit.parse().unwrap()).collect()
+        };
+        Ok(UnitSurvey {
+            systemd_version: "252".into(),
+            system_state: "running".into(),
+            active: with("active"),
+            failed: with("failed"),
+        })
+    }
+}
+
+#[async_trait]
+impl WorkUnits for Fake {
+    async fn start(&self, spec: &WorkSpec) -> HostResult<()> {
+        point(&self.0, "start work");
+        {
+            let mut world = lock(&self.0);
+            world.effects.push(format!("{} began", spec.argv[0]));
+            let fails = world.failing_work == Some(spec.argv[0].as_str());
+            let work = FakeWork { argv: spec.argv.clone(), looks_left: 3, fails, ended: false };
+            world.works.insert(spec.unit.to_string(), work);
+        }
+        point(&self.0, "work started");
+        Ok(())
+    }
+
+    async fn look(&self, unit: &UnitName) -> WorkLook {
+        point(&self.0, "look");
+        let mut world = lock(&self.0);
+        let Some(work) = world.works.get_mut(unit.as_str()) else { return WorkLook::NotLoaded };
+        if work.looks_left > 0 {
+            work.looks_left -= 1;
+            let kind = work.argv[0].clone();
+            if world.unplanned_reboot_in == Some(kind.as_str()) {
+                world.unplanned_reboot_in = None;
+                world.boot_anew();
+                drop(world);
+                resume_unwind(Box::new(Crash));
+            }
+            return WorkLook::Running;
+        }
+        let fails = work.fails;
+        world.finish_work(unit.as_str());
+        WorkLook::Exited(WorkOutcome {
+            result: if fails { "exit-code".into() } else { "success".into() },
+            exit_status: Some(if fails { 100 } else { 0 }),
+            cpu_usec: None,
+        })
+    }
+
+    async fn collect(&self, unit: &UnitName) -> HostResult<()> {
+        point(&self.0, "collect");
+        lock(&self.0).works.remove(unit.as_str());
+        Ok(())
+    }
+
+    async fn read_since(&self, _file: &Path, offset: u64) -> HostResult<(String, u64)> {
+        Ok((String::new(), offset))
+    }
+
+    async fn start_service(&self, _unit: &UnitName, _description: &str, _argv: &[String]) -> HostResult<()> {
+        Ok(())
+    }
+}
+
+struct NoGuard;
+impl InhibitorGuard for NoGuard {}
+
+#[async_trait]
+impl Power for Fake {
+    async fn inhibit(&self, _why: &str) -> HostResult<Box<dyn InhibitorGuard>> {
+        Ok(Box::new(NoGuard))
+    }
+
+    async fn inhibitors(&self) -> HostResult<Vec<Inhibitor>> {
+        Ok(Vec::new())
+    }
+
+    async fn scheduled_shutdown(&self) -> HostResult<Option<(String, Timestamp)>> {
+        Ok(None)
+    }
+
+    async fn reboot(&self) -> HostResult<()> {
+        point(&self.0, "reboot");
+        let mut world = lock(&self.0);
+        world.effects.push("reboot".into());
+        world.going_down = !world.reboot_does_nothing;
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Database for Fake {
+    async fn facts(&self, _access: &DatabaseAccess) -> HostResult<DatabaseFacts> {
+        if lock(&self.0).unit(MONGOD).active != "active" {
+            return Err(unknown("mongod"));
+        }
+        Ok(DatabaseFacts {
+            version: "6.0.5".into(),
+            pid: Some(7),
+            role: "standalone".into(),
+            db_path: None,
+            log_path: None,
+        })
+    }
+
+    async fn clients(&self, _access: &DatabaseAccess) -> HostResult<Vec<ClientConnection>> {
+        Ok(Vec::new())
+    }
+
+    async fn shutdown(&self, _access: &DatabaseAccess, timeout: SignedDuration) -> HostResult<()> {
+        point(&self.0, "shutdown");
+        {
+            let mut world = lock(&self.0);
+            if world.unit(MONGOD).ignores_stop {
+                world.now += timeout;
+                return Err(unknown("shutdown"));
+            }
+            world.effects.push(format!("stop {MONGOD}"));
+            world.unit(MONGOD).active = "inactive";
+        }
+        point(&self.0, "shut down");
+        Ok(())
+    }
+
+    async fn stop_evidence(&self, _facts: &DatabaseFacts) -> DatabaseStopEvidence {
+        DatabaseStopEvidence { lock_file_bytes: Some(0), logged_exit_code: Some(0) }
+    }
+
+    async fn start_evidence(&self, _facts: &DatabaseFacts) -> DatabaseStartEvidence {
+        DatabaseStartEvidence { unclean_shutdown_seen: Some(false) }
+    }
+}
+
+#[async_trait]
+impl Packages for Fake {
+    async fn simulate(&self) -> HostResult<UpgradePlan> {
+        Ok(UpgradePlan { changes: lock(&self.0).pending.clone(), kept_back: Vec::new() })
+    }
+
+    async fn state(&self) -> HostResult<PackageState> {
+        Ok(PackageState { broken: lock(&self.0).dpkg_broken.clone(), interrupted: false })
+    }
+
+    async fn installed(&self) -> HostResult<BTreeMap<String, String>> {
+        Ok(BTreeMap::from([("systemd".into(), "252".into())]))
+    }
+
+    fn command(&self, work: &PackageWork) -> (Vec<String>, Vec<(String, String)>) {
+        let name = match work {
+            PackageWork::Refresh => "refresh",
+            PackageWork::Download => "download",
+            PackageWork::Upgrade { .. } => "upgrade",
+            PackageWork::Configure => "configure",
+            PackageWork::FixBroken => "fix-broken",
+        };
+        (vec![name.into()], Vec::new())
+    }
+
+    fn progress(&self, _line: &str) -> Option<WorkProgress> {
+        None
+    }
+}
+
+#[async_trait]
+impl Kernels for Fake {
+    async fn facts(&self) -> HostResult<KernelFacts> {
+        Ok(KernelFacts { running: "6.1.0-42-amd64".into(), ..KernelFacts::default() })
+    }
+
+    async fn dkms(&self) -> HostResult<Vec<DkmsModule>> {
+        Ok(Vec::new())
+    }
+
+    fn dkms_command(&self, _release: &str) -> (Vec<String>, Vec<(String, String)>) {
+        (vec!["dkms".into()], Vec::new())
+    }
+}
+
+#[async_trait]
+impl System for Fake {
+    async fn boot(&self) -> Option<BootId> {
+        Some(lock(&self.0).boot_id())
+    }
+
+    async fn uptime(&self) -> HostResult<SignedDuration> {
+        let world = lock(&self.0);
+        Ok(world.now.duration_since(world.booted))
+    }
+
+    async fn free_space(&self, paths: &[&str]) -> HostResult<BTreeMap<String, u64>> {
+        Ok(paths.iter().map(|path| ((*path).to_owned(), 1 << 40)).collect())
+    }
+
+    async fn mounts(&self) -> HostResult<BTreeMap<String, String>> {
+        Ok(BTreeMap::new())
+    }
+
+    async fn listening_sockets(&self) -> HostResult<Vec<ListeningSocket>> {
+        Ok(Vec::new())
+    }
+}
+
+#[async_trait]
+impl Prober for Fake {
+    async fn probe(&self, unit: &UnitName, _probe: &ReadinessProbe, _timeout: SignedDuration) -> Readiness {
+        let mut world = lock(&self.0);
+        let fake = world.unit(unit.as_str());
+        match (fake.active, fake.never_ready) {
+            ("active", false) => Readiness::Ready(SignedDuration::from_millis(2)),
+            ("active", true) => Readiness::NotReady("HTTP 503".into()),
+            _ => Readiness::NotReady("the unit is down".into()),
+        }
+    }
+}
+
+#[async_trait]
+impl Clock for Fake {
+    fn now(&self) -> Timestamp {
+        lock(&self.0).now
+    }
+
+    async fn sleep(&self, duration: SignedDuration) {
+        let goes_down = {
+            let mut world = lock(&self.0);
+            world.now += duration;
+            world.going_down
+        };
+        if goes_down {
+            lock(&self.0).boot_anew();
+            resume_unwind(Box::new(Crash));
+        }
+    }
+}
+
+pub fn host(world: &Shared) -> Host {
+    let fake = || Arc::new(Fake(world.clone()));
+    Host {
+        units: fake(),
+        work: fake(),
+        power: fake(),
+        database: fake(),
+        packages: fake(),
+        kernels: fake(),
+        system: fake(),
+        prober: fake(),
+        clock: fake(),
+    }
+}
+
+/// The real store, with a crash point before and after each save, and saves that may fail.
+struct CrashingStore {
+    store: RunStore,
+    world: Shared,
+}
+
+impl RunStorage for CrashingStore {
+    fn save(&self, run: &Run) -> StoreResult<()> {
+        point(&self.world, "save");
+        let fails = {
+            let mut world = lock(&self.world);
+            world.saves += 1;
+            world.save_fails_after.is_some_and(|after| world.saves > after)
+        };
+        if fails {
+            let source = std::io::Error::from(std::io::ErrorKind::StorageFull);
+            return Err(StoreError::Io { action: "write", path: PathBuf::from("run.json"), source });
+        }
+        self.store.save(run)?;
+        point(&self.world, "saved");
+        Ok(())
+    }
+
+    fn write_file(&self, name: &str, content: &[u8]) -> StoreResult<()> {
+        self.store.write_file(name, content)
+    }
+
+    fn output_path(&self, name: &str) -> PathBuf {
+        self.store.output_path(name)
+    }
+
+    fn timeline(&self) -> Vec<Event> {
+        self.store.events().read_new().unwrap_or_default()
+    }
+}
+
+pub fn settings() -> Settings {
+    let service = |unit: &str, kind, after: &[&str], database| ServiceSettings {
+        unit: unit.parse().unwrap(),
+        kind,
+        after: after.iter().map(|unit| unit.parse().unwrap()).collect(),
+        stop_timeout: SignedDuration::from_secs(10),
+        start_timeout: SignedDuration::from_secs(10),
+        readiness: ReadinessProbe::Unit,
+        database,
+        drain_timeout: SignedDuration::from_secs(5),
+    };
+    let access = DatabaseAccess { uri: Some("mongodb://127.0.0.1".into()), uri_file: None };
+    Settings {
+        services: vec![
+            service(MONGOD, ServiceKind::Mongodb, &[], Some(access)),
+            service(API, ServiceKind::Service, &[MONGOD], None),
+        ],
+        limits: Limits { cpu_percent: 50, cpu_weight: 20, io_weight: 20, cpus: 2 },
+        upgrade: UpgradeSettings { allow_removals: vec![], lock_timeout: SignedDuration::from_secs(60) },
+        kernel: KernelSettings { dkms: true },
+        reboot: RebootSettings { when: RebootWhen::Needed, grace: SignedDuration::from_mins(5) },
+        verify: VerifySettings {
+            settle: SignedDuration::from_secs(5),
+            boot_timeout: SignedDuration::from_mins(2),
+        },
+        allowed_checks: vec![],
+        keep_runs: 5,
+    }
+}
+
+/// One run on one world, over all its crashes and boots.
+pub struct Scenario {
+    pub world: Shared,
+    pub settings: Settings,
+    pub options: RunOptions,
+    pub state: StateDir,
+    directory: tempfile::TempDir,
+}
+
+impl Scenario {
+    pub fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        Self {
+            world: World::new(),
+            settings: settings(),
+            options: RunOptions { trigger: Trigger::Unattended, no_reboot: false, allowed_checks: vec![] },
+            state: StateDir::new(directory.path()),
+            directory,
+        }
+    }
+
+    pub fn world(&self) -> MutexGuard<'_, World> {
+        lock(&self.world)
+    }
+
+    pub fn crash_at(self, point: u32, fault: Fault) -> Self {
+        self.world().crash_at = Some((point, fault));
+        self
+    }
+
+    /// Whether the crash point was reached.
+    pub fn has_crashed(&self) -> bool {
+        let world = self.world();
+        world.crash_at.is_some_and(|(at, _)| world.points >= at)
+    }
+
+    /// Runs, and resumes after each crash and boot, until the run is closed or stays.
+    pub fn run_to_end(&self) -> (RunEnd, Run) {
+        let id = RunId::mint(self.world().now, 1);
+        let mut end = self.coordinate(&id, None);
+        for _ in 0..6 {
+            match end {
+                Some(end) => return (end, self.state.load(&id).unwrap()),
+                None if self.state.open_run().unwrap().is_none() && self.state.load(&id).is_err() => {
+                    // It crashed before the run was recorded: the caller starts over.
+                    end = self.coordinate(&id, None);
+                }
+                None => end = self.coordinate(&id, Some(true)),
+            }
+        }
+        panic!("the run does not end");
+    }
+
+    /// One life of the coordinator; none where it crashed.
+    fn coordinate(&self, id: &RunId, resume: Option<bool>) -> Option<RunEnd> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let host = host(&self.world);
+        let life = || {
+            let locked = self.state.lock("a test").unwrap();
+            let (store, run) = match resume {
+                None => {
+                    let (now, boot) = {
+                        let world = self.world();
+                        (world.now, world.boot_id())
+                    };
+                    let run = Run::plan(
+                        id.clone(),
+                        "web1".into(),
+                        now,
+                        boot,
+                        self.options.clone(),
+                        patchday::steps::planned_steps(&self.settings),
+                        self.settings.planned_services(),
+                    );
+                    let store = locked.create_run(&run, &self.settings).unwrap();
+                    (store, run)
+                }
+                Some(_) => match locked.reopen_run().unwrap() {
+                    Some((store, run, settings)) => {
+                        assert_eq!(settings, self.settings);
+                        (store, run)
+                    }
+                    None => {
+                        let exit_code = self.state.load(id).unwrap().closed.unwrap().exit_code;
+                        return RunEnd::Closed { exit_code };
+                    }
+                },
+            };
+            let clock = Arc::new(Fake(self.world.clone()));
+            let narrator = Narrator::new(id.clone(), store.event_log().unwrap(), clock, Box::new(|_| {}));
+            let storage = CrashingStore { store, world: self.world.clone() };
+            let abort = AbortFlag::default();
+            let mut coordinator =
+                Coordinator::new(&host, &self.settings, Journal::new(run, storage), &narrator, &abort);
+            runtime.block_on(async {
+                match resume {
+                    None => coordinator.drive().await,
+                    Some(automatic) => coordinator.resume(automatic).await,
+                }
+            })
+        };
+        match std::panic::catch_unwind(std::panic::AssertUnwindSafe(life)) {
+            Ok(end) => Some(end),
+            Err(thrown) if thrown.is::<Crash>() => None,
+            Err(thrown) => resume_unwind(thrown),
+        }
+    }
+
+    pub fn state_path(&self) -> &Path {
+        self.directory.path()
+    }
+}

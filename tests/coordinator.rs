@@ -1,0 +1,181 @@
+//! Whole runs on a host in memory: the order of the steps, and every way in which one can end.
+#![allow(missing_docs)]
+
+#[path = "common/fake_host.rs"]
+mod fake_host;
+
+use fake_host::{API, MONGOD, Scenario};
+use patchday::config::RebootWhen;
+use patchday::coordinator::RunEnd;
+use patchday::exit_code;
+use patchday::model::{Outcome, PackageAction, Phase, Run, Step, Verdict};
+
+fn steps(run: &Run) -> Vec<String> {
+    run.history.iter().map(|record| record.attempt.step.to_string()).collect()
+}
+
+fn ended(end: &RunEnd) -> u8 {
+    match end {
+        RunEnd::Closed { exit_code } => *exit_code,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn effects_between(scenario: &Scenario) -> Vec<String> {
+    scenario.world().effects.clone()
+}
+
+#[test]
+fn a_healthy_run_takes_every_step_in_order() {
+    let scenario = Scenario::new();
+    let (end, run) = scenario.run_to_end();
+    assert_eq!(ended(&end), exit_code::DONE);
+    let expected = [
+        "preflight",
+        "fetch",
+        "baseline",
+        "stop:api.service",
+        "stop:mongod.service",
+        "upgrade",
+        "build-kernel",
+        "stage-check",
+        "reboot",
+        "verify",
+        "report",
+    ];
+    assert_eq!(steps(&run), expected);
+    assert_eq!(run.verification.unwrap().verdict, Verdict::Healthy);
+    assert_eq!(run.phase, Phase::Verified);
+    assert_ne!(run.boot, run.first_boot);
+    let effects = effects_between(&scenario);
+    let position = |effect: &str| effects.iter().position(|other| other == effect).unwrap();
+    assert!(position("download ended") < position("stop api.service"));
+    assert!(position("stop api.service") < position("stop mongod.service"));
+    assert!(position("stop mongod.service") < position("upgrade began"));
+}
+
+#[test]
+fn nothing_to_do_stops_nothing() {
+    let scenario = Scenario::new();
+    scenario.world().pending.clear();
+    let (end, run) = scenario.run_to_end();
+    assert_eq!(ended(&end), exit_code::DONE);
+    assert_eq!(run.phase, Phase::NothingToDo);
+    assert_eq!(effects_between(&scenario), ["refresh began", "refresh ended"]);
+}
+
+#[test]
+fn a_blocker_leaves_the_host_untouched() {
+    let scenario = Scenario::new();
+    scenario.world().unit(API).enabled = false;
+    let (end, run) = scenario.run_to_end();
+    assert_eq!(ended(&end), exit_code::UNTOUCHED);
+    assert!(effects_between(&scenario).is_empty());
+    let Phase::Failed { step: Step::Preflight, reason } = run.phase else { panic!("{:?}", run.phase) };
+    assert!(reason.contains("unit-enabled"), "{reason}");
+}
+
+#[test]
+fn an_allowed_blocker_is_a_warning() {
+    let mut scenario = Scenario::new();
+    scenario.world().unit("patchday-resume.service").enabled = false;
+    scenario.options.allowed_checks.push("resume-enabled".into());
+    let (_, run) = scenario.run_to_end();
+    assert!(run.has_finished(&Step::Preflight));
+}
+
+#[test]
+fn a_removal_that_is_not_allowed_leaves_the_host_untouched() {
+    let scenario = Scenario::new();
+    scenario.world().pending[1].action = PackageAction::Remove;
+    let (end, run) = scenario.run_to_end();
+    assert_eq!(ended(&end), exit_code::UNTOUCHED);
+    assert_eq!(effects_between(&scenario), ["refresh began", "refresh ended"]);
+    let Phase::Failed { step: Step::Fetch, reason } = run.phase else { panic!("{:?}", run.phase) };
+    assert!(reason.contains("tzdata"), "{reason}");
+}
+
+#[test]
+fn a_service_that_does_not_stop_ends_the_run_before_the_upgrade() {
+    for (stubborn, started_again) in [(API, 0), (MONGOD, 1)] {
+        let scenario = Scenario::new();
+        scenario.world().unit(stubborn).ignores_stop = true;
+        let (end, run) = scenario.run_to_end();
+        assert_eq!(ended(&end), exit_code::STEP_FAILED, "{stubborn}");
+        let mut world = scenario.world();
+        assert_eq!(world.effects_of("upgrade began"), 0);
+        assert_eq!(world.effects_of("reboot"), 0);
+        assert_eq!(world.effects_of("start api.service"), started_again);
+        for unit in [API, MONGOD] {
+            assert!(world.unit(unit).active == "active" && !world.unit(unit).held, "{unit}");
+        }
+        assert!(matches!(&run.phase, Phase::Failed { reason, .. } if reason.contains(stubborn)), "{:?}", run.phase);
+        assert!(run.changes.is_empty(), "{:?}", run.changes);
+    }
+}
+
+#[test]
+fn services_come_back_in_dependency_order() {
+    let scenario = Scenario::new();
+    scenario.world().failing_work = Some("upgrade");
+    let (end, run) = scenario.run_to_end();
+    assert_eq!(ended(&end), exit_code::STEP_FAILED);
+    let effects = effects_between(&scenario);
+    let position = |effect: &str| effects.iter().position(|other| other == effect).unwrap();
+    assert!(position("configure ended") < position("start mongod.service"), "{effects:?}");
+    assert!(position("start mongod.service") < position("start api.service"), "{effects:?}");
+    assert!(!effects.contains(&"reboot".to_owned()));
+    assert_eq!(run.last_record(&Step::Repair).unwrap().outcome, Outcome::Succeeded);
+}
+
+#[test]
+fn without_a_reboot_the_services_come_back_and_are_verified() {
+    let mut scenario = Scenario::new();
+    scenario.settings.reboot.when = RebootWhen::Never;
+    let (end, run) = scenario.run_to_end();
+    assert_eq!(ended(&end), exit_code::DONE);
+    assert_eq!(steps(&run)[8..], ["reboot", "restore", "verify", "report"]);
+    assert_eq!(scenario.world().effects_of("reboot"), 0);
+    let verification = run.verification.unwrap();
+    assert_eq!(verification.verdict, Verdict::Healthy);
+    assert_eq!(verification.findings[0].key, "reboot-pending");
+}
+
+#[test]
+fn a_reboot_that_does_not_happen_brings_the_services_back() {
+    let scenario = Scenario::new();
+    scenario.world().reboot_does_nothing = true;
+    let (end, run) = scenario.run_to_end();
+    assert_eq!(ended(&end), exit_code::NOT_REBOOTED);
+    assert!(matches!(run.phase, Phase::Failed { step: Step::Reboot, .. }));
+    let mut world = scenario.world();
+    assert!([API, MONGOD].iter().all(|unit| world.unit(unit).active == "active"));
+}
+
+#[test]
+fn what_does_not_come_back_is_named_first_cause_first() {
+    let scenario = Scenario::new();
+    scenario.world().break_on_boot = Some(MONGOD);
+    scenario.world().unit(API).never_ready = true;
+    scenario.world().unit(API).never_ready = false;
+    let (end, run) = scenario.run_to_end();
+    assert_eq!(ended(&end), exit_code::NOT_VERIFIED);
+    let verification = run.verification.unwrap();
+    assert_eq!(verification.verdict, Verdict::Failed);
+    assert!(verification.findings[0].title.starts_with(MONGOD), "{:?}", verification.findings);
+    // Patchday reports; it does not restart what the boot did not bring back.
+    assert_eq!(scenario.world().effects_of("start mongod.service"), 0);
+}
+
+#[test]
+fn a_host_that_goes_down_during_the_upgrade_is_repaired_and_told() {
+    let scenario = Scenario::new();
+    scenario.world().unplanned_reboot_in = Some("upgrade");
+    let (end, run) = scenario.run_to_end();
+    assert_eq!(ended(&end), exit_code::STEP_FAILED);
+    assert_eq!(run.last_record(&Step::Upgrade).unwrap().outcome, Outcome::Interrupted);
+    assert_eq!(run.last_record(&Step::Repair).unwrap().outcome, Outcome::Succeeded);
+    assert_eq!(run.unplanned_reboots, 1);
+    assert_eq!(scenario.world().effects_of("reboot"), 0);
+    assert!(scenario.world().dpkg_broken.is_empty());
+}

@@ -1,0 +1,101 @@
+//! The coordinator is killed, or the host loses power, at every moment that leaves a mark: the run must end all the same,
+//! with the same end state, and nothing irreversible may happen twice.
+#![allow(missing_docs)]
+
+#[path = "common/fake_host.rs"]
+mod fake_host;
+
+use fake_host::{API, Fault, MONGOD, Scenario};
+use patchday::coordinator::RunEnd;
+use patchday::exit_code;
+use patchday::model::{Outcome, Run, Step};
+
+fn assert_in_service(scenario: &Scenario, context: &str) {
+    let mut world = scenario.world();
+    for unit in [API, MONGOD] {
+        assert_eq!(world.unit(unit).active, "active", "{unit} is down {context}");
+        assert!(!world.unit(unit).held, "{unit} is held {context}");
+    }
+    assert!(world.dpkg_broken.is_empty(), "dpkg is dirty {context}");
+    drop(world);
+    assert_eq!(scenario.state.open_run().unwrap(), None, "the run is still open {context}");
+}
+
+fn was_interrupted(run: &Run) -> bool {
+    run.unplanned_reboots > 0 || run.history.iter().any(|record| record.outcome == Outcome::Interrupted)
+}
+
+#[test]
+fn a_kill_at_any_moment_changes_nothing_of_the_end() {
+    let mut points = 0;
+    for point in 1.. {
+        let scenario = Scenario::new().crash_at(point, Fault::Kill);
+        let (end, run) = scenario.run_to_end();
+        if !scenario.has_crashed() {
+            break;
+        }
+        points = point;
+        let context = format!("after a kill at point {point}");
+        assert_eq!(end, RunEnd::Closed { exit_code: exit_code::DONE }, "{context}: {:?}", run.phase);
+        assert_in_service(&scenario, &context);
+        let world = scenario.world();
+        assert!(world.pending.is_empty(), "packages are pending {context}");
+        for (effect, count) in [("upgrade began", 1), ("upgrade ended", 1), ("reboot", 1)] {
+            assert_eq!(world.effects_of(effect), count, "{effect} {context}: {:?}", world.effects);
+        }
+        assert_eq!(run.reboots, 1, "{context}");
+        for unit in [API, MONGOD] {
+            assert_eq!(world.effects_of(&format!("stop {unit}")), 1, "{unit} {context}: {:?}", world.effects);
+            assert_eq!(world.effects_of(&format!("start {unit}")), 0, "{unit} {context}");
+        }
+    }
+    assert!(points > 60, "only {points} moments were tried");
+}
+
+#[test]
+fn a_power_cut_at_any_moment_ends_in_service_and_is_told() {
+    let mut points = 0;
+    for point in 1.. {
+        let scenario = Scenario::new().crash_at(point, Fault::PowerCut);
+        let (end, run) = scenario.run_to_end();
+        if !scenario.has_crashed() {
+            break;
+        }
+        points = point;
+        let context = format!("after a power cut at point {point}");
+        let RunEnd::Closed { exit_code } = end else { panic!("{end:?} {context}") };
+        assert_in_service(&scenario, &context);
+        let world = scenario.world();
+        assert!(world.effects_of("reboot") <= 1, "{context}: {:?}", world.effects);
+        assert!(world.effects_of("upgrade began") <= 1, "{context}: {:?}", world.effects);
+        if exit_code == exit_code::DONE {
+            assert!(world.pending.is_empty(), "an unpatched host was called done {context}");
+        } else {
+            assert!(was_interrupted(&run), "the cut is not told {context}: {:?}", run.phase);
+        }
+        if world.effects_of("upgrade began") == 1 && world.effects_of("upgrade ended") == 0 {
+            assert!(run.has_finished(&Step::Repair), "dpkg was not repaired {context}");
+        }
+    }
+    assert!(points > 60, "only {points} moments were tried");
+}
+
+#[test]
+fn a_state_that_cannot_be_saved_leaves_no_service_down() {
+    let mut tried = 0;
+    for saves in 1.. {
+        let scenario = Scenario::new();
+        scenario.world().save_fails_after = Some(saves);
+        let (end, _) = scenario.run_to_end();
+        let world = scenario.world();
+        for unit in [API, MONGOD] {
+            let fake = &world.units[unit];
+            assert!(fake.active == "active" && !fake.held, "{unit} after {saves} saves: {fake:?}");
+        }
+        if end == (RunEnd::Closed { exit_code: exit_code::DONE }) {
+            break;
+        }
+        tried = saves;
+    }
+    assert!(tried > 15, "only {tried} moments were tried");
+}
