@@ -5,3 +5,5 @@ pub mod events;
 pub mod exit_code;
 pub mod host;
 pub mod model;
+pub mod report;
+pub mod ui;

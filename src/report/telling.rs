@@ -1,0 +1,132 @@
+//! Events in words. The live views and the report's timeline say the same thing of the same event.
+
+use super::words::{count, duration, list, one_line};
+use crate::events::{Event, EventKind};
+use crate::model::{BootId, Outcome, Severity, Verdict};
+
+/// How much a line matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Tone {
+    /// What was to be expected.
+    Plain,
+    /// Something came to a good end.
+    Good,
+    /// Worth a look.
+    Warning,
+    /// Something failed.
+    Bad,
+}
+
+/// One event in words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Telling {
+    /// How much it matters.
+    pub tone: Tone,
+    /// One line, without control characters.
+    pub text: String,
+}
+
+/// Tells an event; none where there is nothing to say.
+pub fn tell(event: &Event) -> Option<Telling> {
+    let (tone, text) = match &event.kind {
+        EventKind::RunStarted { host, steps } => {
+            (Tone::Plain, format!("run {} on {host}: {}", event.run, count(steps.len(), "step")))
+        }
+        EventKind::RunResumed { boot, phase, decision } => (
+            Tone::Plain,
+            format!(
+                "run {} goes on, on boot {}: last recorded fact: {phase}; next: {decision}",
+                event.run,
+                short(boot)
+            ),
+        ),
+        EventKind::StepStarted { step, attempt: 0 | 1 } => (Tone::Plain, format!("{}: started", step.title())),
+        EventKind::StepStarted { step, attempt } => {
+            (Tone::Warning, format!("{}: started again, attempt {attempt}", step.title()))
+        }
+        EventKind::StepAttached { step } => (Tone::Plain, format!("{}: found at work, following it", step.title())),
+        EventKind::StepProgressed { step, fraction, message } => {
+            (Tone::Plain, format!("{}: {}", step.title(), progress(*fraction, message)))
+        }
+        EventKind::StepEnded { step, outcome, note, took } => {
+            let (tone, ended) = match outcome {
+                Outcome::Succeeded => (Tone::Good, format!("done in {}", duration(*took))),
+                Outcome::Failed => (Tone::Bad, format!("failed after {}", duration(*took))),
+                Outcome::Skipped => (Tone::Plain, "left out".to_owned()),
+                Outcome::Interrupted => (Tone::Warning, format!("interrupted after {}", duration(*took))),
+            };
+            let note = note.as_deref().map(|note| format!(": {note}")).unwrap_or_default();
+            (tone, format!("{}: {ended}{note}", step.title()))
+        }
+        EventKind::CheckFound { check } => {
+            let finding = check.finding.as_ref()?;
+            let (tone, word) = match finding.severity {
+                Severity::Info => (Tone::Plain, "note"),
+                Severity::Warning => (Tone::Warning, "warning"),
+                Severity::Blocker => (Tone::Bad, "blocker"),
+            };
+            (tone, format!("{word}: {} ({})", finding.title, check.label))
+        }
+        EventKind::UpgradePlanned { changes, security, removals } => (
+            Tone::Plain,
+            format!("{} to upgrade or install, {security} security, {removals} to remove", count(*changes, "package")),
+        ),
+        EventKind::ServiceStopped { unit, took } => {
+            (Tone::Good, format!("{unit} is down, proven after {}", duration(*took)))
+        }
+        EventKind::ServiceReady { unit, after } => (Tone::Good, format!("{unit} is ready after {}", duration(*after))),
+        EventKind::Noted { message } => (Tone::Plain, message.clone()),
+        EventKind::RebootRequested { reasons } if reasons.is_empty() => (Tone::Plain, "reboot requested".to_owned()),
+        EventKind::RebootRequested { reasons } => (Tone::Plain, format!("reboot requested: {}", list(reasons))),
+        EventKind::BootChanged { boot, down, planned: true } => {
+            (Tone::Good, format!("the host is back after {}, on boot {}", duration(*down), short(boot)))
+        }
+        EventKind::BootChanged { boot, down, planned: false } => (
+            Tone::Warning,
+            format!(
+                "the host rebooted and Patchday had not asked for it: silent for {}, now on boot {}",
+                duration(*down),
+                short(boot)
+            ),
+        ),
+        EventKind::AbortRequested { by } => (Tone::Warning, format!("abort requested by {by}")),
+        EventKind::VerdictReached { verdict, findings } => {
+            let tone = match verdict {
+                Verdict::Healthy => Tone::Good,
+                Verdict::Degraded => Tone::Warning,
+                Verdict::Failed => Tone::Bad,
+            };
+            let found = match findings.as_slice() {
+                [] => "nothing found".to_owned(),
+                [only] => only.clone(),
+                [first, ..] => format!("{}, the first: {first}", count(findings.len(), "finding")),
+            };
+            (tone, format!("verdict {}: {found}", verdict.name()))
+        }
+        EventKind::RunEnded { exit_code, phase } => {
+            let tone = if *exit_code == 0 { Tone::Good } else { Tone::Bad };
+            (tone, format!("run ended: {phase}, exit code {exit_code}"))
+        }
+    };
+    Some(Telling { tone, text: one_line(&text) })
+}
+
+/// Progress in words: `62 %, libssl3`, `62 %`, or only the message.
+pub fn progress(fraction: Option<f64>, message: &str) -> String {
+    match (fraction.map(percent), one_line(message)) {
+        (Some(percent), message) if message.is_empty() => format!("{percent} %"),
+        (Some(percent), message) => format!("{percent} %, {message}"),
+        (None, message) => message,
+    }
+}
+
+/// Whole percent, rounded down: 100 is said only of what is complete.
+pub fn percent(fraction: f64) -> u8 {
+    // Within 0 to 100 by the clamp; a NaN becomes 0.
+    (fraction.clamp(0.0, 1.0) * 100.0).floor() as u8
+}
+
+/// Enough of a boot ID to tell two boots apart by eye.
+pub fn short(boot: &BootId) -> &str {
+    boot.as_str().split('-').next().unwrap_or_default()
+}
