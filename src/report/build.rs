@@ -199,15 +199,28 @@ fn checks(run: &Run) -> Vec<crate::model::CheckResult> {
 
 /// The timeline from the events; where none are left, from the attempts of the run.
 fn moments(run: &Run, timeline: &[Event]) -> Vec<Moment> {
-    let told = timeline.iter().filter(|event| !matches!(event.kind, EventKind::StepProgressed { .. }));
-    let mut moments: Vec<Moment> =
-        told.filter_map(|event| Some(Moment { at: event.at, text: telling::tell(event)?.text })).collect();
+    let told = timeline.iter().enumerate().filter(|(at, event)| is_worth_a_moment(event, &timeline[*at..]));
+    let mut moments: Vec<Moment> = told
+        .map(|(_, event)| event)
+        .filter_map(|event| Some(Moment { at: event.at, text: telling::tell(event)?.text }))
+        .collect();
     if moments.is_empty() {
         moments = recorded_moments(run);
     }
     // Stable: events of one instant keep their order.
     moments.sort_by_key(|moment| moment.at);
     moments
+}
+
+/// Progress is not, nor is the beginning of a step whose end is told.
+fn is_worth_a_moment(event: &Event, rest: &[Event]) -> bool {
+    match &event.kind {
+        EventKind::StepProgressed { .. } => false,
+        EventKind::StepStarted { step, attempt: 0 | 1 } => {
+            !rest.iter().any(|later| matches!(&later.kind, EventKind::StepEnded { step: ended, .. } if ended == step))
+        }
+        _ => true,
+    }
 }
 
 fn recorded_moments(run: &Run) -> Vec<Moment> {

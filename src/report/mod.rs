@@ -21,3 +21,8 @@ pub use shape::{
     RebootStory, Report, ReportSummary, ServiceStory, StepStory, VulnerabilityStory,
 };
 pub use style::{Mark, Paint, Style};
+
+#[cfg(test)]
+pub(crate) mod sample;
+#[cfg(test)]
+mod tests;

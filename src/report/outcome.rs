@@ -67,11 +67,12 @@ fn ended(run: &Run, packages: &PackageStory, reboot: Option<&RebootStory>) -> St
         }
         return format!("done, not judged: {}", parts.join(", "));
     };
-    parts.push(match verification.findings.as_slice() {
-        [] => "nothing found".to_owned(),
-        [only] => only.title.clone(),
-        [first, ..] => format!("{}, the first: {}", count(verification.findings.len(), "finding"), first.title),
-    });
+    match verification.findings.as_slice() {
+        [] => parts.push("nothing found".to_owned()),
+        // The first cause comes first.
+        [only] => parts.insert(0, only.title.clone()),
+        [first, rest @ ..] => parts.insert(0, format!("{} (and {})", first.title, count(rest.len(), "more finding"))),
+    }
     format!("{}: {}", verification.verdict.name(), one_line(&parts.join(", ")))
 }
 

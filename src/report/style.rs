@@ -111,13 +111,13 @@ impl Style {
     pub fn wrap(&self, text: &str, indent: usize) -> Vec<String> {
         let room = self.width.saturating_sub(indent).max(20);
         let mut lines: Vec<String> = Vec::new();
-        for word in text.split_whitespace() {
+        for word in words(text) {
             match lines.last_mut() {
-                Some(line) if measure_text_width(line) + 1 + measure_text_width(word) <= room => {
+                Some(line) if measure_text_width(line) + 1 + measure_text_width(&word) <= room => {
                     line.push(' ');
-                    line.push_str(word);
+                    line.push_str(&word);
                 }
-                _ => lines.push(word.to_owned()),
+                _ => lines.push(word),
             }
         }
         let margin = " ".repeat(indent);
@@ -129,8 +129,8 @@ impl Style {
     /// With `whole`, words that do not fit go below in full, since nobody should miss why something failed; otherwise
     /// they are cut.
     pub fn step_row(&self, mark: Mark, title: &str, took: &str, words: &str, whole: bool) -> String {
-        let title = self.fit(title, 32);
-        let took = pad_str(took, 11, Alignment::Right, None).into_owned();
+        let title = self.fit(title, 30);
+        let took = pad_str(took, 10, Alignment::Right, None).into_owned();
         let head = format!("  {} {title} {}", self.mark(mark), self.paint(Paint::Dim, &took));
         let room = self.width.saturating_sub(measure_text_width(&head) + 3);
         if words.is_empty() {
@@ -146,6 +146,25 @@ impl Style {
         }
         row
     }
+}
+
+/// Words, with a unit kept at its figure: nobody wants to read `10` at the end of a line and `s` below it.
+fn words(text: &str) -> Vec<String> {
+    const UNITS: [&str; 10] = ["ms", "s", "min", "h", "%", "KiB", "MiB", "GiB", "days", "more"];
+    let mut words: Vec<String> = Vec::new();
+    for word in text.split_whitespace() {
+        match words.last_mut() {
+            Some(figure)
+                if figure.ends_with(|c: char| c.is_ascii_digit())
+                    && UNITS.contains(&word.trim_end_matches([',', ';', ':', '.'])) =>
+            {
+                figure.push(' ');
+                figure.push_str(word);
+            }
+            _ => words.push(word.to_owned()),
+        }
+    }
+    words
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! The report for a terminal, in 80 columns.
 
-mod host;
-mod services;
+pub(super) mod host;
+pub(super) mod services;
 
 use super::words::{count, duration, instant, one_line};
 use super::{Ending, Mark, Paint, Report, StepStory, Style};
@@ -21,7 +21,7 @@ pub fn render(report: &Report, style: &Style) -> String {
     out.extend(page.section("What went wrong", problems(report, &page)));
     out.extend(page.section("Steps", steps(report, &page)));
     out.extend(page.section("Services", services::section(report, &page)));
-    out.extend(page.section("Reboot", host::reboot(report, &page)));
+    out.extend(page.section("Reboot and kernel", host::reboot(report, &page)));
     out.extend(page.section("CPU vulnerabilities", host::vulnerabilities(report, &page)));
     out.extend(page.section(&host::packages_title(report), host::packages(report, &page)));
     out.extend(page.section("Before the run", checks(report, &page)));
@@ -131,16 +131,14 @@ pub(super) fn grade(report: &Report) -> (Mark, Paint) {
     }
 }
 
-/// What went wrong, first cause first: a failed step, then what was found, then what is still held.
+/// What went wrong beyond the summary, first cause first, then what is still held.
 fn problems(report: &Report, page: &Page<'_>) -> Vec<String> {
     let mut lines = Vec::new();
-    if let Some(failure) = &report.failure {
-        lines.extend(page.marked(Mark::Failed, &format!("{}: {}", failure.step.title(), failure.reason)));
-    }
-    if let Some(by) = &report.aborted_by {
+    if let (Some(by), true) = (&report.aborted_by, report.ending != Ending::Aborted) {
         lines.extend(page.marked(Mark::Warning, &one_line(&format!("{by} asked for the end of the run"))));
     }
-    for finding in &report.findings {
+    let blockers = report.checks.iter().filter_map(|check| check.finding.as_ref()).filter(|found| is_blocker(found));
+    for finding in report.findings.iter().chain(blockers) {
         lines.extend(page.finding(&finding.key, finding));
     }
     if report.ending != Ending::Open && !report.still_changed.is_empty() {
@@ -156,11 +154,17 @@ fn problems(report: &Report, page: &Page<'_>) -> Vec<String> {
 
 fn steps(report: &Report, page: &Page<'_>) -> Vec<String> {
     let reached = report.steps.iter().filter(|step| step.began.is_some());
-    let mut lines: Vec<String> = reached.map(|step| step_row(step, page.style)).collect();
+    // The summary has said the reason already.
+    let reason = report.failure.as_ref().map(|failure| failure.reason.as_str());
+    let mut lines: Vec<String> = reached.map(|step| step_row(step, reason, page.style)).collect();
     let missed: Vec<_> =
         report.steps.iter().filter(|step| step.began.is_none()).map(|step| step.title.clone()).collect();
     if !missed.is_empty() {
-        let word = if report.ending == Ending::Open { "to come" } else { "not reached" };
+        let word = match report.ending {
+            Ending::Open => "to come",
+            Ending::NothingToDo => "not needed",
+            _ => "not reached",
+        };
         let text = format!("{word}: {}", missed.join(", "));
         let text = page.marked(Mark::Skipped, &text);
         lines.extend(text.iter().map(|line| page.style.paint(Paint::Dim, line)));
@@ -168,7 +172,7 @@ fn steps(report: &Report, page: &Page<'_>) -> Vec<String> {
     lines
 }
 
-fn step_row(step: &StepStory, style: &Style) -> String {
+fn step_row(step: &StepStory, told: Option<&str>, style: &Style) -> String {
     let mark = match step.outcome {
         Some(Outcome::Succeeded) => Mark::Done,
         Some(Outcome::Failed) => Mark::Failed,
@@ -189,11 +193,18 @@ fn step_row(step: &StepStory, style: &Style) -> String {
     if step.attempts > 1 {
         words.push(count(step.attempts as usize, "attempt"));
     }
-    words.extend(step.note.clone());
-    style.step_row(mark, &step.title, &took, &words.join(", "), step.outcome != Some(Outcome::Succeeded))
+    words.extend(step.note.clone().filter(|note| Some(note.as_str()) != told));
+    style.step_row(mark, &step.title, &took, &words.join(", "), true)
+}
+
+fn is_blocker(finding: &Finding) -> bool {
+    finding.severity == Severity::Blocker
 }
 
 fn checks(report: &Report, page: &Page<'_>) -> Vec<String> {
-    let shown = |check: &CheckResult| check.finding.as_ref().map(|finding| page.finding(&check.label, finding));
+    let shown = |check: &CheckResult| {
+        let finding = check.finding.as_ref().filter(|finding| !is_blocker(finding))?;
+        Some(page.finding(&check.label, finding))
+    };
     report.checks.iter().filter_map(shown).flatten().collect()
 }

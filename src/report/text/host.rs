@@ -21,6 +21,7 @@ pub(super) fn reboot(report: &Report, page: &Page<'_>) -> Vec<String> {
         match (reboot.noticed, reboot.back_after) {
             (_, Some(after)) => lines.extend(page.field("back", &format!("{} after the request", duration(after)))),
             (Some(noticed), None) => lines.extend(page.field("new boot", &format!("noticed {}", instant(noticed)))),
+            (None, None) if reboot.requested.is_none() => lines.extend(page.field("requested", "not by this run")),
             (None, None) => lines.extend(page.field("back", "no other boot was seen")),
         }
         if reboot.unplanned > 0 {
@@ -40,7 +41,8 @@ pub(super) fn reboot(report: &Report, page: &Page<'_>) -> Vec<String> {
 pub(in crate::report) fn kernel(report: &Report) -> Option<String> {
     let kernel = &report.kernel;
     let text = match (kernel.before.as_deref(), kernel.expected.as_deref(), kernel.after.as_deref()) {
-        (None, None, None) => return None,
+        // What ran before is no news while nothing is known of what follows.
+        (_, None, None) => return None,
         (Some(before), Some(expected), Some(after)) if before == after && expected == after => {
             format!("{after}, as before and as expected")
         }
@@ -64,7 +66,6 @@ pub(in crate::report) fn kernel(report: &Report) -> Option<String> {
             let before = before.map(|before| format!("; before the run: {before}")).unwrap_or_default();
             format!("{expected} is expected at the next boot{before}")
         }
-        (Some(before), None, None) => format!("{before} before the run"),
     };
     Some(one_line(&text))
 }
@@ -92,14 +93,17 @@ pub(in crate::report) fn vulnerability(story: &VulnerabilityStory, arrow: &str) 
 
 /// The heading says what is known about the changes below it.
 pub(in crate::report) fn packages_title(report: &Report) -> String {
-    let security = report.packages.changes.iter().filter(|line| line.security).count();
-    let of_security = if security > 0 { format!(", {security} security") } else { String::new() };
+    let (number, security) =
+        (report.packages.changes.len(), report.packages.changes.iter().filter(|line| line.security).count());
     let known = match report.packages.certainty {
-        PackageCertainty::Installed => "changed",
-        PackageCertainty::Unproven => "some, all or none of these may be in place",
-        PackageCertainty::Planned | PackageCertainty::NotPlanned => "planned, not installed",
+        PackageCertainty::Installed => "Packages changed",
+        PackageCertainty::Unproven => "Packages that may or may not be in place",
+        PackageCertainty::Planned | PackageCertainty::NotPlanned => "Packages planned, not installed",
     };
-    format!("Packages: {} {known}{of_security}", report.packages.changes.len())
+    match security {
+        0 => format!("{known}: {number}"),
+        _ => format!("{known}: {number}, {security} of them security"),
+    }
 }
 
 /// The packages, security first.

@@ -20,7 +20,7 @@ fn has_a_story(service: &ServiceStory) -> bool {
 
 fn block(service: &ServiceStory, page: &Page<'_>) -> Vec<String> {
     let (mark, impact) = impact(service);
-    let head = format!("{}{impact}", page.style.fit(service.unit.as_str(), 34));
+    let head = format!("{}  {impact}", page.style.fit(service.unit.as_str(), 26));
     let mut lines = vec![format!("  {} {head}", page.style.mark(mark))];
     if let Some(proof) = &service.stopped {
         lines.extend(detail("stopped", &stop_words(proof), page));
@@ -55,14 +55,13 @@ fn impact(service: &ServiceStory) -> (Mark, String) {
     match (downtime.took, downtime.until) {
         (Some(took), Some(until)) => {
             let mark = if is_back == Some(false) { Mark::Failed } else { Mark::Done };
-            let most = if downtime.proven { "down for" } else { "down for at most" };
-            (mark, format!("{most} {} ({from} to {})", duration(took), time_of_day(until)))
+            let most = if downtime.proven { "down" } else { "down at most" };
+            (mark, format!("{most} {}, {from} to {}", duration(took), time_of_day(until)))
         }
-        (None, Some(until)) => {
-            (Mark::Warning, format!("down from {from}, ready at {}; the clock was set back", time_of_day(until)))
-        }
-        (_, None) if is_back == Some(true) => (Mark::Done, format!("down from {from}; ready, no instant recorded")),
-        (_, None) => (Mark::Failed, format!("down from {from}; not seen ready since")),
+        (None, Some(until)) => (Mark::Warning, format!("ready at {}, the clock was set back", time_of_day(until))),
+        (_, None) if is_back == Some(true) => (Mark::Done, format!("down from {from}, ready, not timed")),
+        (_, None) if downtime.proven => (Mark::Failed, format!("down from {from}, not seen ready since")),
+        (_, None) => (Mark::Warning, format!("stop begun at {from}, not proven")),
     }
 }
 
@@ -76,7 +75,8 @@ pub(in crate::report) fn stop_words(proof: &StopProof) -> String {
     words.extend(proof.exit_status.map(|status| format!("exit status {status}")));
     words.push(match proof.processes_left {
         0 => "no process left".to_owned(),
-        left => format!("{} left", count(left as usize, "process").replace("processs", "processes")),
+        1 => "1 process left".to_owned(),
+        left => format!("{left} processes left"),
     });
     if let Some(evidence) = &proof.database_evidence {
         words.extend(evidence_words(evidence));
