@@ -34,11 +34,7 @@ pub fn tell(event: &Event) -> Option<Telling> {
         }
         EventKind::RunResumed { boot, phase, decision } => (
             Tone::Plain,
-            format!(
-                "run {} goes on, on boot {}: last recorded fact: {phase}; next: {decision}",
-                event.run,
-                short(boot)
-            ),
+            format!("the run goes on, on boot {}; last recorded fact: {phase}; next: {decision}", short(boot)),
         ),
         EventKind::StepStarted { step, attempt: 0 | 1 } => (Tone::Plain, format!("{}: started", step.title())),
         EventKind::StepStarted { step, attempt } => {
@@ -129,4 +125,92 @@ pub fn percent(fraction: f64) -> u8 {
 /// Enough of a boot ID to tell two boots apart by eye.
 pub fn short(boot: &BootId) -> &str {
     boot.as_str().split('-').next().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use insta::assert_snapshot;
+
+    use super::*;
+    use crate::model::{CheckResult, Finding, Step};
+    use crate::report::sample::{boot, event, secs, snapshots, unit};
+
+    /// One of each kind, and of each turn that a kind can take.
+    fn every_kind() -> Vec<EventKind> {
+        let stop = || Step::Stop(unit("mongod.service"));
+        let check = |severity| {
+            let finding = Finding::new("boot-space", severity, "/boot is full\n(0 MiB free)");
+            EventKind::CheckFound { check: CheckResult { label: "boot-space".into(), finding: Some(finding) } }
+        };
+        let ended = |outcome, note: Option<&str>, seconds| EventKind::StepEnded {
+            step: Step::Upgrade,
+            outcome,
+            note: note.map(str::to_owned),
+            took: secs(seconds),
+        };
+        let judged = |verdict, findings: &[&str]| EventKind::VerdictReached {
+            verdict,
+            findings: findings.iter().map(|finding| (*finding).to_owned()).collect(),
+        };
+        let progressed = |fraction, message: &str| EventKind::StepProgressed {
+            step: Step::Upgrade,
+            fraction,
+            message: message.to_owned(),
+        };
+        vec![
+            EventKind::RunStarted { host: "web1".into(), steps: vec![Step::Preflight, Step::Report] },
+            EventKind::RunResumed { boot: boot(2), phase: "reboot requested".into(), decision: "begin verify".into() },
+            EventKind::StepStarted { step: stop(), attempt: 1 },
+            EventKind::StepStarted { step: stop(), attempt: 2 },
+            EventKind::StepAttached { step: Step::Upgrade },
+            progressed(Some(0.629), "Unpacking\tlibssl3"),
+            progressed(Some(0.999), ""),
+            progressed(None, "waiting for the package lock"),
+            ended(Outcome::Succeeded, Some("21 packages"), 84.0),
+            ended(Outcome::Succeeded, None, 0.4),
+            ended(Outcome::Failed, Some("E: Sub-process dpkg returned an error code (1)"), 9.0),
+            ended(Outcome::Skipped, Some("nothing to upgrade"), 0.0),
+            ended(Outcome::Interrupted, Some("the host went down"), 61.0),
+            check(Severity::Info),
+            check(Severity::Warning),
+            check(Severity::Blocker),
+            EventKind::CheckFound { check: CheckResult { label: "clock".into(), finding: None } },
+            EventKind::UpgradePlanned { changes: 21, security: 9, removals: 0 },
+            EventKind::UpgradePlanned { changes: 1, security: 0, removals: 2 },
+            EventKind::ServiceStopped { unit: unit("mongod.service"), took: secs(1.1) },
+            EventKind::ServiceReady { unit: unit("mongod.service"), after: secs(4.9) },
+            EventKind::Noted { message: "apt-daily.timer is paused".into() },
+            EventKind::RebootRequested { reasons: vec!["a newer kernel".into(), "libc6 was upgraded".into()] },
+            EventKind::RebootRequested { reasons: Vec::new() },
+            EventKind::BootChanged { boot: boot(2), down: secs(14.2), planned: true },
+            EventKind::BootChanged { boot: boot(2), down: secs(48.0), planned: false },
+            EventKind::AbortRequested { by: "root on pts/0".into() },
+            judged(Verdict::Healthy, &[]),
+            judged(Verdict::Degraded, &["logrotate.service failed"]),
+            judged(Verdict::Failed, &["mongod.service is not ready", "sample-api.service failed"]),
+            EventKind::RunEnded { exit_code: 0, phase: "verified".into() },
+            EventKind::RunEnded { exit_code: 21, phase: "failed".into() },
+        ]
+    }
+
+    #[test]
+    fn every_kind_of_event_has_its_line() {
+        let lines: Vec<String> = every_kind()
+            .into_iter()
+            .map(|kind| match tell(&event(0.0, kind)) {
+                Some(told) => format!("{:<8} {}", format!("{:?}", told.tone), told.text),
+                None => "(nothing to say)".to_owned(),
+            })
+            .collect();
+        assert!(lines.iter().all(|line| !line.contains(char::is_control)));
+        snapshots(|| assert_snapshot!("telling_every_kind", lines.join("\n")));
+    }
+
+    #[test]
+    fn a_hundred_percent_is_said_only_of_what_is_complete() {
+        for (fraction, said) in [(-1.0, 0), (0.0, 0), (0.629, 62), (0.9999, 99), (1.0, 100), (7.0, 100), (f64::NAN, 0)]
+        {
+            assert_eq!(percent(fraction), said, "{fraction}");
+        }
+    }
 }

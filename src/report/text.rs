@@ -120,7 +120,7 @@ fn summary(report: &Report, page: &Page<'_>) -> Vec<String> {
 }
 
 /// How good the run looks as a whole.
-pub(super) fn grade(report: &Report) -> (Mark, Paint) {
+pub(crate) fn grade(report: &Report) -> (Mark, Paint) {
     match (report.ending, report.verdict) {
         (Ending::Failed, _) | (_, Some(Verdict::Failed)) => (Mark::Failed, Paint::Bad),
         (Ending::Aborted, _) | (_, Some(Verdict::Degraded)) => (Mark::Warning, Paint::Warn),

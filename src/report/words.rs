@@ -18,7 +18,12 @@ pub fn duration(took: SignedDuration) -> String {
     }
 }
 
-/// A duration of ten seconds or more in its two largest units.
+/// A duration that still grows, in whole seconds: tenths that flicker say nothing.
+pub fn running(so_far: SignedDuration) -> String {
+    whole_seconds(i128::from(so_far.as_secs().max(0)))
+}
+
+/// Whole seconds in their two largest units.
 fn whole_seconds(seconds: i128) -> String {
     let (minutes, hours, days) = (seconds / 60, seconds / 3_600, seconds / 86_400);
     let pair = |large: i128, large_unit: &str, small: i128, small_unit: &str| {

@@ -5,8 +5,12 @@
 
 pub mod bars;
 mod choose;
+mod error;
+pub mod history;
 mod jsonl;
 mod lines;
+pub mod plan;
+pub mod status;
 mod steady;
 mod systemd;
 
@@ -14,6 +18,7 @@ use crate::events::Event;
 
 pub use crate::report::{Mark, Paint, Style};
 pub use choose::{ColorChoice, ViewInputs, ViewKind, choose, kind, style};
+pub use error::{print_data, print_error, render_error};
 pub use jsonl::JsonLines;
 pub use lines::Lines;
 pub use systemd::{NotifySocket, StatusLine, Systemd};
@@ -26,3 +31,6 @@ pub trait View: Send {
     /// Leaves the screen in order. The run may well go on: somebody may only have stopped looking.
     fn finish(&mut self);
 }
+
+#[cfg(test)]
+mod tests;
