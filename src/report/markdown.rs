@@ -2,7 +2,7 @@
 
 use super::text::{grade, host, services};
 use super::words::{count, duration, instant, list, one_line, time_of_day};
-use super::{Ending, Mark, Report, ServiceStory};
+use super::{Ending, Mark, Report, ServiceStory, telling};
 use crate::model::{Change, Finding, Outcome, Remedy, Severity, Trigger};
 
 /// Renders the post-mortem: summary, impact, timeline, what changed, what went wrong, what to do.
@@ -96,7 +96,7 @@ fn changed(report: &Report) -> Vec<String> {
     let mut lines = Vec::new();
     if let Some(reboot) = &report.reboot {
         if !reboot.reasons.is_empty() {
-            lines.push(format!("- A reboot was wanted: {}.", escape(&list(&reboot.reasons))));
+            lines.push(format!("- A reboot was wanted: {}.", escape(&telling::reasons(&reboot.reasons))));
         }
         match (reboot.noticed, reboot.back_after) {
             (_, Some(after)) => lines.push(format!("- The host was back {} after the request.", duration(after))),
@@ -182,7 +182,7 @@ fn to_do(report: &Report) -> Vec<String> {
     if let Some(reboot) = report.reboot.as_ref().filter(|reboot| reboot.noticed.is_none() && !reboot.reasons.is_empty())
     {
         if report.ending != Ending::Open {
-            add(format!("Reboot the host, which is still wanted: {}", escape(&list(&reboot.reasons))));
+            add(format!("Reboot the host, which is still wanted: {}", escape(&telling::reasons(&reboot.reasons))));
         }
     }
     if !report.packages.kept_back.is_empty() {

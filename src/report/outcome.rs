@@ -1,8 +1,8 @@
 //! How a run stands or ended, in one sentence.
 
-use super::words::{count, duration, list, one_line};
-use super::{PackageCertainty, PackageStory, RebootStory};
-use crate::model::{Change, Outcome, PackageAction, Phase, Run, Step};
+use super::words::{count, duration, one_line};
+use super::{PackageCertainty, PackageStory, RebootStory, telling};
+use crate::model::{Outcome, PackageAction, Phase, Run, Step};
 
 /// The sentence. It says what is recorded, and nothing else.
 pub(super) fn summary(run: &Run, packages: &PackageStory, reboot: Option<&RebootStory>) -> String {
@@ -106,9 +106,7 @@ fn judged_afterwards(run: &Run) -> Option<String> {
 /// Where a run that did not go through left the host.
 fn safety(run: &Run) -> String {
     if !run.changes.is_empty() {
-        let mut units: Vec<_> = run.changes.iter().map(Change::unit).collect();
-        units.dedup();
-        return format!("still held or stopped: {}", list(units));
+        return format!("not undone: {}", telling::changes(&run.changes));
     }
     let restored = run.last_record(&Step::Restore).map(|record| record.outcome);
     match restored {

@@ -2,7 +2,7 @@
 
 use super::words::{count, duration, list, one_line};
 use crate::events::{Event, EventKind};
-use crate::model::{BootId, Outcome, Severity, Verdict};
+use crate::model::{BootId, Change, Outcome, Severity, UnitName, Verdict};
 
 /// How much a line matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -73,7 +73,9 @@ pub fn tell(event: &Event) -> Option<Telling> {
         EventKind::ServiceReady { unit, after } => (Tone::Good, format!("{unit} is ready after {}", duration(*after))),
         EventKind::Noted { message } => (Tone::Plain, message.clone()),
         EventKind::RebootRequested { reasons } if reasons.is_empty() => (Tone::Plain, "reboot requested".to_owned()),
-        EventKind::RebootRequested { reasons } => (Tone::Plain, format!("reboot requested: {}", list(reasons))),
+        EventKind::RebootRequested { reasons } => {
+            (Tone::Plain, format!("reboot requested: {}", self::reasons(reasons)))
+        }
         EventKind::BootChanged { boot, down, planned: true } => {
             (Tone::Good, format!("the host is back after {}, on boot {}", duration(*down), short(boot)))
         }
@@ -120,6 +122,27 @@ pub fn progress(fraction: Option<f64>, message: &str) -> String {
 pub fn percent(fraction: f64) -> u8 {
     // Within 0 to 100 by the clamp; a NaN becomes 0.
     (fraction.clamp(0.0, 1.0) * 100.0).floor() as u8
+}
+
+/// What is changed on the host, unit by unit: `mongod.service (held) and sample-api.service (held, stopped)`.
+pub fn changes(changes: &[Change]) -> String {
+    let mut units: Vec<(&UnitName, Vec<&str>)> = Vec::new();
+    for change in changes {
+        let word = match change {
+            Change::Held(_) => "held",
+            Change::Stopped(_) => "stopped",
+        };
+        match units.iter_mut().find(|(unit, _)| *unit == change.unit()) {
+            Some((_, words)) => words.push(word),
+            None => units.push((change.unit(), vec![word])),
+        }
+    }
+    list(units.into_iter().map(|(unit, words)| format!("{unit} ({})", words.join(", "))))
+}
+
+/// Reasons are half sentences, and stay apart.
+pub fn reasons(reasons: &[String]) -> String {
+    one_line(&reasons.join("; "))
 }
 
 /// Enough of a boot ID to tell two boots apart by eye.
@@ -204,6 +227,13 @@ mod tests {
             .collect();
         assert!(lines.iter().all(|line| !line.contains(char::is_control)));
         snapshots(|| assert_snapshot!("telling_every_kind", lines.join("\n")));
+    }
+
+    #[test]
+    fn changes_are_said_unit_by_unit() {
+        let (api, mongod) = (unit("sample-api.service"), unit("mongod.service"));
+        let all = [Change::Held(api.clone()), Change::Stopped(api), Change::Held(mongod)];
+        assert_eq!(changes(&all), "sample-api.service (held, stopped) and mongod.service (held)");
     }
 
     #[test]

@@ -4,7 +4,7 @@ pub(super) mod host;
 pub(super) mod services;
 
 use super::words::{count, duration, instant, one_line};
-use super::{Ending, Mark, Paint, Report, StepStory, Style};
+use super::{Ending, Mark, Paint, Report, StepStory, Style, telling};
 use crate::exit_code;
 use crate::model::{CheckResult, Finding, Outcome, Severity, Trigger, Verdict};
 
@@ -142,11 +142,8 @@ fn problems(report: &Report, page: &Page<'_>) -> Vec<String> {
         lines.extend(page.finding(&finding.key, finding));
     }
     if report.ending != Ending::Open && !report.still_changed.is_empty() {
-        let units = super::words::list(report.still_changed.iter().map(|change| match change {
-            crate::model::Change::Held(unit) => format!("{unit} is held"),
-            crate::model::Change::Stopped(unit) => format!("{unit} is stopped"),
-        }));
-        lines.extend(page.marked(Mark::Failed, &format!("not undone: {units}")));
+        let text = format!("not undone: {}", telling::changes(&report.still_changed));
+        lines.extend(page.marked(Mark::Failed, &text));
         lines.extend(page.style.wrap("hint: patchday resume", 6));
     }
     lines

@@ -29,10 +29,11 @@ impl<W: Write + Send> Lines<W> {
 impl<W: Write + Send> View for Lines<W> {
     fn event(&mut self, event: &Event) {
         let began = *self.began.get_or_insert_with(|| beginning(event));
-        if !self.steady.lets_through(event) {
+        let (event, is_news) = self.steady.hear(event);
+        if !is_news {
             return;
         }
-        if let Some(told) = tell(event) {
+        if let Some(told) = tell(&event) {
             let _ = writeln!(self.out, "{}", line(&told, began, event.at, &self.style));
             let _ = self.out.flush();
         }

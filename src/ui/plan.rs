@@ -3,7 +3,8 @@
 use super::status::field;
 use super::{Mark, Paint, Style};
 use crate::model::{CheckResult, Finding, PackageAction, PackageChange, PlannedService, Severity, Step, UpgradePlan};
-use crate::report::words::{count, list, one_line};
+use crate::report::telling;
+use crate::report::words::{count, one_line};
 
 /// What a run would do.
 #[derive(Debug, Clone, Copy)]
@@ -36,8 +37,10 @@ pub fn render(plan: &PlanInputs<'_>, style: &Style) -> String {
         ("Reboot", reboot(plan, style)),
         ("Steps", steps(plan.steps, style)),
     ] {
-        lines.extend([String::new(), style.paint(Paint::Strong, title)]);
-        lines.extend(section);
+        if !section.is_empty() {
+            lines.extend([String::new(), style.paint(Paint::Strong, title)]);
+            lines.extend(section);
+        }
     }
     lines.push(String::new());
     lines.extend(style.wrap(&conclusion(plan), 0));
@@ -139,7 +142,7 @@ fn reboot(plan: &PlanInputs<'_>, style: &Style) -> Vec<String> {
     if plan.reboot_reasons.is_empty() {
         return field("reboot", "nothing asks for it yet; looked at again after the upgrade", style);
     }
-    field("because", &one_line(&list(plan.reboot_reasons)), style)
+    field("because", &telling::reasons(plan.reboot_reasons), style)
 }
 
 fn steps(steps: &[Step], style: &Style) -> Vec<String> {

@@ -3,9 +3,9 @@
 use jiff::Timestamp;
 
 use super::{Mark, Paint, Style};
-use crate::model::{Change, Outcome, Phase, Run, Step};
+use crate::model::{Outcome, Phase, Run, Step};
 use crate::report::words::{count, instant, list, one_line, running};
-use crate::report::{self, text};
+use crate::report::{self, telling, text};
 
 /// The status of a run: while it is open, where it stands; afterwards, how it ended.
 pub fn render(run: &Run, now: Timestamp, style: &Style) -> String {
@@ -82,15 +82,11 @@ fn steps_words(run: &Run) -> String {
 
 fn held(run: &Run, style: &Style) -> Vec<String> {
     if run.changes.is_empty() {
-        return field("held", "nothing", style);
+        return field("changed", "nothing that is left to undo", style);
     }
-    let words = run.changes.iter().map(|change| match change {
-        Change::Held(unit) => format!("{unit} is held"),
-        Change::Stopped(unit) => format!("{unit} is stopped"),
-    });
-    let mut lines = field("held", &list(words), style);
+    let mut lines = field("changed", &telling::changes(&run.changes), style);
     if !run.is_open() {
-        lines.push(format!("  {} {}", style.mark(Mark::Failed), "a run that has ended must hold nothing"));
+        lines.push(format!("  {} {}", style.mark(Mark::Failed), "a run that has ended must leave nothing changed"));
     }
     lines
 }
@@ -136,7 +132,7 @@ mod tests {
     use insta::assert_snapshot;
 
     use super::*;
-    use crate::model::Abort;
+    use crate::model::{Abort, Change};
     use crate::report::sample::{Story, at, snapshots, unit};
 
     #[test]

@@ -41,15 +41,16 @@ impl<W: Write + Send, S: StatusLine> Systemd<W, S> {
 
 impl<W: Write + Send, S: StatusLine> View for Systemd<W, S> {
     fn event(&mut self, event: &Event) {
+        let (event, is_news) = self.steady.hear(event);
         // The status may change as often as there is news: it is one line that is replaced.
-        if let Some(status) = status(event).filter(|status| *status != self.said) {
+        if let Some(status) = status(&event).filter(|status| *status != self.said) {
             self.status.set(&status);
             self.said = status;
         }
-        if !self.steady.lets_through(event) {
+        if !is_news {
             return;
         }
-        if let Some(told) = tell(event) {
+        if let Some(told) = tell(&event) {
             // `<N>` is how a line on stderr tells the journal its priority (sd-daemon(3)).
             let priority = match told.tone {
                 Tone::Plain | Tone::Good => "<6>",

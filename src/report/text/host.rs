@@ -2,8 +2,8 @@
 
 use super::Page;
 use crate::model::PackageAction;
-use crate::report::words::{count, duration, instant, list, one_line};
-use crate::report::{Mark, PackageCertainty, PackageLine, Paint, Report, VulnerabilityStory};
+use crate::report::words::{count, duration, instant, one_line};
+use crate::report::{Mark, PackageCertainty, PackageLine, Paint, Report, VulnerabilityStory, telling};
 
 /// Packages that are listed; whoever wants them all asks for JSON.
 const LISTED: usize = 40;
@@ -13,7 +13,7 @@ pub(super) fn reboot(report: &Report, page: &Page<'_>) -> Vec<String> {
     let mut lines = Vec::new();
     if let Some(reboot) = &report.reboot {
         if !reboot.reasons.is_empty() {
-            lines.extend(page.field("because", &one_line(&list(&reboot.reasons))));
+            lines.extend(page.field("because", &telling::reasons(&reboot.reasons)));
         }
         if let Some(requested) = reboot.requested {
             lines.extend(page.field("requested", &instant(requested)));
