@@ -54,9 +54,10 @@ fn downtime(run: &Run, timeline: &[Event], unit: &UnitName) -> Option<Downtime> 
     if records.last().is_some_and(|record| record.outcome == Outcome::Skipped) {
         return None;
     }
-    // A service that was down at every look was not taken down by us.
+    // Down at the only look: not taken down by us. After a second attempt that says nothing, since it may have been
+    // the first that took it down before it could record so.
     let proofs: Vec<_> = run.stops.iter().filter(|proof| &proof.unit == unit).collect();
-    if !proofs.is_empty() && proofs.iter().all(|proof| !proof.was_running) {
+    if records.len() == 1 && !proofs.is_empty() && proofs.iter().all(|proof| !proof.was_running) {
         return None;
     }
     // Ready before the stop ended says nothing about the time after it.

@@ -142,7 +142,7 @@ fn wrong(report: &Report) -> Vec<String> {
         lines.push(format!("- {} (`{}`)", escape(&finding.title), finding.key));
         lines.extend(finding.evidence.iter().map(|evidence| format!("  - {}", escape(evidence))));
     }
-    if report.ending != Ending::Open {
+    if report.ended.is_some() {
         lines.extend(report.still_changed.iter().map(|change| match change {
             Change::Held(unit) => format!("- `{unit}` is still held."),
             Change::Stopped(unit) => format!("- `{unit}` is still stopped."),
@@ -167,10 +167,10 @@ fn to_do(report: &Report) -> Vec<String> {
             items.push(item);
         }
     };
-    if !report.still_changed.is_empty() && report.ending != Ending::Open {
+    if !report.still_changed.is_empty() && report.ended.is_some() {
         add("Bring back what is still held: `patchday resume`".to_owned());
     }
-    if report.ending == Ending::Open {
+    if report.ended.is_none() {
         add("See what the run is doing: `patchday status`".to_owned());
     }
     let checks = report.checks.iter().filter_map(|check| check.finding.as_ref());
@@ -179,11 +179,9 @@ fn to_do(report: &Report) -> Vec<String> {
             add(format!("{}: {}", escape(&finding.title), advice(remedy)));
         }
     }
-    if let Some(reboot) = report.reboot.as_ref().filter(|reboot| reboot.noticed.is_none() && !reboot.reasons.is_empty())
-    {
-        if report.ending != Ending::Open {
-            add(format!("Reboot the host, which is still wanted: {}", escape(&telling::reasons(&reboot.reasons))));
-        }
+    let wanted = report.reboot.as_ref().filter(|reboot| reboot.noticed.is_none() && !reboot.reasons.is_empty());
+    if let Some(reboot) = wanted.filter(|_| report.ended.is_some()) {
+        add(format!("Reboot the host, which is still wanted: {}", escape(&telling::reasons(&reboot.reasons))));
     }
     if !report.packages.kept_back.is_empty() {
         let names = escape(&report.packages.kept_back.join(", "));

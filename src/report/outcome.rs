@@ -105,6 +105,9 @@ fn judged_afterwards(run: &Run) -> Option<String> {
 
 /// Where a run that did not go through left the host.
 fn safety(run: &Run) -> String {
+    if run.is_open() {
+        return "bringing the host to safety is not finished".to_owned();
+    }
     if !run.changes.is_empty() {
         return format!("not undone: {}", telling::changes(&run.changes));
     }

@@ -219,7 +219,7 @@ impl Story {
                 log_path: None,
             }),
             database_evidence: is_database
-                .then(|| DatabaseStopEvidence { lock_file_bytes: Some(0), logged_exit_code: Some(0) }),
+                .then_some(DatabaseStopEvidence { lock_file_bytes: Some(0), logged_exit_code: Some(0) }),
         });
         self.now += seconds;
         self.tell(EventKind::ServiceStopped { unit: unit(name), took: secs(seconds) });

@@ -21,6 +21,7 @@ fn stories() -> Vec<(&'static str, Story)> {
         ("no_reboot_asked", no_reboot_asked()),
         ("api_broken", api_broken()),
         ("open", open()),
+        ("failing", failing()),
     ]
 }
 
@@ -149,6 +150,16 @@ fn open() -> Story {
     story
 }
 
+/// Failed, and not yet brought to safety.
+fn failing() -> Story {
+    let mut story = Story::new();
+    story.prepare();
+    story.fail(Step::Stop(unit("sample-api.service")), 10.0, "sample-api.service did not stop within 10 s");
+    story.run.changes = vec![Change::Held(unit("sample-api.service"))];
+    story.begin(Step::Restore);
+    story
+}
+
 #[test]
 fn every_ending_reads_naturally_on_a_terminal() {
     sample::snapshots(|| {
@@ -229,6 +240,11 @@ fn no_downtime_is_claimed_without_records() {
         proof.was_running = false;
     }
     assert!(unmeasured(&down_before), "a service that was down already was not taken down");
+    let mut twice = Story::healthy();
+    let again = twice.run.history.iter().find(|r| r.attempt.step == Step::Stop(unit("mongod.service"))).cloned();
+    twice.run.history.extend(again);
+    twice.run.stops.iter_mut().for_each(|proof| proof.was_running = false);
+    assert!(!unmeasured(&twice), "an interrupted first attempt may have taken it down");
     let failed = stop_failed().report();
     let api = failed.services.iter().find(|s| s.unit == unit("sample-api.service")).unwrap();
     assert!(!api.downtime.as_ref().unwrap().proven, "a stop that failed proves no downtime");

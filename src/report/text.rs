@@ -24,7 +24,7 @@ pub fn render(report: &Report, style: &Style) -> String {
     out.extend(page.section("Reboot and kernel", host::reboot(report, &page)));
     out.extend(page.section("CPU vulnerabilities", host::vulnerabilities(report, &page)));
     out.extend(page.section(&host::packages_title(report), host::packages(report, &page)));
-    out.extend(page.section("Before the run", checks(report, &page)));
+    out.extend(page.section("Preflight", checks(report, &page)));
     let mut text = out.iter().map(|line| line.trim_end()).collect::<Vec<_>>().join("\n");
     text.push('\n');
     text
@@ -92,15 +92,14 @@ impl Page<'_> {
 fn summary(report: &Report, page: &Page<'_>) -> Vec<String> {
     let (mark, paint) = grade(report);
     let mut lines = vec![String::new()];
-    let sentence = page.marked(mark, &report.summary);
-    // The first word carries the verdict, and alone is coloured: a whole red paragraph is hard to read.
-    lines.extend(sentence.into_iter().enumerate().map(|(at, line)| match line.split_once(':') {
-        Some((word, rest)) if at == 0 => match word.rsplit_once(' ') {
-            Some((before, last)) => format!("{before} {}:{rest}", page.style.paint(paint, last)),
-            None => line,
-        },
-        _ => line,
-    }));
+    // What the sentence begins with is the verdict, and alone is coloured: a red paragraph is hard to read.
+    let mut sentence = page.style.wrap(&report.summary, 4);
+    if let Some(first) = sentence.first_mut() {
+        let (word, rest) = first.trim_start().split_once(':').unwrap_or(("", first.trim_start()));
+        let colon = if word.is_empty() { "" } else { ":" };
+        *first = format!("  {} {}{colon}{rest}", page.style.mark(mark), page.style.paint(paint, word));
+    }
+    lines.extend(sentence);
     lines.push(String::new());
     let by = match report.trigger {
         Trigger::Operator => "by an operator",
@@ -141,7 +140,7 @@ fn problems(report: &Report, page: &Page<'_>) -> Vec<String> {
     for finding in report.findings.iter().chain(blockers) {
         lines.extend(page.finding(&finding.key, finding));
     }
-    if report.ending != Ending::Open && !report.still_changed.is_empty() {
+    if report.ended.is_some() && !report.still_changed.is_empty() {
         let text = format!("not undone: {}", telling::changes(&report.still_changed));
         lines.extend(page.marked(Mark::Failed, &text));
         lines.extend(page.style.wrap("hint: patchday resume", 6));

@@ -109,8 +109,13 @@ impl Bars {
         self.print(&format!("{} {}{host}", self.style.paint(Paint::Strong, "patchday"), event.run));
     }
 
+    fn shows(&self, step: &Step) -> bool {
+        self.current.lock().unwrap_or_else(PoisonError::into_inner).as_ref().is_some_and(|current| current.is_of(step))
+    }
+
     fn begin(&mut self, step: &Step, event: &Event) {
-        self.end_row();
+        // A row whose end was never told stays as it was last seen.
+        self.leave();
         self.set_current(Some(Current::new(step.clone(), event.at)));
         let (current, width, style, clock) =
             (Arc::clone(&self.current), Arc::clone(&self.width), self.style, self.clock);
@@ -151,6 +156,15 @@ impl Bars {
         self.print_details();
     }
 
+    /// Leaves the current step as it was last seen.
+    fn leave(&mut self) {
+        let style = self.style();
+        if let Some(current) = self.end_row() {
+            self.print(&current.left(&style));
+        }
+        self.print_details();
+    }
+
     fn print_details(&mut self) {
         for detail in std::mem::take(&mut self.details) {
             self.print(&detail);
@@ -186,8 +200,11 @@ impl View for Bars {
         match &event.kind {
             EventKind::RunStarted { .. } => {}
             EventKind::StepStarted { step, .. } => self.begin(step, event),
-            // The row of a step that is found at work runs already where the view saw its beginning.
-            EventKind::StepAttached { step } if self.bar.is_none() => self.begin(step, event),
+            // The row runs already where the view saw the step's beginning.
+            EventKind::StepAttached { step } | EventKind::StepProgressed { step, .. } if !self.shows(step) => {
+                self.begin(step, event);
+                self.with_current(|current| current.hear(event));
+            }
             EventKind::StepAttached { .. } | EventKind::StepProgressed { .. } => {}
             EventKind::StepEnded { step, outcome, note, took } => {
                 self.end(step, *outcome, note.as_deref(), &words::duration(*took));
@@ -225,11 +242,7 @@ impl View for Bars {
     }
 
     fn finish(&mut self) {
-        let style = self.style();
-        if let Some(current) = self.end_row() {
-            self.print(&current.left(&style));
-        }
-        self.print_details();
+        self.leave();
     }
 }
 

@@ -57,8 +57,8 @@ pub(super) fn beginning(event: &Event) -> Timestamp {
 fn line(told: &Telling, began: Timestamp, at: Timestamp, style: &Style) -> String {
     let elapsed = words::clock(at.duration_since(began));
     let text = match told.tone {
-        Tone::Plain => told.text.clone(),
-        Tone::Good => style.paint(Paint::Good, &told.text),
+        // What goes well stays calm, so that the eye finds what does not.
+        Tone::Plain | Tone::Good => told.text.clone(),
         Tone::Warning => style.paint(Paint::Warn, &told.text),
         Tone::Bad => style.paint(Paint::Bad, &told.text),
     };

@@ -35,13 +35,18 @@ impl Current {
     pub(super) fn hear(&mut self, event: &Event) {
         self.heard = self.heard.max(event.at);
         self.news += 1;
-        if let EventKind::StepProgressed { step, fraction, message } = &event.kind {
-            if *step == self.step {
-                // `max` drops a NaN.
-                self.fraction = fraction.map(|new| new.max(self.fraction.unwrap_or(0.0))).or(self.fraction);
-                self.say(message);
-            }
+        if let EventKind::StepProgressed { step, fraction, message } = &event.kind
+            && *step == self.step
+        {
+            // `max` drops a NaN.
+            self.fraction = fraction.map(|new| new.max(self.fraction.unwrap_or(0.0))).or(self.fraction);
+            self.say(message);
         }
+    }
+
+    /// Whether the row is the step's.
+    pub(super) fn is_of(&self, step: &Step) -> bool {
+        self.step == *step
     }
 
     /// Shows a message beside the bar.
