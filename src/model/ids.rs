@@ -93,6 +93,12 @@ impl RunId {
     pub fn mint(now: Timestamp, salt: u16) -> Self {
         Self(format!("{}-{salt:04x}", now.strftime("%Y%m%dt%H%M%Sz")))
     }
+
+    /// When it was minted, to the second; none where the digits are no date.
+    pub fn minted(&self) -> Option<Timestamp> {
+        let (date, _) = self.0.split_once('-')?;
+        Timestamp::strptime("%Y%m%dt%H%M%Sz%z", format!("{date}+0000")).ok()
+    }
 }
 
 id!(
@@ -148,6 +154,8 @@ mod tests {
         let late = RunId::mint("2026-11-23T23:10:00Z".parse().unwrap(), 0);
         assert_eq!(late.as_str(), "20261123t231000z-0000");
         assert!(early < late);
+        assert_eq!(late.minted(), Some("2026-11-23T23:10:00Z".parse().unwrap()));
+        assert_eq!("20261399t231000z-0000".parse::<RunId>().unwrap().minted(), None);
         assert_eq!(late.as_str().parse::<RunId>().unwrap(), late);
     }
 }

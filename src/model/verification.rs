@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{BootId, Finding, UnitName};
+use super::{BootId, Finding, UnitName, Vulnerability};
 
 /// The judgement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -56,6 +56,9 @@ pub struct Verification {
     pub boot: BootId,
     /// The kernel that runs.
     pub kernel: String,
+    /// CPU vulnerabilities as that kernel sees them; empty where they could not be read.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub vulnerabilities: Vec<Vulnerability>,
     /// The judgement.
     pub verdict: Verdict,
     /// Services in dependency order.

@@ -1,0 +1,78 @@
+//! What the run cost: how each service went, came back, and how long it was away. Only recorded facts count.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use super::{Downtime, ServiceStory, words};
+use crate::events::{Event, EventKind};
+use crate::model::{Outcome, Run, Step, UnitName};
+
+/// The stories of the services, dependencies first.
+pub(super) fn services(run: &Run, timeline: &[Event]) -> Vec<ServiceStory> {
+    let positions = ready_positions(run);
+    run.services
+        .iter()
+        .map(|service| {
+            let unit = &service.unit;
+            let returned = run
+                .verification
+                .as_ref()
+                .and_then(|verification| verification.services.iter().find(|returned| &returned.unit == unit).cloned());
+            ServiceStory {
+                unit: unit.clone(),
+                after: service.after.clone(),
+                ran_before: run.baseline.as_ref().map(|baseline| baseline.service_ran(unit)),
+                stopped: run.stops.iter().rev().find(|proof| &proof.unit == unit).cloned(),
+                returned,
+                ready_position: positions.get(unit).copied(),
+                downtime: downtime(run, timeline, unit),
+            }
+        })
+        .collect()
+}
+
+/// Places in the order in which the services became ready after the boot, from 1.
+fn ready_positions(run: &Run) -> BTreeMap<UnitName, u32> {
+    let returns = run.verification.as_ref().map_or(&[][..], |verification| &verification.services);
+    let mut ready: Vec<(u64, &UnitName)> =
+        returns.iter().filter_map(|returned| Some((returned.ready_usec?, &returned.unit))).collect();
+    // Stable: services seen ready in one look keep their dependency order.
+    ready.sort_by_key(|(usec, _)| *usec);
+    ready.into_iter().zip(1..).map(|((_, unit), place)| (unit.clone(), place)).collect()
+}
+
+/// From the beginning of the first attempt to stop the service until it was next seen ready.
+///
+/// The beginning of the attempt is saved before anything is touched, so that the measure never says too little. None
+/// where no stop was begun, or where the service was down already.
+fn downtime(run: &Run, timeline: &[Event], unit: &UnitName) -> Option<Downtime> {
+    let step = Step::Stop(unit.clone());
+    let records: Vec<_> = run.history.iter().filter(|record| record.attempt.step == step).collect();
+    let open = run.attempt.as_ref().filter(|attempt| attempt.step == step);
+    let from = records.first().map(|record| record.attempt.began).or(open.map(|attempt| attempt.began))?;
+    if records.last().is_some_and(|record| record.outcome == Outcome::Skipped) {
+        return None;
+    }
+    // Down at the only look: not taken down by us. After a second attempt that says nothing, since it may have been
+    // the first that took it down before it could record so.
+    let proofs: Vec<_> = run.stops.iter().filter(|proof| &proof.unit == unit).collect();
+    if records.len() == 1 && !proofs.is_empty() && proofs.iter().all(|proof| !proof.was_running) {
+        return None;
+    }
+    // Ready before the stop ended says nothing about the time after it.
+    let stopped = records.last().map_or(from, |record| record.ended);
+    let until = seen_ready(run, timeline, unit).filter(|at| *at >= stopped).min();
+    let took = until.and_then(|until| words::between(from, until));
+    Some(Downtime { from, until, took, proven: !proofs.is_empty() })
+}
+
+fn seen_ready(run: &Run, timeline: &[Event], unit: &UnitName) -> impl Iterator<Item = Timestamp> {
+    let judged = run.verification.iter().flat_map(|verification| &verification.services);
+    let judged = judged.filter(move |returned| &returned.unit == unit).filter_map(|returned| returned.ready_at);
+    let told = timeline.iter().filter_map(move |event| match &event.kind {
+        EventKind::ServiceReady { unit: ready, .. } if ready == unit => Some(event.at),
+        _ => None,
+    });
+    judged.chain(told)
+}

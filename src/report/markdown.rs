@@ -1,0 +1,229 @@
+//! The report as a ready post-mortem.
+
+use super::text::{grade, host, services};
+use super::words::{count, duration, instant, list, one_line, time_of_day};
+use super::{Ending, Mark, Report, ServiceStory, telling};
+use crate::model::{Change, Finding, Outcome, Remedy, Severity, Trigger};
+
+/// Renders the post-mortem: summary, impact, timeline, what changed, what went wrong, what to do.
+pub fn render(report: &Report) -> String {
+    let mut out = vec![format!("# Patch run on {}, {}", escape(&report.host), report.began.strftime("%Y-%m-%d"))];
+    out.extend(section("Summary", summary(report)));
+    out.extend(section("Impact", impact(report)));
+    out.extend(section("Timeline", timeline(report)));
+    out.extend(section("What changed", changed(report)));
+    out.extend(section("What went wrong", wrong(report)));
+    out.extend(section("What to do", to_do(report)));
+    let mut text = out.join("\n");
+    text.push('\n');
+    text
+}
+
+fn section(title: &str, lines: Vec<String>) -> Vec<String> {
+    [String::new(), format!("## {title}"), String::new()].into_iter().chain(lines).collect()
+}
+
+fn summary(report: &Report) -> Vec<String> {
+    let trigger = match report.trigger {
+        Trigger::Operator => "by an operator",
+        Trigger::Unattended => "unattended",
+    };
+    let took = report.took().map(|took| format!(", after {}", duration(took))).unwrap_or_default();
+    let end = match report.ended {
+        Some(ended) => format!("| Ended | {}{took} |", instant(ended)),
+        None => format!("| As of | {}{took}; the run is not finished |", instant(report.built)),
+    };
+    let verdict = report.verdict.map_or("none: nobody judged the host", |verdict| verdict.name());
+    let code = report.exit_code.map_or("none yet".to_owned(), |code| code.to_string());
+    vec![
+        format!("{}.", escape(&capital(&report.summary))),
+        String::new(),
+        "| | |".to_owned(),
+        "|---|---|".to_owned(),
+        format!("| Run | `{}`, Patchday {} |", report.run, escape(&report.patchday_version)),
+        format!("| Began | {}, {trigger} |", instant(report.began)),
+        end,
+        format!("| Verdict | {verdict} |"),
+        format!("| Exit code | {code} |"),
+        format!("| Last recorded fact | {} |", report.phase),
+    ]
+}
+
+fn impact(report: &Report) -> Vec<String> {
+    let affected: Vec<&ServiceStory> = report.services.iter().filter(|service| service.downtime.is_some()).collect();
+    if affected.is_empty() {
+        return vec!["No service is recorded to have been stopped.".to_owned()];
+    }
+    let mut lines = match report.longest_downtime() {
+        Some((unit, took)) => vec![format!("The longest measured downtime is {}, of `{unit}`.", duration(took))],
+        None => vec!["No downtime was measured to its end.".to_owned()],
+    };
+    lines.extend([String::new(), "| Service | Down from (UTC) | Ready again | Downtime |".to_owned()]);
+    lines.push("|---|---|---|---|".to_owned());
+    for service in affected {
+        let Some(downtime) = &service.downtime else { continue };
+        let until = downtime.until.map_or("not recorded".to_owned(), time_of_day);
+        let took = match downtime.took {
+            Some(took) if downtime.proven => duration(took),
+            Some(took) => format!("at most {}: the stop is not proven", duration(took)),
+            None => "not measured".to_owned(),
+        };
+        lines.push(format!("| `{}` | {} | {until} | {took} |", service.unit, time_of_day(downtime.from)));
+    }
+    lines.push(String::new());
+    for service in &report.services {
+        if let Some(proof) = &service.stopped {
+            lines.push(format!("- `{}` stopped: {}.", service.unit, escape(&services::stop_words(proof))));
+        }
+        if let Some(returned) = &service.returned {
+            let words = services::return_words(returned, service.ready_position);
+            lines.push(format!("- `{}` returned: {}.", service.unit, escape(&words)));
+        }
+    }
+    lines
+}
+
+fn timeline(report: &Report) -> Vec<String> {
+    if report.timeline.is_empty() {
+        return vec!["Nothing was recorded.".to_owned()];
+    }
+    let rows =
+        report.timeline.iter().map(|moment| format!("| {} | {} |", time_of_day(moment.at), escape(&moment.text)));
+    ["| UTC | What happened |".to_owned(), "|---|---|".to_owned()].into_iter().chain(rows).collect()
+}
+
+fn changed(report: &Report) -> Vec<String> {
+    let mut lines = Vec::new();
+    if let Some(reboot) = &report.reboot {
+        if !reboot.reasons.is_empty() {
+            lines.push(format!("- A reboot was wanted: {}.", escape(&telling::reasons(&reboot.reasons))));
+        }
+        match (reboot.noticed, reboot.back_after) {
+            (_, Some(after)) => lines.push(format!("- The host was back {} after the request.", duration(after))),
+            (Some(noticed), None) => lines.push(format!("- Another boot was noticed at {}.", instant(noticed))),
+            (None, None) => lines.push("- No other boot was seen.".to_owned()),
+        }
+    }
+    lines.extend(host::kernel(report).map(|text| format!("- Kernel: {}.", escape(&text))));
+    for story in &report.vulnerabilities {
+        lines.push(format!("- CPU vulnerability {}.", escape(&host::vulnerability(story, "→"))));
+    }
+    if !report.packages.changes.is_empty() {
+        lines.push(format!("- {}:", host::packages_title(report)));
+        lines.extend([String::new(), "| Package | Change | |".to_owned(), "|---|---|---|".to_owned()]);
+        for line in &report.packages.changes {
+            let security = if line.security { "security" } else { "" };
+            let versions = host::versions(line, "→");
+            lines.push(format!("| {} | {} | {security} |", escape(&line.change.name), escape(&versions)));
+        }
+    }
+    if lines.is_empty() {
+        lines.push("No change is recorded.".to_owned());
+    }
+    lines
+}
+
+fn wrong(report: &Report) -> Vec<String> {
+    let mut lines = Vec::new();
+    if let Some(failure) = &report.failure {
+        lines.push(format!("- **{} failed**: {}", escape(&capital(&failure.step.title())), escape(&failure.reason)));
+    }
+    if let Some(by) = &report.aborted_by {
+        lines.push(format!("- {} asked for the end of the run.", escape(&capital(by))));
+    }
+    for step in report.steps.iter().filter(|step| step.outcome == Some(Outcome::Interrupted)) {
+        let note = step.note.as_deref().map(|note| format!(": {note}")).unwrap_or_default();
+        lines.push(format!("- {} was interrupted{}", escape(&capital(&step.title)), escape(&note)));
+    }
+    if let Some(unplanned) = report.reboot.as_ref().map(|reboot| reboot.unplanned).filter(|unplanned| *unplanned > 0) {
+        lines.push(format!("- {} that Patchday had not asked for.", count(unplanned as usize, "reboot")));
+    }
+    for finding in grave(report) {
+        lines.push(format!("- {} (`{}`)", escape(&finding.title), finding.key));
+        lines.extend(finding.evidence.iter().map(|evidence| format!("  - {}", escape(evidence))));
+    }
+    if report.ended.is_some() {
+        lines.extend(report.still_changed.iter().map(|change| match change {
+            Change::Held(unit) => format!("- `{unit}` is still held."),
+            Change::Stopped(unit) => format!("- `{unit}` is still stopped."),
+        }));
+    }
+    if lines.is_empty() {
+        lines.push("Nothing is recorded to have gone wrong.".to_owned());
+    }
+    lines
+}
+
+/// What the verification found, and what blocked the run before it began.
+fn grave(report: &Report) -> impl Iterator<Item = &Finding> {
+    let blockers = report.checks.iter().filter_map(|check| check.finding.as_ref());
+    report.findings.iter().chain(blockers.filter(|finding| finding.severity == Severity::Blocker))
+}
+
+fn to_do(report: &Report) -> Vec<String> {
+    let mut items: Vec<String> = Vec::new();
+    let mut add = |item: String| {
+        if !items.contains(&item) {
+            items.push(item);
+        }
+    };
+    if !report.still_changed.is_empty() && report.ended.is_some() {
+        add("Bring back what is still held: `patchday resume`".to_owned());
+    }
+    if report.ended.is_none() {
+        add("See what the run is doing: `patchday status`".to_owned());
+    }
+    let checks = report.checks.iter().filter_map(|check| check.finding.as_ref());
+    for finding in report.findings.iter().chain(checks) {
+        if let Some(remedy) = &finding.remedy {
+            add(format!("{}: {}", escape(&finding.title), advice(remedy)));
+        }
+    }
+    let wanted = report.reboot.as_ref().filter(|reboot| reboot.noticed.is_none() && !reboot.reasons.is_empty());
+    if let Some(reboot) = wanted.filter(|_| report.ended.is_some()) {
+        add(format!("Reboot the host, which is still wanted: {}", escape(&telling::reasons(&reboot.reasons))));
+    }
+    if !report.packages.kept_back.is_empty() {
+        let names = escape(&report.packages.kept_back.join(", "));
+        add(format!("See why apt keeps packages back ({names}): `apt list --upgradable`"));
+    }
+    if report.vulnerabilities.iter().any(|story| story.unmitigated) {
+        let names =
+            report.vulnerabilities.iter().filter(|story| story.unmitigated).map(|story| format!("`{}`", story.name));
+        add(format!("Look for microcode or settings against what nothing mitigates: {}", list(names)));
+    }
+    if matches!(report.ending, Ending::Failed | Ending::Aborted) {
+        add("When the cause is mended, see whether the next run would go through: `patchday plan`".to_owned());
+    }
+    if items.is_empty() {
+        return vec![match grade(report).0 {
+            Mark::Done => "Nothing.".to_owned(),
+            _ => "No remedy is known to Patchday.".to_owned(),
+        }];
+    }
+    items.into_iter().zip(1..).map(|(item, number): (String, u32)| format!("{number}. {item}")).collect()
+}
+
+fn advice(remedy: &Remedy) -> String {
+    match &remedy.command {
+        Some(command) => format!("{}: `{}`", escape(&remedy.hint), one_line(command).replace('`', "'")),
+        None => escape(&remedy.hint),
+    }
+}
+
+/// One line in which nothing is taken for markup: foreign text must not make headings, links or HTML.
+fn escape(text: &str) -> String {
+    let mut safe = String::new();
+    for c in one_line(text).chars() {
+        if matches!(c, '\\' | '`' | '*' | '[' | ']' | '<' | '|') {
+            safe.push('\\');
+        }
+        safe.push(c);
+    }
+    safe
+}
+
+fn capital(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map_or(String::new(), |first| first.to_uppercase().chain(chars).collect())
+}

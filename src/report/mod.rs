@@ -1,0 +1,28 @@
+//! What a run leaves to its readers: one pure build, several faces.
+//!
+//! [`build`] turns the durable run and its events into a [`Report`]; [`text`], [`json`] and [`markdown`] render it.
+//! Architecture Invariant: nothing here reads a file, a clock or the terminal, and no sentence claims what was not
+//! recorded.
+
+mod build;
+mod impact;
+pub mod json;
+pub mod markdown;
+mod outcome;
+mod shape;
+mod style;
+pub mod telling;
+pub mod text;
+pub mod words;
+
+pub use build::build;
+pub use shape::{
+    Downtime, Ending, Failure, KernelStory, Moment, PackageCertainty, PackageLine, PackageStory, REPORT_FORMAT,
+    RebootStory, Report, ReportSummary, ServiceStory, StepStory, VulnerabilityStory,
+};
+pub use style::{Mark, Paint, Style};
+
+#[cfg(test)]
+pub(crate) mod sample;
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,128 @@
+//! How a run stands or ended, in one sentence.
+
+use super::words::{count, duration, one_line};
+use super::{PackageCertainty, PackageStory, RebootStory, telling};
+use crate::model::{Outcome, PackageAction, Phase, Run, Step};
+
+/// The sentence. It says what is recorded, and nothing else.
+pub(super) fn summary(run: &Run, packages: &PackageStory, reboot: Option<&RebootStory>) -> String {
+    match &run.phase {
+        Phase::Failed { step, reason } => {
+            let mut parts = vec![format!("failed: {}: {}", step.title(), one_line(reason))];
+            parts.extend(upgraded(packages));
+            parts.extend(judged_afterwards(run));
+            parts.push(safety(run));
+            parts.join("; ")
+        }
+        Phase::Aborted { by } => {
+            let mut parts = vec![format!("aborted by {}", one_line(by))];
+            parts.extend(upgraded(packages));
+            parts.extend(judged_afterwards(run));
+            parts.push(safety(run));
+            parts.join("; ")
+        }
+        _ if run.is_open() => open(run),
+        Phase::NothingToDo => nothing_to_do(run, packages),
+        _ => ended(run, packages, reboot),
+    }
+}
+
+fn open(run: &Run) -> String {
+    let at_work = match &run.attempt {
+        Some(attempt) => format!("{} has begun", attempt.step.title()),
+        None => "between two steps".to_owned(),
+    };
+    format!("not finished: {at_work}; last recorded fact: {}", run.phase.name())
+}
+
+fn nothing_to_do(run: &Run, packages: &PackageStory) -> String {
+    let mut sentence = "nothing to do: nothing to upgrade, to build or to reboot for".to_owned();
+    if !packages.kept_back.is_empty() {
+        sentence.push_str(&format!(", {} kept back", count(packages.kept_back.len(), "package")));
+    }
+    if !stop_was_begun(run) {
+        sentence.push_str(", no service was stopped");
+    }
+    sentence
+}
+
+fn ended(run: &Run, packages: &PackageStory, reboot: Option<&RebootStory>) -> String {
+    let mut parts: Vec<String> = upgraded(packages).into_iter().collect();
+    if let Some(reboot) = reboot {
+        match reboot.back_after {
+            Some(after) => parts.push(format!("back after {}", duration(after))),
+            None if reboot.noticed.is_some() => parts.push("rebooted".to_owned()),
+            None if !reboot.reasons.is_empty() && run.options.no_reboot => {
+                parts.push("not rebooted, as asked, although a reboot is wanted".to_owned());
+            }
+            None => parts.push("not rebooted".to_owned()),
+        }
+        if reboot.unplanned > 0 {
+            parts.push(count(reboot.unplanned as usize, "unplanned reboot"));
+        }
+    }
+    let Some(verification) = &run.verification else {
+        if parts.is_empty() {
+            parts.push(format!("last recorded fact: {}", run.phase.name()));
+        }
+        return format!("done, not judged: {}", parts.join(", "));
+    };
+    match verification.findings.as_slice() {
+        [] => parts.push("nothing found".to_owned()),
+        // The first cause comes first.
+        [only] => parts.insert(0, only.title.clone()),
+        [first, rest @ ..] => parts.insert(0, format!("{} (and {})", first.title, count(rest.len(), "more finding"))),
+    }
+    format!("{}: {}", verification.verdict.name(), one_line(&parts.join(", ")))
+}
+
+/// What became of the packages; none where nothing is worth a word.
+fn upgraded(packages: &PackageStory) -> Option<String> {
+    let number_of =
+        |wanted: &[PackageAction]| packages.changes.iter().filter(|line| wanted.contains(&line.change.action)).count();
+    match packages.certainty {
+        PackageCertainty::Installed if packages.changes.is_empty() => None,
+        PackageCertainty::Installed => {
+            let new = number_of(&[PackageAction::Install]);
+            let removed = number_of(&[PackageAction::Remove]);
+            let mut words = format!("{} upgraded", count(number_of(&[PackageAction::Upgrade]), "package"));
+            if new > 0 {
+                words.push_str(&format!(", {new} new"));
+            }
+            if removed > 0 {
+                words.push_str(&format!(", {removed} removed"));
+            }
+            Some(words)
+        }
+        PackageCertainty::Unproven => Some("the upgrade was begun and did not end well".to_owned()),
+        PackageCertainty::Planned | PackageCertainty::NotPlanned => None,
+    }
+}
+
+fn judged_afterwards(run: &Run) -> Option<String> {
+    run.verification.as_ref().map(|verification| format!("judged afterwards: {}", verification.verdict.name()))
+}
+
+/// Where a run that did not go through left the host.
+fn safety(run: &Run) -> String {
+    if run.is_open() {
+        return "bringing the host to safety is not finished".to_owned();
+    }
+    if !run.changes.is_empty() {
+        return format!("not undone: {}", telling::changes(&run.changes));
+    }
+    let restored = run.last_record(&Step::Restore).map(|record| record.outcome);
+    match restored {
+        Some(Outcome::Succeeded) => "the services were brought back".to_owned(),
+        Some(_) => "bringing the services back did not succeed".to_owned(),
+        None if run.has_touched_packages() => "nothing is held".to_owned(),
+        None if stop_was_begun(run) => "nothing is held".to_owned(),
+        None => "nothing was touched".to_owned(),
+    }
+}
+
+fn stop_was_begun(run: &Run) -> bool {
+    let is_stop = |step: &Step| matches!(step, Step::Stop(_));
+    run.history.iter().any(|record| is_stop(&record.attempt.step))
+        || run.attempt.as_ref().is_some_and(|attempt| is_stop(&attempt.step))
+}

@@ -1,0 +1,289 @@
+//! The shape of a report: everything that a reader needs, in one value that depends on no other file.
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::model::{
+    BootId, Change, CheckResult, Finding, Outcome, PackageChange, RunId, ServiceReturn, Step, StopProof, Trigger,
+    UnitName, Verdict,
+};
+
+/// Version of the shape of [`Report`]; grows when a reader of the old shape would misunderstand the new one.
+pub const REPORT_FORMAT: u32 = 1;
+
+/// How a run stands or ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Ending {
+    /// Something is left to do.
+    Open,
+    /// There was nothing to upgrade, to build or to reboot for.
+    NothingToDo,
+    /// The host was judged; see the verdict.
+    Judged,
+    /// The run ended as it was asked to, without a judgement.
+    Done,
+    /// A step failed.
+    Failed,
+    /// Somebody ended the run.
+    Aborted,
+}
+
+/// Everything about one run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Report {
+    /// [`REPORT_FORMAT`] of the writer.
+    pub format: u32,
+    /// The run.
+    pub run: RunId,
+    /// Patchday's version that minted the run.
+    pub patchday_version: String,
+    /// The host's name.
+    pub host: String,
+    /// Who started the run.
+    pub trigger: Trigger,
+    /// When this report was made.
+    pub built: Timestamp,
+    /// When the run was minted.
+    pub began: Timestamp,
+    /// When it was closed; none while it is open.
+    pub ended: Option<Timestamp>,
+    /// How it stands or ended.
+    pub ending: Ending,
+    /// The same in one sentence.
+    pub summary: String,
+    /// The judgement; none where there was none.
+    pub verdict: Option<Verdict>,
+    /// The exit code that the run is worth; none while it is open.
+    pub exit_code: Option<u8>,
+    /// The last durable fact.
+    pub phase: String,
+    /// What failed.
+    pub failure: Option<Failure>,
+    /// Who ended the run, or asked for its end.
+    pub aborted_by: Option<String>,
+    /// Steps in the order of their beginning, then those that were not reached.
+    pub steps: Vec<StepStory>,
+    /// Packages.
+    pub packages: PackageStory,
+    /// Services, dependencies first.
+    pub services: Vec<ServiceStory>,
+    /// Reboots, wanted or seen; none where there is nothing to say.
+    pub reboot: Option<RebootStory>,
+    /// Kernels.
+    pub kernel: KernelStory,
+    /// CPU vulnerabilities that changed or that nothing mitigates.
+    pub vulnerabilities: Vec<VulnerabilityStory>,
+    /// What the verification found, first cause first.
+    pub findings: Vec<Finding>,
+    /// How many preflight checks answered.
+    pub checks_made: usize,
+    /// Those that found something, the gravest first.
+    pub checks: Vec<CheckResult>,
+    /// What Patchday changed on the host and has not undone. A run that ended leaves nothing here.
+    pub still_changed: Vec<Change>,
+    /// What happened, in order.
+    pub timeline: Vec<Moment>,
+}
+
+/// What failed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// The step.
+    pub step: Step,
+    /// What failed, on what and why.
+    pub reason: String,
+}
+
+/// One step.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StepStory {
+    /// The step.
+    pub step: Step,
+    /// The same in a few words.
+    pub title: String,
+    /// When its first attempt began; none where it was not reached.
+    pub began: Option<Timestamp>,
+    /// How its last attempt ended; none where it has not.
+    pub outcome: Option<Outcome>,
+    /// Why, or what was found.
+    pub note: Option<String>,
+    /// Of all attempts that ended, together; none where the clock does not tell.
+    pub took: Option<SignedDuration>,
+    /// Attempts, an open one among them.
+    pub attempts: u32,
+}
+
+/// What is known about the packages of the plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PackageCertainty {
+    /// There was no plan.
+    NotPlanned,
+    /// Planned; the upgrade was not begun.
+    Planned,
+    /// The upgrade was begun and did not come to a recorded success: some, all or none may be in place.
+    Unproven,
+    /// The upgrade succeeded.
+    Installed,
+}
+
+/// Packages.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PackageStory {
+    /// What is known about the changes below.
+    pub certainty: PackageCertainty,
+    /// The plan, security first.
+    pub changes: Vec<PackageLine>,
+    /// Packages that apt keeps back.
+    pub kept_back: Vec<String>,
+}
+
+/// One package.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PackageLine {
+    /// The change.
+    #[serde(flatten)]
+    pub change: PackageChange,
+    /// Whether it comes from a security archive.
+    pub security: bool,
+}
+
+/// One service.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServiceStory {
+    /// The service.
+    pub unit: UnitName,
+    /// The services that must be ready before it.
+    pub after: Vec<UnitName>,
+    /// Whether it ran before the run; none where nobody looked.
+    pub ran_before: Option<bool>,
+    /// The proof of its stop; none where none was recorded.
+    pub stopped: Option<StopProof>,
+    /// How it came back after the reboot; none where nobody judged.
+    pub returned: Option<ServiceReturn>,
+    /// Its place in the order in which the services became ready, from 1.
+    pub ready_position: Option<u32>,
+    /// How long it was away; none where it was not stopped.
+    pub downtime: Option<Downtime>,
+}
+
+/// How long a service was away.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Downtime {
+    /// When Patchday began to stop it.
+    pub from: Timestamp,
+    /// When it was next seen ready; none where that was not recorded.
+    pub until: Option<Timestamp>,
+    /// The measure; none where an end is missing, or where the clock was set back in between.
+    pub took: Option<SignedDuration>,
+    /// Whether it is proven to have been down; otherwise the measure is only the most that it can have been.
+    pub proven: bool,
+}
+
+/// Reboots.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RebootStory {
+    /// Why one was wanted.
+    pub reasons: Vec<String>,
+    /// When it was asked for.
+    pub requested: Option<Timestamp>,
+    /// When another boot was first noticed.
+    pub noticed: Option<Timestamp>,
+    /// From the request until Patchday ran again on the new boot.
+    pub back_after: Option<SignedDuration>,
+    /// Reboots that Patchday asked for.
+    pub asked: u32,
+    /// Boots that nobody asked for.
+    pub unplanned: u32,
+    /// The boot on which the run began.
+    pub first_boot: BootId,
+    /// The last boot of the run.
+    pub last_boot: BootId,
+}
+
+/// Kernels, as `uname -r` says them.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct KernelStory {
+    /// Before the run.
+    pub before: Option<String>,
+    /// What had to run after the reboot.
+    pub expected: Option<String>,
+    /// What runs.
+    pub after: Option<String>,
+}
+
+/// One CPU vulnerability.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VulnerabilityStory {
+    /// As in `spectre_v2`.
+    pub name: String,
+    /// The kernel's word before the run.
+    pub before: Option<String>,
+    /// The kernel's word after it; none where nobody looked.
+    pub after: Option<String>,
+    /// Whether the last word is that nothing mitigates it.
+    pub unmitigated: bool,
+}
+
+/// One line of the timeline.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Moment {
+    /// When.
+    pub at: Timestamp,
+    /// What.
+    pub text: String,
+}
+
+/// A report in one line, for the history.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReportSummary {
+    /// The run.
+    pub run: RunId,
+    /// The host's name.
+    pub host: String,
+    /// When it began.
+    pub began: Timestamp,
+    /// When it ended.
+    pub ended: Option<Timestamp>,
+    /// How.
+    pub ending: Ending,
+    /// The judgement.
+    pub verdict: Option<Verdict>,
+    /// Its exit code.
+    pub exit_code: Option<u8>,
+    /// The longest measured downtime of a service.
+    pub longest_downtime: Option<SignedDuration>,
+    /// One sentence.
+    pub summary: String,
+}
+
+impl Report {
+    /// From the beginning to the end of the run, or to the making of the report while the run is open.
+    pub fn took(&self) -> Option<SignedDuration> {
+        super::words::between(self.began, self.ended.unwrap_or(self.built))
+    }
+
+    /// The service that was measured to be away the longest.
+    pub fn longest_downtime(&self) -> Option<(&UnitName, SignedDuration)> {
+        self.services
+            .iter()
+            .filter_map(|service| Some((&service.unit, service.downtime.as_ref()?.took?)))
+            .max_by_key(|(_, took)| *took)
+    }
+
+    /// The report in one line.
+    pub fn summarised(&self) -> ReportSummary {
+        ReportSummary {
+            run: self.run.clone(),
+            host: self.host.clone(),
+            began: self.began,
+            ended: self.ended,
+            ending: self.ending,
+            verdict: self.verdict,
+            exit_code: self.exit_code,
+            longest_downtime: self.longest_downtime().map(|(_, took)| took),
+            summary: self.summary.clone(),
+        }
+    }
+}

@@ -1,0 +1,293 @@
+//! Every kind of ending, in every face.
+
+use insta::assert_snapshot;
+use jiff::SignedDuration;
+
+use super::sample::{self, Story, at, back, secs, unit};
+use super::{Ending, PackageCertainty, Report, Style, json, markdown, text};
+use crate::events::EventKind;
+use crate::model::{Abort, Change, Finding, Outcome, Phase, ServiceReturn, Severity, Step, Verdict};
+
+/// Stories with a name, each with its own ending.
+fn stories() -> Vec<(&'static str, Story)> {
+    vec![
+        ("healthy", Story::healthy()),
+        ("nothing_to_do", nothing_to_do()),
+        ("blocked", blocked()),
+        ("stop_failed", stop_failed()),
+        ("upgrade_interrupted", upgrade_interrupted()),
+        ("aborted", aborted()),
+        ("not_rebooted", not_rebooted()),
+        ("no_reboot_asked", no_reboot_asked()),
+        ("api_broken", api_broken()),
+        ("open", open()),
+        ("failing", failing()),
+    ]
+}
+
+fn nothing_to_do() -> Story {
+    let mut story = Story::new();
+    story.step(Step::Preflight, 0.4, "12 checks");
+    story.step(Step::Fetch, 2.2, "nothing to upgrade");
+    story.run.upgrade = Some(Default::default());
+    story.run.phase = Phase::NothingToDo;
+    story.close(0);
+    story
+}
+
+fn blocked() -> Story {
+    let mut story = Story::new();
+    let finding = Finding::new("dpkg-clean", Severity::Blocker, "dpkg was interrupted")
+        .evidence("iF libc6")
+        .remedy("finish what dpkg began", "dpkg --configure -a");
+    story.run.checks = vec![crate::model::CheckResult { label: "dpkg-clean".into(), finding: Some(finding) }];
+    story.fail(Step::Preflight, 0.4, "1 blocker: dpkg was interrupted");
+    story.close(20);
+    story
+}
+
+fn stop_failed() -> Story {
+    let mut story = Story::new();
+    story.prepare();
+    let reason = "sample-api.service did not stop within 10 s: 1 process is left in its control group";
+    story.fail(Step::Stop(unit("sample-api.service")), 10.0, reason);
+    story.restore(&["sample-api.service"]);
+    story.close(21);
+    story
+}
+
+fn upgrade_interrupted() -> Story {
+    let mut story = Story::new();
+    story.prepare();
+    story.stop("sample-api.service", 0.3);
+    story.stop("mongod.service", 1.1);
+    story.begin(Step::Upgrade);
+    story.now += 60.0;
+    story.run.boot = sample::boot(2);
+    story.run.unplanned_reboots = 1;
+    story.run.rebooted = Some(at(story.now));
+    story.tell(EventKind::BootChanged { boot: sample::boot(2), down: secs(48.0), planned: false });
+    story.end(0.0, Outcome::Interrupted, "the host went down");
+    story.step(Step::Repair, 9.0, "2 packages configured");
+    story.run.phase = Phase::Failed { step: Step::Upgrade, reason: "the host went down during the upgrade".into() };
+    story.restore(&["mongod.service", "sample-api.service"]);
+    story.close(21);
+    story
+}
+
+fn aborted() -> Story {
+    let mut story = Story::new();
+    story.prepare();
+    story.stop("sample-api.service", 0.3);
+    story.run.abort = Some(Abort { by: "root on pts/0".into(), at: at(story.now) });
+    story.tell(EventKind::AbortRequested { by: "root on pts/0".into() });
+    story.run.phase = Phase::Aborted { by: "root on pts/0".into() };
+    story.restore(&["sample-api.service"]);
+    story.close(21);
+    story
+}
+
+fn not_rebooted() -> Story {
+    let mut story = Story::patched();
+    story.begin(Step::Reboot);
+    story.run.reboots = 1;
+    story.run.reboot_requested = Some(at(story.now));
+    story.run.reboot_reasons = vec!["libc6 was upgraded".into()];
+    story.tell(EventKind::RebootRequested { reasons: story.run.reboot_reasons.clone() });
+    let reason = "the host is still on its old boot after 5 min; still stopping: nfs-client.target";
+    story.end(300.0, Outcome::Failed, reason);
+    story.run.phase = Phase::Failed { step: Step::Reboot, reason: reason.into() };
+    story.run.changes = vec![Change::Held(unit("sample-api.service"))];
+    story.close(22);
+    story
+}
+
+fn no_reboot_asked() -> Story {
+    let mut story = Story::patched();
+    story.run.options.no_reboot = true;
+    story.run.reboot_reasons = vec!["libc6 was upgraded".into()];
+    story.restore(&["mongod.service", "sample-api.service"]);
+    story.close(0);
+    story
+}
+
+fn api_broken() -> Story {
+    let mut story = Story::patched();
+    story.reboot();
+    let broken = ServiceReturn {
+        active_usec: None,
+        ready_usec: None,
+        ready_at: None,
+        restarts: 5,
+        problem: Some("failed: exit-code, exit status 1".into()),
+        because_of: Some(unit("mongod.service")),
+        ..back("sample-api.service", 5.2, 5.8)
+    };
+    let mongod = ServiceReturn {
+        ready_usec: None,
+        ready_at: None,
+        problem: Some("active, but the server does not answer ping".into()),
+        ..back("mongod.service", 4.1, 4.9)
+    };
+    let findings = vec![
+        Finding::new("service-not-ready", Severity::Blocker, "mongod.service is not ready")
+            .evidence("connection refused at 127.0.0.1:27017")
+            .remedy("read what it says", "journalctl -b -u mongod.service"),
+        Finding::new("service-not-ready", Severity::Blocker, "sample-api.service failed because of mongod.service"),
+    ];
+    story.verify(Verdict::Failed, findings, vec![mongod, broken]);
+    story.close(23);
+    story
+}
+
+fn open() -> Story {
+    let mut story = Story::new();
+    story.prepare();
+    story.stop("sample-api.service", 0.3);
+    story.run.changes = vec![Change::Held(unit("sample-api.service")), Change::Stopped(unit("sample-api.service"))];
+    story.begin(Step::Stop(unit("mongod.service")));
+    story.now += 30.0;
+    story
+}
+
+/// Failed, and not yet brought to safety.
+fn failing() -> Story {
+    let mut story = Story::new();
+    story.prepare();
+    story.fail(Step::Stop(unit("sample-api.service")), 10.0, "sample-api.service did not stop within 10 s");
+    story.run.changes = vec![Change::Held(unit("sample-api.service"))];
+    story.begin(Step::Restore);
+    story
+}
+
+#[test]
+fn every_ending_reads_naturally_on_a_terminal() {
+    sample::snapshots(|| {
+        for (name, story) in stories() {
+            let text = text::render(&story.report(), &Style::plain());
+            let too_wide = text.lines().find(|line| console::measure_text_width(line) > 80);
+            assert_eq!(too_wide, None, "{name}");
+            assert_snapshot!(format!("text_{name}"), text);
+        }
+    });
+}
+
+#[test]
+fn every_ending_reads_as_a_post_mortem() {
+    sample::snapshots(|| {
+        for (name, story) in stories() {
+            assert_snapshot!(format!("markdown_{name}"), markdown::render(&story.report()));
+        }
+    });
+}
+
+#[test]
+fn the_summary_says_what_is_recorded() {
+    let all: String =
+        stories().into_iter().map(|(name, story)| format!("{name}: {}\n", story.report().summary)).collect();
+    sample::snapshots(|| assert_snapshot!("summaries", all));
+}
+
+#[test]
+fn the_json_report_keeps_its_shape_and_reads_back() {
+    for (name, story) in stories() {
+        let report = story.report();
+        let text = json::render(&report).unwrap();
+        assert!(text.ends_with("}\n"), "{name}");
+        assert_eq!(serde_json::from_str::<Report>(&text).unwrap(), report, "{name}");
+        if name == "healthy" {
+            sample::snapshots(|| assert_snapshot!("json_healthy", text));
+        }
+    }
+}
+
+#[test]
+fn an_ascii_report_is_ascii() {
+    for (name, story) in stories() {
+        let text = text::render(&story.report(), &Style { unicode: false, ..Style::plain() });
+        assert!(text.is_ascii(), "{name}: {text}");
+    }
+}
+
+#[test]
+fn colours_change_nothing_but_colours() {
+    for (name, story) in stories() {
+        let plain = text::render(&story.report(), &Style::plain());
+        let coloured = text::render(&story.report(), &Style { color: true, ..Style::plain() });
+        assert_eq!(console::strip_ansi_codes(&coloured), plain, "{name}");
+        assert_ne!(coloured, plain, "{name}");
+    }
+}
+
+#[test]
+fn downtime_is_measured_from_the_stop_until_the_next_readiness() {
+    let report = Story::healthy().report();
+    let took: Vec<_> = report.services.iter().map(|s| s.downtime.as_ref().and_then(|d| d.took)).collect();
+    // Stops began 9.9 s and 10.2 s after the beginning; readiness was seen at 47.1 s and 48.0 s.
+    assert_eq!(took, [Some(SignedDuration::from_millis(36_900)), Some(SignedDuration::from_millis(38_100))]);
+    assert_eq!(report.longest_downtime().map(|(unit, _)| unit.as_str()), Some("sample-api.service"));
+    assert!(report.services.iter().all(|s| s.downtime.as_ref().is_some_and(|d| d.proven)));
+}
+
+#[test]
+fn no_downtime_is_claimed_without_records() {
+    let unmeasured = |story: &Story| story.report().longest_downtime().is_none();
+    assert!(unmeasured(&nothing_to_do()));
+    assert!(unmeasured(&open()), "a service that is still down has no measure yet");
+    assert!(unmeasured(&api_broken()), "a service that did not come back has no measure");
+    let mut down_before = Story::healthy();
+    for proof in &mut down_before.run.stops {
+        proof.was_running = false;
+    }
+    assert!(unmeasured(&down_before), "a service that was down already was not taken down");
+    let mut twice = Story::healthy();
+    let again = twice.run.history.iter().find(|r| r.attempt.step == Step::Stop(unit("mongod.service"))).cloned();
+    twice.run.history.extend(again);
+    twice.run.stops.iter_mut().for_each(|proof| proof.was_running = false);
+    assert!(!unmeasured(&twice), "an interrupted first attempt may have taken it down");
+    let failed = stop_failed().report();
+    let api = failed.services.iter().find(|s| s.unit == unit("sample-api.service")).unwrap();
+    assert!(!api.downtime.as_ref().unwrap().proven, "a stop that failed proves no downtime");
+}
+
+#[test]
+fn a_clock_that_was_set_back_gives_no_measure() {
+    let mut story = Story::healthy();
+    for record in &mut story.run.history {
+        if record.attempt.step == Step::Stop(unit("mongod.service")) {
+            record.attempt.began = at(3_600.0);
+        }
+    }
+    let report = story.report();
+    assert_eq!(report.services[0].downtime.as_ref().unwrap().took, None);
+    assert!(text::render(&report, &Style::plain()).contains("the clock was set back"));
+}
+
+#[test]
+fn without_events_the_report_is_poorer_and_not_wrong() {
+    let story = Story::healthy();
+    let full = story.report();
+    let poor = super::build(&story.run, &[], at(story.now));
+    assert_eq!((poor.verdict, &poor.summary, poor.services), (full.verdict, &full.summary, full.services));
+    assert!(poor.timeline.len() > 8 && poor.timeline.len() < full.timeline.len());
+}
+
+#[test]
+fn packages_count_as_upgraded_only_after_a_recorded_success() {
+    for (story, certainty) in [
+        (Story::healthy(), PackageCertainty::Installed),
+        (upgrade_interrupted(), PackageCertainty::Unproven),
+        (aborted(), PackageCertainty::Planned),
+        (blocked(), PackageCertainty::NotPlanned),
+    ] {
+        assert_eq!(story.report().packages.certainty, certainty);
+    }
+    assert_eq!(nothing_to_do().report().ending, Ending::NothingToDo);
+}
+
+#[test]
+fn vulnerabilities_are_listed_when_they_changed_or_nothing_mitigates_them() {
+    let report = Story::healthy().report();
+    let names: Vec<_> = report.vulnerabilities.iter().map(|v| (v.name.as_str(), v.unmitigated)).collect();
+    assert_eq!(names, [("mds", false), ("mmio_stale_data", true)]);
+}

@@ -1,0 +1,206 @@
+//! The report for a terminal, in 80 columns.
+
+pub(super) mod host;
+pub(super) mod services;
+
+use super::words::{count, duration, instant, one_line};
+use super::{Ending, Mark, Paint, Report, StepStory, Style, telling};
+use crate::exit_code;
+use crate::model::{CheckResult, Finding, Outcome, Severity, Trigger, Verdict};
+
+/// Renders the report. Sections that have nothing to say are left out.
+pub fn render(report: &Report, style: &Style) -> String {
+    let page = Page { style };
+    let mut out = vec![format!(
+        "{} {} on {}",
+        style.paint(Paint::Strong, "patchday"),
+        report.run,
+        style.paint(Paint::Strong, &report.host)
+    )];
+    out.extend(summary(report, &page));
+    out.extend(page.section("What went wrong", problems(report, &page)));
+    out.extend(page.section("Steps", steps(report, &page)));
+    out.extend(page.section("Services", services::section(report, &page)));
+    out.extend(page.section("Reboot and kernel", host::reboot(report, &page)));
+    out.extend(page.section("CPU vulnerabilities", host::vulnerabilities(report, &page)));
+    out.extend(page.section(&host::packages_title(report), host::packages(report, &page)));
+    out.extend(page.section("Preflight", checks(report, &page)));
+    let mut text = out.iter().map(|line| line.trim_end()).collect::<Vec<_>>().join("\n");
+    text.push('\n');
+    text
+}
+
+/// Lines under headings.
+struct Page<'a> {
+    style: &'a Style,
+}
+
+impl Page<'_> {
+    /// A section, or nothing where it is empty.
+    fn section(&self, title: &str, lines: Vec<String>) -> Vec<String> {
+        if lines.is_empty() {
+            return lines;
+        }
+        [String::new(), self.style.paint(Paint::Strong, title)].into_iter().chain(lines).collect()
+    }
+
+    /// A name and what belongs to it, broken below itself.
+    fn field(&self, name: &str, value: &str) -> Vec<String> {
+        const COLUMN: usize = 14;
+        let lines = self.style.wrap(value, COLUMN);
+        let name = self.style.paint(Paint::Dim, &format!("  {name:<width$}", width = COLUMN - 2));
+        lines
+            .iter()
+            .enumerate()
+            .map(|(at, line)| if at == 0 { format!("{name}{}", line.trim_start()) } else { line.clone() })
+            .collect()
+    }
+
+    /// A finding: mark and title, evidence and remedy below.
+    fn finding(&self, label: &str, finding: &Finding) -> Vec<String> {
+        let mark = match finding.severity {
+            Severity::Blocker => Mark::Failed,
+            Severity::Warning => Mark::Warning,
+            Severity::Info => Mark::Note,
+        };
+        let title = one_line(&format!("{} ({label})", finding.title));
+        let mut lines = self.marked(mark, &title);
+        for evidence in &finding.evidence {
+            lines.extend(self.style.wrap(&one_line(evidence), 6).iter().map(|line| self.style.paint(Paint::Dim, line)));
+        }
+        if let Some(remedy) = &finding.remedy {
+            lines.extend(self.style.wrap(&format!("hint: {}", one_line(&remedy.hint)), 6));
+            if let Some(command) = &remedy.command {
+                lines.push(format!("            {}", self.style.paint(Paint::Accent, &one_line(command))));
+            }
+        }
+        lines
+    }
+
+    /// A sentence behind a mark, broken below itself.
+    fn marked(&self, mark: Mark, text: &str) -> Vec<String> {
+        let lines = self.style.wrap(text, 4);
+        let mark = self.style.mark(mark);
+        lines
+            .iter()
+            .enumerate()
+            .map(|(at, line)| if at == 0 { format!("  {mark} {}", line.trim_start()) } else { line.clone() })
+            .collect()
+    }
+}
+
+fn summary(report: &Report, page: &Page<'_>) -> Vec<String> {
+    let (mark, paint) = grade(report);
+    let mut lines = vec![String::new()];
+    // What the sentence begins with is the verdict, and alone is coloured: a red paragraph is hard to read.
+    let mut sentence = page.style.wrap(&report.summary, 4);
+    if let Some(first) = sentence.first_mut() {
+        let (word, rest) = first.trim_start().split_once(':').unwrap_or(("", first.trim_start()));
+        let colon = if word.is_empty() { "" } else { ":" };
+        *first = format!("  {} {}{colon}{rest}", page.style.mark(mark), page.style.paint(paint, word));
+    }
+    lines.extend(sentence);
+    lines.push(String::new());
+    let by = match report.trigger {
+        Trigger::Operator => "by an operator",
+        Trigger::Unattended => "unattended",
+    };
+    lines.extend(page.field("began", &format!("{}, {by}", instant(report.began))));
+    let took = report.took().map(|took| format!(", after {}", duration(took))).unwrap_or_default();
+    match report.ended {
+        Some(ended) => lines.extend(page.field("ended", &format!("{}{took}", instant(ended)))),
+        None => lines.extend(page.field("as of", &format!("{}{took}", instant(report.built)))),
+    }
+    if let Some(code) = report.exit_code {
+        let meaning = exit_code::ALL.iter().find(|(known, _)| *known == code).map(|(_, meaning)| *meaning);
+        lines.extend(page.field("exit code", &format!("{code}: {}", meaning.unwrap_or("unknown to this version"))));
+    }
+    lines
+}
+
+/// How good the run looks as a whole.
+pub(crate) fn grade(report: &Report) -> (Mark, Paint) {
+    match (report.ending, report.verdict) {
+        (Ending::Failed, _) | (_, Some(Verdict::Failed)) => (Mark::Failed, Paint::Bad),
+        (Ending::Aborted, _) | (_, Some(Verdict::Degraded)) => (Mark::Warning, Paint::Warn),
+        (Ending::Open, _) => (Mark::Current, Paint::Accent),
+        (Ending::Judged | Ending::NothingToDo, _) => (Mark::Done, Paint::Good),
+        // Unknown is never healthy.
+        (Ending::Done, _) => (Mark::Note, Paint::Strong),
+    }
+}
+
+/// What went wrong beyond the summary, first cause first, then what is still held.
+fn problems(report: &Report, page: &Page<'_>) -> Vec<String> {
+    let mut lines = Vec::new();
+    if let (Some(by), true) = (&report.aborted_by, report.ending != Ending::Aborted) {
+        lines.extend(page.marked(Mark::Warning, &one_line(&format!("{by} asked for the end of the run"))));
+    }
+    let blockers = report.checks.iter().filter_map(|check| check.finding.as_ref()).filter(|found| is_blocker(found));
+    for finding in report.findings.iter().chain(blockers) {
+        lines.extend(page.finding(&finding.key, finding));
+    }
+    if report.ended.is_some() && !report.still_changed.is_empty() {
+        let text = format!("not undone: {}", telling::changes(&report.still_changed));
+        lines.extend(page.marked(Mark::Failed, &text));
+        lines.extend(page.style.wrap("hint: patchday resume", 6));
+    }
+    lines
+}
+
+fn steps(report: &Report, page: &Page<'_>) -> Vec<String> {
+    let reached = report.steps.iter().filter(|step| step.began.is_some());
+    // The summary has said the reason already.
+    let reason = report.failure.as_ref().map(|failure| failure.reason.as_str());
+    let mut lines: Vec<String> = reached.map(|step| step_row(step, reason, page.style)).collect();
+    let missed: Vec<_> =
+        report.steps.iter().filter(|step| step.began.is_none()).map(|step| step.title.clone()).collect();
+    if !missed.is_empty() {
+        let word = match report.ending {
+            Ending::Open => "to come",
+            Ending::NothingToDo => "not needed",
+            _ => "not reached",
+        };
+        let text = format!("{word}: {}", missed.join(", "));
+        let text = page.marked(Mark::Skipped, &text);
+        lines.extend(text.iter().map(|line| page.style.paint(Paint::Dim, line)));
+    }
+    lines
+}
+
+fn step_row(step: &StepStory, told: Option<&str>, style: &Style) -> String {
+    let mark = match step.outcome {
+        Some(Outcome::Succeeded) => Mark::Done,
+        Some(Outcome::Failed) => Mark::Failed,
+        Some(Outcome::Skipped) => Mark::Skipped,
+        Some(Outcome::Interrupted) => Mark::Warning,
+        None => Mark::Current,
+    };
+    let took = match (step.outcome, step.took) {
+        (Some(Outcome::Skipped), _) => "left out".to_owned(),
+        (None, _) => "has begun".to_owned(),
+        (Some(_), Some(took)) => duration(took),
+        (Some(_), None) => "not measured".to_owned(),
+    };
+    let mut words: Vec<String> = Vec::new();
+    if step.outcome == Some(Outcome::Interrupted) {
+        words.push("interrupted".to_owned());
+    }
+    if step.attempts > 1 {
+        words.push(count(step.attempts as usize, "attempt"));
+    }
+    words.extend(step.note.clone().filter(|note| Some(note.as_str()) != told));
+    style.step_row(mark, &step.title, &took, &words.join(", "), true)
+}
+
+fn is_blocker(finding: &Finding) -> bool {
+    finding.severity == Severity::Blocker
+}
+
+fn checks(report: &Report, page: &Page<'_>) -> Vec<String> {
+    let shown = |check: &CheckResult| {
+        let finding = check.finding.as_ref().filter(|finding| !is_blocker(finding))?;
+        Some(page.finding(&check.label, finding))
+    };
+    report.checks.iter().filter_map(shown).flatten().collect()
+}

@@ -1,0 +1,137 @@
+//! How the services went and came back.
+
+use jiff::SignedDuration;
+
+use super::Page;
+use crate::model::{DatabaseStopEvidence, ServiceReturn, StopProof};
+use crate::report::words::{count, duration, one_line, time_of_day};
+use crate::report::{Mark, Paint, Report, ServiceStory};
+
+/// One block for each service, in the order in which they came back; those that did not come back last.
+pub(super) fn section(report: &Report, page: &Page<'_>) -> Vec<String> {
+    let mut services: Vec<&ServiceStory> = report.services.iter().filter(|service| has_a_story(service)).collect();
+    services.sort_by_key(|service| service.ready_position.unwrap_or(u32::MAX));
+    services.into_iter().flat_map(|service| block(service, page)).collect()
+}
+
+fn has_a_story(service: &ServiceStory) -> bool {
+    service.stopped.is_some() || service.returned.is_some() || service.downtime.is_some()
+}
+
+fn block(service: &ServiceStory, page: &Page<'_>) -> Vec<String> {
+    let (mark, impact) = impact(service);
+    let head = format!("{}  {impact}", page.style.fit(service.unit.as_str(), 26));
+    let mut lines = vec![format!("  {} {head}", page.style.mark(mark))];
+    if let Some(proof) = &service.stopped {
+        lines.extend(detail("stopped", &stop_words(proof), page));
+    }
+    if let Some(returned) = &service.returned {
+        lines.extend(detail("returned", &return_words(returned, service.ready_position), page));
+    }
+    lines
+}
+
+fn detail(name: &str, words: &str, page: &Page<'_>) -> Vec<String> {
+    let mut lines = page.style.wrap(words, 15);
+    if let Some(first) = lines.first_mut() {
+        let name = page.style.paint(Paint::Dim, &format!("    {name:<11}"));
+        *first = format!("{name}{}", first.trim_start());
+    }
+    lines
+}
+
+/// The mark of a service, and how long it was away.
+fn impact(service: &ServiceStory) -> (Mark, String) {
+    let is_back = service.returned.as_ref().map(|returned| returned.problem.is_none() && returned.ready_usec.is_some());
+    let Some(downtime) = &service.downtime else {
+        let mark = match is_back {
+            Some(true) => Mark::Done,
+            Some(false) => Mark::Failed,
+            None => Mark::Note,
+        };
+        return (mark, "not stopped by Patchday".to_owned());
+    };
+    let from = time_of_day(downtime.from);
+    match (downtime.took, downtime.until) {
+        (Some(took), Some(until)) => {
+            let mark = if is_back == Some(false) { Mark::Failed } else { Mark::Done };
+            let most = if downtime.proven { "down" } else { "down at most" };
+            (mark, format!("{most} {}, {from} to {}", duration(took), time_of_day(until)))
+        }
+        (None, Some(until)) => (Mark::Warning, format!("ready at {}, the clock was set back", time_of_day(until))),
+        (_, None) if is_back == Some(true) => (Mark::Done, format!("down from {from}, ready, not timed")),
+        (_, None) if downtime.proven => (Mark::Failed, format!("down from {from}, not seen ready since")),
+        (_, None) => (Mark::Warning, format!("stop begun at {from}, not proven")),
+    }
+}
+
+/// The proof of a stop in words.
+pub(in crate::report) fn stop_words(proof: &StopProof) -> String {
+    if !proof.was_running {
+        return "was down already".to_owned();
+    }
+    let mut words = vec![format!("in {}", duration(proof.took))];
+    words.extend(proof.result.as_ref().map(|result| format!("result {}", one_line(result))));
+    words.extend(proof.exit_status.map(|status| format!("exit status {status}")));
+    words.push(match proof.processes_left {
+        0 => "no process left".to_owned(),
+        1 => "1 process left".to_owned(),
+        left => format!("{left} processes left"),
+    });
+    if let Some(evidence) = &proof.database_evidence {
+        words.extend(evidence_words(evidence));
+    }
+    if proof.database.is_some() {
+        words.push(match proof.clients_left.len() {
+            0 => "no client left".to_owned(),
+            left => {
+                let mut names: Vec<_> = proof.clients_left.iter().map(client_name).collect();
+                names.dedup();
+                format!("{} still connected ({})", count(left, "client"), names.join(", "))
+            }
+        });
+    }
+    words.join(", ")
+}
+
+fn client_name(client: &crate::model::ClientConnection) -> String {
+    let name = if client.app_name.is_empty() { &client.client } else { &client.app_name };
+    if name.is_empty() { "without a name".to_owned() } else { one_line(name) }
+}
+
+fn evidence_words(evidence: &DatabaseStopEvidence) -> [String; 2] {
+    [
+        match evidence.lock_file_bytes {
+            Some(0) => "lock file empty".to_owned(),
+            Some(bytes) => {
+                format!("lock file not empty ({})", count(usize::try_from(bytes).unwrap_or(usize::MAX), "byte"))
+            }
+            None => "lock file not readable".to_owned(),
+        },
+        match evidence.logged_exit_code {
+            Some(code) => format!("exit code {code} logged"),
+            None => "no exit code logged".to_owned(),
+        },
+    ]
+}
+
+/// The return of a service in words.
+pub(in crate::report) fn return_words(returned: &ServiceReturn, position: Option<u32>) -> String {
+    let after = |usec: u64| {
+        // Microseconds since boot fit into an i64 for 290,000 years.
+        duration(SignedDuration::from_micros(i64::try_from(usec).unwrap_or(i64::MAX)))
+    };
+    let mut words = Vec::new();
+    words.extend(position.map(|position| format!("as no. {position}")));
+    words.extend(returned.active_usec.map(|usec| format!("active {} after the boot", after(usec))));
+    words.extend(returned.ready_usec.map(|usec| format!("ready {} after the boot", after(usec))));
+    if returned.ready_usec.is_none() {
+        words.push("never seen ready".to_owned());
+    }
+    if returned.restarts > 0 {
+        words.push(count(returned.restarts as usize, "restart"));
+    }
+    words.extend(returned.problem.as_ref().map(|problem| one_line(problem)));
+    words.extend(returned.because_of.as_ref().map(|cause| format!("because of {cause}")));
+    words.join(", ")
+}

@@ -1,0 +1,183 @@
+//! The row of the current step, as a pure function.
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::events::{Event, EventKind};
+use crate::model::Step;
+use crate::report::telling::{percent, progress};
+use crate::report::words;
+use crate::report::{Mark, Paint, Style};
+
+/// Without news for so long, the row says so.
+const SILENCE: SignedDuration = SignedDuration::from_secs(30);
+
+/// Signs that follow each other with each piece of news.
+const TURNING: [&str; 8] = ["⠋", "⠙", "⠸", "⠴", "⠦", "⠇", "⠏", "⠛"];
+const TURNING_ASCII: [&str; 4] = ["|", "/", "-", "\\"];
+
+/// What is known of the current step.
+#[derive(Debug, Clone)]
+pub(super) struct Current {
+    step: Step,
+    began: Timestamp,
+    heard: Timestamp,
+    news: usize,
+    fraction: Option<f64>,
+    message: String,
+}
+
+impl Current {
+    pub(super) fn new(step: Step, began: Timestamp) -> Self {
+        Self { step, began, heard: began, news: 0, fraction: None, message: String::new() }
+    }
+
+    /// Takes note of an event. The bar never goes backwards, whatever the events say.
+    pub(super) fn hear(&mut self, event: &Event) {
+        self.heard = self.heard.max(event.at);
+        self.news += 1;
+        if let EventKind::StepProgressed { step, fraction, message } = &event.kind
+            && *step == self.step
+        {
+            // `max` drops a NaN.
+            self.fraction = fraction.map(|new| new.max(self.fraction.unwrap_or(0.0))).or(self.fraction);
+            self.say(message);
+        }
+    }
+
+    /// Whether the row is the step's.
+    pub(super) fn is_of(&self, step: &Step) -> bool {
+        self.step == *step
+    }
+
+    /// Shows a message beside the bar.
+    pub(super) fn say(&mut self, message: &str) {
+        self.message = words::one_line(message);
+    }
+
+    /// The row at an instant. Never wider than the style.
+    pub(super) fn row(&self, now: Timestamp, style: &Style) -> String {
+        let title = style.fit(&self.step.title(), 30);
+        let took = format!("{:>10}", words::running(now.duration_since(self.began)));
+        let head =
+            format!("  {} {} {}", self.sign(style), style.paint(Paint::Strong, &title), style.paint(Paint::Dim, &took));
+        // Columns: 4 for the sign, 30, 1, 10, and 3 between.
+        let room = style.width.saturating_sub(48);
+        let row = format!("{head}   {}", self.news_within(room, now, style));
+        // A terminal that is full to its last column may break the line.
+        style.cut(row.trim_end(), style.width.saturating_sub(1))
+    }
+
+    /// The last row of a view that leaves before the step has ended.
+    pub(super) fn left(&self, style: &Style) -> String {
+        let took = words::duration(self.heard.duration_since(self.began));
+        let seen = progress(self.fraction, &self.message);
+        let seen = if seen.is_empty() { "not ended yet".to_owned() } else { format!("last seen: {seen}") };
+        style.step_row(Mark::Current, &self.step.title(), &took, &seen, false)
+    }
+
+    fn sign(&self, style: &Style) -> String {
+        if self.fraction.is_some() {
+            return style.mark(Mark::Current);
+        }
+        let sign = if style.unicode {
+            TURNING[self.news % TURNING.len()]
+        } else {
+            TURNING_ASCII[self.news % TURNING_ASCII.len()]
+        };
+        style.paint(Paint::Accent, sign)
+    }
+
+    fn news_within(&self, room: usize, now: Timestamp, style: &Style) -> String {
+        let silence = now.duration_since(self.heard);
+        let silence =
+            if silence >= SILENCE { format!("no news for {}", words::running(silence)) } else { String::new() };
+        let Some(fraction) = self.fraction else {
+            return beside(&self.message, &silence, room, style);
+        };
+        // The bar gets a third of the room, and the words the rest.
+        let cells = (room / 3).clamp(8, 24);
+        let bar = format!("{:>3} % {}", percent(fraction), bar(fraction, cells, style));
+        let words = beside(&self.message, &silence, room.saturating_sub(cells + 6 + 2), style);
+        format!("{bar}  {words}")
+    }
+}
+
+/// The message, and behind it the silence, for which the message makes room.
+fn beside(message: &str, silence: &str, room: usize, style: &Style) -> String {
+    if silence.is_empty() {
+        return style.cut(message, room);
+    }
+    let silence = style.cut(silence, room);
+    let left = room.saturating_sub(silence.len() + 2);
+    let message = if left < 8 { String::new() } else { style.cut(message, left) };
+    let gap = if message.is_empty() { "" } else { ", " };
+    format!("{message}{gap}{}", style.paint(Paint::Warn, &silence))
+}
+
+/// A bar of so many cells, drawn in half cells. Full only when everything is done.
+fn bar(fraction: f64, cells: usize, style: &Style) -> String {
+    let halves = (fraction.clamp(0.0, 1.0) * (cells * 2) as f64).floor() as usize;
+    let (full, half) = (halves / 2, halves % 2);
+    let (line, end, rest) = if style.unicode { ("━", "╸", "─") } else { ("=", ">", ".") };
+    let done = format!("{}{}", line.repeat(full), if half == 1 { end } else { "" });
+    let rest = rest.repeat(cells - full - half);
+    format!("{}{}", style.paint(Paint::Accent, &done), style.paint(Paint::Dim, &rest))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::sample::{at, event};
+
+    fn progressed(seconds: f64, fraction: Option<f64>, message: &str) -> Event {
+        event(seconds, EventKind::StepProgressed { step: Step::Upgrade, fraction, message: message.into() })
+    }
+
+    #[test]
+    fn the_row_fits_every_width() {
+        let mut current = Current::new(Step::Upgrade, at(0.0));
+        for unicode in [true, false] {
+            for fraction in [None, Some(0.62)] {
+                current.hear(&progressed(1.0, fraction, "Unpacking linux-image-6.1.0-40-cloud-amd64 (6.1.153-1)"));
+                for width in 1..200 {
+                    for now in [at(2.0), at(5_000.0)] {
+                        let row = current.row(now, &Style { color: true, unicode, width });
+                        assert!(console::measure_text_width(&row) < width.max(2), "{width}: {row}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_bar_never_goes_backwards() {
+        let mut current = Current::new(Step::Upgrade, at(0.0));
+        for (fraction, shown) in [(0.5, " 50 %"), (0.4, " 50 %"), (f64::NAN, " 50 %"), (0.75, " 75 %"), (7.0, "100 %")]
+        {
+            current.hear(&progressed(1.0, Some(fraction), "x"));
+            assert!(current.row(at(1.0), &Style::plain()).contains(shown), "{fraction}");
+        }
+        current.hear(&progressed(2.0, None, "configuring"));
+        let row = current.row(at(2.0), &Style::plain());
+        assert!(row.contains("100 %") && row.contains("configuring"), "{row}");
+    }
+
+    #[test]
+    fn the_sign_turns_with_news_and_not_with_time() {
+        let mut current = Current::new(Step::Fetch, at(0.0));
+        let sign = |current: &Current, seconds| current.row(at(seconds), &Style::plain()).chars().nth(2);
+        assert_eq!(sign(&current, 1.0), sign(&current, 20.0));
+        let before = sign(&current, 20.0);
+        current.hear(&event(21.0, EventKind::Noted { message: "still here".into() }));
+        assert_ne!(sign(&current, 21.0), before);
+    }
+
+    #[test]
+    fn silence_is_said() {
+        let mut current = Current::new(Step::Upgrade, at(0.0));
+        current.hear(&progressed(10.0, Some(0.5), "libc6"));
+        let style = Style { width: 120, ..Style::plain() };
+        assert!(!current.row(at(39.0), &style).contains("no news"));
+        assert!(current.row(at(134.0), &style).contains("libc6, no news for 2 min 4 s"));
+    }
+}

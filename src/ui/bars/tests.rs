@@ -1,0 +1,69 @@
+use indicatif::{InMemoryTerm, ProgressDrawTarget};
+use insta::assert_snapshot;
+use jiff::Timestamp;
+
+use super::{Bars, Screen};
+use crate::events::{Event, EventKind};
+use crate::model::{Finding, Severity, Step, Verdict};
+use crate::report::Style;
+use crate::report::sample::{self, Story, back, unit};
+use crate::ui::View;
+
+/// A clock that stands still, a second after the upgrade's first progress.
+fn clock() -> Timestamp {
+    sample::at(17.0)
+}
+
+fn show(events: &[Event], finish: bool) -> String {
+    let terminal = InMemoryTerm::new(60, 80);
+    let screen = Screen::new(ProgressDrawTarget::term_like(Box::new(terminal.clone())), || 80);
+    let mut view = Bars::new(screen, Style::plain(), clock);
+    for event in events {
+        view.event(event);
+    }
+    if finish {
+        view.finish();
+    }
+    let contents = terminal.contents();
+    view.finish();
+    contents
+}
+
+#[test]
+fn finished_steps_are_lines_and_the_current_one_is_a_bar() {
+    let events = Story::healthy().events;
+    let progress = |event: &Event| matches!(event.kind, EventKind::StepProgressed { .. });
+    let until = events.iter().position(progress).unwrap();
+    sample::snapshots(|| {
+        assert_snapshot!("bars_in_the_middle", show(&events[..=until], false));
+        let stopping = events.iter().position(|event| matches!(event.kind, EventKind::ServiceStopped { .. })).unwrap();
+        assert_snapshot!("bars_spinner", show(&events[..=stopping], false));
+        assert_snapshot!("bars_left", show(&events[..=until], true));
+        assert_snapshot!("bars_at_the_end", show(&events, true));
+    });
+}
+
+#[test]
+fn a_failure_is_told_in_full_and_findings_stand_below_the_verdict() {
+    let mut failed = Story::new();
+    failed.prepare();
+    let reason = "sample-api.service did not stop within 10 s: 1 process is left in its control group";
+    failed.fail(Step::Stop(unit("sample-api.service")), 10.0, reason);
+    failed.restore(&["sample-api.service"]);
+    failed.close(21);
+    let mut degraded = Story::patched();
+    degraded.reboot();
+    let finding = Finding::new("new-failed-unit", Severity::Warning, "logrotate.service failed, and had not before");
+    degraded.verify(Verdict::Degraded, vec![finding], vec![back("mongod.service", 4.1, 4.9)]);
+    sample::snapshots(|| {
+        assert_snapshot!("bars_failed", show(&failed.events, true));
+        assert_snapshot!("bars_degraded", show(&degraded.events, true));
+    });
+}
+
+#[test]
+fn a_view_that_comes_in_late_shows_what_it_sees() {
+    let events = Story::healthy().events;
+    let resumed = events.iter().position(|event| matches!(event.kind, EventKind::RunResumed { .. })).unwrap();
+    sample::snapshots(|| assert_snapshot!("bars_after_the_reboot", show(&events[resumed..], true)));
+}

@@ -1,0 +1,66 @@
+//! `patchday history`: one line for each run, the newest first.
+
+use super::{Mark, Paint, Style};
+use crate::model::Verdict;
+use crate::report::words::{between, duration};
+use crate::report::{Ending, ReportSummary};
+
+/// The table. The order is the caller's.
+pub fn render(runs: &[ReportSummary], style: &Style) -> String {
+    if runs.is_empty() {
+        return "no run yet\n".to_owned();
+    }
+    let head =
+        format!("    {:<16}  {:<21}  {:>10}  {:>4}  {}", "began (UTC)", "run", "took", "exit", "what came of it");
+    let mut lines = vec![style.paint(Paint::Dim, &head)];
+    lines.extend(runs.iter().map(|run| row(run, style)));
+    lines.join("\n") + "\n"
+}
+
+fn row(run: &ReportSummary, style: &Style) -> String {
+    let took = run.ended.and_then(|ended| between(run.began, ended)).map_or("-".to_owned(), duration);
+    let code = run.exit_code.map_or("-".to_owned(), |code| code.to_string());
+    let began = run.began.strftime("%Y-%m-%d %H:%M").to_string();
+    let head = format!("  {} {began:<16}  {:<21}  {took:>10}  {code:>4}  ", style.mark(mark(run)), run.run.as_str());
+    let room = style.width.saturating_sub(console::measure_text_width(&head));
+    // On a narrow screen the sentence goes below; what came of a run is what the reader looks for.
+    if room < 40 {
+        let below = style.cut(&run.summary, style.width.saturating_sub(6));
+        return format!("{}\n      {below}", head.trim_end());
+    }
+    format!("{head}{}", style.cut(&run.summary, room))
+}
+
+fn mark(run: &ReportSummary) -> Mark {
+    match (run.ending, run.verdict) {
+        (Ending::Failed, _) | (_, Some(Verdict::Failed)) => Mark::Failed,
+        (Ending::Aborted, _) | (_, Some(Verdict::Degraded)) => Mark::Warning,
+        (Ending::Open, _) => Mark::Current,
+        (Ending::Judged | Ending::NothingToDo, _) => Mark::Done,
+        (Ending::Done, _) => Mark::Note,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use insta::assert_snapshot;
+
+    use super::*;
+    use crate::model::Step;
+    use crate::report::sample::{Story, snapshots};
+
+    #[test]
+    fn the_history_is_a_table() {
+        let mut failed = Story::new();
+        failed.fail(Step::Preflight, 0.4, "1 blocker: dpkg was interrupted");
+        failed.close(20);
+        let mut open = Story::new();
+        open.begin(Step::Fetch);
+        let runs = [open, failed, Story::healthy()].map(|story| story.report().summarised());
+        snapshots(|| {
+            assert_snapshot!("history", render(&runs, &Style::plain()));
+            assert_snapshot!("history_wide", render(&runs, &Style { width: 120, ..Style::plain() }));
+        });
+        assert_eq!(render(&[], &Style::plain()), "no run yet\n");
+    }
+}

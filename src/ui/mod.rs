@@ -1,0 +1,36 @@
+//! What people see. Views are told events, live or from `events.jsonl`, and never ask anybody anything.
+//!
+//! Architecture Invariant: only `ui` and `cli` print. Talk goes to stderr, data to stdout, and a write that fails
+//! (a closed pipe, a dead terminal) is ignored, since it must not change a run.
+
+pub mod bars;
+mod choose;
+mod error;
+pub mod history;
+mod jsonl;
+mod lines;
+pub mod plan;
+pub mod status;
+mod steady;
+mod systemd;
+
+use crate::events::Event;
+
+pub use crate::report::{Mark, Paint, Style};
+pub use choose::{ColorChoice, ViewInputs, ViewKind, choose, kind, style};
+pub use error::{print_data, print_error, render_error};
+pub use jsonl::JsonLines;
+pub use lines::Lines;
+pub use systemd::{NotifySocket, StatusLine, Systemd};
+
+/// Something that shows events.
+pub trait View: Send {
+    /// Shows one event. Never fails, and never waits for a reader.
+    fn event(&mut self, event: &Event);
+
+    /// Leaves the screen in order. The run may well go on: somebody may only have stopped looking.
+    fn finish(&mut self);
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,221 @@
+//! `patchday plan`: what a run would do, and what stands in its way.
+
+use super::status::field;
+use super::{Mark, Paint, Style};
+use crate::model::{CheckResult, Finding, PackageAction, PackageChange, PlannedService, Severity, Step, UpgradePlan};
+use crate::report::telling;
+use crate::report::words::{count, one_line};
+
+/// What a run would do.
+#[derive(Debug, Clone, Copy)]
+pub struct PlanInputs<'a> {
+    /// The host's name.
+    pub host: &'a str,
+    /// What the preflight checks answered.
+    pub checks: &'a [CheckResult],
+    /// What apt would do; none where it was not asked.
+    pub upgrade: Option<&'a UpgradePlan>,
+    /// The services, dependencies first.
+    pub services: &'a [PlannedService],
+    /// The steps of the run.
+    pub steps: &'a [Step],
+    /// Why the host would reboot; empty where nothing asks for it yet.
+    pub reboot_reasons: &'a [String],
+}
+
+/// Packages that are named; the rest is counted.
+const NAMED: usize = 12;
+
+/// Renders the plan: what stands in the way comes first.
+pub fn render(plan: &PlanInputs<'_>, style: &Style) -> String {
+    let mut lines =
+        vec![format!("{} plan for {}", style.paint(Paint::Strong, "patchday"), style.paint(Paint::Strong, plan.host))];
+    for (title, section) in [
+        ("Checks", checks(plan.checks, style)),
+        ("Packages", packages(plan.upgrade, style)),
+        ("Services", services(plan.services, style)),
+        ("Reboot", reboot(plan, style)),
+        ("Steps", steps(plan.steps, style)),
+    ] {
+        if !section.is_empty() {
+            lines.extend([String::new(), style.paint(Paint::Strong, title)]);
+            lines.extend(section);
+        }
+    }
+    lines.push(String::new());
+    lines.extend(style.wrap(&conclusion(plan), 0));
+    lines.join("\n") + "\n"
+}
+
+fn found(checks: &[CheckResult], severity: Severity) -> impl Iterator<Item = (&str, &Finding)> {
+    let all = checks.iter().filter_map(|check| Some((check.label.as_str(), check.finding.as_ref()?)));
+    all.filter(move |(_, finding)| finding.severity == severity)
+}
+
+fn checks(checks: &[CheckResult], style: &Style) -> Vec<String> {
+    let mut lines = Vec::new();
+    for (severity, mark) in
+        [(Severity::Blocker, Mark::Failed), (Severity::Warning, Mark::Warning), (Severity::Info, Mark::Note)]
+    {
+        for (label, finding) in found(checks, severity) {
+            lines.extend(marked(mark, &one_line(&format!("{} ({label})", finding.title)), style));
+            let evidence = finding.evidence.iter().flat_map(|evidence| style.wrap(&one_line(evidence), 6));
+            lines.extend(evidence.map(|line| style.paint(Paint::Dim, &line)));
+            if let Some(remedy) = &finding.remedy {
+                lines.extend(style.wrap(&format!("hint: {}", one_line(&remedy.hint)), 6));
+                lines.extend(
+                    remedy
+                        .command
+                        .iter()
+                        .map(|command| format!("            {}", style.paint(Paint::Accent, &one_line(command)))),
+                );
+            }
+        }
+    }
+    let content = checks.iter().filter(|check| check.finding.is_none()).count();
+    if content > 0 {
+        lines.push(format!("  {} {} content", style.mark(Mark::Done), count(content, "check")));
+    }
+    if lines.is_empty() {
+        lines.push(format!("  {} no check was made", style.mark(Mark::Note)));
+    }
+    lines
+}
+
+fn packages(upgrade: Option<&UpgradePlan>, style: &Style) -> Vec<String> {
+    let Some(upgrade) = upgrade else {
+        return vec![format!("  {} apt was not asked", style.mark(Mark::Note))];
+    };
+    let of = |action: PackageAction| upgrade.changes.iter().filter(move |change| change.action == action);
+    let mut lines = Vec::new();
+    if upgrade.is_empty() {
+        lines.push(format!("  {} nothing to upgrade", style.mark(Mark::Done)));
+    }
+    let security: Vec<&PackageChange> = upgrade.changes.iter().filter(|change| change.is_security()).collect();
+    for (name, changes) in [
+        ("upgrade", of(PackageAction::Upgrade).collect::<Vec<_>>()),
+        ("install", of(PackageAction::Install).collect()),
+        ("security", security),
+    ] {
+        if !changes.is_empty() {
+            lines.extend(field(name, &named(changes.iter().map(|change| change.name.as_str())), style));
+        }
+    }
+    // Removals are never only counted: each may be one too many.
+    let removals: Vec<&str> = upgrade.removals().collect();
+    if !removals.is_empty() {
+        let text = format!("{}: {}", removals.len(), one_line(&removals.join(", ")));
+        lines.extend(field("remove", &text, style).iter().map(|line| style.paint(Paint::Warn, line)));
+    }
+    if !upgrade.kept_back.is_empty() {
+        lines.extend(field("kept back", &named(upgrade.kept_back.iter().map(String::as_str)), style));
+    }
+    lines
+}
+
+/// A count, and the first names.
+fn named<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    let names: Vec<&str> = names.collect();
+    let shown = one_line(&names.iter().take(NAMED).copied().collect::<Vec<_>>().join(", "));
+    match names.len().saturating_sub(NAMED) {
+        0 => format!("{}: {shown}", names.len()),
+        rest => format!("{}: {shown} and {rest} more", names.len()),
+    }
+}
+
+fn services(services: &[PlannedService], style: &Style) -> Vec<String> {
+    if services.is_empty() {
+        return vec![format!("  {} none is configured", style.mark(Mark::Note))];
+    }
+    let order = |units: Vec<&str>| units.join(if style.unicode { " → " } else { " -> " });
+    let start: Vec<&str> = services.iter().map(|service| service.unit.as_str()).collect();
+    let stop: Vec<&str> = start.iter().rev().copied().collect();
+    let mut lines = field("stop", &order(stop), style);
+    lines.extend(field("start", &order(start), style));
+    lines
+}
+
+fn reboot(plan: &PlanInputs<'_>, style: &Style) -> Vec<String> {
+    if !plan.steps.contains(&Step::Reboot) {
+        return field("reboot", "not by this run", style);
+    }
+    if plan.reboot_reasons.is_empty() {
+        return field("reboot", "nothing asks for it yet; looked at again after the upgrade", style);
+    }
+    field("because", &telling::reasons(plan.reboot_reasons), style)
+}
+
+fn steps(steps: &[Step], style: &Style) -> Vec<String> {
+    let row = |(number, step): (usize, &Step)| {
+        let number = style.paint(Paint::Dim, &format!("  {number:>2}"));
+        format!("{number}  {}", step.title())
+    };
+    (1..).zip(steps).map(row).collect()
+}
+
+fn conclusion(plan: &PlanInputs<'_>) -> String {
+    let blockers = found(plan.checks, Severity::Blocker).count();
+    if blockers > 0 {
+        return format!("a run would stop before it touches anything: {}", count(blockers, "blocker"));
+    }
+    match plan.upgrade {
+        Some(upgrade) if upgrade.is_empty() && plan.reboot_reasons.is_empty() => {
+            "a run would find nothing to upgrade, and no reason to reboot".to_owned()
+        }
+        _ => "nothing was changed; to do it: patchday run".to_owned(),
+    }
+}
+
+fn marked(mark: Mark, text: &str, style: &Style) -> Vec<String> {
+    let mut lines = style.wrap(text, 4);
+    if let Some(first) = lines.first_mut() {
+        *first = format!("  {} {}", style.mark(mark), first.trim_start());
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use insta::assert_snapshot;
+
+    use super::*;
+    use crate::report::sample::{Story, snapshots};
+
+    #[test]
+    fn the_plan_says_what_stands_in_the_way_before_what_would_happen() {
+        let mut story = Story::new();
+        story.prepare();
+        let run = story.run;
+        let reasons = ["a newer kernel is installed".to_owned()];
+        let mut inputs = PlanInputs {
+            host: &run.host,
+            checks: &run.checks,
+            upgrade: run.upgrade.as_ref(),
+            services: &run.services,
+            steps: &run.steps,
+            reboot_reasons: &reasons,
+        };
+        snapshots(|| {
+            assert_snapshot!("plan", render(&inputs, &Style::plain()));
+            let finding = Finding::new("dpkg-clean", Severity::Blocker, "dpkg was interrupted")
+                .remedy("finish what dpkg began", "dpkg --configure -a");
+            let blocked =
+                [run.checks.clone(), vec![CheckResult { label: "dpkg-clean".into(), finding: Some(finding) }]].concat();
+            let removal = PackageChange {
+                name: "udev".into(),
+                action: PackageAction::Remove,
+                from: Some("252".into()),
+                to: None,
+                origin: None,
+            };
+            let upgrade = UpgradePlan { changes: vec![removal], kept_back: Vec::new() };
+            let blocked = PlanInputs { checks: &blocked, upgrade: Some(&upgrade), ..inputs };
+            assert_snapshot!("plan_blocked", render(&blocked, &Style::plain()));
+            inputs.upgrade = None;
+            inputs.services = &[];
+            inputs.checks = &[];
+            inputs.steps = &[];
+            assert_snapshot!("plan_empty", render(&inputs, &Style::plain()));
+        });
+    }
+}

@@ -1,0 +1,169 @@
+//! `patchday status`: what runs, since when, what is held, what happens next.
+
+use jiff::Timestamp;
+
+use super::{Mark, Paint, Style};
+use crate::model::{Outcome, Phase, Run, Step};
+use crate::report::words::{count, instant, list, one_line, running};
+use crate::report::{self, telling, text};
+
+/// The status of a run: while it is open, where it stands; afterwards, how it ended.
+pub fn render(run: &Run, now: Timestamp, style: &Style) -> String {
+    let mut lines = vec![format!(
+        "{} {} on {}",
+        style.paint(Paint::Strong, "patchday"),
+        run.id,
+        style.paint(Paint::Strong, &run.host)
+    )];
+    lines.push(String::new());
+    if run.is_open() {
+        lines.extend(field("now", &now_words(run, now), style));
+        lines.extend(field(
+            "began",
+            &format!("{}, {} ago", instant(run.planned), running(now.duration_since(run.planned))),
+            style,
+        ));
+        lines.extend(field("recorded", run.phase.name(), style));
+        lines.extend(field("steps", &steps_words(run), style));
+    } else {
+        lines.extend(summary(run, now, style));
+    }
+    lines.extend(held(run, style));
+    if let Some(abort) = run.abort.as_ref().filter(|_| run.is_open()) {
+        lines.extend(field("abort", &format!("asked for by {} at {}", one_line(&abort.by), instant(abort.at)), style));
+    }
+    lines.extend(field("next", &next(run), style));
+    lines.join("\n") + "\n"
+}
+
+/// What is said where no run was ever made.
+pub fn render_none() -> String {
+    "no run yet\n".to_owned()
+}
+
+fn summary(run: &Run, now: Timestamp, style: &Style) -> Vec<String> {
+    // The summary of a closed run does not depend on its events, except for one duration.
+    let report = report::build(run, &[], now);
+    let (mark, _) = text::grade(&report);
+    let mut lines: Vec<String> = style.wrap(&report.summary, 4);
+    if let Some(first) = lines.first_mut() {
+        *first = format!("  {} {}", style.mark(mark), first.trim_start());
+    }
+    lines.push(String::new());
+    if let Some(closing) = run.closed {
+        let ago = running(now.duration_since(closing.at));
+        lines.extend(field("ended", &format!("{}, {ago} ago", instant(closing.at)), style));
+        lines.extend(field("exit code", &closing.exit_code.to_string(), style));
+    }
+    lines
+}
+
+fn now_words(run: &Run, now: Timestamp) -> String {
+    match &run.attempt {
+        Some(attempt) => {
+            let since = running(now.duration_since(attempt.began));
+            let again = if attempt.number > 1 { format!(", attempt {}", attempt.number) } else { String::new() };
+            format!("{}{again}, for {since}", attempt.step.title())
+        }
+        None => "between two steps".to_owned(),
+    }
+}
+
+fn steps_words(run: &Run) -> String {
+    let finished = run.steps.iter().filter(|step| run.has_finished(step)).count();
+    let mut words = format!("{finished} of {} finished", run.steps.len());
+    let troubled = run.history.iter().filter(|record| !matches!(record.outcome, Outcome::Succeeded | Outcome::Skipped));
+    let troubled: Vec<String> = troubled.map(|record| record.attempt.step.title()).collect();
+    if !troubled.is_empty() {
+        words.push_str(&format!("; not to their end: {}", list(troubled)));
+    }
+    words
+}
+
+fn held(run: &Run, style: &Style) -> Vec<String> {
+    if run.changes.is_empty() {
+        return field("changed", "nothing that is left to undo", style);
+    }
+    let mut lines = field("changed", &telling::changes(&run.changes), style);
+    if !run.is_open() {
+        lines.push(format!("  {} {}", style.mark(Mark::Failed), "a run that has ended must leave nothing changed"));
+    }
+    lines
+}
+
+/// What happens next, as far as the record tells; what is decided in the end depends on the host.
+fn next(run: &Run) -> String {
+    if !run.is_open() {
+        return if run.changes.is_empty() { "patchday report" } else { "patchday resume" }.to_owned();
+    }
+    if run.abort.is_some() && !run.phase.is_final() {
+        return "the services are brought back, unless the reboot has been asked for".to_owned();
+    }
+    match &run.phase {
+        Phase::Failed { .. } | Phase::Aborted { .. } => {
+            return "the host is brought to safety, then the run ends".to_owned();
+        }
+        Phase::RebootRequested => return "the host reboots, and the run goes on by itself on the next boot".to_owned(),
+        _ => {}
+    }
+    let current = run.attempt.as_ref().map(|attempt| &attempt.step);
+    let to_come: Vec<&Step> =
+        run.steps.iter().filter(|step| !run.has_finished(step) && Some(*step) != current).collect();
+    match to_come.as_slice() {
+        [] => "the run ends".to_owned(),
+        [only] => only.title(),
+        [first, rest @ ..] => format!("{}, then {}", first.title(), count(rest.len(), "more step")),
+    }
+}
+
+/// A name and what belongs to it, broken below itself.
+pub(super) fn field(name: &str, value: &str, style: &Style) -> Vec<String> {
+    const COLUMN: usize = 14;
+    let mut lines = style.wrap(value, COLUMN);
+    if let Some(first) = lines.first_mut() {
+        let name = style.paint(Paint::Dim, &format!("  {name:<width$}", width = COLUMN - 2));
+        *first = format!("{name}{}", first.trim_start());
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use insta::assert_snapshot;
+
+    use super::*;
+    use crate::model::{Abort, Change};
+    use crate::report::sample::{Story, at, snapshots, unit};
+
+    #[test]
+    fn the_status_says_what_runs_what_is_held_and_what_comes() {
+        let mut open = Story::new();
+        open.prepare();
+        open.stop("sample-api.service", 0.3);
+        open.run.changes = vec![Change::Held(unit("sample-api.service")), Change::Stopped(unit("sample-api.service"))];
+        open.begin(Step::Stop(unit("mongod.service")));
+        let mut aborting = Story::new();
+        aborting.prepare();
+        aborting.begin(Step::Upgrade);
+        aborting.run.abort = Some(Abort { by: "root on pts/0".into(), at: at(20.0) });
+        let mut waiting = Story::patched();
+        waiting.reboot();
+        waiting.run.phase = Phase::RebootRequested;
+        let mut leftover = Story::new();
+        leftover.prepare();
+        leftover.fail(Step::Stop(unit("mongod.service")), 10.0, "mongod.service did not stop within 10 s");
+        leftover.close(21);
+        leftover.run.changes = vec![Change::Held(unit("mongod.service"))];
+        snapshots(|| {
+            for (name, story) in [
+                ("open", open),
+                ("aborting", aborting),
+                ("waiting", waiting),
+                ("closed", Story::healthy()),
+                ("leftover", leftover),
+            ] {
+                assert_snapshot!(format!("status_{name}"), render(&story.run, at(100.0), &Style::plain()));
+            }
+        });
+    }
+}
