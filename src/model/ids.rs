@@ -122,7 +122,9 @@ id!(
     "unit name",
     "a name with its suffix, as in mongod.service",
     |text| {
-        let suffixes = [".service", ".socket", ".timer", ".target", ".mount", ".path", ".slice", ".scope"];
+        let suffixes = [
+            ".service", ".socket", ".timer", ".target", ".mount", ".automount", ".swap", ".path", ".slice", ".scope",
+        ];
         let allowed = |c: char| c.is_ascii_alphanumeric() || ":-_.\\@".contains(c);
         text.len() <= 255
             && text.chars().all(allowed)

@@ -1,1 +1,30 @@
-//! (pending)
+//! systemd over D-Bus: units that run services ([`SystemdUnits`]) and transient units that do long work
+//! ([`SystemdWork`]).
+//!
+//! Sources: `org.freedesktop.systemd1(5)`, `systemd.exec(5)`, `systemd.resource-control(5)`; behaviour was tried on
+//! systemd 252 and 257.
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | `proxy` | the interfaces, and properties read afresh |
+//! | `manager` | reading units |
+//! | `jobs` | waiting for a job without a race, across restarts of the bus |
+//! | `cgroup` | counting what is left of a service |
+//! | `hold` | keeping a unit from starting |
+//! | `unit_spec` | our words to systemd's properties, pure |
+//! | `units`, `work` | the ports |
+//! | `exec_with_status` | the hidden verb that gives a program a status descriptor |
+
+mod cgroup;
+mod exec_with_status;
+mod hold;
+mod jobs;
+mod manager;
+mod proxy;
+mod unit_spec;
+mod units;
+mod work;
+
+pub use exec_with_status::exec_with_status;
+pub use units::SystemdUnits;
+pub use work::SystemdWork;

@@ -1,0 +1,224 @@
+//! Holding a unit: a runtime drop-in with a condition that a flag file makes false.
+//!
+//! A runtime mask is ignored where the unit's file is in `/etc/systemd/system`. The condition holds every unit, against
+//! dependencies, timers, sockets, maintainer scripts and `Restart=` alike: the start job succeeds and nothing starts.
+//! Taking the flag away releases the unit at once, without a reload; both live below `/run`, so that no hold survives a
+//! reboot.
+//!
+//! Nothing may remove `/run/patchday` while units are held: no service of ours may have it as `RuntimeDirectory=`
+//! without preserving it.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+
+use jiff::SignedDuration;
+
+use super::manager::Manager;
+use crate::host::bus::host_error;
+use crate::host::{HoldSpec, HostError, HostErrorKind, HostResult};
+use crate::model::{LoadState, UnitName};
+
+/// Late enough to add to what packages and administrators say.
+const DROP_IN: &str = "90-patchday-hold.conf";
+
+/// The files of one unit's hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct HoldFiles {
+    /// As systemd sees it, in `DropInPaths`.
+    drop_in_name: String,
+    /// As the condition names it.
+    flag_name: String,
+    drop_in: PathBuf,
+    flag: PathBuf,
+}
+
+impl HoldFiles {
+    fn new(root: &Path, unit: &UnitName) -> Self {
+        let drop_in_name = format!("/run/systemd/system/{unit}.d/{DROP_IN}");
+        let flag_name = format!("/run/patchday/hold/{unit}");
+        let below = |path: &str| root.join(path.trim_start_matches('/'));
+        Self { drop_in: below(&drop_in_name), flag: below(&flag_name), drop_in_name, flag_name }
+    }
+
+    /// The drop-in's text.
+    fn text(&self, stop_timeout: Option<SignedDuration>) -> String {
+        let flag = self.flag_name.replace('%', "%%");
+        let mut text = format!(
+            "# Written by patchday: while the file named here exists, this unit does not start.\n\
+             [Unit]\nConditionPathExists=!{flag}\n"
+        );
+        if let Some(timeout) = stop_timeout {
+            text.push_str(&format!("\n[Service]\nTimeoutStopSec={}ms\n", timeout.as_millis().max(1)));
+        }
+        text
+    }
+
+    /// Puts both files in place; says whether anything was not as it is now.
+    fn place(&self, text: &str) -> io::Result<bool> {
+        let flag = write(&self.flag, "held by patchday\n")?;
+        let drop_in = write(&self.drop_in, text)?;
+        Ok(flag || drop_in)
+    }
+
+    /// Removes both files, the flag first since that releases the unit; says whether either was there.
+    fn remove(&self) -> io::Result<bool> {
+        let flag = remove(&self.flag)?;
+        let drop_in = remove(&self.drop_in)?;
+        if let Some(directory) = self.drop_in.parent() {
+            match fs::remove_dir(directory) {
+                Err(error) if !matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::DirectoryNotEmpty) => {
+                    return Err(named(error, "remove", directory));
+                }
+                _ => {}
+            }
+        }
+        Ok(flag || drop_in)
+    }
+}
+
+impl Manager {
+    /// Holds a unit, and makes sure that systemd has seen it.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound` for a unit that does not exist, `Failed` when the files cannot be written or systemd does not take
+    /// them.
+    pub(super) async fn hold(&self, unit: &UnitName, hold: HoldSpec) -> HostResult<()> {
+        let what = format!("hold {unit}");
+        let state = self.state(unit).await?;
+        if state.load == LoadState::NotFound {
+            return Err(HostError::new(HostErrorKind::NotFound, what, "there is no such unit"));
+        }
+        // Raise, never lower; none is infinity already.
+        let stop_timeout = match (hold.stop_timeout, state.stop_timeout) {
+            (Some(wanted), Some(own)) if unit.as_str().ends_with(".service") => Some(wanted.max(own)),
+            _ => None,
+        };
+        let files = HoldFiles::new(&self.root, unit);
+        let written = files.place(&files.text(stop_timeout)).map_err(|error| HostError::failed(&what, error))?;
+        if written || state.needs_daemon_reload || !self.lists(unit, &files).await? {
+            self.reload().await?;
+        }
+        // A masked unit has no drop-ins, and does not start either.
+        if state.load != LoadState::Masked && !self.lists(unit, &files).await? {
+            let why = format!("systemd did not take {} into account", files.drop_in_name);
+            return Err(HostError::failed(what, why));
+        }
+        Ok(())
+    }
+
+    /// Takes the hold of a unit away.
+    ///
+    /// # Errors
+    ///
+    /// `Failed` when a file cannot be removed; the bus's where systemd cannot be told. The unit is free to start as
+    /// soon as the flag file is gone, told or not.
+    pub(super) async fn release(&self, unit: &UnitName) -> HostResult<()> {
+        let files = HoldFiles::new(&self.root, unit);
+        let removed = files.remove().map_err(|error| HostError::failed(format!("release {unit}"), error))?;
+        if removed || self.lists(unit, &files).await? {
+            self.reload().await?;
+        }
+        Ok(())
+    }
+
+    async fn lists(&self, unit: &UnitName, files: &HoldFiles) -> HostResult<bool> {
+        let raw = self.raw(unit).await;
+        let raw = raw.map_err(|error| host_error(format!("read the drop-ins of {unit}"), &error))?;
+        Ok(raw.unit.texts("DropInPaths").contains(&files.drop_in_name))
+    }
+}
+
+/// Writes a file that readers see whole or not at all; says whether it differed.
+fn write(path: &Path, text: &str) -> io::Result<bool> {
+    if fs::read_to_string(path).is_ok_and(|present| present == text) {
+        return Ok(false);
+    }
+    let (Some(directory), Some(name)) = (path.parent(), path.file_name()) else {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, format!("{} is no file", path.display())));
+    };
+    if !directory.is_dir() {
+        let make = fs::DirBuilder::new().recursive(true).mode(0o755).create(directory);
+        make.map_err(|error| named(error, "create", directory))?;
+        set_mode(directory, 0o755)?;
+    }
+    // systemd reads names that end in .conf, which this does not.
+    let temporary = directory.join(format!(".{}.new", name.to_string_lossy()));
+    let written = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o644).open(&temporary);
+    written
+        .and_then(|mut file| io::Write::write_all(&mut file, text.as_bytes()))
+        .map_err(|error| named(error, "write", &temporary))?;
+    set_mode(&temporary, 0o644)?;
+    fs::rename(&temporary, path).map_err(|error| named(error, "rename to", path))?;
+    Ok(true)
+}
+
+/// Modes are set, not only asked for: the umask is the caller's.
+fn set_mode(path: &Path, mode: u32) -> io::Result<()> {
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).map_err(|error| named(error, "set the mode of", path))
+}
+
+fn remove(path: &Path) -> io::Result<bool> {
+    match fs::remove_file(path) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(named(error, "remove", path)),
+    }
+}
+
+fn named(error: io::Error, verb: &str, path: &Path) -> io::Error {
+    io::Error::new(error.kind(), format!("{verb} {}: {error}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn files(root: &Path) -> HoldFiles {
+        HoldFiles::new(root, &"app@1.service".parse().unwrap())
+    }
+
+    #[test]
+    fn the_drop_in_names_the_flag_and_raises_the_timeout() {
+        let files = files(Path::new("/"));
+        assert_eq!(files.drop_in_name, "/run/systemd/system/app@1.service.d/90-patchday-hold.conf");
+        let text = files.text(None);
+        assert!(text.contains("\n[Unit]\nConditionPathExists=!/run/patchday/hold/app@1.service\n"), "{text}");
+        assert!(!text.contains("[Service]"), "{text}");
+        let text = files.text(Some(SignedDuration::from_secs(90)));
+        assert!(text.ends_with("\n[Service]\nTimeoutStopSec=90000ms\n"), "{text}");
+        // 0 would mean infinity.
+        assert!(files.text(Some(SignedDuration::ZERO)).ends_with("TimeoutStopSec=1ms\n"));
+    }
+
+    #[test]
+    fn placing_and_removing_can_be_repeated() {
+        let root = tempfile::tempdir().unwrap();
+        let files = files(root.path());
+        assert!(!files.remove().unwrap());
+        assert!(files.place(&files.text(None)).unwrap());
+        assert!(!files.place(&files.text(None)).unwrap());
+        assert!(files.place(&files.text(Some(SignedDuration::from_secs(1)))).unwrap());
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o7777;
+        assert_eq!((mode(&files.drop_in), mode(&files.flag)), (0o644, 0o644));
+        let directory = files.drop_in.parent().unwrap();
+        assert_eq!(mode(directory), 0o755);
+        assert_eq!(fs::read_dir(directory).unwrap().count(), 1, "no temporary file is left");
+        assert!(files.remove().unwrap());
+        assert!(!directory.exists() && !files.flag.exists());
+        assert!(!files.remove().unwrap());
+    }
+
+    #[test]
+    fn drop_ins_of_others_stay() {
+        let root = tempfile::tempdir().unwrap();
+        let files = files(root.path());
+        files.place(&files.text(None)).unwrap();
+        let other = files.drop_in.with_file_name("10-other.conf");
+        fs::write(&other, "").unwrap();
+        files.remove().unwrap();
+        assert!(other.exists());
+    }
+}

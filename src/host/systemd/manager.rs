@@ -1,0 +1,139 @@
+//! Reading units, and the calls that concern systemd as a whole.
+
+use std::path::PathBuf;
+
+use jiff::SignedDuration;
+use zbus::Connection;
+
+use super::cgroup;
+use super::proxy::{self, Properties, manager};
+use crate::host::bus::{Bus, host_error};
+use crate::host::{HostError, HostErrorKind, HostResult};
+use crate::model::{LoadState, UnitName, UnitState, UnitSurvey};
+
+/// systemd as seen over one bus handle; what the adapters share.
+#[derive(Debug, Clone)]
+pub(super) struct Manager {
+    pub(super) bus: Bus,
+    /// Prefix of every path on the host, `/` but for tests.
+    pub(super) root: PathBuf,
+}
+
+/// What is known of a unit, raw.
+#[derive(Debug, Default)]
+pub(super) struct RawUnit {
+    pub(super) unit: Properties,
+    /// Empty for units that are no service.
+    pub(super) service: Properties,
+}
+
+impl Manager {
+    /// All properties of a unit, which is loaded for that; a unit without a file has the load state `not-found`.
+    pub(super) async fn raw(&self, unit: &UnitName) -> zbus::Result<RawUnit> {
+        let name = unit.as_str();
+        self.bus
+            .retry(|connection| async move {
+                let path = manager(&connection).await?.load_unit(name).await?;
+                raw_unit(&connection, name, &path).await
+            })
+            .await
+    }
+
+    /// As [`Self::raw`], but fails with `NoSuchUnit` where the unit is not in memory.
+    pub(super) async fn raw_if_loaded(&self, unit: &UnitName) -> zbus::Result<RawUnit> {
+        let name = unit.as_str();
+        self.bus
+            .retry(|connection| async move {
+                let path = manager(&connection).await?.get_unit(name).await?;
+                raw_unit(&connection, name, &path).await
+            })
+            .await
+    }
+
+    /// The job that the unit has now.
+    pub(super) async fn current_job(&self, unit: &UnitName) -> zbus::Result<Option<zbus::OwnedObjectPath>> {
+        Ok(self.raw(unit).await?.unit.job())
+    }
+
+    /// Everything about one unit, at this instant.
+    pub(super) async fn state(&self, unit: &UnitName) -> HostResult<UnitState> {
+        let what = || format!("read the state of {unit}");
+        let raw = self.raw(unit).await.map_err(|error| host_error(what(), &error))?;
+        let control_group = raw.service.text("ControlGroup").unwrap_or_default();
+        let processes = cgroup::count_processes(&self.root, &control_group)
+            .map_err(|error| HostError::new(HostErrorKind::Unknown, what(), error))?;
+        unit_state(&raw, control_group, processes).map_err(|why| HostError::new(HostErrorKind::Unknown, what(), why))
+    }
+
+    /// Makes systemd read all unit files again; returns when it has.
+    pub(super) async fn reload(&self) -> HostResult<()> {
+        self.bus
+            .retry(|connection| async move { manager(&connection).await?.reload().await })
+            .await
+            .map_err(|error| host_error("reload systemd's unit files", &error))
+    }
+
+    /// Active and failed units.
+    pub(super) async fn survey(&self) -> HostResult<UnitSurvey> {
+        self.bus
+            .retry(|connection| async move {
+                let manager = manager(&connection).await?;
+                let mut survey = UnitSurvey {
+                    systemd_version: manager.version().await?,
+                    system_state: manager.system_state().await?,
+                    ..UnitSurvey::default()
+                };
+                for row in manager.list_units_filtered(&["active", "reloading", "failed"]).await? {
+                    // Kinds of unit without a name of ours (devices) come and go with the hardware.
+                    let Ok(name) = row.0.parse() else { continue };
+                    if row.3 == "failed" { survey.failed.push(name) } else { survey.active.push(name) }
+                }
+                survey.active.sort();
+                survey.failed.sort();
+                Ok(survey)
+            })
+            .await
+            .map_err(|error| host_error("list the units", &error))
+    }
+}
+
+async fn raw_unit(connection: &Connection, name: &str, path: &zbus::OwnedObjectPath) -> zbus::Result<RawUnit> {
+    let unit = proxy::properties(connection, path, "Unit").await?;
+    let service = if name.ends_with(".service") {
+        proxy::properties(connection, path, "Service").await?
+    } else {
+        Properties::default()
+    };
+    Ok(RawUnit { unit, service })
+}
+
+/// `ExecMainStatus`, but only where `ExecMainCode` says that it is an exit status (`CLD_EXITED`) and no signal.
+pub(super) fn exit_status(service: &Properties) -> Option<i32> {
+    service.signed("ExecMainStatus").filter(|_| service.signed("ExecMainCode") == Some(1))
+}
+
+/// systemd always tells the load and the active state; an answer without them is none.
+fn unit_state(raw: &RawUnit, control_group: String, processes: u32) -> Result<UnitState, String> {
+    let RawUnit { unit, service } = raw;
+    let required = |name: &str| unit.text(name).ok_or_else(|| format!("systemd did not tell its {name}"));
+    let moment = |name: &str| unit.counter(name).filter(|usec| *usec != 0);
+    let stop_timeout = service.counter("TimeoutStopUSec");
+    Ok(UnitState {
+        load: LoadState::from(required("LoadState")?),
+        active: required("ActiveState")?.into(),
+        sub: unit.text("SubState").unwrap_or_default(),
+        unit_file: unit.text("UnitFileState").unwrap_or_default(),
+        result: service.text("Result"),
+        exit_status: exit_status(service),
+        main_pid: service.number("MainPID").filter(|pid| *pid != 0),
+        restarts: service.number("NRestarts").unwrap_or_default(),
+        control_group,
+        processes,
+        stop_timeout: stop_timeout.and_then(|usec| i64::try_from(usec).ok()).map(SignedDuration::from_micros),
+        active_since_usec: moment("ActiveEnterTimestampMonotonic"),
+        activation_began_usec: moment("InactiveExitTimestampMonotonic"),
+        invocation: unit.hex("InvocationID"),
+        after: unit.texts("After").iter().filter_map(|name| name.parse().ok()).collect(),
+        needs_daemon_reload: unit.flag("NeedDaemonReload").unwrap_or_default(),
+    })
+}

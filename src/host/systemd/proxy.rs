@@ -1,0 +1,132 @@
+//! systemd's D-Bus interfaces, as far as they are used, and the bag of properties that `GetAll` returns.
+//!
+//! Properties are never taken from a cache: units change without telling unless somebody subscribed, so that a cached
+//! value is a value of the past.
+
+use std::collections::HashMap;
+
+use zbus::proxy::CacheProperties;
+use zbus::{Connection, OwnedObjectPath, OwnedVariant, Variant};
+
+/// A row of `ListUnits`: name, description, load state, active state, sub state, unit followed, unit path, job ID, job
+/// type, job path.
+pub(super) type UnitRow =
+    (String, String, String, String, String, String, OwnedObjectPath, u32, String, OwnedObjectPath);
+
+/// Path of systemd's manager object.
+pub(super) const MANAGER_PATH: &str = "/org/freedesktop/systemd1";
+/// Name of systemd on the bus.
+pub(super) const SERVICE_NAME: &str = "org.freedesktop.systemd1";
+
+/// Error: no such unit is loaded.
+pub(super) const NO_SUCH_UNIT: &str = "org.freedesktop.systemd1.NoSuchUnit";
+/// Error: a transient unit's name is taken.
+pub(super) const UNIT_EXISTS: &str = "org.freedesktop.systemd1.UnitExists";
+/// Error: this connection has subscribed before, which is as good.
+pub(super) const ALREADY_SUBSCRIBED: &str = "org.freedesktop.systemd1.AlreadySubscribed";
+
+#[zbus::proxy(
+    interface = "org.freedesktop.systemd1.Manager",
+    default_service = "org.freedesktop.systemd1",
+    default_path = "/org/freedesktop/systemd1"
+)]
+pub(super) trait Manager {
+    fn subscribe(&self) -> zbus::Result<()>;
+    fn reload(&self) -> zbus::Result<()>;
+    fn load_unit(&self, name: &str) -> zbus::Result<OwnedObjectPath>;
+    fn get_unit(&self, name: &str) -> zbus::Result<OwnedObjectPath>;
+    fn start_unit(&self, name: &str, mode: &str) -> zbus::Result<OwnedObjectPath>;
+    fn stop_unit(&self, name: &str, mode: &str) -> zbus::Result<OwnedObjectPath>;
+    fn reset_failed_unit(&self, name: &str) -> zbus::Result<()>;
+    fn list_units_filtered(&self, states: &[&str]) -> zbus::Result<Vec<UnitRow>>;
+    fn start_transient_unit(
+        &self,
+        name: &str,
+        mode: &str,
+        properties: &[(&str, Variant<'_>)],
+        auxiliary: &[(&str, &[(&str, Variant<'_>)])],
+    ) -> zbus::Result<OwnedObjectPath>;
+    #[zbus(property(emits_changed_signal = "false"))]
+    fn version(&self) -> zbus::Result<String>;
+    #[zbus(property(emits_changed_signal = "false"))]
+    fn system_state(&self) -> zbus::Result<String>;
+}
+
+/// systemd's manager.
+pub(super) async fn manager(connection: &Connection) -> zbus::Result<ManagerProxy<'static>> {
+    ManagerProxy::builder(connection).cache_properties(CacheProperties::No).build().await
+}
+
+/// All properties of one interface of an object, read now.
+pub(super) async fn properties(
+    connection: &Connection,
+    path: &OwnedObjectPath,
+    interface: &str,
+) -> zbus::Result<Properties> {
+    let reply = connection
+        .call_method(
+            Some(SERVICE_NAME),
+            path,
+            Some("org.freedesktop.DBus.Properties"),
+            "GetAll",
+            &(format!("{SERVICE_NAME}.{interface}")),
+        )
+        .await?;
+    Ok(Properties(reply.body().deserialize()?))
+}
+
+/// Properties by name. One that is missing, or of another type, is none: versions of systemd differ.
+#[derive(Debug, Default)]
+pub(super) struct Properties(HashMap<String, OwnedVariant>);
+
+impl Properties {
+    fn get<'a, T: TryFrom<&'a OwnedVariant>>(&'a self, name: &str) -> Option<T> {
+        self.0.get(name).and_then(|value| T::try_from(value).ok())
+    }
+
+    fn list<T>(&self, name: &str) -> Option<Vec<T>>
+    where
+        Vec<T>: TryFrom<OwnedVariant>,
+    {
+        self.0.get(name).and_then(|value| value.try_clone().ok()).and_then(|value| value.try_into().ok())
+    }
+
+    pub(super) fn text(&self, name: &str) -> Option<String> {
+        self.get::<&str>(name).map(str::to_owned)
+    }
+
+    pub(super) fn flag(&self, name: &str) -> Option<bool> {
+        self.get(name)
+    }
+
+    pub(super) fn number(&self, name: &str) -> Option<u32> {
+        self.get(name)
+    }
+
+    pub(super) fn signed(&self, name: &str) -> Option<i32> {
+        self.get(name)
+    }
+
+    /// A counter or a time; systemd's `u64::MAX` (infinity, or not counted) is none.
+    pub(super) fn counter(&self, name: &str) -> Option<u64> {
+        self.get(name).filter(|value| *value != u64::MAX)
+    }
+
+    pub(super) fn texts(&self, name: &str) -> Vec<String> {
+        self.list(name).unwrap_or_default()
+    }
+
+    /// Bytes in hexadecimal.
+    pub(super) fn hex(&self, name: &str) -> String {
+        self.list::<u8>(name).unwrap_or_default().iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// The path of the unit's job; none where it has no job.
+    pub(super) fn job(&self) -> Option<OwnedObjectPath> {
+        let (id, path) = self.0.get("Job")?.try_clone().ok().and_then(|job| {
+            let job: zbus::Structure<'static> = job.try_into().ok()?;
+            <(u32, OwnedObjectPath)>::try_from(job).ok()
+        })?;
+        (id != 0).then_some(path)
+    }
+}

@@ -1,0 +1,168 @@
+//! What a transient unit is made of: pure tables from our words to systemd's properties.
+
+use std::path::Path;
+
+use zbus::Variant;
+
+use crate::model::WorkSpec;
+
+/// Property of a transient unit: name and value.
+pub(super) type Property = (&'static str, Variant<'static>);
+
+/// The slice of all work, so that it can be limited as a whole.
+const SLICE: &str = "patchday.slice";
+
+/// When memory runs out, work goes before the services, but not before everything else: the upgrade must not be the
+/// first victim.
+const OOM_SCORE_ADJUST: i32 = 100;
+
+/// systemd's `infinity`.
+const INFINITY: u64 = u64::MAX;
+
+/// For programs that a service of ours starts: what a login shell of root has.
+const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// Properties of a work unit.
+///
+/// - `Type=exec`: the start job fails when the program cannot be executed, and does not wait for its end.
+/// - `RemainAfterExit=`: the outcome is kept until it was saved.
+/// - No timeouts, no SIGKILL, and the signal only to the main process: nobody may cut dpkg short.
+///
+/// `program` is this binary; it opens the status file where one is wanted.
+pub(super) fn work_properties(spec: &WorkSpec, program: &Path) -> Vec<Property> {
+    let log = spec.log.display().to_string();
+    let environment: Vec<String> = spec.environment.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    vec![
+        ("Description", spec.description.clone().into()),
+        ("Slice", SLICE.into()),
+        ("Type", "exec".into()),
+        ("RemainAfterExit", true.into()),
+        ("ExecStart", exec_start(&work_argv(spec, program))),
+        ("Environment", environment.into()),
+        ("StandardInput", "null".into()),
+        ("StandardOutputFileToAppend", log.clone().into()),
+        ("StandardErrorFileToAppend", log.into()),
+        ("CPUQuotaPerSecUSec", spec.limits.cpu_quota_per_sec_usec().into()),
+        ("CPUWeight", spec.limits.cpu_weight.into()),
+        ("IOWeight", spec.limits.io_weight.into()),
+        ("OOMScoreAdjust", OOM_SCORE_ADJUST.into()),
+        ("TimeoutStartUSec", INFINITY.into()),
+        ("TimeoutStopUSec", INFINITY.into()),
+        ("KillMode", "mixed".into()),
+        ("SendSIGKILL", false.into()),
+    ]
+}
+
+/// Properties of a service that outlives its caller and is forgotten when it ends. It may tell systemd its status.
+pub(super) fn service_properties(description: &str, argv: &[String]) -> Vec<Property> {
+    vec![
+        ("Description", description.to_owned().into()),
+        ("Type", "exec".into()),
+        ("NotifyAccess", "main".into()),
+        ("CollectMode", "inactive-or-failed".into()),
+        ("ExecStart", exec_start(argv)),
+        ("Environment", vec![PATH.to_owned()].into()),
+        ("KillMode", "mixed".into()),
+        ("TimeoutStopUSec", INFINITY.into()),
+    ]
+}
+
+/// The command, wrapped where it needs a status descriptor.
+fn work_argv(spec: &WorkSpec, program: &Path) -> Vec<String> {
+    let Some(status) = &spec.status else { return spec.argv.clone() };
+    let wrapper = [program.display().to_string(), "exec-with-status".into(), "--status".into()];
+    let file = [status.display().to_string(), "--".into()];
+    wrapper.into_iter().chain(file).chain(spec.argv.iter().cloned()).collect()
+}
+
+/// `ExecStart` as `a(sasb)`: path, arguments with the name of the program first, and that a failure counts.
+///
+/// systemd expands `$NAME` in arguments even when they come over D-Bus; `$$` is a plain dollar sign.
+fn exec_start(argv: &[String]) -> Variant<'static> {
+    let path = argv.first().cloned().unwrap_or_default();
+    let escaped: Vec<String> = argv.iter().map(|argument| argument.replace('$', "$$")).collect();
+    vec![(path, escaped, false)].into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Limits;
+
+    fn spec(status: Option<&str>) -> WorkSpec {
+        WorkSpec {
+            unit: "patchday-test-upgrade.service".parse().unwrap(),
+            description: "Upgrade of packages".into(),
+            argv: ["/usr/bin/apt-get", "-o", "APT::Status-Fd=@STATUS_FD@", "cost=$5"].map(String::from).to_vec(),
+            environment: vec![("LC_ALL".into(), "C.UTF-8".into()), ("DEBIAN_FRONTEND".into(), "noninteractive".into())],
+            limits: Limits { cpu_percent: 50, cpu_weight: 20, io_weight: 30, cpus: 4 },
+            log: "/var/log/patchday/x.log".into(),
+            status: status.map(Into::into),
+        }
+    }
+
+    fn argv(properties: &[Property]) -> Variant<'static> {
+        properties.iter().find(|(name, _)| *name == "ExecStart").unwrap().1.try_clone().unwrap()
+    }
+
+    fn command(path: &str, arguments: &[&str]) -> Variant<'static> {
+        vec![(path.to_owned(), arguments.iter().map(|s| (*s).to_owned()).collect::<Vec<_>>(), false)].into()
+    }
+
+    #[test]
+    fn every_word_of_the_spec_becomes_a_property_of_the_right_type() {
+        let properties = work_properties(&spec(None), Path::new("/usr/bin/patchday"));
+        let table: Vec<(&str, &str, Variant<'_>)> = vec![
+            ("Description", "s", "Upgrade of packages".into()),
+            ("Slice", "s", "patchday.slice".into()),
+            ("Type", "s", "exec".into()),
+            ("RemainAfterExit", "b", true.into()),
+            (
+                "ExecStart",
+                "a(sasb)",
+                command("/usr/bin/apt-get", &["/usr/bin/apt-get", "-o", "APT::Status-Fd=@STATUS_FD@", "cost=$$5"]),
+            ),
+            ("Environment", "as", vec!["LC_ALL=C.UTF-8", "DEBIAN_FRONTEND=noninteractive"].into()),
+            ("StandardInput", "s", "null".into()),
+            ("StandardOutputFileToAppend", "s", "/var/log/patchday/x.log".into()),
+            ("StandardErrorFileToAppend", "s", "/var/log/patchday/x.log".into()),
+            ("CPUQuotaPerSecUSec", "t", 2_000_000u64.into()),
+            ("CPUWeight", "t", 20u64.into()),
+            ("IOWeight", "t", 30u64.into()),
+            ("OOMScoreAdjust", "i", 100i32.into()),
+            ("TimeoutStartUSec", "t", u64::MAX.into()),
+            ("TimeoutStopUSec", "t", u64::MAX.into()),
+            ("KillMode", "s", "mixed".into()),
+            ("SendSIGKILL", "b", false.into()),
+        ];
+        assert_eq!(properties.len(), table.len());
+        for ((name, value), (wanted_name, signature, wanted)) in properties.iter().zip(&table) {
+            assert_eq!((name, value), (wanted_name, wanted));
+            assert_eq!(value.value_signature().to_string(), *signature, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_status_file_is_opened_by_the_wrapper() {
+        let properties = work_properties(&spec(Some("/var/lib/x.status")), Path::new("/usr/bin/patchday"));
+        let wanted = [
+            "/usr/bin/patchday",
+            "exec-with-status",
+            "--status",
+            "/var/lib/x.status",
+            "--",
+            "/usr/bin/apt-get",
+            "-o",
+            "APT::Status-Fd=@STATUS_FD@",
+            "cost=$$5",
+        ];
+        assert_eq!(argv(&properties), command("/usr/bin/patchday", &wanted));
+    }
+
+    #[test]
+    fn a_service_is_forgotten_when_it_ends() {
+        let properties = service_properties("Patch run", &["/usr/bin/patchday".into(), "run".into()]);
+        assert!(properties.contains(&("CollectMode", "inactive-or-failed".into())));
+        assert_eq!(argv(&properties), command("/usr/bin/patchday", &["/usr/bin/patchday", "run"]));
+    }
+}

@@ -1,0 +1,72 @@
+//! Units that run services.
+
+use std::path::PathBuf;
+
+use async_trait::async_trait;
+use jiff::SignedDuration;
+
+use super::jobs::Goal;
+use super::manager::Manager;
+use super::proxy::NO_SUCH_UNIT;
+use crate::host::bus::{Bus, is_named};
+use crate::host::{HoldSpec, HostResult, Units};
+use crate::model::{JobResult, UnitName, UnitState, UnitSurvey};
+
+/// systemd's units.
+#[derive(Debug, Clone)]
+pub struct SystemdUnits {
+    manager: Manager,
+}
+
+impl SystemdUnits {
+    /// Units behind `bus`. Files are read and written below `root`, which is `/` everywhere but in tests.
+    pub fn new(bus: Bus, root: impl Into<PathBuf>) -> Self {
+        Self { manager: Manager { bus, root: root.into() } }
+    }
+}
+
+#[async_trait]
+impl Units for SystemdUnits {
+    async fn state(&self, unit: &UnitName) -> HostResult<UnitState> {
+        self.manager.state(unit).await
+    }
+
+    async fn start(&self, unit: &UnitName, timeout: SignedDuration) -> HostResult<JobResult> {
+        let name = unit.as_str();
+        self.manager
+            .job(&format!("start {unit}"), unit, Goal::Up, timeout, |manager, _| async move {
+                manager.start_unit(name, "replace").await.map(Some)
+            })
+            .await
+    }
+
+    async fn stop(&self, unit: &UnitName, timeout: SignedDuration) -> HostResult<JobResult> {
+        self.manager.stop(unit, timeout).await
+    }
+
+    async fn hold(&self, unit: &UnitName, hold: HoldSpec) -> HostResult<()> {
+        self.manager.hold(unit, hold).await
+    }
+
+    async fn release(&self, unit: &UnitName) -> HostResult<()> {
+        self.manager.release(unit).await
+    }
+
+    async fn survey(&self) -> HostResult<UnitSurvey> {
+        self.manager.survey().await
+    }
+}
+
+impl Manager {
+    /// Stops a unit. One that is not loaded is down.
+    pub(super) async fn stop(&self, unit: &UnitName, timeout: SignedDuration) -> HostResult<JobResult> {
+        let name = unit.as_str();
+        self.job(&format!("stop {unit}"), unit, Goal::Down, timeout, |manager, _| async move {
+            match manager.stop_unit(name, "replace").await {
+                Err(error) if is_named(&error, NO_SUCH_UNIT) => Ok(None),
+                job => job.map(Some),
+            }
+        })
+        .await
+    }
+}

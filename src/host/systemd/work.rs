@@ -1,0 +1,249 @@
+//! Transient units that do long work, and outlive whoever started them.
+
+use std::io::{Read as _, Seek as _, SeekFrom};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use jiff::SignedDuration;
+
+use super::jobs::Goal;
+use super::manager::{Manager, RawUnit, exit_status};
+use super::proxy::{NO_SUCH_UNIT, UNIT_EXISTS, manager};
+use super::unit_spec::{Property, service_properties, work_properties};
+use crate::host::bus::{Bus, host_error, is_lost, is_named};
+use crate::host::{HostError, HostErrorKind, HostResult, WorkUnits};
+use crate::model::{ActiveState, JobResult, UnitName, WorkLook, WorkOutcome, WorkSpec};
+
+/// How long the program may take until it runs (`execve`), and an ended unit until it is stopped.
+const JOB_TIMEOUT: SignedDuration = SignedDuration::from_secs(60);
+
+/// How long systemd may take to forget a unit that was collected: it does so from its idle loop.
+const FORGET_TRIES: u32 = 100;
+const FORGET_PAUSE: Duration = Duration::from_millis(50);
+
+/// What one call reads of a file at most.
+const MAX_READ: u64 = 1024 * 1024;
+
+/// systemd's transient units.
+#[derive(Debug, Clone)]
+pub struct SystemdWork {
+    manager: Manager,
+    program: PathBuf,
+}
+
+impl SystemdWork {
+    /// Transient units behind `bus`. `program` is the path of this binary, which gives work its status descriptor; see
+    /// [`exec_with_status`](super::exec_with_status).
+    pub fn new(bus: Bus, program: impl Into<PathBuf>) -> Self {
+        Self { manager: Manager { bus, root: PathBuf::from("/") }, program: program.into() }
+    }
+
+    /// Starts a transient unit and waits until its program runs.
+    async fn start_transient(&self, unit: &UnitName, argv: &[String], properties: Vec<Property>) -> HostResult<()> {
+        let what = format!("start {unit}");
+        if !argv.first().is_some_and(|program| program.starts_with('/')) {
+            return Err(HostError::failed(what, format!("{argv:?} begins with no absolute path")));
+        }
+        let properties = &properties[..];
+        // True once a call was sent whose reply was lost: then a unit of that name is ours.
+        let maybe_ours = &AtomicBool::new(false);
+        let taken = &AtomicBool::new(false);
+        let result = self
+            .manager
+            .job(&what, unit, Goal::Up, JOB_TIMEOUT, |manager, connection| async move {
+                let name = unit.as_str();
+                match manager.start_transient_unit(name, "fail", properties, &[]).await {
+                    Err(error) if is_lost(&error) => {
+                        maybe_ours.store(true, Ordering::Relaxed);
+                        Err(error)
+                    }
+                    Err(error) if is_named(&error, UNIT_EXISTS) => {
+                        if !maybe_ours.load(Ordering::Relaxed) {
+                            taken.store(true, Ordering::Relaxed);
+                            return Err(error);
+                        }
+                        let path = manager.get_unit(name).await?;
+                        Ok(super::proxy::properties(&connection, &path, "Unit").await?.job())
+                    }
+                    job => job.map(Some),
+                }
+            })
+            .await;
+        match result {
+            Ok(JobResult::Done) => Ok(()),
+            Ok(result) => Err(self.start_failed(what, unit, argv, &result).await),
+            Err(error) if taken.load(Ordering::Relaxed) => {
+                let why = "a unit of that name is there already, running or with an outcome nobody collected";
+                Err(HostError { why: why.into(), kind: HostErrorKind::Refused, ..error })
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The error of a start job that did not end well. The unit is forgotten: nothing ran, so there is no outcome, and
+    /// the name is free for another attempt.
+    async fn start_failed(&self, what: String, unit: &UnitName, argv: &[String], result: &JobResult) -> HostError {
+        let status = match self.manager.raw_if_loaded(unit).await {
+            Ok(raw) => match exit_status(&raw.service) {
+                // systemd.exec(5), "Process Exit Codes".
+                Some(203) => " (status 203: it cannot be executed)".to_owned(),
+                Some(209) => " (status 209: its log cannot be written)".to_owned(),
+                Some(status) => format!(" (status {status})"),
+                None => String::new(),
+            },
+            Err(_) => String::new(),
+        };
+        if let Err(error) = self.forget(unit).await {
+            tracing::warn!(%unit, %error, "a unit that failed to start is left behind");
+        }
+        let program = argv.first().map(String::as_str).unwrap_or_default();
+        HostError::failed(what, format!("{program} did not start: the job ended as {result}{status}"))
+    }
+
+    /// Stops, resets, and waits until the name is free.
+    async fn forget(&self, unit: &UnitName) -> HostResult<()> {
+        let what = format!("collect {unit}");
+        let result = self.manager.stop(unit, JOB_TIMEOUT).await?;
+        if result != JobResult::Done {
+            return Err(HostError::failed(what, format!("the stop job ended as {result}")));
+        }
+        for _ in 0..FORGET_TRIES {
+            let name = unit.as_str();
+            let gone = self
+                .manager
+                .bus
+                .retry(|connection| async move {
+                    let manager = manager(&connection).await?;
+                    let not_loaded = |result: zbus::Result<()>| match result {
+                        Err(error) if is_named(&error, NO_SUCH_UNIT) => Ok(true),
+                        result => result.map(|()| false),
+                    };
+                    Ok(not_loaded(manager.reset_failed_unit(name).await)?
+                        || not_loaded(manager.get_unit(name).await.map(drop))?)
+                })
+                .await
+                .map_err(|error| host_error(&what, &error))?;
+            if gone {
+                return Ok(());
+            }
+            tokio::time::sleep(FORGET_PAUSE).await;
+        }
+        Err(HostError::failed(what, "systemd keeps it loaded"))
+    }
+}
+
+#[async_trait]
+impl WorkUnits for SystemdWork {
+    async fn start(&self, spec: &WorkSpec) -> HostResult<()> {
+        self.start_transient(&spec.unit, &spec.argv, work_properties(spec, &self.program)).await
+    }
+
+    async fn look(&self, unit: &UnitName) -> WorkLook {
+        match self.manager.raw_if_loaded(unit).await {
+            Ok(raw) => work_look(&raw),
+            Err(error) if is_named(&error, NO_SUCH_UNIT) => WorkLook::NotLoaded,
+            Err(error) => WorkLook::Unknown(host_error(format!("look at {unit}"), &error).to_string()),
+        }
+    }
+
+    async fn collect(&self, unit: &UnitName) -> HostResult<()> {
+        let what = || format!("collect {unit}");
+        match self.look(unit).await {
+            WorkLook::Running => Err(HostError::new(HostErrorKind::Refused, what(), "it is still running")),
+            WorkLook::Unknown(why) => Err(HostError::new(HostErrorKind::Unknown, what(), why)),
+            WorkLook::NoWork | WorkLook::NotLoaded => Ok(()),
+            WorkLook::Exited(_) => self.forget(unit).await,
+        }
+    }
+
+    async fn read_since(&self, file: &Path, offset: u64) -> HostResult<(String, u64)> {
+        let path = file.to_owned();
+        let read = tokio::task::spawn_blocking(move || read_lines(&path, offset)).await;
+        let what = || format!("read {}", file.display());
+        read.map_err(|error| HostError::failed(what(), error))?.map_err(|error| HostError::failed(what(), error))
+    }
+
+    async fn start_service(&self, unit: &UnitName, description: &str, argv: &[String]) -> HostResult<()> {
+        self.start_transient(unit, argv, service_properties(description, argv)).await
+    }
+}
+
+/// What a loaded unit's properties say of the work. A word that is not known is no outcome.
+fn work_look(raw: &RawUnit) -> WorkLook {
+    let text = |name| raw.unit.text(name).unwrap_or_default();
+    let sub = text("SubState");
+    match ActiveState::from(text("ActiveState")) {
+        ActiveState::Active if sub == "exited" => WorkLook::Exited(outcome(raw)),
+        ActiveState::Active | ActiveState::Reloading | ActiveState::Activating | ActiveState::Deactivating => {
+            WorkLook::Running
+        }
+        ActiveState::Failed => WorkLook::Exited(outcome(raw)),
+        // Stopped after it ended, and not yet forgotten.
+        ActiveState::Inactive if raw.service.counter("ExecMainStartTimestampMonotonic").is_some_and(|at| at != 0) => {
+            WorkLook::Exited(outcome(raw))
+        }
+        ActiveState::Inactive => WorkLook::NotLoaded,
+        ActiveState::Other(word) => WorkLook::Unknown(format!("systemd says {word:?}/{sub:?}")),
+    }
+}
+
+fn outcome(raw: &RawUnit) -> WorkOutcome {
+    WorkOutcome {
+        result: raw.service.text("Result").unwrap_or_default(),
+        exit_status: exit_status(&raw.service),
+        cpu_usec: raw.service.counter("CPUUsageNSec").map(|nanoseconds| nanoseconds / 1000),
+    }
+}
+
+/// Whole lines from `offset`, and the offset after them. A file that became shorter is another one, and read from its
+/// beginning; a line longer than what is read at once is cut.
+fn read_lines(path: &Path, offset: u64) -> std::io::Result<(String, u64)> {
+    let mut file = match std::fs::File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok((String::new(), offset)),
+        Err(error) => return Err(error),
+    };
+    let offset = if file.metadata()?.len() < offset { 0 } else { offset };
+    file.seek(SeekFrom::Start(offset))?;
+    let mut bytes = Vec::new();
+    file.take(MAX_READ).read_to_end(&mut bytes)?;
+    let full = bytes.len() as u64 == MAX_READ;
+    match bytes.iter().rposition(|byte| *byte == b'\n') {
+        Some(last) => bytes.truncate(last + 1),
+        None if full => {}
+        None => bytes.clear(),
+    }
+    Ok((String::from_utf8_lossy(&bytes).into_owned(), offset + bytes.len() as u64))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_whole_lines_are_read() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("log");
+        assert_eq!(read_lines(&path, 7).unwrap(), (String::new(), 7));
+        std::fs::write(&path, "one\ntwo\nthr").unwrap();
+        assert_eq!(read_lines(&path, 0).unwrap(), ("one\ntwo\n".into(), 8));
+        assert_eq!(read_lines(&path, 8).unwrap(), (String::new(), 8));
+        std::fs::write(&path, "one\ntwo\nthree\n").unwrap();
+        assert_eq!(read_lines(&path, 8).unwrap(), ("three\n".into(), 14));
+        std::fs::write(&path, "new\n").unwrap();
+        assert_eq!(read_lines(&path, 14).unwrap(), ("new\n".into(), 4));
+        std::fs::write(&path, b"\xff\n").unwrap();
+        assert_eq!(read_lines(&path, 0).unwrap(), ("\u{fffd}\n".into(), 2));
+    }
+
+    #[test]
+    fn one_call_reads_a_bounded_part_and_never_stalls() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("log");
+        std::fs::write(&path, vec![b'x'; MAX_READ as usize + 10]).unwrap();
+        let (text, offset) = read_lines(&path, 0).unwrap();
+        assert_eq!((text.len() as u64, offset), (MAX_READ, MAX_READ));
+    }
+}
