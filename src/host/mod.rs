@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
@@ -15,6 +16,7 @@ use crate::model::{
 
 pub mod apt;
 pub mod clock;
+pub mod command;
 pub mod kernel;
 pub mod logind;
 pub mod mongodb;
@@ -202,8 +204,9 @@ pub trait Packages: Send + Sync {
     /// Program, arguments and environment of the work; everything else of the spec is the caller's.
     fn command(&self, work: &PackageWork) -> (Vec<String>, Vec<(String, String)>);
 
-    /// Reads one line of the status descriptor; none for a line that tells no progress.
-    fn progress(&self, line: &str) -> Option<WorkProgress>;
+    /// Reads one line of the status descriptor of that work; none for a line that tells no progress. The work counts,
+    /// since an upgrade that first fetches from a local repository counts to 100 % twice.
+    fn progress(&self, work: &PackageWork, line: &str) -> Option<WorkProgress>;
 }
 
 /// Kernels.
@@ -255,24 +258,24 @@ pub trait Clock: Send + Sync {
     async fn sleep(&self, duration: SignedDuration);
 }
 
-/// All ports of one host.
+/// All ports of one host. Shared, since the prober asks systemd and the database through their ports.
 pub struct Host {
     /// Units that run services.
-    pub units: Box<dyn Units>,
+    pub units: Arc<dyn Units>,
     /// Transient units that do long work.
-    pub work: Box<dyn WorkUnits>,
+    pub work: Arc<dyn WorkUnits>,
     /// logind.
-    pub power: Box<dyn Power>,
+    pub power: Arc<dyn Power>,
     /// MongoDB.
-    pub database: Box<dyn Database>,
+    pub database: Arc<dyn Database>,
     /// apt and dpkg.
-    pub packages: Box<dyn Packages>,
+    pub packages: Arc<dyn Packages>,
     /// Kernels.
-    pub kernels: Box<dyn Kernels>,
+    pub kernels: Arc<dyn Kernels>,
     /// The host itself.
-    pub system: Box<dyn System>,
+    pub system: Arc<dyn System>,
     /// Readiness of services.
-    pub prober: Box<dyn Prober>,
+    pub prober: Arc<dyn Prober>,
     /// The clock.
-    pub clock: Box<dyn Clock>,
+    pub clock: Arc<dyn Clock>,
 }
