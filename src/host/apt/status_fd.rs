@@ -7,8 +7,9 @@ use crate::model::WorkProgress;
 /// was cut short.
 ///
 /// apt counts to 100 % once for all downloads and once for dpkg. In work that installs, only dpkg's count is told:
-/// with a repository on the host itself apt "downloads" in an instant before dpkg begins. The count of dpkg need not
-/// reach 100 %; the end of the work is its exit status and nothing else.
+/// with a repository on the host itself apt "downloads" in an instant before dpkg begins. The count of dpkg goes back a
+/// little where triggers turn up, and need not reach 100 %: whoever shows it must not let it fall, and the end of the
+/// work is its exit status and nothing else.
 pub(super) fn parse_line(work: &PackageWork, line: &str) -> Option<WorkProgress> {
     let line = line.trim_end_matches(['\n', '\r']);
     match work {
@@ -127,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn a_real_upgrade_never_goes_backwards() {
+    fn a_real_upgrade_counts_up() {
         for text in [
             include_str!("../../../tests/fixtures/apt/status-upgrade-apt2.6.1.txt"),
             include_str!("../../../tests/fixtures/apt/status-upgrade-apt3.0.4.txt"),
@@ -135,7 +136,7 @@ mod tests {
             let fractions: Vec<f64> =
                 text.lines().filter_map(|line| parse_line(&UPGRADE, line)).map(|progress| progress.fraction).collect();
             assert!(fractions.len() > 20);
-            assert!(fractions.is_sorted(), "{fractions:?}");
+            assert!(fractions.windows(2).all(|pair| pair[1] > pair[0] - 0.05), "{fractions:?}");
             assert!(fractions.first().is_some_and(|first| *first == 0.0));
             assert!(fractions.last().is_some_and(|last| *last > 0.8));
         }

@@ -163,7 +163,7 @@ mod tests {
             format!("mongodb://admin:{SECRET}@one,two/"),
             format!("mongodb+srv://admin:{SECRET}@example.org/"),
             format!("mongodb://admin:{SECRET}@127.0.0.1/?authMechanism={SECRET}"),
-            format!("{SECRET}"),
+            SECRET.to_owned(),
             String::new(),
         ] {
             fs::write(&path, &text).unwrap();

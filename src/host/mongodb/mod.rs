@@ -30,6 +30,13 @@ const SHUTDOWN_MARGIN: Duration = Duration::from_secs(30);
 /// Command errors by their numbers in the server's source.
 const UNAUTHORIZED: i32 = 13;
 const COMMAND_NOT_FOUND: i32 = 59;
+const SHUTDOWN_IN_PROGRESS: i32 = 91;
+const INTERRUPTED_AT_SHUTDOWN: i32 = 11600;
+
+/// What the server demands for each question, and a role that has it.
+const NOTHING: &str = "no privilege";
+const CLIENTS_NEED: &str = "the action inprog on the cluster, as in the role clusterMonitor";
+const SHUTDOWN_NEEDS: &str = "the action shutdown on the cluster, as in the role hostManager";
 
 /// The MongoDB servers of this host. Every operation uses a connection of its own, straight to the one server: a
 /// replica set's other members are never asked and never shut down.
@@ -57,6 +64,7 @@ impl Mongo {
     async fn ask<T>(
         &self,
         what: &str,
+        needs: &str,
         access: &DatabaseAccess,
         question: impl AsyncFnOnce(&AdminDatabase) -> Result<T, Error>,
     ) -> HostResult<T> {
@@ -66,7 +74,7 @@ impl Mongo {
         close(client).await;
         match answer {
             Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(error)) => Err(explain(what, &error)),
+            Ok(Err(error)) => Err(explain(what, needs, &error)),
             Err(_) => Err(HostError::new(
                 HostErrorKind::Unknown,
                 what,
@@ -80,7 +88,7 @@ impl Mongo {
 impl Database for Mongo {
     /// Needs no role; what a role may not ask is none.
     async fn facts(&self, access: &DatabaseAccess) -> HostResult<DatabaseFacts> {
-        self.ask("ask MongoDB who it is", access, async |admin: &AdminDatabase| {
+        self.ask("ask MongoDB who it is", NOTHING, access, async |admin: &AdminDatabase| {
             let hello = match admin.run_command(doc! { "hello": 1 }).await {
                 Err(error) if code(&error) == Some(COMMAND_NOT_FOUND) => {
                     admin.run_command(doc! { "isMaster": 1 }).await?
@@ -101,7 +109,7 @@ impl Database for Mongo {
     /// Needs the action `inprog` on the cluster.
     async fn clients(&self, access: &DatabaseAccess) -> HostResult<Vec<ClientConnection>> {
         let operations: Vec<Document> = self
-            .ask("list the clients of MongoDB", access, async |admin: &AdminDatabase| {
+            .ask("list the clients of MongoDB", CLIENTS_NEED, access, async |admin: &AdminDatabase| {
                 let stage = doc! { "$currentOp": { "allUsers": true, "idleConnections": true, "idleSessions": false } };
                 admin.aggregate([stage]).await?.try_collect().await
             })
@@ -119,11 +127,11 @@ impl Database for Mongo {
         let limit = Duration::from_secs(seconds.unsigned_abs()) + SHUTDOWN_MARGIN;
         // The command's name must be the first key.
         let order = async {
-            admin.run_command(doc! { "ping": 1 }).await.map_err(|error| explain(what, &error))?;
+            admin.run_command(doc! { "ping": 1 }).await.map_err(|error| explain(what, SHUTDOWN_NEEDS, &error))?;
             match admin.run_command(doc! { "shutdown": 1, "timeoutSecs": seconds }).await {
                 Ok(_) => Ok(()),
-                Err(error) if is_dropped_connection(&error) => Ok(()),
-                Err(error) => Err(explain(what, &error)),
+                Err(error) if is_dropped_connection(&error) || is_ending_already(&error) => Ok(()),
+                Err(error) => Err(explain(what, SHUTDOWN_NEEDS, &error)),
             }
         };
         let outcome = tokio::time::timeout(limit, order).await;
@@ -176,29 +184,26 @@ fn is_dropped_connection(error: &Error) -> bool {
     }
 }
 
+/// Somebody told it before us, maybe we ourselves before we were interrupted.
+fn is_ending_already(error: &Error) -> bool {
+    code(error).is_some_and(|code| [SHUTDOWN_IN_PROGRESS, INTERRUPTED_AT_SHUTDOWN].contains(&code))
+}
+
 /// The driver's error in words of ours. Only texts of the server and of the network are repeated: no connection string
-/// and no credential is in them.
-fn explain(what: &str, error: &Error) -> HostError {
+/// and no credential is in them. `needs` is the privilege without which the server says no.
+fn explain(what: &str, needs: &str, error: &Error) -> HostError {
     let (kind, why) = match &*error.kind {
-        ErrorKind::Command(command) if command.code == UNAUTHORIZED => (
-            HostErrorKind::Refused,
-            format!(
-                "{} (code {UNAUTHORIZED}); Patchday's user needs the actions shutdown (as in the role hostManager), \
-                 inprog and serverStatus (as in clusterMonitor) on the cluster",
-                command.message
-            ),
-        ),
+        ErrorKind::Command(command) if command.code == UNAUTHORIZED => {
+            // Behind the brace the server repeats the whole command.
+            let said = command.message.split(" {").next().unwrap_or(&command.message);
+            (HostErrorKind::Refused, format!("{said} (code {UNAUTHORIZED}): its user needs {needs}"))
+        }
         ErrorKind::Command(command) => {
             (HostErrorKind::Refused, format!("{} (code {}, {})", command.message, command.code, command.code_name))
         }
         ErrorKind::Authentication { message, .. } => (HostErrorKind::Refused, message.clone()),
         ErrorKind::ServerSelection { message, .. } => {
-            // Behind the first sentence comes the driver's view of the topology.
-            let reason = message.rsplit_once("Error: ").map_or(message.as_str(), |(_, reason)| reason);
-            (
-                HostErrorKind::Unknown,
-                format!("no server can be reached: {}", reason.trim_end_matches([' ', '}', ']', ','])),
-            )
+            (HostErrorKind::Unknown, format!("no server can be reached: {}", why_not_reached(message)))
         }
         ErrorKind::Io(error) => (HostErrorKind::Unknown, error.to_string()),
         ErrorKind::ConnectionPoolCleared { .. } => (HostErrorKind::Unknown, "the connection was lost".to_owned()),
@@ -208,4 +213,36 @@ fn explain(what: &str, error: &Error) -> HostError {
         _ => (HostErrorKind::Failed, "the server's answer was not understood".to_owned()),
     };
     HostError::new(kind, what, why)
+}
+
+/// The driver describes its whole view of the server; what the network said is in the middle of it, if it said
+/// anything.
+fn why_not_reached(message: &str) -> &str {
+    let Some((_, error)) = message.split_once(" Error: ") else { return "it does not answer" };
+    let error = error.split(", labels:").next().unwrap_or(error);
+    error.trim_start_matches("Kind: ").trim_start_matches("I/O error: ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_networks_word_is_taken_from_the_drivers_view() {
+        for (message, expected) in [
+            (
+                "Server selection timeout: No available servers. Topology: { Type: Single, Servers: [ { Address: \
+                 127.0.0.1:1, Type: Unknown, Error: Kind: I/O error: Connection refused (os error 111), labels: \
+                 {\"RetryableError\"}, source: None, server response: None }, ] }",
+                "Connection refused (os error 111)",
+            ),
+            (
+                "Server selection timeout: No available servers. Topology: { Type: Single, Servers: [ { Address: \
+                 127.0.0.1:1, Type: Unknown }, ] }",
+                "it does not answer",
+            ),
+        ] {
+            assert_eq!(why_not_reached(message), expected);
+        }
+    }
 }
