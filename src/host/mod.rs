@@ -17,6 +17,7 @@ use crate::model::{
 pub mod apt;
 pub mod bus;
 pub mod clock;
+pub mod command;
 pub mod kernel;
 pub mod logind;
 pub mod mongodb;
@@ -204,8 +205,9 @@ pub trait Packages: Send + Sync {
     /// Program, arguments and environment of the work; everything else of the spec is the caller's.
     fn command(&self, work: &PackageWork) -> (Vec<String>, Vec<(String, String)>);
 
-    /// Reads one line of the status descriptor; none for a line that tells no progress.
-    fn progress(&self, line: &str) -> Option<WorkProgress>;
+    /// Reads one line of the status descriptor of that work; none for a line that tells no progress. The work counts,
+    /// since an upgrade that first fetches from a local repository counts to 100 % twice.
+    fn progress(&self, work: &PackageWork, line: &str) -> Option<WorkProgress>;
 }
 
 /// Kernels.
@@ -257,7 +259,7 @@ pub trait Clock: Send + Sync {
     async fn sleep(&self, duration: SignedDuration);
 }
 
-/// All ports of one host.
+/// All ports of one host. Shared, since the prober asks systemd and the database through their ports.
 pub struct Host {
     /// Units that run services.
     pub units: Arc<dyn Units>,

@@ -1,1 +1,106 @@
-//! (pending)
+//! Readiness: what an API or a database needs to answer before anything may rely on it.
+
+use std::error::Error;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use jiff::SignedDuration;
+use tokio::net::TcpStream;
+
+use super::{Database, Prober, Units};
+use crate::model::{DatabaseAccess, Readiness, ReadinessProbe, UnitName};
+
+/// Gives the process the one TLS implementation that the HTTP client uses. Harmless where it has one already.
+///
+/// Called by [`Probe::new`] too, since an HTTP client made without it panics.
+pub fn install_crypto_provider() {
+    // The error is the provider that is installed already.
+    let _installed_before = rustls::crypto::ring::default_provider().install_default();
+}
+
+/// Tests services as their clients would.
+pub struct Probe {
+    units: Arc<dyn Units>,
+    database: Arc<dyn Database>,
+    http: Result<reqwest::Client, String>,
+}
+
+impl Probe {
+    /// Asks systemd and MongoDB through their ports. Certificates are checked against those of the host.
+    pub fn new(units: Arc<dyn Units>, database: Arc<dyn Database>) -> Self {
+        install_crypto_provider();
+        let http = reqwest::Client::builder()
+            .user_agent(concat!("patchday/", env!("CARGO_PKG_VERSION")))
+            // A proxy that is down or that answers for the service would tell of itself.
+            .no_proxy()
+            // A redirect is an answer with a status of its own: a login page must not pass for a healthy service.
+            .redirect(reqwest::redirect::Policy::none())
+            // A connection that was kept proves nothing of a service that was restarted.
+            .pool_max_idle_per_host(0)
+            .build()
+            .map_err(|error| reasons(&error));
+        Self { units, database, http }
+    }
+
+    async fn test(&self, unit: &UnitName, probe: &ReadinessProbe) -> Result<(), String> {
+        match probe {
+            ReadinessProbe::Unit => self.test_unit(unit).await,
+            ReadinessProbe::Tcp { address } => match TcpStream::connect(address).await {
+                Ok(_) => Ok(()),
+                Err(error) => Err(format!("connect to {address}: {error}")),
+            },
+            ReadinessProbe::Http { url, status } => self.test_http(url, *status).await,
+            ReadinessProbe::Mongodb(access) => self.test_database(access).await,
+        }
+    }
+
+    async fn test_unit(&self, unit: &UnitName) -> Result<(), String> {
+        let state = self.units.state(unit).await.map_err(|error| error.to_string())?;
+        if state.is_up() { Ok(()) } else { Err(format!("{unit} is {} ({})", state.active, state.sub)) }
+    }
+
+    async fn test_http(&self, url: &str, status: u16) -> Result<(), String> {
+        let client = self.http.as_ref().map_err(|error| format!("set up HTTP: {error}"))?;
+        let answer =
+            client.get(url).send().await.map_err(|error| format!("GET {url}: {}", reasons(&error.without_url())))?;
+        let seen = answer.status().as_u16();
+        if seen == status { Ok(()) } else { Err(format!("GET {url}: status {seen}, not {status}")) }
+    }
+
+    /// A member of a replica set that is neither primary nor secondary answers, but serves nobody yet.
+    async fn test_database(&self, access: &DatabaseAccess) -> Result<(), String> {
+        let facts = self.database.facts(access).await.map_err(|error| error.to_string())?;
+        if facts.role == "other" {
+            return Err("the server answers, but is neither primary nor secondary of its replica set yet".to_owned());
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Prober for Probe {
+    async fn probe(&self, unit: &UnitName, probe: &ReadinessProbe, timeout: SignedDuration) -> Readiness {
+        let limit = Duration::try_from(timeout).unwrap_or_default();
+        let began = Instant::now();
+        match tokio::time::timeout(limit, self.test(unit, probe)).await {
+            Ok(Ok(())) => Readiness::Ready(SignedDuration::try_from(began.elapsed()).unwrap_or(SignedDuration::MAX)),
+            Ok(Err(why)) => Readiness::NotReady(why),
+            Err(_) => Readiness::NotReady(format!("no answer within {timeout:#}")),
+        }
+    }
+}
+
+/// An error and its causes in one line; the outermost alone says only that sending failed.
+fn reasons(error: &dyn Error) -> String {
+    let mut reasons = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        reasons = format!("{reasons}: {error}");
+        cause = error.source();
+    }
+    reasons
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,1 +1,262 @@
-//! (pending)
+//! The host itself: its boot, its disks, its mounts and its sockets.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::PathBuf;
+
+use async_trait::async_trait;
+use jiff::SignedDuration;
+use rustix::io::Errno;
+
+use super::command::below;
+use super::{HostError, HostResult, System, sockets};
+use crate::model::{BootId, ListeningSocket};
+
+/// File systems of the kernel, which hold no data of anybody's.
+const KERNEL_FILE_SYSTEMS: [&str; 21] = [
+    "autofs",
+    "binfmt_misc",
+    "bpf",
+    "cgroup",
+    "cgroup2",
+    "configfs",
+    "debugfs",
+    "devpts",
+    "devtmpfs",
+    "efivarfs",
+    "fusectl",
+    "hugetlbfs",
+    "mqueue",
+    "nsfs",
+    "proc",
+    "pstore",
+    "rpc_pipefs",
+    "securityfs",
+    "selinuxfs",
+    "sysfs",
+    "tracefs",
+];
+
+/// Below these, mounts come and go with the kernel, with sessions, with containers and with snaps: they are never the
+/// same after a boot, and say nothing of the host.
+const PASSING_MOUNTS: [&str; 9] = [
+    "/dev",
+    "/proc",
+    "/run",
+    "/snap",
+    "/sys",
+    "/var/lib/containers",
+    "/var/lib/docker",
+    "/var/lib/kubelet",
+    "/var/snap",
+];
+
+/// What the machine has to give.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Resources {
+    /// Online CPUs.
+    pub cpus: u32,
+    /// Bytes of memory.
+    pub memory_total: u64,
+    /// Bytes that a new program could use without swapping.
+    pub memory_available: u64,
+    /// Load over one minute.
+    pub load_one_minute: f64,
+}
+
+/// This host, read from its kernel.
+#[derive(Debug, Clone)]
+pub struct HostSystem {
+    root: PathBuf,
+}
+
+impl HostSystem {
+    /// Reads files below `root`; `/` except in tests.
+    pub fn new(root: PathBuf) -> Self {
+        Self { root }
+    }
+
+    /// CPUs, memory and load of the machine, always the real one.
+    pub fn resources(&self) -> HostResult<Resources> {
+        let failed = |error: &dyn std::fmt::Debug| HostError::failed("read memory and load", format!("{error:?}"));
+        let mut system = sysinfo::System::new().map_err(|error| failed(&error))?;
+        system.refresh_memory();
+        let load = sysinfo::System::load_average().map_err(|error| failed(&error))?;
+        let cpus = std::thread::available_parallelism().map_err(|error| failed(&error))?.get();
+        Ok(Resources {
+            cpus: u32::try_from(cpus).unwrap_or(u32::MAX),
+            memory_total: system.total_memory(),
+            memory_available: system.available_memory(),
+            load_one_minute: load.one,
+        })
+    }
+
+    fn read(&self, path: &str) -> HostResult<String> {
+        let path = below(&self.root, path);
+        fs::read_to_string(&path).map_err(|error| HostError::failed(format!("read {}", path.display()), error))
+    }
+}
+
+#[async_trait]
+impl System for HostSystem {
+    async fn boot(&self) -> Option<BootId> {
+        self.read("/proc/sys/kernel/random/boot_id").ok()?.trim_end().parse().ok()
+    }
+
+    async fn uptime(&self) -> HostResult<SignedDuration> {
+        let text = self.read("/proc/uptime")?;
+        text.split_whitespace()
+            .next()
+            .and_then(|seconds| seconds.parse().ok())
+            .and_then(|seconds| SignedDuration::try_from_secs_f64(seconds).ok())
+            .ok_or_else(|| HostError::failed("read /proc/uptime", format!("{text:?} is no number of seconds")))
+    }
+
+    /// What programs without root's reserve may use. Asks each file system itself, so that one which is mounted when
+    /// it is touched counts.
+    async fn free_space(&self, paths: &[&str]) -> HostResult<BTreeMap<String, u64>> {
+        let mut free = BTreeMap::new();
+        for path in paths {
+            match rustix::fs::statvfs(below(&self.root, path)) {
+                Ok(status) => {
+                    free.insert((*path).to_owned(), status.f_bavail.saturating_mul(status.f_frsize));
+                }
+                Err(Errno::NOENT | Errno::NOTDIR) => {}
+                Err(error) => return Err(HostError::failed(format!("ask for the free space of {path}"), error)),
+            }
+        }
+        Ok(free)
+    }
+
+    async fn mounts(&self) -> HostResult<BTreeMap<String, String>> {
+        Ok(parse_mounts(&self.read("/proc/self/mountinfo")?))
+    }
+
+    async fn listening_sockets(&self) -> HostResult<Vec<ListeningSocket>> {
+        let root = self.root.clone();
+        tokio::task::spawn_blocking(move || sockets::listening(&root))
+            .await
+            .map_err(|error| HostError::failed("list the listening sockets", error))?
+    }
+}
+
+/// Reads `/proc/self/mountinfo`: mount points and sources, without those that every boot makes anew. Where several are
+/// mounted on one point, the last one counts, as it does for whoever looks at it.
+pub fn parse_mounts(text: &str) -> BTreeMap<String, String> {
+    let mut mounts = BTreeMap::new();
+    for line in text.lines() {
+        let Some((point, kind, source)) = parse_mount(line) else { continue };
+        let passing = PASSING_MOUNTS
+            .iter()
+            .any(|dir| point.strip_prefix(dir).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')));
+        if !passing && !KERNEL_FILE_SYSTEMS.contains(&kind) {
+            mounts.insert(point, source);
+        }
+    }
+    mounts
+}
+
+/// `36 35 98:0 /root /point options optional… - kind source super-options`
+fn parse_mount(line: &str) -> Option<(String, &str, String)> {
+    let (mount, file_system) = line.split_once(" - ")?;
+    let point = mount.split(' ').nth(4)?;
+    let mut fields = file_system.split(' ');
+    let (kind, source) = (fields.next()?, fields.next()?);
+    Some((unescape(point), kind, unescape(source)))
+}
+
+/// The kernel writes space, tab, newline and backslash as three octal digits.
+fn unescape(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((&first, tail)) = rest.split_first() {
+        let octal = (first == b'\\').then(|| tail.get(..3)).flatten();
+        let octal = octal.and_then(|digits| std::str::from_utf8(digits).ok());
+        match octal.and_then(|digits| u8::from_str_radix(digits, 8).ok()) {
+            Some(byte) => {
+                bytes.push(byte);
+                rest = &tail[3..];
+            }
+            None => {
+                bytes.push(first);
+                rest = tail;
+            }
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    fn write(root: &Path, path: &str, text: &str) {
+        let path = root.join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_boot_id_is_valid_or_none() {
+        let dir = tempfile::tempdir().unwrap();
+        let system = HostSystem::new(dir.path().to_owned());
+        assert_eq!(system.boot().await, None);
+        for (text, valid) in [
+            ("6c6f1e2a-0b0f-4d53-9d5b-0a2f1e6f7a10\n", true),
+            ("", false),
+            ("6c6f1e2a0b0f4d539d5b0a2f1e6f7a10\n", false),
+        ] {
+            write(dir.path(), "proc/sys/kernel/random/boot_id", text);
+            assert_eq!(system.boot().await.is_some(), valid, "{text:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn uptime_is_seconds() {
+        let dir = tempfile::tempdir().unwrap();
+        let system = HostSystem::new(dir.path().to_owned());
+        write(dir.path(), "proc/uptime", "350735.47 234388.90\n");
+        assert_eq!(system.uptime().await.unwrap(), SignedDuration::from_millis(350_735_470));
+        for bad in ["", "soon\n", "NaN 0\n", "inf 0\n"] {
+            write(dir.path(), "proc/uptime", bad);
+            assert!(system.uptime().await.is_err(), "{bad:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn free_space_is_told_of_what_exists() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir(dir.path().join("var")).unwrap();
+        let free = HostSystem::new(dir.path().to_owned()).free_space(&["/", "/var", "/boot"]).await.unwrap();
+        assert_eq!(free.keys().collect::<Vec<_>>(), ["/", "/var"]);
+        assert!(free["/"] > 0);
+    }
+
+    #[test]
+    fn mounts_are_those_that_a_boot_should_bring_back() {
+        let mounts = parse_mounts(include_str!("../../tests/fixtures/proc/mountinfo"));
+        let seen: Vec<_> = mounts.iter().map(|(point, source)| (point.as_str(), source.as_str())).collect();
+        assert_eq!(
+            seen,
+            [
+                ("/", "/dev/vda1"),
+                ("/boot/efi", "/dev/vda15"),
+                ("/mnt/with space", "192.0.2.9:/export/with space"),
+                ("/runner", "/dev/vdc"),
+                ("/srv/over", "/dev/vdd2"),
+                ("/tmp", "tmpfs"),
+                ("/var/lib/mongodb", "/dev/mapper/vg0-mongo"),
+            ]
+        );
+    }
+
+    #[tokio::test]
+    async fn resources_are_plausible() {
+        let resources = HostSystem::new("/".into()).resources().unwrap();
+        assert!(resources.cpus >= 1);
+        assert!(resources.memory_available > 0 && resources.memory_available <= resources.memory_total);
+        assert!(resources.load_one_minute >= 0.0);
+    }
+}

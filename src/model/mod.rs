@@ -28,7 +28,7 @@ pub use ids::{BootId, InvalidId, RunId, UnitName};
 pub use kernel::{DkmsModule, DkmsState, InstalledKernel, KernelFacts, KernelPlan, Vulnerability};
 pub use limits::Limits;
 pub use observation::{Observation, WorkLook};
-pub use packages::{PackageAction, PackageChange, PackageState, UpgradePlan};
+pub use packages::{PackageAction, PackageChange, PackageState, UpgradePlan, error_summary, is_lock_conflict};
 pub use phase::Phase;
 pub use probe::{DatabaseAccess, Readiness, ReadinessProbe};
 pub use run::{Abort, Closing, PlannedService, Run, RunOptions, Trigger};

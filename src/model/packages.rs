@@ -72,3 +72,80 @@ impl PackageState {
         self.broken.is_empty() && !self.interrupted
     }
 }
+
+/// Lines at the end of a log that are shown as they are.
+const TAIL_LINES: usize = 15;
+/// Error lines that are shown: the first ones name the cause.
+const ERROR_LINES: usize = 20;
+
+/// What a failed run of apt or dpkg says, from its log: the errors of apt (`E:`) and of dpkg first, each once, then
+/// those of the last 15 lines that are not among them, word for word. Meters that dpkg redraws are left out.
+pub fn error_summary(log: &str) -> Vec<String> {
+    // Of a line that was redrawn with carriage returns only the last state was ever to be read.
+    let lines: Vec<&str> = log
+        .lines()
+        .map(|line| line.trim_end().rsplit('\r').next().unwrap_or_default())
+        .filter(|line| !line.trim().is_empty() && (!line.starts_with("(Reading database ... ") || line.ends_with(')')))
+        .collect();
+    let mut errors: Vec<&str> = Vec::new();
+    let mut explains_dpkg = false;
+    for line in &lines {
+        let is_dpkg = line.starts_with("dpkg: error") || line.starts_with("dpkg-deb: error");
+        // dpkg gives the reason on indented lines below the package's name.
+        let belongs = line.starts_with("E: ") || is_dpkg || (explains_dpkg && line.starts_with(' '));
+        explains_dpkg = is_dpkg || (explains_dpkg && belongs);
+        if belongs && errors.len() < ERROR_LINES && !errors.contains(line) {
+            errors.push(line);
+        }
+    }
+    let tail = lines[lines.len().saturating_sub(TAIL_LINES)..].iter().filter(|line| !errors.contains(line));
+    errors.iter().chain(tail).map(|line| (*line).to_owned()).collect()
+}
+
+/// Whether the log of a failed run of apt says that somebody else holds one of its locks. apt waits for dpkg's locks as
+/// long as it is told to, but never for those of the package lists and of the download cache.
+pub fn is_lock_conflict(log: &str) -> bool {
+    log.lines()
+        .any(|line| line.starts_with("E: Could not get lock ") || line.starts_with("E: Unable to acquire the dpkg "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failed_script_is_named_first_and_the_tail_follows() {
+        let log = include_str!("../../tests/fixtures/apt/failed-postinst-apt2.6.1.log");
+        let summary = error_summary(log);
+        assert_eq!(
+            &summary[..3],
+            [
+                "dpkg: error processing package lab-fail (--configure):",
+                " installed lab-fail package post-installation script subprocess returned error exit status 3",
+                "E: Sub-process /usr/bin/dpkg returned an error code (1)",
+            ]
+        );
+        assert!(summary.contains(&"cannot reach the moon".to_owned()));
+        assert!(summary.len() <= 18);
+        assert!(!is_lock_conflict(log));
+    }
+
+    #[test]
+    fn a_lock_is_only_blamed_where_apt_blames_it() {
+        let log = include_str!("../../tests/fixtures/apt/locked-archives-apt2.6.1.log");
+        assert!(is_lock_conflict(log));
+        assert!(error_summary(log)[0].starts_with("E: Could not get lock /var/cache/apt/archives/lock."));
+        // It waited, and then failed for another reason.
+        let log = "Waiting for cache lock: Could not get lock /var/lib/dpkg/lock-frontend. It is held by process 9 (apt)\n\
+                   E: Unmet dependencies.\n";
+        assert!(!is_lock_conflict(log));
+        assert_eq!(error_summary(log)[0], "E: Unmet dependencies.");
+    }
+
+    #[test]
+    fn meters_and_repetitions_are_left_out() {
+        let log = "(Reading database ... \n(Reading database ... 5%\r(Reading database ... 10%\nE: x\nE: x\n\n";
+        assert_eq!(error_summary(log), ["E: x"]);
+        assert!(error_summary("").is_empty());
+    }
+}

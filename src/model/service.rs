@@ -33,7 +33,8 @@ pub struct DatabaseFacts {
     pub version: String,
     /// The server's process; compared with the unit's main process. None where the role may not ask.
     pub pid: Option<u32>,
-    /// `standalone`, `primary`, `secondary`, `arbiter` or `other`.
+    /// `standalone`, `primary`, `secondary`, `arbiter`, `router` (mongos), or `other`: a member of a replica set that
+    /// serves nobody yet.
     pub role: String,
     /// `storage.dbPath`; none where the role may not ask.
     pub db_path: Option<String>,

@@ -1,0 +1,170 @@
+//! apt and dpkg: what would change, what is installed, and the command lines of the work.
+
+mod dpkg;
+mod simulation;
+mod status_fd;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::ErrorKind;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use jiff::SignedDuration;
+
+use super::command::{self, below};
+use super::{HostError, HostResult, PackageWork, Packages};
+use crate::model::{PackageState, UpgradePlan, WorkProgress, WorkSpec};
+
+/// A simulation takes a second or two; a slow disk and a throttled machine may need much longer.
+const SIMULATION_TIMEOUT: Duration = Duration::from_secs(300);
+const QUERY_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// apt's ways to another host. With these switched off an upgrade cannot fetch while services are down: where a package
+/// is missing after all, apt stops before it starts dpkg. `--no-download` would say the same, but breaks half way
+/// through dpkg's work where packages come from a `file:` repository: removals are done by then (seen with apt 2.6
+/// and 3.0).
+const NETWORK_METHODS: [&str; 8] =
+    ["http", "https", "ftp", "mirror", "mirror+http", "mirror+https", "tor+http", "tor+https"];
+
+/// Keep the host's own configuration files where they were changed, and take the new ones where they were not.
+const CONFFILES: [&str; 2] = ["--force-confdef", "--force-confold"];
+
+/// apt and dpkg of this host.
+#[derive(Debug, Clone)]
+pub struct Apt {
+    root: PathBuf,
+    lock_timeout: SignedDuration,
+}
+
+impl Apt {
+    /// Finds programs and dpkg's database below `root`; `/` except in tests. apt itself always works on the host that
+    /// it is started on.
+    ///
+    /// `lock_timeout` is how long apt waits for dpkg's locks. It does not wait for those of the package lists and of
+    /// the download cache: [`PackageWork::Refresh`] and [`PackageWork::Download`] fail at once where another apt is at
+    /// it, and their log says so ([`crate::model::is_lock_conflict`]).
+    pub fn new(root: PathBuf, lock_timeout: SignedDuration) -> Self {
+        Self { root, lock_timeout }
+    }
+
+    async fn query(&self) -> HostResult<Vec<dpkg::DpkgPackage>> {
+        let admin_dir = format!("--admindir={}", below(&self.root, "/var/lib/dpkg").display());
+        let format = format!("--showformat={}", dpkg::FORMAT);
+        let text = command::read_text(&self.root, "dpkg-query", &[&admin_dir, "-W", &format], QUERY_TIMEOUT).await?;
+        dpkg::parse(&text).map_err(|why| HostError::failed("read dpkg's database", why))
+    }
+
+    /// Whether dpkg was interrupted: it keeps numbered records of what it has not merged into its database.
+    fn interrupted(&self) -> HostResult<bool> {
+        let updates = below(&self.root, "/var/lib/dpkg/updates");
+        let failed = |error| HostError::failed(format!("read {}", updates.display()), error);
+        let entries = match fs::read_dir(&updates) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
+            Err(error) => return Err(failed(error)),
+        };
+        for entry in entries {
+            let name = entry.map_err(failed)?.file_name();
+            let numeric = name.as_encoded_bytes().iter().all(u8::is_ascii_digit);
+            if numeric {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// `apt-get` with what every use of it has in common.
+    fn apt_get(&self) -> Vec<String> {
+        let mut argv = vec![command::find_or_default(&self.root, "apt-get"), "-q".to_owned()];
+        let mut option = |value: String| argv.extend(["-o".to_owned(), value]);
+        option(format!("APT::Status-Fd={}", WorkSpec::STATUS_FD));
+        option(format!("DPkg::Lock::Timeout={}", self.lock_timeout.as_secs().max(0)));
+        option("Dpkg::Use-Pty=0".to_owned());
+        for conffile in CONFFILES {
+            option(format!("Dpkg::Options::={conffile}"));
+        }
+        argv
+    }
+}
+
+#[async_trait]
+impl Packages for Apt {
+    async fn simulate(&self) -> HostResult<UpgradePlan> {
+        let args = ["-s", "-q", "dist-upgrade"];
+        let what = "simulate the upgrade";
+        let output = command::read(&self.root, "apt-get", &args, SIMULATION_TIMEOUT).await?;
+        if !output.status.success() {
+            // apt's own errors name the cause; its exit status is 100 for all of them.
+            let errors = String::from_utf8_lossy(&output.stderr);
+            let errors: Vec<&str> = errors.lines().filter_map(|line| line.strip_prefix("E: ")).collect();
+            let why = if errors.is_empty() { command::complaint(&output) } else { unique(&errors).join(" ") };
+            return Err(HostError::failed(what, why));
+        }
+        simulation::parse(&String::from_utf8_lossy(&output.stdout)).map_err(|why| HostError::failed(what, why))
+    }
+
+    async fn state(&self) -> HostResult<PackageState> {
+        Ok(PackageState { broken: dpkg::broken(&self.query().await?), interrupted: self.interrupted()? })
+    }
+
+    async fn installed(&self) -> HostResult<BTreeMap<String, String>> {
+        Ok(dpkg::installed(&self.query().await?))
+    }
+
+    fn command(&self, work: &PackageWork) -> (Vec<String>, Vec<(String, String)>) {
+        let mut argv = self.apt_get();
+        let mut add = |arguments: &[&str]| argv.extend(arguments.iter().map(|&argument| argument.to_owned()));
+        match work {
+            // Without --error-on=any apt-get is content with the lists of yesterday where a source fails.
+            PackageWork::Refresh => add(&["--error-on=any", "update"]),
+            PackageWork::Download => add(&["-y", "--download-only", "dist-upgrade"]),
+            PackageWork::Upgrade { removals_allowed } => {
+                for method in NETWORK_METHODS {
+                    add(&["-o", &format!("Dir::Bin::Methods::{method}=false")]);
+                }
+                if !removals_allowed {
+                    add(&["--no-remove"]);
+                }
+                add(&["-y", "dist-upgrade"]);
+            }
+            // A repair must never cost the host a package that it needs: then it is for people to decide.
+            PackageWork::FixBroken => add(&["-y", "--no-remove", "--fix-broken", "install"]),
+            PackageWork::Configure => {
+                argv = vec![command::find_or_default(&self.root, "dpkg")];
+                argv.extend(CONFFILES.map(str::to_owned));
+                argv.extend(["--status-fd", WorkSpec::STATUS_FD, "--configure", "-a"].map(str::to_owned));
+            }
+        }
+        let environment = [
+            ("PATH", command::PATH),
+            ("LC_ALL", command::LOCALE),
+            // Nobody is there to answer: debconf, ucf and apt-listchanges must not ask, needrestart must not restart
+            // services which are held down.
+            ("DEBIAN_FRONTEND", "noninteractive"),
+            ("UCF_FORCE_CONFFOLD", "1"),
+            ("APT_LISTCHANGES_FRONTEND", "none"),
+            ("NEEDRESTART_SUSPEND", "1"),
+        ];
+        (argv, environment.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect())
+    }
+
+    fn progress(&self, work: &PackageWork, line: &str) -> Option<WorkProgress> {
+        status_fd::parse_line(work, line)
+    }
+}
+
+/// apt repeats its errors; each once is enough.
+fn unique<'a>(lines: &[&'a str]) -> Vec<&'a str> {
+    let mut unique: Vec<&str> = Vec::new();
+    for line in lines {
+        if !unique.contains(line) {
+            unique.push(line);
+        }
+    }
+    unique
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,107 @@
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::Path;
+
+use super::*;
+
+fn apt(root: &Path) -> Apt {
+    Apt::new(root.to_owned(), SignedDuration::from_mins(10))
+}
+
+/// A host whose `apt-get` is the script.
+fn host_with_apt_get(script: &str) -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    let bin = dir.path().join("usr/bin");
+    fs::create_dir_all(&bin).unwrap();
+    fs::write(bin.join("apt-get"), format!("#!/bin/sh\n{script}")).unwrap();
+    fs::set_permissions(bin.join("apt-get"), fs::Permissions::from_mode(0o755)).unwrap();
+    dir
+}
+
+fn arguments(work: &PackageWork) -> String {
+    apt(Path::new("/")).command(work).0.join(" ")
+}
+
+#[test]
+fn the_command_lines_are_exact() {
+    let common = "/usr/bin/apt-get -q -o APT::Status-Fd=@STATUS_FD@ -o DPkg::Lock::Timeout=600 -o Dpkg::Use-Pty=0 \
+        -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold";
+    let offline = NETWORK_METHODS.map(|method| format!("-o Dir::Bin::Methods::{method}=false")).join(" ");
+    for (work, rest) in [
+        (PackageWork::Refresh, "--error-on=any update".to_owned()),
+        (PackageWork::Download, "-y --download-only dist-upgrade".to_owned()),
+        (PackageWork::Upgrade { removals_allowed: false }, format!("{offline} --no-remove -y dist-upgrade")),
+        (PackageWork::Upgrade { removals_allowed: true }, format!("{offline} -y dist-upgrade")),
+        (PackageWork::FixBroken, "-y --no-remove --fix-broken install".to_owned()),
+    ] {
+        assert_eq!(arguments(&work), format!("{common} {rest}"));
+    }
+    assert_eq!(
+        arguments(&PackageWork::Configure),
+        "/usr/bin/dpkg --force-confdef --force-confold --status-fd @STATUS_FD@ --configure -a"
+    );
+    let (_, environment) = apt(Path::new("/")).command(&PackageWork::Refresh);
+    let names: Vec<&str> = environment.iter().map(|(name, _)| name.as_str()).collect();
+    let expected =
+        ["PATH", "LC_ALL", "DEBIAN_FRONTEND", "UCF_FORCE_CONFFOLD", "APT_LISTCHANGES_FRONTEND", "NEEDRESTART_SUSPEND"];
+    assert_eq!(names, expected);
+}
+
+#[tokio::test]
+async fn a_failed_simulation_says_what_apt_said() {
+    let errors = include_str!("../../../tests/fixtures/apt/simulate-bad-sources-apt3.0.4.err");
+    let dir = host_with_apt_get(&format!("cat >&2 <<'END'\n{errors}END\nexit 100\n"));
+    let error = apt(dir.path()).simulate().await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "simulate the upgrade: Malformed line 1 in source list /etc/apt/sources.list.d/bad.list (type) \
+         The list of sources could not be read."
+    );
+
+    let dir = host_with_apt_get("exit 100\n");
+    assert_eq!(apt(dir.path()).simulate().await.unwrap_err().why, "exit status: 100");
+}
+
+#[tokio::test]
+async fn silence_is_no_empty_plan() {
+    let dir = host_with_apt_get("exit 0\n");
+    let error = apt(dir.path()).simulate().await.unwrap_err();
+    assert!(error.why.contains("no summary"), "{error}");
+}
+
+#[tokio::test]
+async fn the_database_is_read_below_the_root() {
+    if !Path::new("/usr/bin/dpkg-query").exists() {
+        println!("skipped: this host has no dpkg-query");
+        return;
+    }
+    let dir = host_with_apt_get("");
+    let root = dir.path();
+    symlink("/usr/bin/dpkg-query", root.join("usr/bin/dpkg-query")).unwrap();
+    let database = root.join("var/lib/dpkg");
+    fs::create_dir_all(database.join("updates")).unwrap();
+    fs::create_dir_all(database.join("info")).unwrap();
+    let package = |name: &str, status: &str, version: &str| {
+        format!(
+            "Package: {name}\nStatus: {status}\nVersion: {version}\nArchitecture: amd64\nMaintainer: Lab <lab@example.org>\n\
+             Description: lab\n\n"
+        )
+    };
+    let status = [
+        package("dpkg", "install ok installed", "1.21.22"),
+        package("held", "hold ok installed", "1"),
+        package("gone", "deinstall ok config-files", "2"),
+        package("half", "install ok half-configured", "3"),
+        package("failed", "install reinstreq half-installed", "4"),
+    ];
+    fs::write(database.join("status"), status.concat()).unwrap();
+
+    let apt = apt(root);
+    let state = apt.state().await.unwrap();
+    assert_eq!(state, PackageState { broken: vec!["iHR failed".into(), "iF half".into()], interrupted: false });
+    assert_eq!(apt.installed().await.unwrap().keys().collect::<Vec<_>>(), ["dpkg", "half", "held"]);
+
+    fs::create_dir(database.join("updates/tmp.i")).unwrap();
+    assert!(!apt.state().await.unwrap().interrupted);
+    fs::write(database.join("updates/0001"), "").unwrap();
+    assert!(apt.state().await.unwrap().interrupted);
+}

@@ -1,0 +1,106 @@
+//! Runs a program that only reads, and gives back what it said. Shared by the adapters that have no library to ask.
+
+use std::path::{Path, PathBuf};
+use std::process::{Output, Stdio};
+use std::time::Duration;
+
+use tokio::process::Command;
+
+use super::{HostError, HostErrorKind, HostResult};
+
+/// Where programs are looked for: never the caller's `PATH`, which under sudo may be anything.
+const PROGRAM_DIRS: [&str; 4] = ["usr/sbin", "usr/bin", "sbin", "bin"];
+
+/// `PATH` for programs and the scripts that they start: systemd's default for services.
+pub const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// The locale of every program: messages in English, file names in UTF-8.
+pub const LOCALE: &str = "C.UTF-8";
+
+/// The absolute path of a program below `root`; none where it is not installed.
+pub fn find(root: &Path, name: &str) -> Option<PathBuf> {
+    PROGRAM_DIRS.iter().map(|dir| root.join(dir).join(name)).find(|path| path.is_file())
+}
+
+/// The absolute path of a program, installed or not: for a command line that somebody else runs, and whose failure
+/// then names the program.
+pub fn find_or_default(root: &Path, name: &str) -> String {
+    find(root, name).unwrap_or_else(|| root.join(PROGRAM_DIRS[1]).join(name)).display().to_string()
+}
+
+/// The path of a host's file below `root`.
+pub fn below(root: &Path, path: &str) -> PathBuf {
+    root.join(path.trim_start_matches('/'))
+}
+
+/// Runs a program below `root` with an environment of ours and nothing on its input, and waits for its end. Its exit
+/// status is the caller's to judge.
+///
+/// `NotFound` where it is not installed; `Unknown` where it does not end within `timeout`: then it is killed, so only
+/// programs that change nothing may be run this way.
+pub async fn read(root: &Path, name: &str, args: &[&str], timeout: Duration) -> HostResult<Output> {
+    let what = || std::iter::once(name).chain(args.iter().copied()).collect::<Vec<_>>().join(" ");
+    let program =
+        find(root, name).ok_or_else(|| HostError::new(HostErrorKind::NotFound, what(), "it is not installed"))?;
+    let run = Command::new(program)
+        .args(args)
+        .env_clear()
+        .env("PATH", PATH)
+        .env("LC_ALL", LOCALE)
+        .stdin(Stdio::null())
+        .kill_on_drop(true)
+        .output();
+    match tokio::time::timeout(timeout, run).await {
+        Ok(Ok(output)) => Ok(output),
+        Ok(Err(error)) => Err(HostError::failed(what(), error)),
+        Err(_) => {
+            Err(HostError::new(HostErrorKind::Unknown, what(), format!("no answer within {} s", timeout.as_secs())))
+        }
+    }
+}
+
+/// As [`read`], for a program that must succeed: gives its output as text. Bytes that are no UTF-8 are replaced.
+pub async fn read_text(root: &Path, name: &str, args: &[&str], timeout: Duration) -> HostResult<String> {
+    let output = read(root, name, args, timeout).await?;
+    if output.status.success() {
+        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+    }
+    let what = std::iter::once(name).chain(args.iter().copied()).collect::<Vec<_>>().join(" ");
+    Err(HostError::failed(what, complaint(&output)))
+}
+
+/// What a failed program said, in one line: its errors, and how it ended.
+pub fn complaint(output: &Output) -> String {
+    let said = String::from_utf8_lossy(&output.stderr);
+    let said: Vec<&str> = said.lines().map(str::trim).filter(|line| !line.is_empty()).take(5).collect();
+    let status = output.status;
+    if said.is_empty() { status.to_string() } else { format!("{} ({status})", said.join("; ")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SOON: Duration = Duration::from_secs(20);
+
+    #[tokio::test]
+    async fn runs_with_an_environment_of_ours_only() {
+        let text = read_text(Path::new("/"), "env", &[], SOON).await.unwrap();
+        let mut names: Vec<&str> = text.lines().filter_map(|line| line.split_once('=')).map(|(name, _)| name).collect();
+        names.sort_unstable();
+        assert_eq!(names, ["LC_ALL", "PATH"]);
+    }
+
+    #[tokio::test]
+    async fn says_what_failed_and_why() {
+        let error = read_text(Path::new("/"), "no-such-program", &["-x"], SOON).await.unwrap_err();
+        assert_eq!((error.kind, error.what.as_str()), (HostErrorKind::NotFound, "no-such-program -x"));
+
+        let error = read_text(Path::new("/"), "cat", &["/no/such/file"], SOON).await.unwrap_err();
+        assert_eq!(error.kind, HostErrorKind::Failed);
+        assert!(error.why.contains("No such file or directory (exit status: 1)"), "{error}");
+
+        let error = read(Path::new("/"), "sleep", &["60"], Duration::from_millis(50)).await.unwrap_err();
+        assert_eq!(error.kind, HostErrorKind::Unknown);
+    }
+}
