@@ -85,7 +85,7 @@ pub fn error_summary(log: &str) -> Vec<String> {
     let lines: Vec<&str> = log
         .lines()
         .map(|line| line.trim_end().rsplit('\r').next().unwrap_or_default())
-        .filter(|line| !line.trim().is_empty() && (!line.starts_with("(Reading database ... ") || line.ends_with(')')))
+        .filter(|line| !line.trim().is_empty() && (!line.starts_with("(Reading database ...") || line.ends_with(')')))
         .collect();
     let mut errors: Vec<&str> = Vec::new();
     let mut explains_dpkg = false;
