@@ -21,8 +21,11 @@ pub const NOT_VERIFIED: u8 = 23;
 /// The state cannot be read, or a newer version wrote it.
 pub const STATE: u8 = 30;
 
+/// The command only stopped following (Ctrl-C); the run goes on.
+pub const DETACHED: u8 = 130;
+
 /// Every code and its meaning, for the help and the documentation.
-pub const ALL: [(u8, &str); 10] = [
+pub const ALL: [(u8, &str); 11] = [
     (DONE, "done, or nothing to do"),
     (UNEXPECTED, "unexpected error"),
     (USAGE, "wrong usage or configuration; nothing was touched"),
@@ -33,4 +36,5 @@ pub const ALL: [(u8, &str); 10] = [
     (NOT_REBOOTED, "the reboot did not happen; services are back"),
     (NOT_VERIFIED, "the host came back, but the verdict is degraded or failed"),
     (STATE, "the state is unreadable or from a newer version"),
+    (DETACHED, "no longer following (Ctrl-C); the run goes on"),
 ];

@@ -1,8 +1,10 @@
 //! Patchday takes a Linux server through its monthly patch and reboot, and proves that it came back as it was.
 
 pub mod checks;
+pub mod cli;
 pub mod config;
 pub mod coordinator;
+pub mod error;
 pub mod events;
 pub mod exit_code;
 pub mod host;

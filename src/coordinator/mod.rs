@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use jiff::SignedDuration;
 
 pub use journal::{Journal, RunStorage};
-pub use narrator::Narrator;
+pub use narrator::{Narrator, ViewFn};
 
 use crate::config::Settings;
 use crate::events::{EventKind, EventSink};

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::work::{self, Work};
+use super::work::{self, Task, Work};
 use super::{StepContext, StepEnd, StepError, StepResult};
 use crate::model::{DkmsModule, DkmsState, KernelFacts, Step};
 
@@ -16,7 +16,7 @@ pub(super) async fn perform(ctx: &mut StepContext<'_>) -> StepResult {
         step: Step::BuildKernel,
         name: "build-kernel",
         description: format!("Patchday: modules for {}", newest.release),
-        command: ctx.host.kernels.dkms_command(&newest.release),
+        task: Task::Dkms { release: newest.release.clone() },
         span: (0.0, 1.0),
     };
     let outcome = work::run_to_end(ctx, work).await?;

@@ -1,6 +1,6 @@
 //! Everything that packages need and that can be done while the services run.
 
-use super::work::{self, Work};
+use super::work::{self, Task, Work};
 use super::{StepContext, StepEnd, StepError, StepResult, build_kernel, reboot_reasons};
 use crate::config::RebootWhen;
 use crate::events::EventKind;
@@ -50,7 +50,7 @@ async fn packaging(
         step: Step::Fetch,
         name,
         description: format!("Patchday: {title}"),
-        command: ctx.host.packages.command(&what),
+        task: Task::Packages(what),
         span,
     };
     let outcome = work::run_to_end(ctx, work).await?;

@@ -25,6 +25,7 @@ use crate::events::{Event, EventKind, EventSink};
 use crate::host::{Host, HostError};
 use crate::model::{Fact, Run, Step, UnitName};
 
+pub use reboot_reasons::expected_reboot_reasons;
 pub use work::work_unit;
 
 /// Where a step records facts. On return a fact is durable.

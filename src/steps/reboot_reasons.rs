@@ -39,6 +39,13 @@ pub(super) fn of_packages(plan: &UpgradePlan) -> Option<String> {
     (!core.is_empty()).then(|| format!("upgraded: {}", core.join(", ")))
 }
 
+/// Reasons as far as they are known before the upgrade; a kernel that it installs shows as a package.
+pub fn expected_reboot_reasons(facts: &KernelFacts, plan: &UpgradePlan) -> Vec<String> {
+    let mut reasons = of_kernel(facts);
+    reasons.extend(of_packages(plan));
+    reasons
+}
+
 fn needs_reboot(package: &str) -> bool {
     let name = package.split(':').next().unwrap_or(package);
     NEEDS_REBOOT.iter().any(|pattern| match pattern.strip_suffix('*') {

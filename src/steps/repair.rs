@@ -1,6 +1,6 @@
 //! Forward to a consistent package database, after packaging work that failed or whose outcome is lost.
 
-use super::work::{self, Work};
+use super::work::{self, Task, Work};
 use super::{StepContext, StepEnd, StepError, StepResult};
 use crate::host::PackageWork;
 use crate::model::Step;
@@ -16,7 +16,7 @@ pub(super) async fn perform(ctx: &mut StepContext<'_>) -> StepResult {
             step: Step::Repair,
             name,
             description: format!("Patchday: {name}"),
-            command: ctx.host.packages.command(&what),
+            task: Task::Packages(what),
             span: if name == "configure" { (0.0, 0.5) } else { (0.5, 1.0) },
         };
         let outcome = work::run_to_end(ctx, work).await?;

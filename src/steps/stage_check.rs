@@ -57,8 +57,7 @@ pub(super) async fn perform(ctx: &mut StepContext<'_>) -> StepResult {
 
 fn reasons(ctx: &StepContext<'_>, facts: &KernelFacts) -> Vec<String> {
     let plan = ctx.run().upgrade.clone().unwrap_or_default();
-    let mut reasons = reboot_reasons::of_kernel(facts);
-    reasons.extend(reboot_reasons::of_packages(&plan));
+    let mut reasons = reboot_reasons::expected_reboot_reasons(facts, &plan);
     if reasons.is_empty() && ctx.settings.reboot.when == RebootWhen::Always && !plan.is_empty() {
         reasons.push("[reboot] when = \"always\"".into());
     }

@@ -1,6 +1,6 @@
 //! The dist-upgrade.
 
-use super::work::{self, Work};
+use super::work::{self, Task, Work};
 use super::{StepContext, StepEnd, StepError, StepResult};
 use crate::host::PackageWork;
 use crate::model::Step;
@@ -17,7 +17,7 @@ pub(super) async fn perform(ctx: &mut StepContext<'_>) -> StepResult {
         step: Step::Upgrade,
         name: "upgrade",
         description: "Patchday: dist-upgrade".into(),
-        command: ctx.host.packages.command(&PackageWork::Upgrade { removals_allowed }),
+        task: Task::Packages(PackageWork::Upgrade { removals_allowed }),
         span: (0.0, 1.0),
     };
     let outcome = work::run_to_end(ctx, work).await?;

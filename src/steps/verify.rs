@@ -37,7 +37,14 @@ pub(super) async fn perform(ctx: &mut StepContext<'_>) -> StepResult {
     let services = watched.into_iter().zip(causes).map(|(one, cause)| one.into_return(cause)).collect();
     let told: Vec<String> = findings.iter().map(|finding| finding.title.clone()).collect();
     let boot = ctx.run().boot.clone();
-    let verification = Verification { boot, kernel: kernel.running, verdict, services, findings };
+    let verification = Verification {
+        boot,
+        kernel: kernel.running,
+        vulnerabilities: kernel.vulnerabilities,
+        verdict,
+        services,
+        findings,
+    };
     ctx.recorder.record(Fact::Judged(Box::new(verification)))?;
     ctx.events.emit(EventKind::VerdictReached { verdict, findings: told.clone() });
     match verdict {

@@ -6,6 +6,7 @@ use jiff::SignedDuration;
 
 use super::{StepContext, StepError};
 use crate::events::EventKind;
+use crate::host::{Host, PackageWork};
 use crate::model::{RunId, Step, UnitName, WorkLook, WorkOutcome, WorkProgress, WorkSpec, error_summary};
 
 /// How often the work is looked at. A look costs one D-Bus call and one read.
@@ -19,10 +20,37 @@ pub(super) struct Work<'a> {
     pub(super) name: &'a str,
     /// `Description=`.
     pub(super) description: String,
-    /// Program, arguments and environment.
-    pub(super) command: (Vec<String>, Vec<(String, String)>),
+    /// What it does.
+    pub(super) task: Task,
     /// Which part of the step's bar is this unit's, as fractions of 1.
     pub(super) span: (f64, f64),
+}
+
+/// What a work unit does.
+pub(super) enum Task {
+    /// apt or dpkg.
+    Packages(PackageWork),
+    /// Modules for a kernel.
+    Dkms {
+        /// The kernel.
+        release: String,
+    },
+}
+
+impl Task {
+    fn command(&self, host: &Host) -> (Vec<String>, Vec<(String, String)>) {
+        match self {
+            Self::Packages(work) => host.packages.command(work),
+            Self::Dkms { release } => host.kernels.dkms_command(release),
+        }
+    }
+
+    fn progress(&self, host: &Host, line: &str) -> Option<WorkProgress> {
+        match self {
+            Self::Packages(work) => host.packages.progress(work, line),
+            Self::Dkms { .. } => None,
+        }
+    }
 }
 
 /// The name of the unit that does the work `name` in attempt `attempt` of a run's step.
@@ -44,7 +72,7 @@ pub(super) async fn run_to_end(ctx: &mut StepContext<'_>, work: Work<'_>) -> Res
 
     match ctx.host.work.look(&unit).await {
         WorkLook::NotLoaded | WorkLook::NoWork => {
-            let (argv, environment) = work.command.clone();
+            let (argv, environment) = work.task.command(ctx.host);
             let wants_status = argv.iter().any(|arg| arg.contains(WorkSpec::STATUS_FD));
             let spec = WorkSpec {
                 unit: unit.clone(),
@@ -81,7 +109,7 @@ async fn follow(
         let look = ctx.host.work.look(unit).await;
         if let Ok((text, next)) = ctx.host.work.read_since(status, offset).await {
             offset = next;
-            let newest = text.lines().rev().find_map(|line| ctx.host.packages.progress(line));
+            let newest = text.lines().rev().find_map(|line| work.task.progress(ctx.host, line));
             if let Some((fraction, message)) = newest.and_then(|newest| progress.advance(&newest)) {
                 ctx.events.emit(EventKind::StepProgressed {
                     step: work.step.clone(),

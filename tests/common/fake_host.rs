@@ -450,7 +450,7 @@ impl Packages for Fake {
         (vec![name.into()], Vec::new())
     }
 
-    fn progress(&self, _line: &str) -> Option<WorkProgress> {
+    fn progress(&self, _work: &PackageWork, _line: &str) -> Option<WorkProgress> {
         None
     }
 }

@@ -1,1 +1,48 @@
+//! Disposable machines on which Patchday is tested and shown.
+//!
+//! A machine is a booted Debian with its own systemd, D-Bus, logind, journal and apt, a real MongoDB with a sample
+//! API on top, and real updates pending. It lives in an overlay above a cached image, boots in about a second, and
+//! is gone when its [`Machine`] is dropped. `docs/testing.md` tells how to use it.
+//!
+//! ```no_run
+//! use patchday_lab::{Lab, Suite};
+//! use std::time::Duration;
+//!
+//! # fn main() -> anyhow::Result<()> {
+//! let lab = Lab::new()?;
+//! let machine = lab.booted_machine(Suite::Bookworm, "example")?;
+//! let before = machine.boot_id()?;
+//! machine.exec(&["systemctl", "reboot"])?;
+//! machine.wait_for_reboot(&before, Duration::from_secs(60))?;
+//! machine.wait_until_healthy(Duration::from_secs(60))?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! | module | what it knows |
+//! |---|---|
+//! | `lab` | where the cache and the sample API are |
+//! | `host_apt` | the mirror and the proxy of the host's own apt |
+//! | `image`, `mongod` | how an image is built, and where mongod comes from |
+//! | `machine` | one machine: its life, commands, files and services |
+//! | `supervisor` | starts nspawn again when the machine rebooted |
+//! | `cgroup`, `ports`, `files`, `http`, `process`, `wait` | the small tools below them |
 
+mod cgroup;
+mod files;
+mod host_apt;
+mod http;
+mod image;
+mod lab;
+mod machine;
+mod mongod;
+mod ports;
+mod process;
+mod supervisor;
+mod wait;
+
+pub use http::Response;
+pub use image::{Image, Suite};
+pub use lab::Lab;
+pub use machine::{ApiFault, Machine, Output};
+pub use wait::wait_for;

@@ -1,0 +1,159 @@
+//! What every verb needs: where things are, and who is looking.
+
+use std::env;
+use std::io::{IsTerminal, stderr, stdout};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use tracing_subscriber::EnvFilter;
+
+use super::args::Args;
+use crate::checks;
+use crate::config::{self, ConfigError, Located, Settings};
+use crate::error::{Failure, FailureKind};
+use crate::host::apt::Apt;
+use crate::host::bus::{Bus, BusAddress};
+use crate::host::clock::SystemClock;
+use crate::host::kernel::Kernel;
+use crate::host::logind::Logind;
+use crate::host::mongodb::Mongo;
+use crate::host::probe::Probe;
+use crate::host::system::HostSystem;
+use crate::host::systemd::{SystemdUnits, SystemdWork};
+use crate::host::{Host, Units};
+use crate::model::{LoadState, RunId};
+use crate::store::StateDir;
+use crate::ui::{self, Style, View, ViewInputs};
+
+/// What every verb needs.
+pub(super) struct App {
+    pub(super) config: PathBuf,
+    pub(super) state_path: PathBuf,
+    pub(super) state: StateDir,
+    inputs: ViewInputs,
+}
+
+impl App {
+    pub(super) fn new(args: &Args) -> Self {
+        let is_set = |name| env::var_os(name).is_some_and(|value| !value.is_empty());
+        let locale = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().find_map(|name| env::var(name).ok().filter(|v| !v.is_empty()));
+        let stderr_is_terminal = stderr().is_terminal();
+        let columns = console::Term::stderr().size_checked().map(|(_rows, columns)| columns);
+        let inputs = ViewInputs {
+            json: false,
+            color: args.color.into(),
+            no_color: is_set("NO_COLOR"),
+            stderr_is_terminal,
+            columns,
+            dumb: env::var("TERM").map_or(true, |term| term == "dumb"),
+            under_systemd: is_set("JOURNAL_STREAM") || is_set("NOTIFY_SOCKET"),
+            // The kernel's console knows no other signs than those of its font; a locale that says UTF-8 does.
+            utf8: locale.is_some_and(|locale| locale.to_ascii_lowercase().replace('-', "").contains("utf8")),
+            clock: Timestamp::now,
+        };
+        Self {
+            config: args.config.clone(),
+            state_path: args.state.clone(),
+            state: StateDir::new(&args.state),
+            inputs,
+        }
+    }
+
+    /// The view for events.
+    pub(super) fn view(&self, json: bool) -> Box<dyn View> {
+        ui::choose(&ViewInputs { json, ..self.inputs })
+    }
+
+    pub(super) fn stderr_style(&self) -> Style {
+        ui::style(&self.inputs, self.inputs.stderr_is_terminal)
+    }
+
+    pub(super) fn stdout_style(&self) -> Style {
+        ui::style(&self.inputs, stdout().is_terminal())
+    }
+
+    /// The real host.
+    pub(super) fn host(&self, settings: &Settings) -> Result<Host, Failure> {
+        let program = env::current_exe().map_err(|error| {
+            Failure::new(FailureKind::Unexpected, format!("find the path of patchday itself: {error}"))
+        })?;
+        let root = PathBuf::from("/");
+        let bus = Bus::new(BusAddress::System);
+        let units: Arc<dyn Units> = Arc::new(SystemdUnits::new(bus.clone(), root.clone()));
+        let database = Arc::new(Mongo::new(root.clone(), 0));
+        Ok(Host {
+            prober: Arc::new(Probe::new(units.clone(), database.clone())),
+            units,
+            work: Arc::new(SystemdWork::new(bus.clone(), program)),
+            power: Arc::new(Logind::new(bus)),
+            database,
+            packages: Arc::new(Apt::new(root.clone(), settings.upgrade.lock_timeout)),
+            kernels: Arc::new(Kernel::new(root.clone())),
+            system: Arc::new(HostSystem::new(root)),
+            clock: Arc::new(SystemClock),
+        })
+    }
+
+    /// Reads the configuration.
+    pub(super) fn load_config(&self) -> Result<Located, Failure> {
+        let labels: Vec<&str> = checks::labels().collect();
+        Ok(config::load(&self.config, online_cpus(), &labels)?)
+    }
+
+    /// Every configured unit must exist: a misspelt name must not look like a service that is merely down.
+    pub(super) async fn require_units(&self, located: &Located, units: &dyn Units) -> Result<(), Failure> {
+        let mut problems = Vec::new();
+        for service in &located.settings.services {
+            let state = units.state(&service.unit).await?;
+            if state.load == LoadState::NotFound {
+                let message = format!("expected a unit of this host, found \"{}\", which systemd does not know", service.unit);
+                problems.push(located.unit_problem(&service.unit, message, "systemctl list-unit-files --type=service"));
+            }
+        }
+        if problems.is_empty() {
+            return Ok(());
+        }
+        Err(ConfigError { path: self.config.clone(), problems }.into())
+    }
+
+    /// The named run, or the open one, or the last one.
+    pub(super) fn pick_run(&self, named: Option<&RunId>) -> Result<Option<RunId>, Failure> {
+        if let Some(id) = named {
+            return Ok(Some(id.clone()));
+        }
+        Ok(match self.state.open_run()? {
+            Some(open) => Some(open),
+            None => self.state.runs()?.into_iter().next_back(),
+        })
+    }
+}
+
+/// Refuses early what would fail half way for want of privileges.
+pub(super) fn require_root(verb: &str) -> Result<(), Failure> {
+    if rustix::process::geteuid().is_root() {
+        return Ok(());
+    }
+    let message = format!("patchday {verb} must be run as root");
+    Err(Failure::new(FailureKind::Usage, message).hint(format!("sudo patchday {verb}")))
+}
+
+pub(super) fn online_cpus() -> u32 {
+    std::thread::available_parallelism().map_or(1, |cpus| u32::try_from(cpus.get()).unwrap_or(1))
+}
+
+/// Unknown labels must not look as if they allowed something.
+pub(super) fn require_labels(allowed: &[String]) -> Result<(), Failure> {
+    let known: Vec<&str> = checks::labels().collect();
+    match allowed.iter().find(|label| !known.contains(&label.as_str())) {
+        None => Ok(()),
+        Some(label) => Err(Failure::new(FailureKind::Usage, format!("--allow {label}: there is no such check"))
+            .hint(format!("one of {}", known.join(", ")))),
+    }
+}
+
+/// Log lines go to stderr; what a run does is told by events, so only trouble is logged by default.
+pub(super) fn init_logging() {
+    let filter = EnvFilter::try_from_env("PATCHDAY_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
+    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(stderr).without_time().try_init();
+}

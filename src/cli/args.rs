@@ -1,0 +1,212 @@
+//! Verbs and options.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+use crate::config::DEFAULT_PATH;
+use crate::model::RunId;
+use crate::ui::ColorChoice;
+
+const EXAMPLES: &str = "\
+Examples:
+  patchday init                 find what runs, and write a configuration
+  patchday plan                 what a run would do, and what stands in its way
+  patchday run                  patch, reboot, verify
+  patchday run --no-reboot      patch, bring the services back, reboot another day
+  patchday attach               follow the run that is at work
+  patchday report --format markdown
+
+Exit codes: 0 done, 2 usage, 10 refused, 11 locked, 20 failed and untouched, 21 failed and back in service,
+22 not rebooted, 23 not healthy after the reboot, 30 state unreadable.";
+
+/// Takes this host through its patch and reboot, and proves that it came back as it was.
+#[derive(Debug, Parser)]
+#[command(name = "patchday", version, after_help = EXAMPLES, max_term_width = 100)]
+pub(super) struct Args {
+    /// The configuration file.
+    #[arg(long, global = true, value_name = "FILE", default_value = DEFAULT_PATH, env = "PATCHDAY_CONFIG")]
+    pub(super) config: PathBuf,
+
+    /// Where runs are recorded.
+    #[arg(long, global = true, value_name = "DIR", default_value = "/var/lib/patchday", env = "PATCHDAY_STATE")]
+    pub(super) state: PathBuf,
+
+    /// When to colour (NO_COLOR is honoured).
+    #[arg(long, global = true, value_name = "WHEN", value_enum, default_value_t = Color::Auto)]
+    pub(super) color: Color,
+
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Color {
+    /// On a terminal.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+impl From<Color> for ColorChoice {
+    fn from(color: Color) -> Self {
+        match color {
+            Color::Auto => Self::Auto,
+            Color::Always => Self::Always,
+            Color::Never => Self::Never,
+        }
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Find what runs on this host, and write a commented configuration.
+    Init(InitArgs),
+    /// Show what a run would do and what stands in its way; changes nothing.
+    Plan(PlanArgs),
+    /// Patch, reboot and verify this host.
+    Run(RunArgs),
+    /// Follow a run to its end. Ctrl-C stops following; the run goes on.
+    Attach(AttachArgs),
+    /// Show where the run stands.
+    Status(JsonArgs),
+    /// Show the report of a run, by default the last one.
+    Report(ReportArgs),
+    /// List the recorded runs.
+    History(JsonArgs),
+    /// Go on with a run whose coordinator is gone.
+    Resume(ResumeArgs),
+    /// End the run at its next safe point, and bring the services back.
+    Abort(AbortArgs),
+    /// Print a completion script for a shell.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+    /// Write the man pages into a directory.
+    Man {
+        /// The directory.
+        directory: PathBuf,
+    },
+    /// Give a program a descriptor for its status, and become that program.
+    #[command(hide = true)]
+    ExecWithStatus {
+        /// The file to append to.
+        #[arg(long)]
+        status: PathBuf,
+        /// The program and its arguments.
+        #[arg(last = true, required = true)]
+        argv: Vec<String>,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct JsonArgs {
+    /// As JSON.
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct InitArgs {
+    /// Replace a configuration that exists.
+    #[arg(long)]
+    pub(super) force: bool,
+    /// Print the configuration instead of writing it.
+    #[arg(long)]
+    pub(super) stdout: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct PlanArgs {
+    /// As JSON.
+    #[arg(long)]
+    pub(super) json: bool,
+    /// Count blockers of this check as warnings; may be given again.
+    #[arg(long, value_name = "LABEL")]
+    pub(super) allow: Vec<String>,
+    /// Plan for a run that does not reboot.
+    #[arg(long)]
+    pub(super) no_reboot: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct RunArgs {
+    /// Do not ask.
+    #[arg(long, short)]
+    pub(super) yes: bool,
+    /// Stop before the reboot, and bring the services back.
+    #[arg(long)]
+    pub(super) no_reboot: bool,
+    /// Count blockers of this check as warnings; may be given again.
+    #[arg(long, value_name = "LABEL")]
+    pub(super) allow: Vec<String>,
+    /// Tell events as lines of JSON on stdout.
+    #[arg(long)]
+    pub(super) json: bool,
+    /// Be the coordinator in this process instead of starting it as a service; for units.
+    #[arg(long)]
+    pub(super) foreground: bool,
+    /// The run's ID, minted by the caller.
+    #[arg(long, hide = true, requires = "foreground")]
+    pub(super) run_id: Option<RunId>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct AttachArgs {
+    /// The run; by default the one that is not finished.
+    pub(super) run: Option<RunId>,
+    /// Where none is open, show the last one from its beginning.
+    #[arg(long, conflicts_with = "run")]
+    pub(super) last: bool,
+    /// Tell events as lines of JSON on stdout.
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum ReportFormat {
+    /// For the terminal.
+    Text,
+    /// For programs.
+    Json,
+    /// A post-mortem.
+    Markdown,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct ReportArgs {
+    /// The run; by default the last one.
+    pub(super) run: Option<RunId>,
+    /// Its face.
+    #[arg(long, value_enum, default_value_t = ReportFormat::Text)]
+    pub(super) format: ReportFormat,
+    /// Short for --format json.
+    #[arg(long, conflicts_with = "format")]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct ResumeArgs {
+    /// Be the coordinator in this process; for units.
+    #[arg(long)]
+    pub(super) foreground: bool,
+    /// Go on at most once a boot; for the resume service.
+    #[arg(long, requires = "foreground")]
+    pub(super) automatic: bool,
+    /// End the run at its next safe point.
+    #[arg(long, hide = true, requires = "foreground")]
+    pub(super) abort: bool,
+    /// Tell events as lines of JSON on stdout.
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct AbortArgs {
+    /// Tell events as lines of JSON on stdout.
+    #[arg(long)]
+    pub(super) json: bool,
+}

@@ -1,0 +1,142 @@
+//! Be the coordinator: in a unit, or in the foreground.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::app::App;
+use crate::config::Settings;
+use crate::coordinator::{AbortFlag, Coordinator, Journal, Narrator, RunEnd};
+use crate::error::{Failure, FailureKind};
+use crate::events::{EventKind, EventSink};
+use crate::exit_code;
+use crate::host::Host;
+use crate::model::{Run, RunId, RunOptions};
+use crate::steps;
+use crate::store::RunStore;
+
+/// Which way the coordinator begins.
+enum Beginning {
+    New,
+    Resumed { automatic: bool },
+}
+
+/// Records a new run, and carries it to its end.
+pub(super) async fn new_run(
+    app: &App,
+    host: &Host,
+    settings: &Settings,
+    id: RunId,
+    options: RunOptions,
+    json: bool,
+) -> Result<u8, Failure> {
+    let locked = app.state.lock(&format!("run {id}"))?;
+    let boot = host.system.boot().await.ok_or_else(no_boot_id)?;
+    let run = Run::plan(
+        id,
+        hostname(),
+        Timestamp::now(),
+        boot,
+        options,
+        steps::planned_steps(settings),
+        settings.planned_services(),
+    );
+    let store = locked.create_run(&run, settings)?;
+    store.prune(settings.keep_runs);
+    carry(app, host, settings, store, run, Beginning::New, &AbortFlag::default(), json).await
+}
+
+/// What a resume is asked to do.
+pub(super) struct Resume {
+    pub(super) automatic: bool,
+    pub(super) abort: bool,
+    pub(super) json: bool,
+}
+
+/// Goes on with the open run.
+pub(super) async fn open_run(app: &App, what: &Resume) -> Result<u8, Failure> {
+    let locked = app.state.lock("resume")?;
+    let Some((store, run, settings)) = locked.reopen_run()? else {
+        app.view(what.json).finish();
+        tracing::warn!("no run is open; there is nothing to resume");
+        return Ok(exit_code::DONE);
+    };
+    let host = app.host(&settings)?;
+    let boot = host.system.boot().await.ok_or_else(no_boot_id)?;
+    if what.automatic && run.resumed_on.as_ref() == Some(&boot) {
+        let message = format!("run {} was resumed on this boot already, and did not end", run.id);
+        return Err(Failure::new(FailureKind::Refused, message).hint("patchday status, then patchday resume by hand"));
+    }
+    let abort = AbortFlag::default();
+    if what.abort {
+        abort.request();
+    }
+    let beginning = Beginning::Resumed { automatic: what.automatic };
+    carry(app, &host, &settings, store, run, beginning, &abort, what.json).await
+}
+
+#[allow(clippy::too_many_arguments)] // each is a different thing, and there is one caller of each kind
+async fn carry(
+    app: &App,
+    host: &Host,
+    settings: &Settings,
+    store: RunStore,
+    run: Run,
+    beginning: Beginning,
+    abort: &AbortFlag,
+    json: bool,
+) -> Result<u8, Failure> {
+    // Said at once: a boot must not wait for the run that it starts.
+    let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
+    let mut view = app.view(json);
+    let log = store.event_log()?;
+    let tell = Box::new(move |event: &_| view.event(event));
+    let narrator = Narrator::new(run.id.clone(), log, Arc::clone(&host.clock), tell);
+
+    let mut terminate = signal(SignalKind::terminate()).map_err(no_signals)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(no_signals)?;
+    // A terminal that goes away must not end the run, not even one in the foreground.
+    let mut hangup = signal(SignalKind::hangup()).map_err(no_signals)?;
+    let steps = run.steps.clone();
+    let host_name = run.host.clone();
+    let mut coordinator = Coordinator::new(host, settings, Journal::new(run, store), &narrator, abort);
+    let drive = async {
+        match beginning {
+            Beginning::New => {
+                narrator.emit(EventKind::RunStarted { host: host_name, steps });
+                coordinator.drive().await
+            }
+            Beginning::Resumed { automatic } => coordinator.resume(automatic).await,
+        }
+    };
+    tokio::pin!(drive);
+    let end = loop {
+        tokio::select! {
+            end = &mut drive => break end,
+            _ = terminate.recv() => abort.request(),
+            _ = interrupt.recv() => abort.request(),
+            _ = hangup.recv() => {}
+        }
+    };
+    match end {
+        RunEnd::Closed { exit_code } => Ok(exit_code),
+        RunEnd::Parked => Ok(exit_code::DONE),
+        RunEnd::Stayed { reason } => {
+            Err(Failure::new(FailureKind::Unexpected, format!("the run is left open: {reason}")).hint("patchday resume"))
+        }
+    }
+}
+
+fn no_boot_id() -> Failure {
+    Failure::new(FailureKind::Unexpected, "/proc/sys/kernel/random/boot_id holds no boot ID; a reboot could not be told")
+}
+
+#[allow(clippy::needless_pass_by_value)] // the shape that map_err wants
+fn no_signals(error: std::io::Error) -> Failure {
+    Failure::new(FailureKind::Unexpected, format!("listen for signals: {error}"))
+}
+
+fn hostname() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}

@@ -1,0 +1,41 @@
+//! `patchday history`.
+
+use std::io::stdout;
+
+use serde::Serialize;
+
+use super::app::App;
+use super::args::JsonArgs;
+use super::report;
+use crate::error::{Failure, FailureKind};
+use crate::exit_code;
+use crate::report::ReportSummary;
+use crate::ui;
+
+/// Version of the shape of `patchday history --json`.
+const HISTORY_FORMAT: u32 = 1;
+
+#[derive(Serialize)]
+struct History {
+    format: u32,
+    runs: Vec<ReportSummary>,
+}
+
+pub(super) fn history(app: &App, args: &JsonArgs) -> Result<u8, Failure> {
+    let mut runs = Vec::new();
+    for id in app.state.runs()? {
+        match report::build(app, &id) {
+            Ok(report) => runs.push(report.summarised()),
+            // One broken record must not hide the others.
+            Err(failure) => ui::print_error(&mut std::io::stderr(), &failure.message, &[], &[], &app.stderr_style()),
+        }
+    }
+    let text = if args.json {
+        let text = serde_json::to_string_pretty(&History { format: HISTORY_FORMAT, runs });
+        text.map_err(|error| Failure::new(FailureKind::Unexpected, format!("write JSON: {error}")))? + "\n"
+    } else {
+        ui::history::render(&runs, &app.stdout_style())
+    };
+    ui::print_data(&mut stdout(), &text);
+    Ok(exit_code::DONE)
+}

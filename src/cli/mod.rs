@@ -1,0 +1,102 @@
+//! The command line: the only part that looks at the terminal, the environment and the real adapters.
+
+mod abort;
+mod app;
+mod args;
+mod attach;
+mod coordinate;
+mod follow;
+mod history;
+mod init;
+mod plan;
+mod report;
+mod resume;
+mod run;
+mod status;
+
+use std::io::{stderr, stdout};
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser};
+
+use self::app::App;
+use self::args::{Args, Command};
+use crate::error::{Failure, FailureKind};
+use crate::{exit_code, host, ui};
+
+/// The command line as clap sees it; for the man pages and the documentation.
+pub fn command() -> clap::Command {
+    Args::command()
+}
+
+/// Parses, runs, and maps to an exit code.
+pub fn main() -> ExitCode {
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(error) => {
+            // Help and version are no errors; clap knows where each is printed.
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { exit_code::USAGE } else { exit_code::DONE });
+        }
+    };
+    let app = App::new(&args);
+    match dispatch(&app, args.command) {
+        Ok(code) => ExitCode::from(code),
+        Err(failure) => {
+            let hints: Vec<String> = failure.hint.iter().cloned().collect();
+            for line in failure.message.lines() {
+                let is_last = failure.message.lines().next_back() == Some(line);
+                ui::print_error(&mut stderr(), line, &[], if is_last { &hints } else { &[] }, &app.stderr_style());
+            }
+            ExitCode::from(failure.exit_code())
+        }
+    }
+}
+
+fn dispatch(app: &App, command: Command) -> Result<u8, Failure> {
+    match command {
+        // These need neither the bus nor a runtime: they answer at once.
+        Command::Status(args) => status::status(app, &args),
+        Command::Report(args) => report::report(app, &args),
+        Command::History(args) => history::history(app, &args),
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut command_for_generators(), "patchday", &mut stdout());
+            Ok(exit_code::DONE)
+        }
+        Command::Man { directory } => clap_mangen::generate_to(command_for_generators(), &directory)
+            .map(|()| exit_code::DONE)
+            .map_err(|error| Failure::new(FailureKind::Usage, format!("write {}: {error}", directory.display()))),
+        Command::ExecWithStatus { status, argv } => {
+            let error = host::systemd::exec_with_status(&status, &argv);
+            Err(Failure::new(FailureKind::Unexpected, format!("start {}: {error}", argv.join(" "))))
+        }
+        command => {
+            app::init_logging();
+            let runtime = tokio::runtime::Builder::new_multi_thread()
+                .worker_threads(2)
+                .enable_all()
+                .build()
+                .map_err(|error| Failure::new(FailureKind::Unexpected, format!("start the runtime: {error}")))?;
+            let code = runtime.block_on(dispatch_async(app, command));
+            // A read that hangs in a worker must not keep the process alive.
+            runtime.shutdown_background();
+            code
+        }
+    }
+}
+
+async fn dispatch_async(app: &App, command: Command) -> Result<u8, Failure> {
+    match command {
+        Command::Init(args) => init::init(app, &args).await,
+        Command::Plan(args) => plan::plan(app, &args).await,
+        Command::Run(args) => run::run(app, &args).await,
+        Command::Attach(args) => attach::attach(app, &args).await,
+        Command::Resume(args) => resume::resume(app, &args).await,
+        Command::Abort(args) => abort::abort(app, &args).await,
+        other => Err(Failure::new(FailureKind::Unexpected, format!("{other:?} needs no runtime"))),
+    }
+}
+
+fn command_for_generators() -> clap::Command {
+    command().disable_help_subcommand(true)
+}

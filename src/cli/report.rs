@@ -1,0 +1,40 @@
+//! `patchday report`.
+
+use std::io::stdout;
+
+use jiff::Timestamp;
+
+use super::app::App;
+use super::args::{ReportArgs, ReportFormat};
+use crate::error::{Failure, FailureKind};
+use crate::exit_code;
+use crate::model::RunId;
+use crate::report::{self, Report};
+use crate::ui;
+
+pub(super) fn report(app: &App, args: &ReportArgs) -> Result<u8, Failure> {
+    let Some(id) = app.pick_run(args.run.as_ref())? else {
+        return Err(Failure::new(FailureKind::Usage, "no run is recorded yet").hint("patchday run"));
+    };
+    let report = build(app, &id)?;
+    let format = if args.json { ReportFormat::Json } else { args.format };
+    let text = match format {
+        ReportFormat::Text => report::text::render(&report, &app.stdout_style()),
+        ReportFormat::Markdown => report::markdown::render(&report),
+        ReportFormat::Json => report::json::render(&report)
+            .map_err(|error| Failure::new(FailureKind::Unexpected, format!("write JSON: {error}")))?,
+    };
+    ui::print_data(&mut stdout(), &text);
+    Ok(exit_code::DONE)
+}
+
+/// The report as it is now; of a run that is still open too.
+pub(super) fn build(app: &App, id: &RunId) -> Result<Report, Failure> {
+    let run = app.state.load(id)?;
+    let timeline = app.state.events(id).read_new()?;
+    Ok(report::build(&run, &timeline, Timestamp::now()))
+}
+
+pub(super) fn text(app: &App, id: &RunId) -> Result<String, Failure> {
+    Ok(report::text::render(&build(app, id)?, &app.stdout_style()))
+}

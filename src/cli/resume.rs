@@ -1,0 +1,35 @@
+//! `patchday resume`.
+
+use super::app::{App, require_root};
+use super::args::ResumeArgs;
+use super::coordinate::{self, Resume};
+use super::{follow, run};
+use crate::error::{Failure, FailureKind};
+use crate::host::WorkUnits;
+use crate::host::bus::{Bus, BusAddress};
+use crate::host::systemd::SystemdWork;
+use crate::store::StoreError;
+
+pub(super) async fn resume(app: &App, args: &ResumeArgs) -> Result<u8, Failure> {
+    require_root("resume")?;
+    if args.foreground {
+        let what = Resume { automatic: args.automatic, abort: args.abort, json: args.json };
+        return coordinate::open_run(app, &what).await;
+    }
+    let Some(id) = app.state.open_run()? else {
+        return Err(Failure::new(FailureKind::Usage, "no run is open; there is nothing to resume").hint("patchday report"));
+    };
+    if let Some(holder) = app.state.lock_holder() {
+        return Err(StoreError::Locked(holder).into());
+    }
+    hand_over(app, &id, false).await?;
+    follow::follow(app, &id, args.json).await
+}
+
+/// Starts a coordinator for the open run in a service of its own.
+pub(super) async fn hand_over(app: &App, id: &crate::model::RunId, abort: bool) -> Result<(), Failure> {
+    let work: Box<dyn WorkUnits> = Box::new(SystemdWork::new(Bus::new(BusAddress::System), "/proc/self/exe"));
+    let mut verb = vec!["resume".to_owned(), "--foreground".to_owned()];
+    verb.extend(abort.then(|| "--abort".to_owned()));
+    run::start_coordinator(app, work.as_ref(), &run::coordinator_unit("resume", id)?, verb).await
+}

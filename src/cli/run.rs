@@ -1,0 +1,101 @@
+//! `patchday run`.
+
+use std::env;
+use std::io::{IsTerminal, Write, stderr, stdin};
+
+use jiff::Timestamp;
+
+use super::app::{App, require_labels, require_root};
+use super::args::RunArgs;
+use super::{coordinate, follow};
+use crate::error::{Failure, FailureKind};
+use crate::host::WorkUnits;
+use crate::model::{RunId, RunOptions, Trigger, UnitName};
+use crate::store::StoreError;
+
+pub(super) async fn run(app: &App, args: &RunArgs) -> Result<u8, Failure> {
+    require_root("run")?;
+    require_labels(&args.allow)?;
+    let located = app.load_config()?;
+    let host = app.host(&located.settings)?;
+    refuse_second_run(app)?;
+    app.require_units(&located, host.units.as_ref()).await?;
+
+    let trigger = if args.foreground && args.run_id.is_none() { Trigger::Unattended } else { Trigger::Operator };
+    let options = RunOptions { trigger, no_reboot: args.no_reboot, allowed_checks: args.allow.clone() };
+    let id = args.run_id.clone().unwrap_or_else(|| RunId::mint(Timestamp::now(), salt()));
+    if args.foreground {
+        return coordinate::new_run(app, &host, &located.settings, id, options, args.json).await;
+    }
+
+    confirm(args, &located.settings.services.iter().rev().map(|service| &service.unit).collect::<Vec<_>>())?;
+    let mut command = vec!["run".into(), "--foreground".into(), "--yes".into(), "--run-id".into(), id.to_string()];
+    command.extend(args.no_reboot.then(|| "--no-reboot".into()));
+    command.extend(args.allow.iter().flat_map(|label| ["--allow".to_owned(), label.clone()]));
+    start_coordinator(app, host.work.as_ref(), &coordinator_unit("run", &id)?, command).await?;
+    follow::follow(app, &id, args.json).await
+}
+
+/// Says who is at work before anything is asked or started; the lock itself decides later.
+pub(super) fn refuse_second_run(app: &App) -> Result<(), Failure> {
+    if let Some(holder) = app.state.lock_holder() {
+        return Err(StoreError::Locked(holder).into());
+    }
+    match app.state.open_run()? {
+        Some(open) => Err(StoreError::RunIsOpen(open).into()),
+        None => Ok(()),
+    }
+}
+
+fn confirm(args: &RunArgs, stops: &[&UnitName]) -> Result<(), Failure> {
+    if args.yes {
+        return Ok(());
+    }
+    if !stdin().is_terminal() {
+        let message = "a run stops services and may reboot the host, and there is no terminal to ask on";
+        return Err(Failure::new(FailureKind::Usage, message).hint("patchday run --yes"));
+    }
+    let stops: Vec<String> = stops.iter().map(ToString::to_string).collect();
+    let stops = if stops.is_empty() { "stops no service".into() } else { format!("stops {}", stops.join(", then ")) };
+    let then = if args.no_reboot { "does not reboot" } else { "reboots if that is needed" };
+    let question = format!("This {stops}, upgrades the packages and {then}. Go on? [y/N] ");
+    let mut err = stderr();
+    let _ = err.write_all(question.as_bytes()).and_then(|()| err.flush());
+    let mut answer = String::new();
+    let read = stdin().read_line(&mut answer);
+    let is_yes = read.is_ok() && matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes");
+    if is_yes { Ok(()) } else { Err(Failure::new(FailureKind::Refused, "not confirmed; nothing was touched")) }
+}
+
+/// The coordinator lives in a service of its own: neither a lost terminal nor a closed login ends it.
+pub(super) async fn start_coordinator(
+    app: &App,
+    work: &dyn WorkUnits,
+    unit: &UnitName,
+    verb: Vec<String>,
+) -> Result<(), Failure> {
+    let program = env::current_exe()
+        .map_err(|error| Failure::new(FailureKind::Unexpected, format!("find the path of patchday itself: {error}")))?;
+    let mut argv = vec![program.display().to_string()];
+    argv.extend(["--config".into(), absolute(&app.config)?, "--state".into(), absolute(&app.state_path)?]);
+    argv.extend(verb);
+    Ok(work.start_service(unit, "Patchday: coordinator of a patch and reboot run", &argv).await?)
+}
+
+fn absolute(path: &std::path::Path) -> Result<String, Failure> {
+    let absolute = std::path::absolute(path)
+        .map_err(|error| Failure::new(FailureKind::Usage, format!("{}: {error}", path.display())))?;
+    Ok(absolute.display().to_string())
+}
+
+/// The coordinator's unit; `verb` is `run` or `resume`.
+pub(super) fn coordinator_unit(verb: &str, id: &RunId) -> Result<UnitName, Failure> {
+    let unit = format!("patchday-{verb}-{id}.service").parse();
+    unit.map_err(|error: crate::model::InvalidId| Failure::new(FailureKind::Unexpected, error.to_string()))
+}
+
+/// Tells apart two runs that are minted in the same second.
+fn salt() -> u16 {
+    let nanos = Timestamp::now().subsec_nanosecond().unsigned_abs();
+    ((nanos >> 8) ^ std::process::id()) as u16
+}

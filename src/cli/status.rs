@@ -1,0 +1,59 @@
+//! `patchday status`.
+
+use std::io::stdout;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::app::App;
+use super::args::JsonArgs;
+use crate::error::{Failure, FailureKind};
+use crate::exit_code;
+use crate::model::{Attempt, Change, Closing, Run, RunId};
+use crate::ui;
+
+/// Version of the shape of `patchday status --json`.
+const STATUS_FORMAT: u32 = 1;
+
+#[derive(Serialize)]
+struct Status<'a> {
+    format: u32,
+    run: Option<&'a RunId>,
+    host: Option<&'a str>,
+    open: bool,
+    phase: Option<&'static str>,
+    attempt: Option<&'a Attempt>,
+    changes: &'a [Change],
+    coordinator: Option<u32>,
+    closed: Option<Closing>,
+}
+
+pub(super) fn status(app: &App, args: &JsonArgs) -> Result<u8, Failure> {
+    let run = app.pick_run(None)?.map(|id| app.state.load(&id)).transpose()?;
+    let text = if args.json {
+        json(app, run.as_ref())?
+    } else {
+        match &run {
+            Some(run) => ui::status::render(run, Timestamp::now(), &app.stdout_style()),
+            None => ui::status::render_none(),
+        }
+    };
+    ui::print_data(&mut stdout(), &text);
+    Ok(exit_code::DONE)
+}
+
+fn json(app: &App, run: Option<&Run>) -> Result<String, Failure> {
+    let status = Status {
+        format: STATUS_FORMAT,
+        run: run.map(|run| &run.id),
+        host: run.map(|run| run.host.as_str()),
+        open: run.is_some_and(Run::is_open),
+        phase: run.map(|run| run.phase.name()),
+        attempt: run.and_then(|run| run.attempt.as_ref()),
+        changes: run.map_or(&[], |run| &run.changes),
+        coordinator: app.state.lock_holder().and_then(|holder| holder.pid),
+        closed: run.and_then(|run| run.closed),
+    };
+    let text = serde_json::to_string_pretty(&status);
+    text.map(|text| text + "\n").map_err(|error| Failure::new(FailureKind::Unexpected, format!("write JSON: {error}")))
+}

@@ -1,0 +1,216 @@
+//! The images from which machines are made: built once, cached, never half built.
+
+use crate::host_apt::{self, Mirrors};
+use crate::lab::{Lab, locked};
+use crate::mongod;
+use crate::process::run;
+use anyhow::{Context, Result, bail};
+use std::fmt;
+use std::fs;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::str::FromStr;
+use std::time::Instant;
+
+/// Change it when the steps of [`build`] change; what they use is in the key anyway.
+const RECIPE_VERSION: u32 = 1;
+
+/// What a machine on which Patchday works needs, in both suites.
+const PACKAGES: &str = "systemd,systemd-sysv,dbus,libpam-systemd,udev,kmod,iproute2,procps,ca-certificates,needrestart";
+
+/// mongod's one library that a minimal Debian lacks.
+const BOOKWORM_PACKAGES: &str = "libcurl4";
+
+/// A minimal trixie may have no more than one update pending, right after a point release. So its image also has
+/// what an ordinary application server has, of which something is nearly always in the security suite.
+const TRIXIE_PACKAGES: &str = "libcurl4t64,php8.4-cli,php8.4-bcmath,php8.4-curl,php8.4-gd,php8.4-mbstring,\
+                               php8.4-mysql,php8.4-xml,php8.4-zip,ruby3.3,libgpgme11t64";
+
+pub(crate) const MONGOD_UNIT: &str = include_str!("../recipe/mongod.service");
+
+/// A Debian release that the lab can boot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Suite {
+    /// Debian 12, systemd 252.
+    Bookworm,
+    /// Debian 13, systemd 257.
+    Trixie,
+}
+
+impl Suite {
+    /// Debian's name for it.
+    pub fn codename(self) -> &'static str {
+        match self {
+            Self::Bookworm => "bookworm",
+            Self::Trixie => "trixie",
+        }
+    }
+
+    fn packages(self) -> String {
+        let own = match self {
+            Self::Bookworm => BOOKWORM_PACKAGES,
+            Self::Trixie => TRIXIE_PACKAGES,
+        };
+        format!("{PACKAGES},{own}")
+    }
+}
+
+impl fmt::Display for Suite {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.codename())
+    }
+}
+
+impl FromStr for Suite {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        match name {
+            "bookworm" => Ok(Self::Bookworm),
+            "trixie" => Ok(Self::Trixie),
+            other => Err(format!("no suite `{other}`: bookworm or trixie")),
+        }
+    }
+}
+
+/// An unpacked Debian with mongod, ready to be the lower half of a machine's file system.
+#[derive(Debug, Clone)]
+pub struct Image {
+    suite: Suite,
+    tree: PathBuf,
+}
+
+impl Image {
+    /// The image of a suite. Builds it (about a minute) when there is none for the present recipe; whoever comes
+    /// meanwhile waits.
+    pub fn ensure(lab: &Lab, suite: Suite) -> Result<Self> {
+        let recipe = Recipe::of(lab, suite)?;
+        let images = lab.cache().join("images");
+        fs::create_dir_all(&images).with_context(|| format!("cannot make {}", images.display()))?;
+        let name = format!("{suite}-{:016x}", recipe.key());
+        let tree = images.join(&name);
+        let _lock = locked(&images.join(format!("{name}.lock")))?;
+        if !tree.exists() {
+            let unfinished = images.join(format!("{name}.new"));
+            let start = Instant::now();
+            eprintln!("lab: building the {suite} image (once)");
+            remove_tree(&unfinished)?;
+            recipe.build(&unfinished).with_context(|| format!("cannot build the {suite} image"))?;
+            fs::rename(&unfinished, &tree).with_context(|| format!("cannot name {}", tree.display()))?;
+            eprintln!("lab: {suite} image built in {:.0} s", start.elapsed().as_secs_f64());
+        }
+        Ok(Self { suite, tree })
+    }
+
+    /// The Debian release of the image.
+    pub fn suite(&self) -> Suite {
+        self.suite
+    }
+
+    /// The unpacked file system. Machines see it read-only; nothing else may change it either.
+    pub fn tree(&self) -> &Path {
+        &self.tree
+    }
+}
+
+/// Everything an image depends on; its hash names the image.
+#[derive(Hash)]
+struct Recipe {
+    version: u32,
+    suite: Suite,
+    packages: String,
+    mirrors: Mirrors,
+    access: String,
+    mongod: PathBuf,
+    mongod_size: u64,
+    mongod_unit: &'static str,
+}
+
+impl Recipe {
+    fn of(lab: &Lab, suite: Suite) -> Result<Self> {
+        let mongod = mongod::ensure(lab.cache())?;
+        let mongod_size = fs::metadata(&mongod).with_context(|| format!("cannot read {}", mongod.display()))?.len();
+        Ok(Self {
+            version: RECIPE_VERSION,
+            suite,
+            packages: suite.packages(),
+            mirrors: Mirrors::of_host()?,
+            access: host_apt::access_settings()?,
+            mongod,
+            mongod_size,
+            mongod_unit: MONGOD_UNIT,
+        })
+    }
+
+    fn key(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        self.hash(&mut hasher);
+        hasher.finish()
+    }
+
+    fn build(&self, tree: &Path) -> Result<()> {
+        let codename = self.suite.codename();
+        // Only the suite itself, as on the day of its release: what came since then is pending on every machine.
+        run(Command::new("mmdebstrap")
+            .args(["--quiet", "--mode=root", "--variant=minbase", "--format=directory"])
+            .arg(format!("--include={}", self.packages))
+            .args([codename.as_ref(), tree.as_os_str()])
+            .arg(format!("deb {} {codename} main", self.mirrors.archive)))?;
+
+        let Mirrors { archive, security } = &self.mirrors;
+        write(
+            tree,
+            "etc/apt/sources.list",
+            &format!(
+                "deb {archive} {codename} main\n\
+                 deb {archive} {codename}-updates main\n\
+                 deb {security} {codename}-security main\n"
+            ),
+        )?;
+        write(tree, "etc/apt/apt.conf.d/90host-access", &self.access)?;
+        fs::copy("/etc/resolv.conf", tree.join("etc/resolv.conf")).context("cannot copy /etc/resolv.conf")?;
+
+        for user in ["mongod", "sample-api"] {
+            in_tree(tree, &["useradd", "--system", "--user-group", "--home-dir", "/nonexistent", user])?;
+        }
+        in_tree(tree, &["install", "-d", "-o", "mongod", "-g", "mongod", "/var/lib/mongod", "/var/log/mongod"])?;
+        let server = tree.join("usr/bin/mongod");
+        fs::copy(&self.mongod, &server).with_context(|| format!("cannot copy {}", self.mongod.display()))?;
+        fs::set_permissions(&server, fs::Permissions::from_mode(0o755))?;
+        write(tree, "etc/systemd/system/mongod.service", self.mongod_unit)?;
+        in_tree(tree, &["systemctl", "enable", "mongod.service"])?;
+        // A test must not meet apt's own daily run by chance; a test of that meeting starts it by hand.
+        in_tree(tree, &["systemctl", "mask", "apt-daily.timer", "apt-daily-upgrade.timer"])?;
+        // Kept over reboots, so that a test can read the journal of every boot.
+        in_tree(tree, &["install", "-d", "-g", "systemd-journal", "-m", "2755", "/var/log/journal"])?;
+
+        // With the package lists in the image, `apt-get update` in a machine fetches only what is newer.
+        in_tree(tree, &["apt-get", "update", "--quiet", "--error-on=any"])?;
+        Ok(())
+    }
+}
+
+/// Runs a command with the unpacked tree as its root.
+fn in_tree(tree: &Path, arguments: &[&str]) -> Result<String> {
+    run(Command::new("chroot").arg(tree).args(arguments).env("DEBIAN_FRONTEND", "noninteractive").env("LC_ALL", "C"))
+}
+
+fn write(tree: &Path, path: &str, content: &str) -> Result<()> {
+    fs::write(tree.join(path), content).with_context(|| format!("cannot write /{path} of the image"))
+}
+
+/// Removes an unpacked tree, but never one in which something is still mounted.
+pub(crate) fn remove_tree(tree: &Path) -> Result<()> {
+    if !tree.exists() {
+        return Ok(());
+    }
+    let mounts = fs::read_to_string("/proc/self/mounts").context("cannot read /proc/self/mounts")?;
+    if let Some(mount) =
+        mounts.lines().filter_map(|line| line.split(' ').nth(1)).find(|mount| Path::new(mount).starts_with(tree))
+    {
+        bail!("will not remove {}: {mount} is still mounted", tree.display());
+    }
+    fs::remove_dir_all(tree).with_context(|| format!("cannot remove {}", tree.display()))
+}

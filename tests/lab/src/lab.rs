@@ -1,0 +1,112 @@
+//! Where the lab keeps its things on this host.
+
+use crate::image::{Image, Suite, remove_tree};
+use crate::machine::Machine;
+use crate::process::run;
+use anyhow::{Context, Result, bail};
+use std::env;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, SystemTime};
+
+/// A machine boots in about a second; a busy host may take much longer.
+const BOOT_TIMEOUT: Duration = Duration::from_secs(120);
+
+/// The lab on this host: its cache and the sample API's program.
+#[derive(Debug, Clone)]
+pub struct Lab {
+    cache: PathBuf,
+    sample_api: PathBuf,
+}
+
+impl Lab {
+    /// Prepares the cache (`/var/cache/patchday-lab`, or `PATCHDAY_LAB_CACHE`) and finds the sample API beside the
+    /// running program, building it where it is missing or older than its source. Needs root.
+    pub fn new() -> Result<Self> {
+        if !rustix::process::geteuid().is_root() {
+            bail!("the lab must run as root: it mounts file systems and boots machines");
+        }
+        let cache =
+            env::var_os("PATCHDAY_LAB_CACHE").map_or_else(|| PathBuf::from("/var/cache/patchday-lab"), PathBuf::from);
+        fs::create_dir_all(&cache).with_context(|| format!("cannot make the cache {}", cache.display()))?;
+        let cache = cache.canonicalize().with_context(|| format!("cannot resolve {}", cache.display()))?;
+        Ok(Self { cache, sample_api: sample_api()? })
+    }
+
+    /// The directory for images and machines.
+    pub(crate) fn cache(&self) -> &Path {
+        &self.cache
+    }
+
+    /// The sample API's program.
+    pub(crate) fn sample_api(&self) -> &Path {
+        &self.sample_api
+    }
+
+    /// Removes every image and every kept machine. Refuses while machines are in use.
+    pub fn clean(&self) -> Result<()> {
+        let _creating = locked(&self.cache.join("machines.lock"))?;
+        Machine::remove_all(&self.cache.join("machines"))?;
+        for name in ["images", "mongod-6.0.5", "mongod.new"] {
+            remove_tree(&self.cache.join(name))?;
+        }
+        Ok(())
+    }
+
+    /// A fresh machine, off. The image is built first where there is none.
+    pub fn machine(&self, suite: Suite, name: &str) -> Result<Machine> {
+        Machine::create(self, &Image::ensure(self, suite)?, name)
+    }
+
+    /// A fresh machine whose database and API answer.
+    pub fn booted_machine(&self, suite: Suite, name: &str) -> Result<Machine> {
+        let machine = self.machine(suite, name)?;
+        machine.boot()?;
+        machine.wait_until_up(BOOT_TIMEOUT)?;
+        machine.wait_until_healthy(BOOT_TIMEOUT)?;
+        Ok(machine)
+    }
+}
+
+/// Opens and locks a file, waiting for whoever holds it. The lock is released when the file is closed.
+pub(crate) fn locked(path: &Path) -> Result<File> {
+    let file = File::create(path).with_context(|| format!("cannot open the lock {}", path.display()))?;
+    file.lock().with_context(|| format!("cannot lock {}", path.display()))?;
+    Ok(file)
+}
+
+fn sample_api() -> Result<PathBuf> {
+    let this = env::current_exe().context("cannot tell the path of the running program")?;
+    let mut directory = this.parent().context("the running program has no directory")?;
+    if directory.ends_with("deps") {
+        // Tests run from target/PROFILE/deps.
+        directory = directory.parent().context("a directory named deps has no parent")?;
+    }
+    let program = directory.join("sample-api");
+    let built = fs::metadata(&program).and_then(|metadata| metadata.modified()).ok();
+    if built.is_some_and(|built| newest_source().is_none_or(|source| source <= built)) {
+        return Ok(program);
+    }
+    let target = directory.parent().context("the build directory has no parent")?;
+    let mut build = Command::new("cargo");
+    build.args(["build", "--quiet", "--locked", "--package", "patchday-lab", "--bin", "sample-api"]);
+    build.arg("--manifest-path").arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml"));
+    build.arg("--target-dir").arg(target);
+    if directory.ends_with("release") {
+        build.arg("--release");
+    }
+    eprintln!("lab: building the sample API");
+    run(&mut build).context("cannot build the sample API")?;
+    if !program.is_file() {
+        bail!("cargo built the sample API, but not as {}", program.display());
+    }
+    Ok(program)
+}
+
+/// When the sample API's source was last changed; none where the source tree is gone.
+fn newest_source() -> Option<SystemTime> {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/bin/sample-api");
+    let times = fs::read_dir(directory).ok()?.filter_map(|entry| entry.ok()?.metadata().ok()?.modified().ok());
+    times.max()
+}

@@ -1,0 +1,278 @@
+//! Creates, boots, waits, switches off, removes.
+
+use super::leftovers::{self, KEEP, LOCK, ROOT};
+use crate::cgroup::Cgroup;
+use crate::files::MachineRoot;
+use crate::image::{Image, Suite};
+use crate::lab::{Lab, locked};
+use crate::ports::Port;
+use crate::process::{last_lines, run};
+use crate::supervisor::{Hardware, Power, Supervisor, leader_of};
+use crate::wait::wait_for;
+use anyhow::{Context, Result, bail};
+use std::env;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{self, Command};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+/// Makes the directories of machines with the same name, made by the same program, distinct.
+static COUNTER: AtomicU32 = AtomicU32::new(0);
+
+/// A disposable machine. Dropping it switches it off and removes every trace of it, unless `PATCHDAY_LAB_KEEP=1`.
+///
+/// It may be shared between threads: every method takes `&self`.
+pub struct Machine {
+    name: String,
+    id: String,
+    suite: Suite,
+    directory: PathBuf,
+    supervisor: Mutex<Option<Supervisor>>,
+    pub(super) api_port: Port,
+    pub(super) mongod_port: Port,
+    /// Tells other labs that this machine is alive.
+    _lock: File,
+}
+
+impl Machine {
+    /// Makes a machine, still off: an overlay above the image, a name, a machine ID, two ports, the sample API.
+    pub fn create(lab: &Lab, image: &Image, name: &str) -> Result<Self> {
+        if name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
+            bail!("`{name}` cannot be the name of a machine: letters, digits and dashes only");
+        }
+        let machines = lab.cache().join("machines");
+        fs::create_dir_all(&machines).with_context(|| format!("cannot make {}", machines.display()))?;
+        let id = format!("{name}-{}-{}", process::id(), COUNTER.fetch_add(1, Ordering::Relaxed));
+        let directory = machines.join(&id);
+        let lock = {
+            let _creating = locked(&lab.cache().join("machines.lock"))?;
+            leftovers::remove_abandoned(&machines)?;
+            fs::create_dir(&directory).with_context(|| format!("cannot make {}", directory.display()))?;
+            locked(&directory.join(LOCK))?
+        };
+        let machine = Self {
+            name: name.to_owned(),
+            id,
+            suite: image.suite(),
+            directory,
+            supervisor: Mutex::new(None),
+            api_port: Port::reserve(lab.cache())?,
+            mongod_port: Port::reserve(lab.cache())?,
+            _lock: lock,
+        };
+        machine.mount(image.tree())?;
+        machine.personalise()?;
+        machine.install_services(lab.sample_api())?;
+        Ok(machine)
+    }
+
+    /// Removes all machines below a directory, also the kept ones; an error when one is in use.
+    pub(crate) fn remove_all(machines: &Path) -> Result<()> {
+        if !machines.is_dir() {
+            return Ok(());
+        }
+        leftovers::forget_kept(machines)?;
+        leftovers::remove_abandoned(machines)?;
+        match fs::read_dir(machines).with_context(|| format!("cannot list {}", machines.display()))?.next() {
+            Some(_) => bail!("machines are in use, see {}", machines.display()),
+            None => Ok(()),
+        }
+    }
+
+    fn mount(&self, lower: &Path) -> Result<()> {
+        let (upper, work) = (self.directory.join("upper"), self.directory.join("work"));
+        for directory in [&upper, &work, &self.root()] {
+            fs::create_dir(directory).with_context(|| format!("cannot make {}", directory.display()))?;
+        }
+        let options = format!("lowerdir={},upperdir={},workdir={}", lower.display(), upper.display(), work.display());
+        run(Command::new("mount").args(["-t", "overlay", "overlay", "-o", &options]).arg(self.root()))?;
+        Ok(())
+    }
+
+    fn personalise(&self) -> Result<()> {
+        let machine_id = fs::read_to_string("/proc/sys/kernel/random/uuid").context("cannot make a machine ID")?;
+        self.write_file("/etc/machine-id", &machine_id.replace('-', ""))?;
+        self.write_file("/etc/hostname", &format!("{}\n", self.name))?;
+        self.write_file("/etc/hosts", &format!("127.0.0.1 localhost\n127.0.1.1 {}\n", self.name))
+    }
+
+    /// The name given at creation, also the host name inside.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The Debian release on it.
+    pub fn suite(&self) -> Suite {
+        self.suite
+    }
+
+    /// Switches the machine on. It returns at once; [`wait_until_up`](Self::wait_until_up) waits.
+    pub fn boot(&self) -> Result<()> {
+        let mut supervisor = self.lock_supervisor();
+        if supervisor.as_ref().is_some_and(|supervisor| matches!(supervisor.power(), Power::On { .. })) {
+            bail!("machine {} runs already", self.name);
+        }
+        let hardware =
+            Hardware { id: self.id.clone(), root: self.root(), console_log: self.directory.join("console.log") };
+        *supervisor = Some(Supervisor::start(hardware)?);
+        Ok(())
+    }
+
+    /// How often the machine was started since it was last switched on; each reboot adds one.
+    pub fn boot_count(&self) -> u32 {
+        self.lock_supervisor().as_ref().map_or(0, Supervisor::boots)
+    }
+
+    /// The boot ID as the machine itself sees it; new at every boot.
+    pub fn boot_id(&self) -> Result<String> {
+        Ok(self.read_file("/proc/sys/kernel/random/boot_id")?.trim().to_owned())
+    }
+
+    /// Waits until systemd inside has finished booting, and returns its state: `running`, or `degraded` when a unit
+    /// has failed.
+    pub fn wait_until_up(&self, timeout: Duration) -> Result<String> {
+        self.explain(wait_for(&format!("machine {} to be up", self.name), timeout, || self.state_if_up()))
+    }
+
+    /// Waits until the machine has left the boot `previous` and is up again; returns the new boot ID.
+    pub fn wait_for_reboot(&self, previous: &str, timeout: Duration) -> Result<String> {
+        let what = format!("machine {} to reboot", self.name);
+        self.explain(wait_for(&what, timeout, || {
+            if self.state_if_up()?.is_none() {
+                return Ok(None);
+            }
+            // The machine may go down between the two questions; then the next look finds it.
+            Ok(self.boot_id().ok().filter(|boot_id| boot_id != previous))
+        }))
+    }
+
+    /// Waits until the machine was booted at least `count` times and the present boot answers commands; it may still
+    /// be starting services.
+    pub fn wait_for_boot(&self, count: u32, timeout: Duration) -> Result<()> {
+        let what = format!("boot {count} of machine {}", self.name);
+        self.explain(wait_for(&what, timeout, || {
+            if self.power()? == Power::Off {
+                bail!("machine {} is off", self.name);
+            }
+            let answers =
+                || self.exec(&["systemctl", "is-system-running"]).is_ok_and(|output| output.stderr.is_empty());
+            Ok((self.boot_count() >= count && answers()).then_some(()))
+        }))
+    }
+
+    /// Asks the machine to power off and waits for it.
+    pub fn power_off(&self, timeout: Duration) -> Result<()> {
+        self.exec(&["systemctl", "poweroff", "--no-block"])?;
+        let what = format!("machine {} to power off", self.name);
+        self.explain(wait_for(&what, timeout, || Ok((self.power()? == Power::Off).then_some(()))))
+    }
+
+    /// Ends the machine at once, as when the power fails. The host's page cache survives, so unlike a real power
+    /// cut it does not lose what was written and not synced.
+    pub fn pull_the_plug(&self) -> Result<()> {
+        match self.lock_supervisor().as_mut() {
+            Some(supervisor) => supervisor.pull_the_plug(&Cgroup::of(&self.id)),
+            None => Ok(()),
+        }
+    }
+
+    fn state_if_up(&self) -> Result<Option<String>> {
+        match self.power()? {
+            Power::Off => bail!("machine {} is off", self.name),
+            Power::On { nspawn: Some(nspawn) } if leader_of(nspawn).is_some() => {}
+            _ => return Ok(None),
+        }
+        let Ok(output) = self.exec(&["systemctl", "is-system-running"]) else { return Ok(None) };
+        let state = output.stdout.trim();
+        Ok(["running", "degraded"].contains(&state).then(|| state.to_owned()))
+    }
+
+    fn power(&self) -> Result<Power> {
+        let power = self.lock_supervisor().as_ref().map_or(Power::Off, Supervisor::power);
+        if let Power::Crashed { reason } = power {
+            bail!("machine {} crashed: {reason}", self.name);
+        }
+        Ok(power)
+    }
+
+    fn lock_supervisor(&self) -> MutexGuard<'_, Option<Supervisor>> {
+        self.supervisor.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn root(&self) -> PathBuf {
+        self.directory.join(ROOT)
+    }
+
+    /// The process ID, on the host, of the machine's systemd; an error while the machine is off or rebooting.
+    pub(super) fn leader(&self) -> Result<u32> {
+        match self.power()? {
+            Power::On { nspawn: Some(nspawn) } => leader_of(nspawn),
+            _ => None,
+        }
+        .with_context(|| format!("machine {} is off or just rebooting", self.name))
+    }
+
+    /// The machine's file system: with its `/run`, `/tmp` and `/proc` while it runs, without them while it is off.
+    pub(super) fn files(&self) -> Result<MachineRoot> {
+        match self.leader() {
+            Ok(leader) => MachineRoot::open(Path::new(&format!("/proc/{leader}/root"))),
+            Err(_) => MachineRoot::open(&self.root()),
+        }
+    }
+
+    /// What the machine said on its console, over all boots.
+    pub fn console(&self) -> String {
+        let text = fs::read(self.directory.join("console.log")).unwrap_or_default();
+        String::from_utf8_lossy(&text).into_owned()
+    }
+
+    /// The machine's journal of all boots, for the output of a failed test. Never fails: where there is no journal,
+    /// the text says why.
+    pub fn journal(&self) -> String {
+        let read = Command::new("journalctl")
+            .args(["--no-pager", "--output=short-precise", "--directory"])
+            .arg(self.root().join("var/log/journal"))
+            .output();
+        match read {
+            Ok(output) => String::from_utf8_lossy(&output.stdout).into_owned(),
+            Err(error) => format!("(cannot read the journal of {}: {error})", self.name),
+        }
+    }
+
+    /// Adds the end of the console and of the journal to an error.
+    fn explain<T>(&self, result: Result<T>) -> Result<T> {
+        result.with_context(|| {
+            format!(
+                "-- console of {name} --\n{}\n-- journal of {name} --\n{}\n--",
+                last_lines(&self.console(), 15),
+                last_lines(&self.journal(), 40),
+                name = self.name,
+            )
+        })
+    }
+}
+
+impl Drop for Machine {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            eprintln!("-- console of {} --\n{}", self.name, last_lines(&self.console(), 20));
+            eprintln!("-- journal of {} --\n{}\n--", self.name, last_lines(&self.journal(), 80));
+        }
+        let removed = self.pull_the_plug().and_then(|()| {
+            if env::var_os("PATCHDAY_LAB_KEEP").is_some_and(|keep| keep == "1") {
+                fs::write(self.directory.join(KEEP), "")?;
+                leftovers::unmount(&self.root())?;
+                eprintln!("lab: machine {} kept in {}", self.name, self.directory.display());
+                return Ok(());
+            }
+            leftovers::remove(&self.directory)
+        });
+        if let Err(error) = removed {
+            // The next start of the lab tries again.
+            eprintln!("lab: machine {} is not removed yet: {error:#}", self.name);
+        }
+    }
+}

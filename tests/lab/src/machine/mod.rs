@@ -1,0 +1,17 @@
+//! One disposable machine.
+//!
+//! | file | what it does with a machine |
+//! |---|---|
+//! | `life.rs` | creates, boots, waits, switches off, removes |
+//! | `command.rs` | runs commands inside |
+//! | `services.rs` | Patchday, the database and the sample API on it |
+//! | `leftovers.rs` | removes what a killed lab left behind |
+
+mod command;
+mod leftovers;
+mod life;
+mod services;
+
+pub use command::Output;
+pub use life::Machine;
+pub use services::ApiFault;
