@@ -67,3 +67,26 @@ fn a_view_that_comes_in_late_shows_what_it_sees() {
     let resumed = events.iter().position(|event| matches!(event.kind, EventKind::RunResumed { .. })).unwrap();
     sample::snapshots(|| assert_snapshot!("bars_after_the_reboot", show(&events[resumed..], true)));
 }
+
+#[test]
+fn a_coordinator_that_goes_on_keeps_the_row_and_another_attempt_gets_its_own() {
+    let mut story = Story::new();
+    story.begin(Step::Upgrade);
+    story.progress(4.0, Some(0.62), "libssl3");
+    story.tell(EventKind::RunResumed {
+        boot: sample::boot(1),
+        phase: "services stopped".into(),
+        decision: "attach".into(),
+    });
+    story.tell(EventKind::StepStarted { step: Step::Upgrade, attempt: 1 });
+    story.tell(EventKind::StepAttached { step: Step::Upgrade });
+    story.progress(1.0, Some(0.3), "libssl3");
+    let kept = show(&story.events, false);
+    story.tell(EventKind::StepStarted { step: Step::Upgrade, attempt: 2 });
+    story.progress(1.0, Some(0.1), "libssl3");
+    let other = show(&story.events, false);
+    sample::snapshots(|| {
+        assert_snapshot!("bars_attached", kept);
+        assert_snapshot!("bars_again", other);
+    });
+}
