@@ -200,7 +200,7 @@ fn to_do(report: &Report) -> Vec<String> {
         add("When the cause is mended, see whether the next run would go through: `patchday plan`".to_owned());
     }
     if items.is_empty() {
-        return vec![match grade(report).0 {
+        return vec![match grade(report.ending, report.verdict).0 {
             Mark::Done => "Nothing.".to_owned(),
             _ => "No remedy is known to Patchday.".to_owned(),
         }];

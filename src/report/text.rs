@@ -91,7 +91,7 @@ impl Page<'_> {
 }
 
 fn summary(report: &Report, page: &Page<'_>) -> Vec<String> {
-    let (mark, paint) = grade(report);
+    let (mark, paint) = grade(report.ending, report.verdict);
     let mut lines = vec![String::new()];
     // What the sentence begins with is the verdict, and alone is coloured: a red paragraph is hard to read.
     let mut sentence = page.style.wrap(&report.summary, 4);
@@ -121,8 +121,8 @@ fn summary(report: &Report, page: &Page<'_>) -> Vec<String> {
 }
 
 /// How good the run looks as a whole.
-pub(crate) fn grade(report: &Report) -> (Mark, Paint) {
-    match (report.ending, report.verdict) {
+pub(crate) fn grade(ending: Ending, verdict: Option<Verdict>) -> (Mark, Paint) {
+    match (ending, verdict) {
         (Ending::Failed, _) | (_, Some(Verdict::Failed)) => (Mark::Failed, Paint::Bad),
         (Ending::Aborted, _) | (_, Some(Verdict::Degraded)) => (Mark::Warning, Paint::Warn),
         (Ending::Open, _) => (Mark::Current, Paint::Accent),

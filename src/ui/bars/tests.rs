@@ -1,4 +1,6 @@
-use indicatif::{InMemoryTerm, ProgressDrawTarget};
+use std::io::{ErrorKind, Result};
+
+use indicatif::{InMemoryTerm, ProgressDrawTarget, TermLike};
 use insta::assert_snapshot;
 use jiff::Timestamp;
 
@@ -8,6 +10,58 @@ use crate::model::{Finding, Severity, Step, Verdict};
 use crate::report::Style;
 use crate::report::sample::{self, Story, back, unit};
 use crate::ui::View;
+
+/// A terminal whose window was closed.
+#[derive(Debug)]
+struct DeadTerminal;
+
+impl TermLike for DeadTerminal {
+    fn width(&self) -> u16 {
+        80
+    }
+
+    fn move_cursor_up(&self, _: usize) -> Result<()> {
+        Err(ErrorKind::BrokenPipe.into())
+    }
+
+    fn move_cursor_down(&self, _: usize) -> Result<()> {
+        Err(ErrorKind::BrokenPipe.into())
+    }
+
+    fn move_cursor_right(&self, _: usize) -> Result<()> {
+        Err(ErrorKind::BrokenPipe.into())
+    }
+
+    fn move_cursor_left(&self, _: usize) -> Result<()> {
+        Err(ErrorKind::BrokenPipe.into())
+    }
+
+    fn write_line(&self, _: &str) -> Result<()> {
+        Err(ErrorKind::BrokenPipe.into())
+    }
+
+    fn write_str(&self, _: &str) -> Result<()> {
+        Err(ErrorKind::BrokenPipe.into())
+    }
+
+    fn clear_line(&self) -> Result<()> {
+        Err(ErrorKind::BrokenPipe.into())
+    }
+
+    fn flush(&self) -> Result<()> {
+        Err(ErrorKind::BrokenPipe.into())
+    }
+}
+
+#[test]
+fn a_dead_terminal_does_not_disturb_the_view() {
+    let screen = Screen::new(ProgressDrawTarget::term_like(Box::new(DeadTerminal)), || 80);
+    let mut view = Bars::new(screen, Style::plain(), clock);
+    for event in &Story::healthy().events {
+        view.event(event);
+    }
+    view.finish();
+}
 
 /// A clock that stands still, a second after the upgrade's first progress.
 fn clock() -> Timestamp {
