@@ -13,9 +13,14 @@ use crate::model::{Outcome, Phase, Run, Severity, Step, Vulnerability};
 ///
 /// The run is the authority; the timeline only adds instants that the run does not hold. An empty or torn timeline
 /// makes a poorer report and never a wrong one.
+///
+/// The coordinator builds it in the run's last step, when the run is settled and not yet closed: the report then counts
+/// as the end of the run. The exit code is known to who closes the run, and may be set on the finished report.
 pub fn build(run: &Run, timeline: &[Event], now: Timestamp) -> Report {
     let failure = match &run.phase {
-        Phase::Failed { step, reason } => Some(Failure { step: step.clone(), reason: words::one_line(reason) }),
+        Phase::Failed { step, reason } if !is_judged(run) => {
+            Some(Failure { step: step.clone(), reason: words::one_line(reason) })
+        }
         _ => None,
     };
     let aborted_by = match &run.phase {
@@ -32,7 +37,7 @@ pub fn build(run: &Run, timeline: &[Event], now: Timestamp) -> Report {
         trigger: run.options.trigger,
         built: now,
         began: run.planned,
-        ended: run.closed.map(|closing| closing.at),
+        ended: run.closed.map(|closing| closing.at).or(is_settled(run).then_some(now)),
         ending: ending(run),
         summary: outcome::summary(run, &packages, reboot.as_ref()),
         verdict: run.verification.as_ref().map(|verification| verification.verdict),
@@ -56,14 +61,26 @@ pub fn build(run: &Run, timeline: &[Event], now: Timestamp) -> Report {
 
 fn ending(run: &Run) -> Ending {
     match &run.phase {
+        _ if is_judged(run) => Ending::Judged,
         // A failure or an abort is known before what follows it, bringing the host to safety, has ended.
         Phase::Failed { .. } => Ending::Failed,
         Phase::Aborted { .. } => Ending::Aborted,
-        _ if run.is_open() => Ending::Open,
         Phase::NothingToDo => Ending::NothingToDo,
-        _ if run.verification.is_some() => Ending::Judged,
+        _ if run.is_open() => Ending::Open,
         _ => Ending::Done,
     }
+}
+
+/// The host was judged, and that is how the run ended. A verdict `failed` is a failed step to the machine; to the
+/// reader it is the verdict.
+pub(super) fn is_judged(run: &Run) -> bool {
+    matches!(run.phase, Phase::Verified | Phase::Failed { step: Step::Verify, .. }) && run.verification.is_some()
+}
+
+/// Nothing is left to do but to write this report.
+pub(super) fn is_settled(run: &Run) -> bool {
+    let is_reporting = run.attempt.as_ref().is_some_and(|attempt| attempt.step == Step::Report);
+    !run.is_open() || (run.phase.is_final() && is_reporting)
 }
 
 /// Steps that began, in the order of their beginning, then those of the plan that did not.
@@ -76,7 +93,9 @@ fn steps(run: &Run) -> Vec<StepStory> {
             order.push(step);
         }
     }
-    order.into_iter().map(|step| step_story(run, step)).collect()
+    let stories = order.into_iter().map(|step| step_story(run, step));
+    // That the report was written is told by its being there.
+    stories.filter(|story| story.step != Step::Report || story.outcome == Some(Outcome::Failed)).collect()
 }
 
 fn step_story(run: &Run, step: &Step) -> StepStory {

@@ -34,8 +34,7 @@ fn summary(report: &Report) -> Vec<String> {
         None => format!("| As of | {}{took}; the run is not finished |", instant(report.built)),
     };
     let verdict = report.verdict.map_or("none: nobody judged the host", |verdict| verdict.name());
-    let code = report.exit_code.map_or("none yet".to_owned(), |code| code.to_string());
-    vec![
+    let mut lines = vec![
         format!("{}.", escape(&capital(&report.summary))),
         String::new(),
         "| | |".to_owned(),
@@ -44,9 +43,9 @@ fn summary(report: &Report) -> Vec<String> {
         format!("| Began | {}, {trigger} |", instant(report.began)),
         end,
         format!("| Verdict | {verdict} |"),
-        format!("| Exit code | {code} |"),
-        format!("| Last recorded fact | {} |", report.phase),
-    ]
+    ];
+    lines.extend(report.exit_code.map(|code| format!("| Exit code | {code} |")));
+    lines
 }
 
 fn impact(report: &Report) -> Vec<String> {
@@ -76,7 +75,7 @@ fn impact(report: &Report) -> Vec<String> {
             lines.push(format!("- `{}` stopped: {}.", service.unit, escape(&services::stop_words(proof))));
         }
         if let Some(returned) = &service.returned {
-            let words = services::return_words(returned, service.ready_position);
+            let words = services::return_words(returned, service.ready_position, services::was_rebooted(report));
             lines.push(format!("- `{}` returned: {}.", service.unit, escape(&words)));
         }
     }
@@ -101,10 +100,14 @@ fn changed(report: &Report) -> Vec<String> {
         match (reboot.noticed, reboot.back_after) {
             (_, Some(after)) => lines.push(format!("- The host was back {} after the request.", duration(after))),
             (Some(noticed), None) => lines.push(format!("- Another boot was noticed at {}.", instant(noticed))),
+            (None, None) if reboot.requested.is_none() => lines.push("- No reboot was requested.".to_owned()),
             (None, None) => lines.push("- No other boot was seen.".to_owned()),
         }
     }
     lines.extend(host::kernel(report).map(|text| format!("- Kernel: {}.", escape(&text))));
+    for note in report.findings.iter().filter(|finding| finding.severity == Severity::Info) {
+        lines.push(format!("- Noted: {} (`{}`).", escape(&note.title), note.key));
+    }
     for story in &report.vulnerabilities {
         lines.push(format!("- CPU vulnerability {}.", escape(&host::vulnerability(story, "→"))));
     }
@@ -157,7 +160,8 @@ fn wrong(report: &Report) -> Vec<String> {
 /// What the verification found, and what blocked the run before it began.
 fn grave(report: &Report) -> impl Iterator<Item = &Finding> {
     let blockers = report.checks.iter().filter_map(|check| check.finding.as_ref());
-    report.findings.iter().chain(blockers.filter(|finding| finding.severity == Severity::Blocker))
+    let found = report.findings.iter().filter(|finding| finding.severity > Severity::Info);
+    found.chain(blockers.filter(|finding| finding.severity == Severity::Blocker))
 }
 
 fn to_do(report: &Report) -> Vec<String> {
@@ -196,7 +200,7 @@ fn to_do(report: &Report) -> Vec<String> {
         add("When the cause is mended, see whether the next run would go through: `patchday plan`".to_owned());
     }
     if items.is_empty() {
-        return vec![match grade(report).0 {
+        return vec![match grade(report.ending, report.verdict).0 {
             Mark::Done => "Nothing.".to_owned(),
             _ => "No remedy is known to Patchday.".to_owned(),
         }];

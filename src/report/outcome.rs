@@ -1,12 +1,14 @@
 //! How a run stands or ended, in one sentence.
 
+use super::build::{is_judged, is_settled};
 use super::words::{count, duration, one_line};
 use super::{PackageCertainty, PackageStory, RebootStory, telling};
-use crate::model::{Outcome, PackageAction, Phase, Run, Step};
+use crate::model::{Outcome, PackageAction, Phase, Run, Severity, Step};
 
 /// The sentence. It says what is recorded, and nothing else.
 pub(super) fn summary(run: &Run, packages: &PackageStory, reboot: Option<&RebootStory>) -> String {
     match &run.phase {
+        _ if is_judged(run) => ended(run, packages, reboot),
         Phase::Failed { step, reason } => {
             let mut parts = vec![format!("failed: {}: {}", step.title(), one_line(reason))];
             parts.extend(upgraded(packages));
@@ -21,8 +23,8 @@ pub(super) fn summary(run: &Run, packages: &PackageStory, reboot: Option<&Reboot
             parts.push(safety(run));
             parts.join("; ")
         }
-        _ if run.is_open() => open(run),
         Phase::NothingToDo => nothing_to_do(run, packages),
+        _ if run.is_open() => open(run),
         _ => ended(run, packages, reboot),
     }
 }
@@ -52,10 +54,10 @@ fn ended(run: &Run, packages: &PackageStory, reboot: Option<&RebootStory>) -> St
         match reboot.back_after {
             Some(after) => parts.push(format!("back after {}", duration(after))),
             None if reboot.noticed.is_some() => parts.push("rebooted".to_owned()),
-            None if !reboot.reasons.is_empty() && run.options.no_reboot => {
-                parts.push("not rebooted, as asked, although a reboot is wanted".to_owned());
-            }
-            None => parts.push("not rebooted".to_owned()),
+            None => parts.push(match run.last_record(&Step::Reboot).and_then(|record| record.note.as_deref()) {
+                Some(why) => format!("not rebooted ({})", one_line(why)),
+                None => "not rebooted".to_owned(),
+            }),
         }
         if reboot.unplanned > 0 {
             parts.push(count(reboot.unplanned as usize, "unplanned reboot"));
@@ -67,11 +69,19 @@ fn ended(run: &Run, packages: &PackageStory, reboot: Option<&RebootStory>) -> St
         }
         return format!("done, not judged: {}", parts.join(", "));
     };
-    match verification.findings.as_slice() {
+    let (grave, notes): (Vec<_>, Vec<_>) =
+        verification.findings.iter().partition(|finding| finding.severity > Severity::Info);
+    match grave.as_slice() {
         [] => parts.push("nothing found".to_owned()),
         // The first cause comes first.
         [only] => parts.insert(0, only.title.clone()),
         [first, rest @ ..] => parts.insert(0, format!("{} (and {})", first.title, count(rest.len(), "more finding"))),
+    }
+    if !notes.is_empty() {
+        parts.push(count(notes.len(), "note"));
+    }
+    if !run.changes.is_empty() {
+        parts.push(format!("not undone: {}", telling::changes(&run.changes)));
     }
     format!("{}: {}", verification.verdict.name(), one_line(&parts.join(", ")))
 }
@@ -105,7 +115,7 @@ fn judged_afterwards(run: &Run) -> Option<String> {
 
 /// Where a run that did not go through left the host.
 fn safety(run: &Run) -> String {
-    if run.is_open() {
+    if !is_settled(run) {
         return "bringing the host to safety is not finished".to_owned();
     }
     if !run.changes.is_empty() {

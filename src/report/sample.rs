@@ -233,7 +233,6 @@ impl Story {
         self.run.reboots = 1;
         self.run.reboot_requested = Some(at(self.now));
         self.run.reboot_reasons = vec![format!("kernel {NEW_KERNEL} is newer than the running one")];
-        self.run.kernel = Some(KernelPlan { expected: NEW_KERNEL.into(), managed_here: true });
         self.tell(EventKind::RebootRequested { reasons: self.run.reboot_reasons.clone() });
         self.now += 14.2;
         self.run.boot = boot(2);
@@ -244,8 +243,10 @@ impl Story {
             decision: "the host has rebooted".into(),
         });
         self.tell(EventKind::BootChanged { boot: boot(2), down: secs(14.2), planned: true });
-        self.now -= 14.2;
-        self.end(14.2, Outcome::Succeeded, "");
+        // The change of the boot ends the attempt; no event of its own tells that.
+        let attempt = self.run.attempt.take().unwrap();
+        self.run.history.push(AttemptRecord { attempt, outcome: Outcome::Succeeded, note: None, ended: at(self.now) });
+        self.run.phase = Phase::Rebooted;
     }
 
     /// The judgement: both services back, with these findings.
@@ -264,14 +265,21 @@ impl Story {
         self.tell(EventKind::VerdictReached { verdict, findings: findings.iter().map(|f| f.title.clone()).collect() });
         self.now -= 12.0;
         self.run.verification = Some(Verification {
-            boot: boot(2),
-            kernel: NEW_KERNEL.into(),
+            boot: self.run.boot.clone(),
+            kernel: if self.run.rebooted.is_some() { NEW_KERNEL.into() } else { OLD_KERNEL.into() },
             vulnerabilities: vulnerabilities("Mitigation: Clear CPU buffers"),
             verdict,
             services: returns,
             findings,
         });
-        self.end(12.0, Outcome::Succeeded, verdict.name());
+        let first = self.run.verification.as_ref().and_then(|v| v.findings.first()).map(|f| f.title.clone());
+        if verdict == Verdict::Failed {
+            let reason = first.unwrap();
+            self.end(12.0, Outcome::Failed, &reason);
+            self.run.phase = Phase::Failed { step: Step::Verify, reason };
+        } else {
+            self.end(12.0, Outcome::Succeeded, verdict.name());
+        }
     }
 
     /// Everything up to the request for the reboot.
@@ -286,6 +294,7 @@ impl Story {
         story.end(5.0, Outcome::Succeeded, "3 packages");
         story.begin(Step::BuildKernel);
         story.end(0.1, Outcome::Skipped, "no DKMS module on this host");
+        story.run.kernel = Some(KernelPlan { expected: NEW_KERNEL.into(), managed_here: true });
         story.step(Step::StageCheck, 0.6, &format!("{NEW_KERNEL} is complete"));
         story
     }

@@ -22,6 +22,7 @@ fn stories() -> Vec<(&'static str, Story)> {
         ("api_broken", api_broken()),
         ("open", open()),
         ("failing", failing()),
+        ("settled", settled()),
     ]
 }
 
@@ -106,8 +107,26 @@ fn no_reboot_asked() -> Story {
     let mut story = Story::patched();
     story.run.options.no_reboot = true;
     story.run.reboot_reasons = vec!["libc6 was upgraded".into()];
+    story.begin(Step::Reboot);
+    let phase = story.run.phase.clone();
+    story.end(0.0, Outcome::Skipped, "--no-reboot was asked for; a reboot is still needed");
+    story.run.phase = phase;
     story.restore(&["mongod.service", "sample-api.service"]);
+    let pending = Finding::new("reboot-pending", Severity::Info, "a reboot is still needed")
+        .evidence("libc6 was upgraded")
+        .remedy("reboot at the next opportunity", "patchday run");
+    let returns = vec![back("mongod.service", 4.1, 4.9), back("sample-api.service", 5.2, 5.8)];
+    story.verify(Verdict::Healthy, vec![pending], returns);
     story.close(0);
+    story
+}
+
+/// As the coordinator builds it: settled, and not yet closed.
+fn settled() -> Story {
+    let mut story = Story::healthy();
+    let attempt = story.run.history.pop().unwrap().attempt;
+    story.run.attempt = Some(attempt);
+    story.run.closed = None;
     story
 }
 
@@ -186,6 +205,19 @@ fn the_summary_says_what_is_recorded() {
     let all: String =
         stories().into_iter().map(|(name, story)| format!("{name}: {}\n", story.report().summary)).collect();
     sample::snapshots(|| assert_snapshot!("summaries", all));
+}
+
+#[test]
+fn the_report_of_a_settled_run_is_that_of_a_closed_one_without_its_exit_code() {
+    let (settled, closed) = (settled().report(), Story::healthy().report());
+    assert_eq!(settled.exit_code, None);
+    assert_eq!(Report { exit_code: Some(0), ..settled }, closed);
+}
+
+#[test]
+fn a_failed_verdict_is_told_as_a_verdict_and_not_as_a_failed_step() {
+    let report = api_broken().report();
+    assert_eq!((report.ending, report.verdict, report.failure), (Ending::Judged, Some(Verdict::Failed), None));
 }
 
 #[test]

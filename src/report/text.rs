@@ -19,6 +19,7 @@ pub fn render(report: &Report, style: &Style) -> String {
     )];
     out.extend(summary(report, &page));
     out.extend(page.section("What went wrong", problems(report, &page)));
+    out.extend(page.section("Notes", notes(report, &page)));
     out.extend(page.section("Steps", steps(report, &page)));
     out.extend(page.section("Services", services::section(report, &page)));
     out.extend(page.section("Reboot and kernel", host::reboot(report, &page)));
@@ -90,7 +91,7 @@ impl Page<'_> {
 }
 
 fn summary(report: &Report, page: &Page<'_>) -> Vec<String> {
-    let (mark, paint) = grade(report);
+    let (mark, paint) = grade(report.ending, report.verdict);
     let mut lines = vec![String::new()];
     // What the sentence begins with is the verdict, and alone is coloured: a red paragraph is hard to read.
     let mut sentence = page.style.wrap(&report.summary, 4);
@@ -111,6 +112,7 @@ fn summary(report: &Report, page: &Page<'_>) -> Vec<String> {
         Some(ended) => lines.extend(page.field("ended", &format!("{}{took}", instant(ended)))),
         None => lines.extend(page.field("as of", &format!("{}{took}", instant(report.built)))),
     }
+    // Without a code the run is not closed yet, and none is claimed.
     if let Some(code) = report.exit_code {
         let meaning = exit_code::ALL.iter().find(|(known, _)| *known == code).map(|(_, meaning)| *meaning);
         lines.extend(page.field("exit code", &format!("{code}: {}", meaning.unwrap_or("unknown to this version"))));
@@ -119,8 +121,8 @@ fn summary(report: &Report, page: &Page<'_>) -> Vec<String> {
 }
 
 /// How good the run looks as a whole.
-pub(crate) fn grade(report: &Report) -> (Mark, Paint) {
-    match (report.ending, report.verdict) {
+pub(crate) fn grade(ending: Ending, verdict: Option<Verdict>) -> (Mark, Paint) {
+    match (ending, verdict) {
         (Ending::Failed, _) | (_, Some(Verdict::Failed)) => (Mark::Failed, Paint::Bad),
         (Ending::Aborted, _) | (_, Some(Verdict::Degraded)) => (Mark::Warning, Paint::Warn),
         (Ending::Open, _) => (Mark::Current, Paint::Accent),
@@ -137,7 +139,8 @@ fn problems(report: &Report, page: &Page<'_>) -> Vec<String> {
         lines.extend(page.marked(Mark::Warning, &one_line(&format!("{by} asked for the end of the run"))));
     }
     let blockers = report.checks.iter().filter_map(|check| check.finding.as_ref()).filter(|found| is_blocker(found));
-    for finding in report.findings.iter().chain(blockers) {
+    let found = report.findings.iter().filter(|finding| finding.severity > Severity::Info);
+    for finding in found.chain(blockers) {
         lines.extend(page.finding(&finding.key, finding));
     }
     if report.ended.is_some() && !report.still_changed.is_empty() {
@@ -148,10 +151,17 @@ fn problems(report: &Report, page: &Page<'_>) -> Vec<String> {
     lines
 }
 
+/// What the verification noted and nobody need mend.
+fn notes(report: &Report, page: &Page<'_>) -> Vec<String> {
+    let notes = report.findings.iter().filter(|finding| finding.severity == Severity::Info);
+    notes.flat_map(|finding| page.finding(&finding.key, finding)).collect()
+}
+
 fn steps(report: &Report, page: &Page<'_>) -> Vec<String> {
     let reached = report.steps.iter().filter(|step| step.began.is_some());
     // The summary has said the reason already.
     let reason = report.failure.as_ref().map(|failure| failure.reason.as_str());
+    let reason = reason.or(report.findings.first().map(|finding| finding.title.as_str()));
     let mut lines: Vec<String> = reached.map(|step| step_row(step, reason, page.style)).collect();
     let missed: Vec<_> =
         report.steps.iter().filter(|step| step.began.is_none()).map(|step| step.title.clone()).collect();

@@ -109,14 +109,15 @@ impl Bars {
         self.print(&format!("{} {}{host}", self.style.paint(Paint::Strong, "patchday"), event.run));
     }
 
-    fn shows(&self, step: &Step) -> bool {
-        self.current.lock().unwrap_or_else(PoisonError::into_inner).as_ref().is_some_and(|current| current.is_of(step))
+    fn shows(&self, step: &Step, attempt: Option<u32>) -> bool {
+        let current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        current.as_ref().is_some_and(|current| current.is_of(step, attempt))
     }
 
-    fn begin(&mut self, step: &Step, event: &Event) {
+    fn begin(&mut self, step: &Step, attempt: u32, event: &Event) {
         // A row whose end was never told stays as it was last seen.
-        self.leave();
-        self.set_current(Some(Current::new(step.clone(), event.at)));
+        self.leave(Mark::Warning);
+        self.set_current(Some(Current::new(step.clone(), attempt, event.at)));
         let (current, width, style, clock) =
             (Arc::clone(&self.current), Arc::clone(&self.width), self.style, self.clock);
         let row = move |_: &ProgressState, out: &mut dyn fmt::Write| {
@@ -156,11 +157,19 @@ impl Bars {
         self.print_details();
     }
 
+    /// Another boot ends whatever was going on: the reboot itself, if that was asked for, or a step that was cut off.
+    fn end_by_boot(&mut self, planned: bool) {
+        let Some(current) = self.end_row() else { return };
+        let outcome = if planned { Outcome::Succeeded } else { Outcome::Interrupted };
+        let note = (!planned).then_some("the host went down");
+        self.end(current.step(), outcome, note, &words::duration(current.took()));
+    }
+
     /// Leaves the current step as it was last seen.
-    fn leave(&mut self) {
+    fn leave(&mut self, mark: Mark) {
         let style = self.style();
         if let Some(current) = self.end_row() {
-            self.print(&current.left(&style));
+            self.print(&current.left(mark, &style));
         }
         self.print_details();
     }
@@ -199,10 +208,14 @@ impl View for Bars {
         self.with_current(|current| current.hear(event));
         match &event.kind {
             EventKind::RunStarted { .. } => {}
-            EventKind::StepStarted { step, .. } => self.begin(step, event),
+            // A coordinator that goes on with an open attempt says again that it began: the row runs on.
+            EventKind::StepStarted { step, attempt } if !self.shows(step, Some(*attempt)) => {
+                self.begin(step, *attempt, event);
+            }
+            EventKind::StepStarted { .. } => {}
             // The row runs already where the view saw the step's beginning.
-            EventKind::StepAttached { step } | EventKind::StepProgressed { step, .. } if !self.shows(step) => {
-                self.begin(step, event);
+            EventKind::StepAttached { step } | EventKind::StepProgressed { step, .. } if !self.shows(step, None) => {
+                self.begin(step, 1, event);
                 self.with_current(|current| current.hear(event));
             }
             EventKind::StepAttached { .. } | EventKind::StepProgressed { .. } => {}
@@ -215,8 +228,18 @@ impl View for Bars {
                     self.with_current(|current| current.say(&told.text));
                 }
             }
+            EventKind::BootChanged { planned, .. } => {
+                self.end_by_boot(*planned);
+                if let Some(told) = tell(event) {
+                    self.detail(mark_of(told.tone), &told.text);
+                }
+            }
             EventKind::VerdictReached { verdict, findings } => {
-                let mark = if *verdict == Verdict::Failed { Mark::Failed } else { Mark::Warning };
+                let mark = match verdict {
+                    Verdict::Healthy => Mark::Note,
+                    Verdict::Degraded => Mark::Warning,
+                    Verdict::Failed => Mark::Failed,
+                };
                 for finding in findings {
                     self.detail(mark, &words::one_line(finding));
                 }
@@ -242,7 +265,7 @@ impl View for Bars {
     }
 
     fn finish(&mut self) {
-        self.leave();
+        self.leave(Mark::Current);
     }
 }
 

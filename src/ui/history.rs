@@ -1,9 +1,8 @@
 //! `patchday history`: one line for each run, the newest first.
 
-use super::{Mark, Paint, Style};
-use crate::model::Verdict;
+use super::{Paint, Style};
 use crate::report::words::{between, duration};
-use crate::report::{Ending, ReportSummary};
+use crate::report::{ReportSummary, text};
 
 /// The table. The order is the caller's.
 pub fn render(runs: &[ReportSummary], style: &Style) -> String {
@@ -21,7 +20,11 @@ fn row(run: &ReportSummary, style: &Style) -> String {
     let took = run.ended.and_then(|ended| between(run.began, ended)).map_or("-".to_owned(), duration);
     let code = run.exit_code.map_or("-".to_owned(), |code| code.to_string());
     let began = run.began.strftime("%Y-%m-%d %H:%M").to_string();
-    let head = format!("  {} {began:<16}  {:<21}  {took:>10}  {code:>4}  ", style.mark(mark(run)), run.run.as_str());
+    let head = format!(
+        "  {} {began:<16}  {:<21}  {took:>10}  {code:>4}  ",
+        style.mark(text::grade(run.ending, run.verdict).0),
+        run.run.as_str()
+    );
     let room = style.width.saturating_sub(console::measure_text_width(&head));
     // On a narrow screen the sentence goes below; what came of a run is what the reader looks for.
     if room < 40 {
@@ -29,16 +32,6 @@ fn row(run: &ReportSummary, style: &Style) -> String {
         return format!("{}\n      {below}", head.trim_end());
     }
     format!("{head}{}", style.cut(&run.summary, room))
-}
-
-fn mark(run: &ReportSummary) -> Mark {
-    match (run.ending, run.verdict) {
-        (Ending::Failed, _) | (_, Some(Verdict::Failed)) => Mark::Failed,
-        (Ending::Aborted, _) | (_, Some(Verdict::Degraded)) => Mark::Warning,
-        (Ending::Open, _) => Mark::Current,
-        (Ending::Judged | Ending::NothingToDo, _) => Mark::Done,
-        (Ending::Done, _) => Mark::Note,
-    }
 }
 
 #[cfg(test)]

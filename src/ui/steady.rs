@@ -17,6 +17,7 @@ const QUIET: SignedDuration = SignedDuration::from_secs(5);
 #[derive(Debug, Default)]
 pub(super) struct Steady {
     step: Option<Step>,
+    attempt: u32,
     fraction: Option<f64>,
     tenth: u8,
     message: String,
@@ -27,8 +28,12 @@ impl Steady {
     /// The event with its progress kept from going backwards, and whether it is worth a line.
     pub(super) fn hear<'a>(&mut self, event: &'a Event) -> (Cow<'a, Event>, bool) {
         match &event.kind {
-            EventKind::StepStarted { step, .. } | EventKind::StepAttached { step } => {
-                *self = Self { step: Some(step.clone()), told: Some(event.at), ..Self::default() };
+            EventKind::StepStarted { step, attempt } => {
+                // A coordinator that goes on with an open attempt says again that it began.
+                if self.step.as_ref() != Some(step) || self.attempt != *attempt {
+                    *self = Self { step: Some(step.clone()), attempt: *attempt, ..Self::default() };
+                }
+                self.told = Some(event.at);
                 (Cow::Borrowed(event), true)
             }
             EventKind::StepProgressed { step, fraction, message } => {

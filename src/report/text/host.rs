@@ -53,6 +53,8 @@ pub(in crate::report) fn kernel(report: &Report) -> Option<String> {
             let before = before.map(|before| format!("; before: {before}")).unwrap_or_default();
             if expected == after {
                 format!("{after} runs, as expected{before}")
+            } else if !super::services::was_rebooted(report) {
+                format!("{after} runs, {expected} is expected at the next boot")
             } else {
                 format!("{after} runs, but {expected} was expected{before}")
             }

@@ -11,14 +11,20 @@ use crate::report::{Mark, Paint, Report, ServiceStory};
 pub(super) fn section(report: &Report, page: &Page<'_>) -> Vec<String> {
     let mut services: Vec<&ServiceStory> = report.services.iter().filter(|service| has_a_story(service)).collect();
     services.sort_by_key(|service| service.ready_position.unwrap_or(u32::MAX));
-    services.into_iter().flat_map(|service| block(service, page)).collect()
+    let rebooted = was_rebooted(report);
+    services.into_iter().flat_map(|service| block(service, rebooted, page)).collect()
+}
+
+/// Whether the services came back on another boot; otherwise their times since the boot say nothing about the run.
+pub(in crate::report) fn was_rebooted(report: &Report) -> bool {
+    report.reboot.as_ref().is_some_and(|reboot| reboot.first_boot != reboot.last_boot)
 }
 
 fn has_a_story(service: &ServiceStory) -> bool {
     service.stopped.is_some() || service.returned.is_some() || service.downtime.is_some()
 }
 
-fn block(service: &ServiceStory, page: &Page<'_>) -> Vec<String> {
+fn block(service: &ServiceStory, rebooted: bool, page: &Page<'_>) -> Vec<String> {
     let (mark, impact) = impact(service);
     let head = format!("{}  {impact}", page.style.fit(service.unit.as_str(), 26));
     let mut lines = vec![format!("  {} {head}", page.style.mark(mark))];
@@ -26,7 +32,7 @@ fn block(service: &ServiceStory, page: &Page<'_>) -> Vec<String> {
         lines.extend(detail("stopped", &stop_words(proof), page));
     }
     if let Some(returned) = &service.returned {
-        lines.extend(detail("returned", &return_words(returned, service.ready_position), page));
+        lines.extend(detail("returned", &return_words(returned, service.ready_position, rebooted), page));
     }
     lines
 }
@@ -116,15 +122,19 @@ fn evidence_words(evidence: &DatabaseStopEvidence) -> [String; 2] {
 }
 
 /// The return of a service in words.
-pub(in crate::report) fn return_words(returned: &ServiceReturn, position: Option<u32>) -> String {
+pub(in crate::report) fn return_words(returned: &ServiceReturn, position: Option<u32>, rebooted: bool) -> String {
     let after = |usec: u64| {
         // Microseconds since boot fit into an i64 for 290,000 years.
         duration(SignedDuration::from_micros(i64::try_from(usec).unwrap_or(i64::MAX)))
     };
     let mut words = Vec::new();
     words.extend(position.map(|position| format!("as no. {position}")));
-    words.extend(returned.active_usec.map(|usec| format!("active {} after the boot", after(usec))));
-    words.extend(returned.ready_usec.map(|usec| format!("ready {} after the boot", after(usec))));
+    if rebooted {
+        words.extend(returned.active_usec.map(|usec| format!("active {} after the boot", after(usec))));
+        words.extend(returned.ready_usec.map(|usec| format!("ready {} after the boot", after(usec))));
+    } else if returned.ready_usec.is_some() {
+        words.push("ready".to_owned());
+    }
     if returned.ready_usec.is_none() {
         words.push("never seen ready".to_owned());
     }

@@ -19,6 +19,7 @@ const TURNING_ASCII: [&str; 4] = ["|", "/", "-", "\\"];
 #[derive(Debug, Clone)]
 pub(super) struct Current {
     step: Step,
+    attempt: u32,
     began: Timestamp,
     heard: Timestamp,
     news: usize,
@@ -27,8 +28,8 @@ pub(super) struct Current {
 }
 
 impl Current {
-    pub(super) fn new(step: Step, began: Timestamp) -> Self {
-        Self { step, began, heard: began, news: 0, fraction: None, message: String::new() }
+    pub(super) fn new(step: Step, attempt: u32, began: Timestamp) -> Self {
+        Self { step, attempt, began, heard: began, news: 0, fraction: None, message: String::new() }
     }
 
     /// Takes note of an event. The bar never goes backwards, whatever the events say.
@@ -44,9 +45,19 @@ impl Current {
         }
     }
 
-    /// Whether the row is the step's.
-    pub(super) fn is_of(&self, step: &Step) -> bool {
-        self.step == *step
+    /// Whether the row is the step's, and the attempt's where one is named.
+    pub(super) fn is_of(&self, step: &Step, attempt: Option<u32>) -> bool {
+        self.step == *step && attempt.is_none_or(|attempt| attempt == self.attempt)
+    }
+
+    /// The step.
+    pub(super) fn step(&self) -> &Step {
+        &self.step
+    }
+
+    /// From its beginning until the last event.
+    pub(super) fn took(&self) -> SignedDuration {
+        self.heard.duration_since(self.began)
     }
 
     /// Shows a message beside the bar.
@@ -67,12 +78,12 @@ impl Current {
         style.cut(row.trim_end(), style.width.saturating_sub(1))
     }
 
-    /// The last row of a view that leaves before the step has ended.
-    pub(super) fn left(&self, style: &Style) -> String {
-        let took = words::duration(self.heard.duration_since(self.began));
+    /// The last row of a step whose end the view has not seen.
+    pub(super) fn left(&self, mark: Mark, style: &Style) -> String {
+        let took = words::duration(self.took());
         let seen = progress(self.fraction, &self.message);
         let seen = if seen.is_empty() { "not ended yet".to_owned() } else { format!("last seen: {seen}") };
-        style.step_row(Mark::Current, &self.step.title(), &took, &seen, false)
+        style.step_row(mark, &self.step.title(), &took, &seen, false)
     }
 
     fn sign(&self, style: &Style) -> String {
@@ -135,7 +146,7 @@ mod tests {
 
     #[test]
     fn the_row_fits_every_width() {
-        let mut current = Current::new(Step::Upgrade, at(0.0));
+        let mut current = Current::new(Step::Upgrade, 1, at(0.0));
         for unicode in [true, false] {
             for fraction in [None, Some(0.62)] {
                 current.hear(&progressed(1.0, fraction, "Unpacking linux-image-6.1.0-40-cloud-amd64 (6.1.153-1)"));
@@ -151,7 +162,7 @@ mod tests {
 
     #[test]
     fn the_bar_never_goes_backwards() {
-        let mut current = Current::new(Step::Upgrade, at(0.0));
+        let mut current = Current::new(Step::Upgrade, 1, at(0.0));
         for (fraction, shown) in [(0.5, " 50 %"), (0.4, " 50 %"), (f64::NAN, " 50 %"), (0.75, " 75 %"), (7.0, "100 %")]
         {
             current.hear(&progressed(1.0, Some(fraction), "x"));
@@ -164,7 +175,7 @@ mod tests {
 
     #[test]
     fn the_sign_turns_with_news_and_not_with_time() {
-        let mut current = Current::new(Step::Fetch, at(0.0));
+        let mut current = Current::new(Step::Fetch, 1, at(0.0));
         let sign = |current: &Current, seconds| current.row(at(seconds), &Style::plain()).chars().nth(2);
         assert_eq!(sign(&current, 1.0), sign(&current, 20.0));
         let before = sign(&current, 20.0);
@@ -174,7 +185,7 @@ mod tests {
 
     #[test]
     fn silence_is_said() {
-        let mut current = Current::new(Step::Upgrade, at(0.0));
+        let mut current = Current::new(Step::Upgrade, 1, at(0.0));
         current.hear(&progressed(10.0, Some(0.5), "libc6"));
         let style = Style { width: 120, ..Style::plain() };
         assert!(!current.row(at(39.0), &style).contains("no news"));

@@ -1,4 +1,6 @@
-use indicatif::{InMemoryTerm, ProgressDrawTarget};
+use std::io::{ErrorKind, Result};
+
+use indicatif::{InMemoryTerm, ProgressDrawTarget, TermLike};
 use insta::assert_snapshot;
 use jiff::Timestamp;
 
@@ -8,6 +10,58 @@ use crate::model::{Finding, Severity, Step, Verdict};
 use crate::report::Style;
 use crate::report::sample::{self, Story, back, unit};
 use crate::ui::View;
+
+/// A terminal whose window was closed.
+#[derive(Debug)]
+struct DeadTerminal;
+
+impl TermLike for DeadTerminal {
+    fn width(&self) -> u16 {
+        80
+    }
+
+    fn move_cursor_up(&self, _: usize) -> Result<()> {
+        Err(ErrorKind::BrokenPipe.into())
+    }
+
+    fn move_cursor_down(&self, _: usize) -> Result<()> {
+        Err(ErrorKind::BrokenPipe.into())
+    }
+
+    fn move_cursor_right(&self, _: usize) -> Result<()> {
+        Err(ErrorKind::BrokenPipe.into())
+    }
+
+    fn move_cursor_left(&self, _: usize) -> Result<()> {
+        Err(ErrorKind::BrokenPipe.into())
+    }
+
+    fn write_line(&self, _: &str) -> Result<()> {
+        Err(ErrorKind::BrokenPipe.into())
+    }
+
+    fn write_str(&self, _: &str) -> Result<()> {
+        Err(ErrorKind::BrokenPipe.into())
+    }
+
+    fn clear_line(&self) -> Result<()> {
+        Err(ErrorKind::BrokenPipe.into())
+    }
+
+    fn flush(&self) -> Result<()> {
+        Err(ErrorKind::BrokenPipe.into())
+    }
+}
+
+#[test]
+fn a_dead_terminal_does_not_disturb_the_view() {
+    let screen = Screen::new(ProgressDrawTarget::term_like(Box::new(DeadTerminal)), || 80);
+    let mut view = Bars::new(screen, Style::plain(), clock);
+    for event in &Story::healthy().events {
+        view.event(event);
+    }
+    view.finish();
+}
 
 /// A clock that stands still, a second after the upgrade's first progress.
 fn clock() -> Timestamp {
@@ -66,4 +120,27 @@ fn a_view_that_comes_in_late_shows_what_it_sees() {
     let events = Story::healthy().events;
     let resumed = events.iter().position(|event| matches!(event.kind, EventKind::RunResumed { .. })).unwrap();
     sample::snapshots(|| assert_snapshot!("bars_after_the_reboot", show(&events[resumed..], true)));
+}
+
+#[test]
+fn a_coordinator_that_goes_on_keeps_the_row_and_another_attempt_gets_its_own() {
+    let mut story = Story::new();
+    story.begin(Step::Upgrade);
+    story.progress(4.0, Some(0.62), "libssl3");
+    story.tell(EventKind::RunResumed {
+        boot: sample::boot(1),
+        phase: "services stopped".into(),
+        decision: "attach".into(),
+    });
+    story.tell(EventKind::StepStarted { step: Step::Upgrade, attempt: 1 });
+    story.tell(EventKind::StepAttached { step: Step::Upgrade });
+    story.progress(1.0, Some(0.3), "libssl3");
+    let kept = show(&story.events, false);
+    story.tell(EventKind::StepStarted { step: Step::Upgrade, attempt: 2 });
+    story.progress(1.0, Some(0.1), "libssl3");
+    let other = show(&story.events, false);
+    sample::snapshots(|| {
+        assert_snapshot!("bars_attached", kept);
+        assert_snapshot!("bars_again", other);
+    });
 }
