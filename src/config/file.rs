@@ -1,1 +1,172 @@
-//! The file's shapes.
+//! The file's shapes, and the way from its text to [`Settings`].
+
+use std::path::Path;
+
+use serde::Deserialize;
+use toml::Spanned;
+use toml::de::DeTable;
+
+use super::error::{ConfigError, Problem};
+use super::place::Position;
+use super::settings::Settings;
+use super::{keys, schema, validate};
+use crate::model::UnitName;
+
+/// The whole file.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct File {
+    pub(super) service: Vec<Service>,
+    pub(super) limits: Limits,
+    pub(super) upgrade: Upgrade,
+    pub(super) kernel: Kernel,
+    pub(super) reboot: Reboot,
+    pub(super) verify: Verify,
+    pub(super) preflight: Preflight,
+    pub(super) report: Report,
+}
+
+/// `[[service]]`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Service {
+    pub(super) unit: Spanned<String>,
+    pub(super) kind: Option<Spanned<String>>,
+    #[serde(default)]
+    pub(super) after: Vec<Spanned<String>>,
+    pub(super) stop_timeout: Option<Spanned<String>>,
+    pub(super) start_timeout: Option<Spanned<String>>,
+    pub(super) drain_timeout: Option<Spanned<String>>,
+    #[serde(default)]
+    pub(super) readiness: Readiness,
+    pub(super) mongodb: Option<Spanned<Mongodb>>,
+}
+
+/// `[service.readiness]`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Readiness {
+    pub(super) probe: Option<Spanned<String>>,
+    pub(super) address: Option<Spanned<String>>,
+    pub(super) url: Option<Spanned<String>>,
+    pub(super) status: Option<Spanned<i64>>,
+}
+
+/// `[service.mongodb]`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub(super) struct Mongodb {
+    pub(super) uri: Option<Spanned<String>>,
+    pub(super) uri_file: Option<Spanned<String>>,
+}
+
+/// `[limits]`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub(super) struct Limits {
+    pub(super) cpu: Option<Spanned<String>>,
+    pub(super) cpu_weight: Option<Spanned<i64>>,
+    pub(super) io_weight: Option<Spanned<i64>>,
+}
+
+/// `[upgrade]`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub(super) struct Upgrade {
+    pub(super) allow_removals: Vec<Spanned<String>>,
+    pub(super) lock_timeout: Option<Spanned<String>>,
+}
+
+/// `[kernel]`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Kernel {
+    pub(super) dkms: Option<bool>,
+}
+
+/// `[reboot]`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Reboot {
+    pub(super) when: Option<Spanned<String>>,
+    pub(super) grace: Option<Spanned<String>>,
+}
+
+/// `[verify]`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub(super) struct Verify {
+    pub(super) settle: Option<Spanned<String>>,
+    pub(super) boot_timeout: Option<Spanned<String>>,
+}
+
+/// `[preflight]`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Preflight {
+    pub(super) allow: Vec<Spanned<String>>,
+}
+
+/// `[report]`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Report {
+    pub(super) keep: Option<Spanned<i64>>,
+}
+
+/// Where things are in the file that only the host can judge.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Positions {
+    pub(super) units: Vec<(UnitName, Position)>,
+    pub(super) uri_files: Vec<(UnitName, Position)>,
+}
+
+impl Positions {
+    /// Where the service's unit is named.
+    pub fn unit(&self, unit: &UnitName) -> Option<Position> {
+        find(&self.units, unit)
+    }
+
+    /// Where the service's `uri-file` is named.
+    pub fn uri_file(&self, unit: &UnitName) -> Option<Position> {
+        find(&self.uri_files, unit)
+    }
+}
+
+fn find(places: &[(UnitName, Position)], unit: &UnitName) -> Option<Position> {
+    places.iter().find(|(name, _)| name == unit).map(|(_, at)| *at)
+}
+
+/// Valid settings, and where they came from.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Located {
+    /// The settings.
+    pub settings: Settings,
+    /// Where some of them are in the file.
+    pub positions: Positions,
+}
+
+impl Located {
+    /// The problem of a unit that only the host can judge, as in `this host has no such unit`.
+    pub fn unit_problem(&self, unit: &UnitName, message: impl Into<String>, hint: impl Into<String>) -> Problem {
+        let at = self.positions.unit(unit);
+        Problem { at, key: Some(keys::UNIT.path()), message: message.into(), hint: hint.into() }
+    }
+}
+
+/// Reads the text of a configuration file. `path` is for the errors, `cpus` is the number of CPUs of the host, and
+/// `known_checks` are the labels that `[preflight] allow` may name.
+///
+/// # Errors
+///
+/// Everything that is wrong with the file, as far as it can be told: after an error of syntax nothing else is looked
+/// at, and after an unknown key or a wrong type no meaning.
+pub fn parse(text: &str, path: &Path, cpus: u32, known_checks: &[&str]) -> Result<Located, ConfigError> {
+    let table = DeTable::parse(text).map_err(|error| ConfigError::one(path, schema::syntax(text, &error)))?;
+    let problems = schema::check(text, table.get_ref());
+    if !problems.is_empty() {
+        return Err(ConfigError::sorted(path, problems));
+    }
+    let file: File = toml::from_str(text).map_err(|error| ConfigError::one(path, schema::syntax(text, &error)))?;
+    validate::validate(&file, text, cpus, known_checks).map_err(|problems| ConfigError::sorted(path, problems))
+}

@@ -1,8 +1,28 @@
 //! Configuration: the file's shapes, and the settings that they become once they are valid.
+//!
+//! ```text
+//! load      opens the file, if root alone can change it
+//! file      parses it: TOML -> schema (keys and types) -> shapes -> validate (meaning) -> Settings
+//! keys      every key once: type, default, bounds, meaning; the documentation and `patchday init` are checked by it
+//! error     every problem with its line, column, key, and one hint
+//! ```
 
+pub mod error;
 pub mod file;
+pub mod keys;
+pub mod load;
+mod order;
+mod place;
+mod schema;
 pub mod settings;
+mod validate;
+mod values;
 
+pub use error::{ConfigError, Problem};
+pub use file::{Located, Positions, parse};
+pub use load::{DEFAULT_PATH, Trust, load, load_trusting};
+pub use order::dependency_order;
+pub use place::Position;
 pub use settings::{
     KernelSettings, Policy, RebootSettings, RebootWhen, ServiceSettings, Settings, UpgradeSettings, VerifySettings,
 };

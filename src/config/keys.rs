@@ -1,0 +1,174 @@
+//! Every key of the file, once. The schema check, the hints, the documentation and `patchday init` read this table.
+
+/// What a key takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A systemd unit.
+    Unit,
+    /// A list of systemd units.
+    Units,
+    /// One of some words.
+    Choice(&'static [&'static str]),
+    /// A duration from one second up to this many seconds.
+    Duration(i64),
+    /// A whole number within bounds.
+    Integer(i64, i64),
+    /// A share, as in `"50%"`.
+    Percent,
+    /// `true` or `false`.
+    Boolean,
+    /// `HOST:PORT`.
+    Address,
+    /// An `http://` or `https://` URL.
+    Url,
+    /// A MongoDB connection string without credentials.
+    MongodbUri,
+    /// An absolute path.
+    Path,
+    /// A list of Debian packages.
+    Packages,
+    /// A list of labels of preflight checks.
+    Labels,
+}
+
+impl Kind {
+    /// What is expected, in words.
+    pub fn expected(self) -> String {
+        match self {
+            Self::Unit => "a unit name".to_owned(),
+            Self::Units => "a list of unit names".to_owned(),
+            Self::Choice(words) => format!("one of {}", words.join(", ")),
+            Self::Duration(max) => format!("a duration from 1s to {}", longest(max)),
+            Self::Integer(min, max) => format!("a whole number from {min} to {max}"),
+            Self::Percent => "a share from 1% to 100%".to_owned(),
+            Self::Boolean => "true or false".to_owned(),
+            Self::Address => "an address and a port".to_owned(),
+            Self::Url => "an http or https URL".to_owned(),
+            Self::MongodbUri => "a connection string of one server".to_owned(),
+            Self::Path => "an absolute path".to_owned(),
+            Self::Packages => "a list of package names".to_owned(),
+            Self::Labels => "a list of labels of preflight checks".to_owned(),
+        }
+    }
+}
+
+fn longest(seconds: i64) -> String {
+    if seconds % 3600 == 0 { format!("{}h", seconds / 3600) } else { format!("{seconds}s") }
+}
+
+/// One key.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Key {
+    /// Its table, as in `service.readiness`.
+    pub table: &'static str,
+    /// Its name.
+    pub name: &'static str,
+    /// What it takes.
+    pub kind: Kind,
+    /// Its default in words; TOML where it is one value for all cases.
+    pub default: &'static str,
+    /// A valid value, in TOML.
+    pub example: &'static str,
+    /// What it means.
+    pub about: &'static str,
+}
+
+impl Key {
+    /// Table and key, as in `[service.readiness] probe`.
+    pub fn path(&self) -> String {
+        path(self.table, self.name)
+    }
+}
+
+/// Table and key, as in `[service.readiness] probe`.
+pub(super) fn path(table: &str, name: &str) -> String {
+    if table.is_empty() { name.to_owned() } else { format!("{} {name}", header(table)) }
+}
+
+/// The table's header, as in `[[service]]` or `[limits]`.
+pub fn header(table: &str) -> String {
+    if table == SERVICE { format!("[[{table}]]") } else { format!("[{table}]") }
+}
+
+const HOUR: i64 = 3600;
+const SERVICE: &str = "service";
+const READINESS: &str = "service.readiness";
+const MONGODB: &str = "service.mongodb";
+
+/// Tables in the order of the documentation. Only `service` may be there more than once.
+pub const TABLES: [&str; 10] =
+    [SERVICE, READINESS, MONGODB, "limits", "upgrade", "kernel", "reboot", "verify", "preflight", "report"];
+
+macro_rules! keys {
+    ($($id:ident = $table:expr, $name:literal, $kind:expr, $default:literal, $example:literal, $about:literal;)*) => {
+        $(
+            #[doc = $about]
+            pub const $id: Key =
+                Key { table: $table, name: $name, kind: $kind, default: $default, example: $example, about: $about };
+        )*
+
+        /// Every key, in the order of the documentation.
+        pub const KEYS: &[Key] = &[$($id),*];
+    };
+}
+
+keys! {
+    UNIT = SERVICE, "unit", Kind::Unit, "required", "\"mongod.service\"",
+        "The systemd unit, with its suffix.";
+    KIND = SERVICE, "kind", Kind::Choice(&["service", "mongodb"]), "\"service\"", "\"mongodb\"",
+        "`mongodb` is shut down through its own command and proven clean; everything else is a `service`.";
+    AFTER = SERVICE, "after", Kind::Units, "[]", "[\"mongod.service\"]",
+        "Services of this file that must be ready before this one starts; they stop after it.";
+    STOP_TIMEOUT = SERVICE, "stop-timeout", Kind::Duration(HOUR), "\"90s\", for mongodb \"2m\"", "\"2m\"",
+        "How long it may take to stop before the run is given up and everything is started again.";
+    START_TIMEOUT = SERVICE, "start-timeout", Kind::Duration(2 * HOUR), "\"2m\"", "\"5m\"",
+        "How long it may take from its start until it is ready.";
+    DRAIN_TIMEOUT = SERVICE, "drain-timeout", Kind::Duration(HOUR), "\"30s\"", "\"1m\"",
+        "How long connections of stopped services may linger in the server; only with `kind = \"mongodb\"`.";
+
+    PROBE = READINESS, "probe", Kind::Choice(&["unit", "tcp", "http", "mongodb"]), "\"unit\", for mongodb \"mongodb\"",
+        "\"http\"",
+        "What proves that it is ready: the unit is active, a port accepts, a GET answers, the server answers `ping`.";
+    ADDRESS = READINESS, "address", Kind::Address, "none", "\"127.0.0.1:8080\"",
+        "Where to connect; required with, and only for, `probe = \"tcp\"`.";
+    URL = READINESS, "url", Kind::Url, "none", "\"http://127.0.0.1:8080/health\"",
+        "What to GET; required with, and only for, `probe = \"http\"`.";
+    STATUS = READINESS, "status", Kind::Integer(100, 599), "200", "204",
+        "The wanted HTTP status; only for `probe = \"http\"`.";
+
+    URI = MONGODB, "uri", Kind::MongodbUri, "\"mongodb://127.0.0.1:27017\"", "\"mongodb://127.0.0.1:27018\"",
+        "Connection string of the unit's own server, without user name and password.";
+    URI_FILE = MONGODB, "uri-file", Kind::Path, "none", "\"/etc/patchday/mongodb.uri\"",
+        "File that holds the whole connection string, for a server that asks for a password; instead of `uri`.";
+
+    CPU = "limits", "cpu", Kind::Percent, "\"50%\"", "\"25%\"",
+        "Share of the whole machine (all CPUs) that apt and kernel builds may use.";
+    CPU_WEIGHT = "limits", "cpu-weight", Kind::Integer(1, 10_000), "20", "50",
+        "Their weight when CPUs are short; a unit has 100 unless told otherwise.";
+    IO_WEIGHT = "limits", "io-weight", Kind::Integer(1, 10_000), "20", "50",
+        "Their weight when disks are busy; a unit has 100 unless told otherwise.";
+
+    ALLOW_REMOVALS = "upgrade", "allow-removals", Kind::Packages, "[]", "[\"libold1\"]",
+        "Packages that the upgrade may remove; any other removal stops the run before the host is touched.";
+    LOCK_TIMEOUT = "upgrade", "lock-timeout", Kind::Duration(6 * HOUR), "\"10m\"", "\"30m\"",
+        "How long to wait for the apt and dpkg locks while somebody else holds them.";
+
+    DKMS = "kernel", "dkms", Kind::Boolean, "true", "false",
+        "Whether missing DKMS modules are built for the kernel of the next boot.";
+
+    WHEN = "reboot", "when", Kind::Choice(&["needed", "always", "never"]), "\"needed\"", "\"always\"",
+        "`needed`: when the kernel or an upgraded core package asks for it; `always`: after every upgrade; `never`.";
+    GRACE = "reboot", "grace", Kind::Duration(6 * HOUR), "\"10m\"", "\"20m\"",
+        "How long the host may take to go down before services are started again and the run fails.";
+
+    SETTLE = "verify", "settle", Kind::Duration(HOUR), "\"60s\"", "\"5m\"",
+        "How long every service must stay ready, without a restart, before the verdict.";
+    BOOT_TIMEOUT = "verify", "boot-timeout", Kind::Duration(2 * HOUR), "\"10m\"", "\"20m\"",
+        "How long the boot may take before the services' own timeouts begin to count.";
+
+    ALLOW = "preflight", "allow", Kind::Labels, "[]", "[\"boot-space\"]",
+        "Preflight checks whose blockers count as warnings.";
+
+    KEEP = "report", "keep", Kind::Integer(1, 1000), "24", "12",
+        "How many finished runs are kept.";
+}

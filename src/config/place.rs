@@ -1,0 +1,46 @@
+//! Where in the text something is.
+
+use std::fmt;
+use std::ops::Range;
+
+/// Line and column, counted from 1; the column counts characters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Position {
+    /// The line.
+    pub line: usize,
+    /// The column.
+    pub column: usize,
+}
+
+impl fmt::Display for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.line, self.column)
+    }
+}
+
+impl Position {
+    /// The position of a byte of the text. The text's end for an offset behind it.
+    pub(super) fn of(text: &[u8], offset: usize) -> Self {
+        let before = &text[..offset.min(text.len())];
+        let start = before.iter().rposition(|byte| *byte == b'\n').map_or(0, |newline| newline + 1);
+        let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+        Self { line, column: String::from_utf8_lossy(&before[start..]).chars().count() + 1 }
+    }
+
+    /// The position of a span's beginning.
+    pub(super) fn start(text: &str, span: &Range<usize>) -> Self {
+        Self::of(text.as_bytes(), span.start)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_and_characters_are_counted_from_one() {
+        let text = "a\nb\u{e9}c\n".as_bytes();
+        let at = |offset| Position::of(text, offset).to_string();
+        assert_eq!([at(0), at(1), at(2), at(5), at(7), at(99)], ["1:1", "1:2", "2:1", "2:3", "3:1", "3:1"]);
+    }
+}

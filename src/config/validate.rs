@@ -1,0 +1,299 @@
+//! What the values mean, alone and together.
+
+use std::ops::Range;
+
+use jiff::SignedDuration;
+use toml::Spanned;
+
+use super::error::Problem;
+use super::file::{File, Located, Mongodb, Positions, Readiness, Service};
+use super::keys::{self, Key, Kind};
+use super::order::dependency_order;
+use super::place::Position;
+use super::settings::{
+    KernelSettings, RebootSettings, RebootWhen, ServiceSettings, Settings, UpgradeSettings, VerifySettings,
+};
+use super::values::{self, Wrong, quoted};
+use crate::model::{DatabaseAccess, Limits, ReadinessProbe, ServiceKind, UnitName};
+
+const DEFAULT_URI: &str = "mongodb://127.0.0.1:27017";
+
+/// The settings of a file whose keys and types are right.
+pub(super) fn validate(file: &File, text: &str, cpus: u32, known: &[&str]) -> Result<Located, Vec<Problem>> {
+    let mut check = Check { text, problems: Vec::new() };
+    let mut positions = Positions::default();
+    let services: Vec<_> = file.service.iter().filter_map(|service| check.service(service, &mut positions)).collect();
+    check.references(file, &services);
+    let order = check.order(file, &services);
+    let settings = Settings {
+        services: order.into_iter().filter_map(|at| services.get(at).cloned()).collect(),
+        limits: Limits {
+            cpu_percent: check.taken(&keys::CPU, file.limits.cpu.as_ref(), values::percent).unwrap_or(50),
+            cpu_weight: check.integer(&keys::CPU_WEIGHT, file.limits.cpu_weight.as_ref(), 20),
+            io_weight: check.integer(&keys::IO_WEIGHT, file.limits.io_weight.as_ref(), 20),
+            cpus,
+        },
+        upgrade: UpgradeSettings {
+            allow_removals: check.list(&keys::ALLOW_REMOVALS, &file.upgrade.allow_removals, values::package),
+            lock_timeout: check.duration(&keys::LOCK_TIMEOUT, file.upgrade.lock_timeout.as_ref(), 600),
+        },
+        kernel: KernelSettings { dkms: file.kernel.dkms.unwrap_or(true) },
+        reboot: RebootSettings {
+            when: match check.word(&keys::WHEN, file.reboot.when.as_ref()) {
+                Some("always") => RebootWhen::Always,
+                Some("never") => RebootWhen::Never,
+                _ => RebootWhen::Needed,
+            },
+            grace: check.duration(&keys::GRACE, file.reboot.grace.as_ref(), 600),
+        },
+        verify: VerifySettings {
+            settle: check.duration(&keys::SETTLE, file.verify.settle.as_ref(), 60),
+            boot_timeout: check.duration(&keys::BOOT_TIMEOUT, file.verify.boot_timeout.as_ref(), 600),
+        },
+        allowed_checks: check.list(&keys::ALLOW, &file.preflight.allow, |label| known_label(label, known)),
+        keep_runs: check.integer(&keys::KEEP, file.report.keep.as_ref(), 24),
+    };
+    if check.problems.is_empty() { Ok(Located { settings, positions }) } else { Err(check.problems) }
+}
+
+fn known_label(label: &str, known: &[&str]) -> Result<(), Wrong> {
+    if known.contains(&label) {
+        return Ok(());
+    }
+    let hint = match values::nearest(label, known.iter().copied()) {
+        Some(near) => format!("did you mean {}?", quoted(near)),
+        None if known.is_empty() => "take it out: there is no check to allow".to_owned(),
+        None => "every check and its label is shown by: patchday plan".to_owned(),
+    };
+    Err(Wrong::new(format!("one of {}", known.join(", ")), quoted(label), hint))
+}
+
+struct Check<'a> {
+    text: &'a str,
+    problems: Vec<Problem>,
+}
+
+impl Check<'_> {
+    fn problem(&mut self, span: &Range<usize>, key: String, message: impl Into<String>, hint: impl Into<String>) {
+        let at = Some(Position::start(self.text, span));
+        self.problems.push(Problem { at, key: Some(key), message: message.into(), hint: hint.into() });
+    }
+
+    fn wrong(&mut self, span: &Range<usize>, key: &Key, wrong: Wrong) {
+        let message = format!("expected {}, found {}", wrong.expected, wrong.found);
+        self.problem(span, key.path(), message, wrong.hint);
+    }
+
+    /// A value that `take` understands; none where it is not given or wrong.
+    fn taken<T>(
+        &mut self,
+        key: &Key,
+        value: Option<&Spanned<String>>,
+        take: impl Fn(&str) -> Result<T, Wrong>,
+    ) -> Option<T> {
+        let value = value?;
+        take(value.get_ref()).map_err(|wrong| self.wrong(&value.span(), key, wrong)).ok()
+    }
+
+    fn text(
+        &mut self,
+        key: &Key,
+        value: Option<&Spanned<String>>,
+        take: impl Fn(&str) -> Result<(), Wrong>,
+    ) -> Option<String> {
+        self.taken(key, value, |text| take(text).map(|()| text.to_owned()))
+    }
+
+    fn word<'v>(&mut self, key: &Key, value: Option<&'v Spanned<String>>) -> Option<&'v str> {
+        self.taken(key, value, |text| values::choice(key.kind, text))?;
+        value.map(|value| value.get_ref().as_str())
+    }
+
+    fn duration(&mut self, key: &Key, value: Option<&Spanned<String>>, default: i64) -> SignedDuration {
+        self.taken(key, value, |text| values::duration(key.kind, text)).unwrap_or(SignedDuration::from_secs(default))
+    }
+
+    fn integer<T: TryFrom<i64>>(&mut self, key: &Key, value: Option<&Spanned<i64>>, default: T) -> T {
+        let Some(value) = value else { return default };
+        let within = if let Kind::Integer(min, max) = key.kind { (min..=max).contains(value.get_ref()) } else { true };
+        match T::try_from(*value.get_ref()) {
+            Ok(number) if within => number,
+            _ => {
+                let found = value.get_ref().to_string();
+                let hint = format!("for example: {} = {}", key.name, key.example);
+                self.wrong(&value.span(), key, Wrong::new(key.kind.expected(), found, hint));
+                default
+            }
+        }
+    }
+
+    fn list(&mut self, key: &Key, values: &[Spanned<String>], take: impl Fn(&str) -> Result<(), Wrong>) -> Vec<String> {
+        values.iter().filter_map(|value| self.text(key, Some(value), &take)).collect()
+    }
+
+    fn service(&mut self, service: &Service, positions: &mut Positions) -> Option<ServiceSettings> {
+        let unit = self.taken(&keys::UNIT, Some(&service.unit), values::unit);
+        // A kind that is misspelt says nothing about the rest of the service.
+        let kind = match (self.word(&keys::KIND, service.kind.as_ref()), &service.kind) {
+            (Some("mongodb"), _) => Some(ServiceKind::Mongodb),
+            (Some(_), _) | (None, None) => Some(ServiceKind::Service),
+            (None, Some(_)) => None,
+        };
+        let after =
+            service.after.iter().filter_map(|name| self.taken(&keys::AFTER, Some(name), values::unit)).collect();
+        let access = self.access(service.mongodb.as_ref(), kind);
+        let is_mongodb = kind == Some(ServiceKind::Mongodb);
+        let stop_timeout =
+            self.duration(&keys::STOP_TIMEOUT, service.stop_timeout.as_ref(), if is_mongodb { 120 } else { 90 });
+        let start_timeout = self.duration(&keys::START_TIMEOUT, service.start_timeout.as_ref(), 120);
+        let drain_timeout = self.duration(&keys::DRAIN_TIMEOUT, service.drain_timeout.as_ref(), 30);
+        if let (Some(ServiceKind::Service), Some(drain)) = (kind, &service.drain_timeout) {
+            self.problem(&drain.span(), keys::DRAIN_TIMEOUT.path(), MONGODB_ONLY, MONGODB_ONLY_HINT);
+        }
+        let readiness = self.readiness(&service.readiness, kind, access.as_ref());
+        let (unit, kind) = (unit?, kind?);
+        positions.units.push((unit.clone(), Position::start(self.text, &service.unit.span())));
+        if let Some(file) = service.mongodb.as_ref().and_then(|mongodb| mongodb.get_ref().uri_file.as_ref()) {
+            positions.uri_files.push((unit.clone(), Position::start(self.text, &file.span())));
+        }
+        let drain_timeout = if is_mongodb { drain_timeout } else { SignedDuration::ZERO };
+        let database = access;
+        Some(ServiceSettings {
+            unit,
+            kind,
+            after,
+            stop_timeout,
+            start_timeout,
+            readiness: readiness?,
+            database,
+            drain_timeout,
+        })
+    }
+
+    fn access(&mut self, given: Option<&Spanned<Mongodb>>, kind: Option<ServiceKind>) -> Option<DatabaseAccess> {
+        if let (Some(ServiceKind::Service), Some(mongodb)) = (kind, given) {
+            self.problem(&mongodb.span(), keys::header(keys::URI.table), MONGODB_ONLY, MONGODB_ONLY_HINT);
+        }
+        let mongodb = given.map(Spanned::get_ref);
+        let given_file = mongodb.and_then(|mongodb| mongodb.uri_file.as_ref());
+        let given_uri = mongodb.and_then(|mongodb| mongodb.uri.as_ref());
+        let uri = self.text(&keys::URI, given_uri, values::mongodb_uri);
+        let uri_file = self.text(&keys::URI_FILE, given_file, values::path);
+        if let (Some(_), Some(file)) = (given_uri, given_file) {
+            let message = "expected either uri or uri-file, found both";
+            self.problem(
+                &file.span(),
+                keys::URI_FILE.path(),
+                message,
+                "keep uri unless the server asks for a password",
+            );
+        }
+        if kind != Some(ServiceKind::Mongodb) {
+            return None;
+        }
+        let uri = if given_file.is_none() { uri.or_else(|| Some(DEFAULT_URI.to_owned())) } else { None };
+        Some(DatabaseAccess { uri, uri_file })
+    }
+
+    fn readiness(
+        &mut self,
+        given: &Readiness,
+        kind: Option<ServiceKind>,
+        access: Option<&DatabaseAccess>,
+    ) -> Option<ReadinessProbe> {
+        let address = self.text(&keys::ADDRESS, given.address.as_ref(), values::address);
+        let url = self.text(&keys::URL, given.url.as_ref(), values::url);
+        let status = self.integer(&keys::STATUS, given.status.as_ref(), 200);
+        let probe = match (&given.probe, kind?) {
+            (None, ServiceKind::Mongodb) => "mongodb",
+            (None, ServiceKind::Service) => "unit",
+            (Some(_), _) => self.word(&keys::PROBE, given.probe.as_ref())?,
+        };
+        let span = given.probe.as_ref().map(Spanned::span);
+        if probe != "tcp" {
+            self.unused(&keys::ADDRESS, given.address.as_ref().map(Spanned::span), "tcp", probe);
+        }
+        if probe != "http" {
+            self.unused(&keys::URL, given.url.as_ref().map(Spanned::span), "http", probe);
+            self.unused(&keys::STATUS, given.status.as_ref().map(Spanned::span), "http", probe);
+        }
+        match probe {
+            "tcp" => {
+                self.needed(&keys::ADDRESS, span, given.address.is_some(), "tcp");
+                address.map(|address| ReadinessProbe::Tcp { address })
+            }
+            "http" => {
+                self.needed(&keys::URL, span, given.url.is_some(), "http");
+                url.map(|url| ReadinessProbe::Http { url, status })
+            }
+            "mongodb" if access.is_none() => {
+                let message = "expected unit, tcp or http for kind = \"service\", found \"mongodb\"";
+                self.problem(&span.unwrap_or_default(), keys::PROBE.path(), message, MONGODB_ONLY_HINT);
+                None
+            }
+            "mongodb" => access.cloned().map(ReadinessProbe::Mongodb),
+            _ => Some(ReadinessProbe::Unit),
+        }
+    }
+
+    fn needed(&mut self, key: &Key, probe: Option<Range<usize>>, given: bool, wants: &str) {
+        if !given {
+            let message = format!("missing key: probe = \"{wants}\" needs it");
+            let hint = format!("for example: {} = {}", key.name, key.example);
+            self.problem(&probe.unwrap_or_default(), key.path(), message, hint);
+        }
+    }
+
+    fn unused(&mut self, key: &Key, given: Option<Range<usize>>, wants: &str, probe: &str) {
+        if let Some(span) = given {
+            let message = format!("only for probe = \"{wants}\", found probe = \"{probe}\"");
+            self.problem(&span, key.path(), message, format!("set probe = \"{wants}\", or take {} out", key.name));
+        }
+    }
+
+    /// Services that are named twice, and names in `after` that are no service of the file.
+    fn references(&mut self, file: &File, services: &[ServiceSettings]) {
+        let named = |unit: &str| services.iter().any(|service| service.unit.as_str() == unit);
+        for (at, service) in file.service.iter().enumerate() {
+            let unit = service.unit.get_ref();
+            if let Some(first) = file.service[..at].iter().find(|other| other.unit.get_ref() == unit) {
+                let line = Position::start(self.text, &first.unit.span()).line;
+                let message = format!("expected every unit once, found {} again (first in line {line})", quoted(unit));
+                self.problem(&service.unit.span(), keys::UNIT.path(), message, "keep one of the two");
+            }
+            for name in &service.after {
+                let listed = file.service.iter().any(|other| other.unit.get_ref() == name.get_ref());
+                // What is no unit name at all was told before.
+                if listed || named(name.get_ref()) || values::unit(name.get_ref()).is_err() {
+                    continue;
+                }
+                let names: Vec<&str> = file.service.iter().map(|other| other.unit.get_ref().as_str()).collect();
+                let hint = match values::nearest(name.get_ref(), names.iter().copied()) {
+                    Some(near) => format!("did you mean {}?", quoted(near)),
+                    None => format!("add a [[service]] with unit = {}, or take it out", quoted(name.get_ref())),
+                };
+                let wrong = Wrong::new("the unit of another [[service]]", quoted(name.get_ref()), hint);
+                self.wrong(&name.span(), &keys::AFTER, wrong);
+            }
+        }
+    }
+
+    fn order(&mut self, file: &File, services: &[ServiceSettings]) -> Vec<usize> {
+        let pairs: Vec<(UnitName, Vec<UnitName>)> =
+            services.iter().map(|service| (service.unit.clone(), service.after.clone())).collect();
+        dependency_order(&pairs).unwrap_or_else(|cycle| {
+            let way: Vec<&str> = cycle.iter().map(UnitName::as_str).collect();
+            // The first service of the way, and there the name that leads on.
+            let edge = file.service.iter().find(|service| Some(&service.unit.get_ref().as_str()) == way.first());
+            let name =
+                edge.and_then(|service| service.after.iter().find(|name| way.get(1) == Some(&name.get_ref().as_str())));
+            let message = format!("expected an order without a cycle, found {}", way.join(" -> "));
+            let hint = "take one of these out of the after of the one before it";
+            self.problem(&name.map(Spanned::span).unwrap_or_default(), keys::AFTER.path(), message, hint);
+            Vec::new()
+        })
+    }
+}
+
+const MONGODB_ONLY: &str = "only for kind = \"mongodb\", found it in a service of kind = \"service\"";
+const MONGODB_ONLY_HINT: &str = "set kind = \"mongodb\" if the unit is a mongod, or take it out";

@@ -1,0 +1,224 @@
+//! Single values: text in, meaning out.
+
+use std::net::Ipv6Addr;
+
+use jiff::SignedDuration;
+
+use super::keys::Kind;
+use crate::model::UnitName;
+
+/// A value that is not what its key takes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Wrong {
+    pub(super) expected: String,
+    pub(super) found: String,
+    pub(super) hint: String,
+}
+
+impl Wrong {
+    pub(super) fn new(expected: impl Into<String>, found: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { expected: expected.into(), found: found.into(), hint: hint.into() }
+    }
+}
+
+type Taken<T> = Result<T, Wrong>;
+
+/// Text as TOML would show it.
+pub(super) fn quoted(text: &str) -> String {
+    format!("{text:?}")
+}
+
+/// The candidate nearest to the text, if it is near enough to be what was meant.
+pub(super) fn nearest<'a>(text: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let limit = (text.chars().count() / 3).clamp(1, 3);
+    let near = candidates.into_iter().map(|candidate| (distance(text, candidate), candidate));
+    near.filter(|(distance, _)| *distance <= limit).min_by_key(|(distance, _)| *distance).map(|(_, found)| found)
+}
+
+/// Levenshtein's distance.
+fn distance(from: &str, to: &str) -> usize {
+    let to: Vec<char> = to.chars().collect();
+    let mut row: Vec<usize> = (0..=to.len()).collect();
+    for (line, left) in from.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = line + 1;
+        for (column, right) in to.iter().enumerate() {
+            let replaced = diagonal + usize::from(left != *right);
+            diagonal = row[column + 1];
+            row[column + 1] = replaced.min(row[column] + 1).min(diagonal + 1);
+        }
+    }
+    row[to.len()]
+}
+
+/// A duration from one second up to `max` seconds.
+pub(super) fn duration(kind: Kind, text: &str) -> Taken<SignedDuration> {
+    let wrong = |hint: &str| Wrong::new(kind.expected(), quoted(text), hint);
+    let max = if let Kind::Duration(max) = kind { max } else { i64::MAX };
+    let parsed: SignedDuration = text
+        .parse()
+        .map_err(|_| wrong("write a number and its unit (s, m, h), as in \"90s\", \"2m\" or \"1h 30m\""))?;
+    let bounds = SignedDuration::from_secs(1)..=SignedDuration::from_secs(max);
+    if bounds.contains(&parsed) { Ok(parsed) } else { Err(wrong("choose a duration within the bounds")) }
+}
+
+/// A share in percent.
+pub(super) fn percent(text: &str) -> Taken<u8> {
+    let share = text.strip_suffix('%').and_then(|number| number.parse::<u8>().ok());
+    share.filter(|share| (1..=100).contains(share)).ok_or_else(|| {
+        Wrong::new(Kind::Percent.expected(), quoted(text), "write a whole number and the sign, as in \"50%\"")
+    })
+}
+
+/// One of the kind's words.
+pub(super) fn choice(kind: Kind, text: &str) -> Taken<()> {
+    let words = if let Kind::Choice(words) = kind { words } else { &[] };
+    if words.contains(&text) {
+        return Ok(());
+    }
+    let hint = match nearest(text, words.iter().copied()) {
+        Some(word) => format!("did you mean \"{word}\"?"),
+        None => format!("choose {}", words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" or ")),
+    };
+    Err(Wrong::new(kind.expected(), quoted(text), hint))
+}
+
+/// A unit that Patchday can stop and start.
+pub(super) fn unit(text: &str) -> Taken<UnitName> {
+    let expected = "a service unit, as in mongod.service";
+    let wrong = |hint: String| Wrong::new(expected, quoted(text), hint);
+    let with_suffix = format!("{text}.service");
+    let Ok(unit) = text.parse::<UnitName>() else {
+        return Err(wrong(match with_suffix.parse::<UnitName>() {
+            Ok(unit) if !text.contains('.') => format!("did you mean \"{unit}\"?"),
+            _ => "list the units of this host with: systemctl list-units --type=service".to_owned(),
+        }));
+    };
+    let Some(stem) = text.strip_suffix(".service") else {
+        return Err(wrong("name the service itself: its sockets and timers are held while it is stopped".to_owned()));
+    };
+    if stem.ends_with('@') {
+        return Err(wrong(format!("name an instance of the template, as in \"{stem}1.service\"")));
+    }
+    if stem == "patchday" || stem.starts_with("patchday-") {
+        return Err(wrong("leave Patchday's own units out".to_owned()));
+    }
+    Ok(unit)
+}
+
+/// A Debian package, with or without its architecture.
+pub(super) fn package(text: &str) -> Taken<()> {
+    let (name, arch) = text.split_once(':').unwrap_or((text, "any"));
+    let word = |text: &str| text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
+    let valid = name.len() >= 2
+        && name.starts_with(|first: char| first.is_ascii_lowercase() || first.is_ascii_digit())
+        && word(&name.replace(['+', '.'], "-"))
+        && !arch.is_empty()
+        && word(arch);
+    if valid {
+        return Ok(());
+    }
+    let hint = "name each package in full, as apt does; patterns are not taken";
+    Err(Wrong::new("a package name, as in \"libold1\"", quoted(text), hint))
+}
+
+/// An absolute path.
+pub(super) fn path(text: &str) -> Taken<()> {
+    if text.starts_with('/') && !text.ends_with('/') && !text.contains('\0') {
+        return Ok(());
+    }
+    Err(Wrong::new(Kind::Path.expected(), quoted(text), "begin it with /, as in \"/etc/patchday/mongodb.uri\""))
+}
+
+/// `HOST:PORT`.
+pub(super) fn address(text: &str) -> Taken<()> {
+    if is_address(text, true) {
+        return Ok(());
+    }
+    let hint = "write HOST:PORT, as in \"127.0.0.1:8080\" or \"[::1]:8080\"";
+    Err(Wrong::new(Kind::Address.expected(), quoted(text), hint))
+}
+
+fn is_address(text: &str, port_needed: bool) -> bool {
+    let (host, port) = match text.strip_prefix('[') {
+        Some(rest) => match rest.split_once(']') {
+            Some((host, port)) if host.parse::<Ipv6Addr>().is_ok() => (host, port.strip_prefix(':')),
+            _ => return false,
+        },
+        None => match text.split_once(':') {
+            Some((host, port)) => (host, Some(port)),
+            None => (text, None),
+        },
+    };
+    let host_valid = !host.is_empty()
+        && (text.starts_with('[') || host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-_".contains(&byte)));
+    let digits = |port: &str| port.bytes().all(|byte| byte.is_ascii_digit());
+    let port_valid = match port {
+        Some(port) => digits(port) && port.parse::<u16>().is_ok_and(|port| port > 0),
+        None => !port_needed,
+    };
+    host_valid && port_valid
+}
+
+/// An URL for the HTTP probe.
+pub(super) fn url(text: &str) -> Taken<()> {
+    let wrong = |hint: &str| Err(Wrong::new(Kind::Url.expected(), quoted(&redacted(text)), hint));
+    let Ok(url) = reqwest::Url::parse(text) else {
+        return wrong("write the whole URL, as in \"http://127.0.0.1:8080/health\"");
+    };
+    if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
+        return wrong("write the whole URL, as in \"http://127.0.0.1:8080/health\"");
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return wrong("leave the credentials out and probe a path that answers without them");
+    }
+    Ok(())
+}
+
+/// A connection string of one server, without credentials: the `shutdown` command must not reach another server than
+/// the unit's own.
+pub(super) fn mongodb_uri(text: &str) -> Taken<()> {
+    let wrong = |expected: &str, hint: &str| Err(Wrong::new(expected, quoted(&redacted(text)), hint));
+    let expected = Kind::MongodbUri.expected();
+    let example = "write it as in \"mongodb://127.0.0.1:27017\"";
+    if text.starts_with("mongodb+srv://") {
+        return wrong(&expected, "name the server that the unit runs: \"mongodb://127.0.0.1:27017\"");
+    }
+    let Some(rest) = text.strip_prefix("mongodb://") else {
+        return wrong(&expected, example);
+    };
+    let (authority, options) = split_authority(rest);
+    if authority.contains('@') || options.to_ascii_lowercase().contains("password=") || options.contains("_TOKEN:") {
+        let hint = "move the whole connection string to a file (root, 0600) and name it with uri-file";
+        return wrong("a connection string without credentials", hint);
+    }
+    if authority.contains(',') {
+        return wrong(&expected, "name only the server that the unit runs, even if it is a member of a replica set");
+    }
+    // A Unix socket is percent-encoded.
+    let socket = authority.to_ascii_lowercase();
+    if is_address(authority, false) || (socket.starts_with("%2f") && socket.ends_with(".sock")) {
+        Ok(())
+    } else {
+        wrong(&expected, example)
+    }
+}
+
+fn split_authority(rest: &str) -> (&str, &str) {
+    // The password may hold a slash in spite of the rules, so that the last "@" ends the credentials.
+    let from = rest.rfind('@').unwrap_or(0);
+    let end = rest[from..].find(['/', '?']).map_or(rest.len(), |at| from + at);
+    rest.split_at(end)
+}
+
+/// The text without what may be a secret: never repeat a password in an error that goes to a log.
+pub(super) fn redacted(text: &str) -> String {
+    let (scheme, rest) = match text.split_once("://") {
+        Some((scheme, rest)) => (format!("{scheme}://"), rest),
+        None => (String::new(), text),
+    };
+    let (authority, path) = split_authority(rest);
+    let host = authority.rsplit_once('@').map_or(authority.to_owned(), |(_, host)| format!("…@{host}"));
+    let path = path.split_once('?').map_or(path.to_owned(), |(path, _)| format!("{path}?…"));
+    format!("{scheme}{host}{path}")
+}
