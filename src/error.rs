@@ -82,7 +82,9 @@ impl From<StoreError> for Failure {
             StoreError::Io { source, .. } if source.kind() == std::io::ErrorKind::PermissionDenied => {
                 (FailureKind::State, "run it as root")
             }
-            StoreError::Io { .. } => (FailureKind::State, "see that the state directory is mounted, writable and has room"),
+            StoreError::Io { .. } => {
+                (FailureKind::State, "see that the state directory is mounted, writable and has room")
+            }
         };
         Self::new(kind, error.to_string()).hint(hint)
     }

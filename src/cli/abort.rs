@@ -11,7 +11,9 @@ use crate::model::Phase;
 pub(super) async fn abort(app: &App, args: &AbortArgs) -> Result<u8, Failure> {
     require_root("abort")?;
     let Some(id) = app.state.open_run()? else {
-        return Err(Failure::new(FailureKind::Usage, "no run is open; there is nothing to abort").hint("patchday report"));
+        return Err(
+            Failure::new(FailureKind::Usage, "no run is open; there is nothing to abort").hint("patchday report")
+        );
     };
     let run = app.state.load(&id)?;
     if matches!(run.phase, Phase::RebootRequested | Phase::Rebooted) {

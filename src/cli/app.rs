@@ -37,7 +37,8 @@ pub(super) struct App {
 impl App {
     pub(super) fn new(args: &Args) -> Self {
         let is_set = |name| env::var_os(name).is_some_and(|value| !value.is_empty());
-        let locale = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().find_map(|name| env::var(name).ok().filter(|v| !v.is_empty()));
+        let locale =
+            ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().find_map(|name| env::var(name).ok().filter(|v| !v.is_empty()));
         let stderr_is_terminal = stderr().is_terminal();
         let columns = console::Term::stderr().size_checked().map(|(_rows, columns)| columns);
         let inputs = ViewInputs {
@@ -52,12 +53,7 @@ impl App {
             utf8: locale.is_some_and(|locale| locale.to_ascii_lowercase().replace('-', "").contains("utf8")),
             clock: Timestamp::now,
         };
-        Self {
-            config: args.config.clone(),
-            state_path: args.state.clone(),
-            state: StateDir::new(&args.state),
-            inputs,
-        }
+        Self { config: args.config.clone(), state_path: args.state.clone(), state: StateDir::new(&args.state), inputs }
     }
 
     /// The view for events.
@@ -107,7 +103,8 @@ impl App {
         for service in &located.settings.services {
             let state = units.state(&service.unit).await?;
             if state.load == LoadState::NotFound {
-                let message = format!("expected a unit of this host, found \"{}\", which systemd does not know", service.unit);
+                let message =
+                    format!("expected a unit of this host, found \"{}\", which systemd does not know", service.unit);
                 problems.push(located.unit_problem(&service.unit, message, "systemctl list-unit-files --type=service"));
             }
         }

@@ -123,13 +123,17 @@ async fn carry(
         RunEnd::Closed { exit_code } => Ok(exit_code),
         RunEnd::Parked => Ok(exit_code::DONE),
         RunEnd::Stayed { reason } => {
-            Err(Failure::new(FailureKind::Unexpected, format!("the run is left open: {reason}")).hint("patchday resume"))
+            Err(Failure::new(FailureKind::Unexpected, format!("the run is left open: {reason}"))
+                .hint("patchday resume"))
         }
     }
 }
 
 fn no_boot_id() -> Failure {
-    Failure::new(FailureKind::Unexpected, "/proc/sys/kernel/random/boot_id holds no boot ID; a reboot could not be told")
+    Failure::new(
+        FailureKind::Unexpected,
+        "/proc/sys/kernel/random/boot_id holds no boot ID; a reboot could not be told",
+    )
 }
 
 #[allow(clippy::needless_pass_by_value)] // the shape that map_err wants

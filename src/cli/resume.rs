@@ -17,7 +17,9 @@ pub(super) async fn resume(app: &App, args: &ResumeArgs) -> Result<u8, Failure> 
         return coordinate::open_run(app, &what).await;
     }
     let Some(id) = app.state.open_run()? else {
-        return Err(Failure::new(FailureKind::Usage, "no run is open; there is nothing to resume").hint("patchday report"));
+        return Err(
+            Failure::new(FailureKind::Usage, "no run is open; there is nothing to resume").hint("patchday report")
+        );
     };
     if let Some(holder) = app.state.lock_holder() {
         return Err(StoreError::Locked(holder).into());

@@ -3,7 +3,6 @@
 use jiff::{SignedDuration, Timestamp};
 
 use crate::config::settings::Policy;
-use crate::machine::exit_code;
 use crate::model::{Observation, Outcome, Phase, Run, Step, WorkLook};
 
 /// What the coordinator shall do. Each is carried out, recorded, and followed by another look.
@@ -131,7 +130,7 @@ fn decide_ending(run: &Run) -> Decision {
     if run.attempts_of(&Step::Report) == 0 {
         return Decision::Begin(Step::Report);
     }
-    Decision::Close { exit_code: exit_code(run) }
+    Decision::Close { exit_code: run.exit_code() }
 }
 
 /// The first planned step that has not finished.

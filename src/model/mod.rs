@@ -3,6 +3,7 @@
 mod attempt;
 mod baseline;
 mod change;
+mod ending;
 mod fact;
 mod finding;
 mod ids;

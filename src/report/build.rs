@@ -41,7 +41,7 @@ pub fn build(run: &Run, timeline: &[Event], now: Timestamp) -> Report {
         ending: ending(run),
         summary: outcome::summary(run, &packages, reboot.as_ref()),
         verdict: run.verification.as_ref().map(|verification| verification.verdict),
-        exit_code: run.closed.map(|closing| closing.exit_code),
+        exit_code: run.phase.is_final().then(|| run.exit_code()),
         phase: run.phase.name().to_owned(),
         failure,
         aborted_by,

@@ -46,13 +46,8 @@ async fn packaging(
     title: &str,
     span: (f64, f64),
 ) -> Result<(), StepError> {
-    let work = Work {
-        step: Step::Fetch,
-        name,
-        description: format!("Patchday: {title}"),
-        task: Task::Packages(what),
-        span,
-    };
+    let work =
+        Work { step: Step::Fetch, name, description: format!("Patchday: {title}"), task: Task::Packages(what), span };
     let outcome = work::run_to_end(ctx, work).await?;
     if outcome.succeeded() { Ok(()) } else { Err(work::failure(ctx, name, &outcome).await) }
 }

@@ -40,7 +40,11 @@ pub(super) async fn perform(ctx: &mut StepContext<'_>) -> StepResult {
     if let Some(newest) = facts.installed.first() {
         let problems = kernel_problems(newest, &facts.installed);
         if !problems.is_empty() {
-            return Err(StepError::Failed(format!("kernel {} would not boot: {}", newest.release, problems.join(", "))));
+            return Err(StepError::Failed(format!(
+                "kernel {} would not boot: {}",
+                newest.release,
+                problems.join(", ")
+            )));
         }
     }
     let expected = expectation(&facts);

@@ -5,9 +5,7 @@ use std::collections::BTreeSet;
 use super::verify_watch::{self, Watched};
 use super::{StepContext, StepEnd, StepError, StepResult};
 use crate::events::EventKind;
-use crate::model::{
-    Baseline, Fact, Finding, ListeningSocket, Severity, UnitName, Verdict, Verification,
-};
+use crate::model::{Baseline, Fact, Finding, ListeningSocket, Severity, UnitName, Verdict, Verification};
 
 pub(super) async fn perform(ctx: &mut StepContext<'_>) -> StepResult {
     let Some(baseline) = ctx.run().baseline.clone() else {
@@ -140,7 +138,8 @@ async fn comparison(ctx: &StepContext<'_>, baseline: &Baseline) -> Vec<Finding> 
     match ctx.host.units.survey().await {
         Ok(now) => {
             for unit in now.failed.iter().filter(|unit| !baseline.units.failed.contains(unit)) {
-                let finding = Finding::new("unit-failed", Severity::Warning, format!("{unit} failed since the baseline"));
+                let finding =
+                    Finding::new("unit-failed", Severity::Warning, format!("{unit} failed since the baseline"));
                 findings.push(finding.remedy(format!("read what {unit} says"), format!("systemctl status {unit}")));
             }
         }

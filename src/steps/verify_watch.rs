@@ -179,9 +179,7 @@ pub(super) async fn settle(ctx: &StepContext<'_>, watched: &mut [Watched]) {
     }
     for one in watched.iter_mut().filter(|one| one.is_ready()) {
         let unit = one.service.unit.clone();
-        if let Readiness::NotReady(why) =
-            ctx.host.prober.probe(&unit, &one.service.readiness, PROBE_TIMEOUT).await
-        {
+        if let Readiness::NotReady(why) = ctx.host.prober.probe(&unit, &one.service.readiness, PROBE_TIMEOUT).await {
             one.problem = Some(format!("was ready, and is not any more: {why}"));
         }
     }

@@ -598,10 +598,7 @@ pub fn settings() -> Settings {
         upgrade: UpgradeSettings { allow_removals: vec![], lock_timeout: SignedDuration::from_secs(60) },
         kernel: KernelSettings { dkms: true },
         reboot: RebootSettings { when: RebootWhen::Needed, grace: SignedDuration::from_mins(5) },
-        verify: VerifySettings {
-            settle: SignedDuration::from_secs(5),
-            boot_timeout: SignedDuration::from_mins(2),
-        },
+        verify: VerifySettings { settle: SignedDuration::from_secs(5), boot_timeout: SignedDuration::from_mins(2) },
         allowed_checks: vec![],
         keep_runs: 5,
     }

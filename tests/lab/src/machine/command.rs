@@ -6,10 +6,18 @@ use anyhow::{Context, Result, bail};
 use std::env;
 use std::process::{Child, Command, ExitStatus, Stdio};
 
+/// Starts the command as a child and waits for it, staying outside the machine's process IDs itself.
+///
+/// nsenter can fork and wait too, but then it stops itself when its child is stopped. A machine that shuts down first
+/// stops all its processes: nsenter would never collect its dead child, and the machine would never end.
+///
+/// Only the command gets standard error: the shell would remark there that its child was killed.
+const WAIT_FOR_CHILD: &str = "exec 3>&2 2>/dev/null; \"$@\" 2>&3 3>&-; exit $?";
+
 /// How a command inside a machine ended, and what it said.
 #[derive(Debug, Clone)]
 pub struct Output {
-    /// Exit code or signal. A machine that goes down ends its commands by a signal.
+    /// The exit code; 128 and the signal's number when a signal ended the command, as when the machine goes down.
     pub status: ExitStatus,
     /// What it wrote to standard output; bytes that are no UTF-8 are replaced.
     pub stdout: String,
@@ -23,7 +31,7 @@ impl Output {
         self.status.success()
     }
 
-    /// The exit code; none when a signal ended it.
+    /// The exit code; none when the waiting shell was killed.
     pub fn code(&self) -> Option<i32> {
         self.status.code()
     }
@@ -33,12 +41,14 @@ impl Machine {
     /// A command that will run inside, as root, with a clean environment and `/` as its directory. It belongs to
     /// the machine's process IDs, mounts and so on, but to no unit and no session of it.
     ///
-    /// Killing the child kills only `nsenter`, not the command inside: that is what a lost connection looks like.
+    /// The child is a shell that waits for the command, so a signal that ends the command shows as exit code 128 and
+    /// its number. Killing the child leaves the command running: that is what a lost connection looks like.
     pub fn command(&self, arguments: &[&str]) -> Result<Command> {
         let Some((program, rest)) = arguments.split_first() else { bail!("no command to run in {}", self.name()) };
         let leader = self.leader()?.to_string();
         let mut command = Command::new("nsenter");
-        command.args(["--target", &leader, "--all", "--", program]).args(rest);
+        command.args(["--target", &leader, "--all", "--no-fork", "--", "sh", "-c", WAIT_FOR_CHILD, "sh", program]);
+        command.args(rest);
         command.env_clear();
         command.env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
         command.env("HOME", "/root").env("USER", "root").env("LANG", "C.UTF-8");

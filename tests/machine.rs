@@ -1,0 +1,263 @@
+//! Patchday on disposable machines: real systemd, D-Bus, apt, mongod and reboots. See `docs/testing.md`.
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use patchday_lab::{ApiFault, Lab, Machine, Output, Suite, wait_for};
+use serde_json::Value;
+
+const REBOOT: Duration = Duration::from_secs(240);
+const UPGRADE: Duration = Duration::from_secs(300);
+
+fn machine(suite: Suite, name: &str) -> Machine {
+    let lab = Lab::new().unwrap();
+    let machine = lab.booted_machine(suite, name).unwrap();
+    machine.install(Path::new(env!("CARGO_BIN_EXE_patchday")), Path::new("systemd")).unwrap();
+    configure(&machine, "60s");
+    machine
+}
+
+fn configure(machine: &Machine, stop_timeout: &str) {
+    let text = format!(
+        r#"
+[[service]]
+unit = "mongod.service"
+kind = "mongodb"
+stop-timeout = "{stop_timeout}"
+start-timeout = "60s"
+drain-timeout = "3s"
+[service.readiness]
+probe = "mongodb"
+[service.mongodb]
+uri = "mongodb://127.0.0.1:{mongod}"
+
+[[service]]
+unit = "sample-api.service"
+after = ["mongod.service"]
+stop-timeout = "{stop_timeout}"
+start-timeout = "20s"
+[service.readiness]
+probe = "http"
+url = "http://127.0.0.1:{api}/health"
+
+[limits]
+cpu = "80%"
+
+[verify]
+settle = "3s"
+"#,
+        mongod = machine.mongod_port(),
+        api = machine.api_port(),
+    );
+    machine.exec_ok(&["mkdir", "-p", "/etc/patchday"]).unwrap();
+    machine.write_file("/etc/patchday/patchday.toml", &text).unwrap();
+}
+
+fn patchday(machine: &Machine, args: &[&str]) -> Output {
+    machine.exec(&[&["patchday"], args].concat()).unwrap()
+}
+
+fn json(machine: &Machine, args: &[&str]) -> Value {
+    let output = patchday(machine, args);
+    serde_json::from_str(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output:?}"))
+}
+
+/// Runs, follows the run through its reboot, and returns its exit code.
+fn run_through_reboot(machine: &Machine) -> i32 {
+    let boot = machine.boot_id().unwrap();
+    let mut run = machine.spawn(&["patchday", "run", "--yes"]).unwrap();
+    let began = Instant::now();
+    machine.wait_for_reboot(&boot, UPGRADE + REBOOT).unwrap_or_else(|error| {
+        let _ = run.kill();
+        let output = run.wait_with_output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        panic!("{error} after {:?}\n{said}\n{}", began.elapsed(), evidence(machine));
+    });
+    let output = patchday(machine, &["attach", "--last"]);
+    println!("{}{}", output.stderr, output.stdout);
+    output.code().unwrap()
+}
+
+fn evidence(machine: &Machine) -> String {
+    format!("{}\n{}", machine.journal(), patchday(machine, &["report"]).stdout)
+}
+
+fn assert_in_service(machine: &Machine) {
+    machine.wait_until_healthy(Duration::from_secs(30)).unwrap();
+    for unit in ["mongod.service", "sample-api.service"] {
+        let state = machine.exec_ok(&["systemctl", "show", "-P", "ActiveState", unit]).unwrap();
+        assert_eq!(state.trim(), "active", "{unit}");
+        let drop_ins = machine.exec_ok(&["systemctl", "show", "-P", "DropInPaths", unit]).unwrap();
+        assert!(!drop_ins.contains("patchday"), "{unit} is still held: {drop_ins}");
+    }
+    let inhibitors = machine.exec_ok(&["systemd-inhibit", "--list", "--no-legend"]).unwrap();
+    assert!(!inhibitors.contains("Patchday"), "{inhibitors}");
+}
+
+fn happy_path(suite: Suite, name: &str) {
+    let machine = machine(suite, name);
+    let documents = machine.document_count().unwrap();
+    let first_boot = machine.boot_id().unwrap();
+
+    let code = run_through_reboot(&machine);
+    assert_eq!(code, 0, "{}", evidence(&machine));
+    assert_in_service(&machine);
+    assert_ne!(machine.boot_id().unwrap(), first_boot);
+    assert_eq!(machine.document_count().unwrap(), documents, "documents were lost");
+    assert!(machine.pending_upgrades().unwrap().is_empty());
+
+    let report = json(&machine, &["report", "--json"]);
+    println!("{report:#}");
+    assert_eq!(report["verdict"], "healthy");
+    assert_eq!(report["exit_code"], 0);
+    assert!(report["packages"]["lines"].as_array().map_or(0, Vec::len) >= 10, "{}", report["packages"]);
+    let services = report["services"].as_array().unwrap();
+    let service = |unit: &str| services.iter().find(|service| service["unit"] == unit).unwrap();
+    let stopped = &service("mongod.service")["stopped"];
+    assert_eq!(stopped["result"], "success", "{stopped}");
+    assert_eq!(stopped["exit_status"], 0, "{stopped}");
+    assert_eq!(stopped["database_evidence"]["lock_file_bytes"], 0, "{stopped}");
+    assert_eq!(stopped["database_evidence"]["logged_exit_code"], 0, "{stopped}");
+    let ready = |unit: &str| service(unit)["returned"]["ready_usec"].as_u64().unwrap();
+    assert!(ready("mongod.service") <= ready("sample-api.service"));
+    let log = machine.read_file("/var/log/mongod/mongod.log").unwrap();
+    let since_start = log.rsplit_once("\"id\":4615611").unwrap().1;
+    assert!(!since_start.contains("\"id\":22271"), "mongod found an unclean shutdown");
+
+    // Directly after: nothing to do, nothing stopped.
+    let invocation = || machine.exec_ok(&["systemctl", "show", "-P", "InvocationID", "mongod.service"]).unwrap();
+    let before = invocation();
+    let second = patchday(&machine, &["run", "--yes"]);
+    assert_eq!(second.code(), Some(0), "{second:?}");
+    assert!(second.stdout.to_lowercase().contains("nothing to do"), "{}", second.stdout);
+    assert_eq!(invocation(), before, "mongod was stopped for nothing");
+}
+
+#[test]
+fn a_debian_12_machine_is_patched_rebooted_and_verified() {
+    happy_path(Suite::Bookworm, "happy-12");
+}
+
+#[test]
+fn a_debian_13_machine_is_patched_rebooted_and_verified() {
+    happy_path(Suite::Trixie, "happy-13");
+}
+
+#[test]
+fn an_api_that_ignores_the_stop_ends_the_run_before_apt() {
+    let machine = machine(Suite::Bookworm, "stubborn-api");
+    configure(&machine, "5s");
+    // systemd's own patience is longer than ours, and then it kills: that is the admin's setting, not our deed.
+    let patience = "[Service]\nTimeoutStopSec=15s\n";
+    machine.exec_ok(&["mkdir", "-p", "/etc/systemd/system/sample-api.service.d"]).unwrap();
+    machine.write_file("/etc/systemd/system/sample-api.service.d/patience.conf", patience).unwrap();
+    machine.exec_ok(&["systemctl", "daemon-reload"]).unwrap();
+    machine.set_api_faults(&[ApiFault::IgnoreSigterm]).unwrap();
+    let output = patchday(&machine, &["run", "--yes"]);
+    assert_aborted_in_service(&machine, &output, "sample-api.service did not stop within 5");
+}
+
+#[test]
+fn a_mongod_that_does_not_stop_in_time_ends_the_run_before_apt() {
+    let machine = machine(Suite::Bookworm, "stubborn-mongod");
+    configure(&machine, "6s");
+    let pid = machine.exec_ok(&["systemctl", "show", "-P", "MainPID", "mongod.service"]).unwrap();
+    let pid: u32 = pid.trim().parse().unwrap();
+    let run = machine.spawn(&["patchday", "run", "--yes"]).unwrap();
+    // The API is down: mongod is next, and hangs from now on.
+    wait_for("the API's stop", UPGRADE, || {
+        Ok(status_line(&machine).filter(|step| step == "stop:mongod.service"))
+    })
+    .unwrap();
+    machine.kill(pid, "STOP").unwrap();
+    wait_for("the failure of the stop", Duration::from_secs(60), || {
+        Ok(status_line(&machine).filter(|step| step == "restore"))
+    })
+    .unwrap();
+    machine.kill(pid, "CONT").unwrap();
+    let output = run.wait_with_output().unwrap();
+    let output = Output {
+        status: output.status,
+        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+    };
+    assert_aborted_in_service(&machine, &output, "mongod.service did not stop within 6");
+}
+
+/// The step at work, as `patchday status` tells it.
+fn status_line(machine: &Machine) -> Option<String> {
+    let status = machine.exec(&["patchday", "status", "--json"]).ok()?;
+    let status: Value = serde_json::from_str(&status.stdout).ok()?;
+    status["attempt"]["step"].as_str().map(str::to_owned)
+}
+
+fn assert_aborted_in_service(machine: &Machine, output: &Output, reason: &str) {
+    println!("{}{}", output.stderr, output.stdout);
+    assert_eq!(output.code(), Some(21), "{}", evidence(machine));
+    assert_in_service(machine);
+    let report = json(machine, &["report", "--json"]);
+    assert!(report["failure"].to_string().contains(reason), "{}", report["failure"]);
+    assert!(!machine.pending_upgrades().unwrap().is_empty(), "apt has run");
+    assert_eq!(machine.boot_count(), 1);
+    let started = |unit: &str| {
+        let usec = machine.exec_ok(&["systemctl", "show", "-P", "ActiveEnterTimestampMonotonic", unit]).unwrap();
+        usec.trim().parse::<u64>().unwrap()
+    };
+    assert!(started("mongod.service") <= started("sample-api.service"));
+}
+
+#[test]
+fn an_api_that_is_broken_after_the_reboot_is_the_first_cause() {
+    let machine = machine(Suite::Bookworm, "broken-api");
+    machine.set_api_faults(&[ApiFault::FailAfterReboot]).unwrap();
+    let code = run_through_reboot(&machine);
+    assert_eq!(code, 23, "{}", evidence(&machine));
+    let report = json(&machine, &["report", "--json"]);
+    assert_eq!(report["verdict"], "failed");
+    let first = report["findings"][0]["title"].as_str().unwrap().to_owned();
+    assert!(first.starts_with("sample-api.service is not back"), "{first}");
+}
+
+#[test]
+fn a_killed_coordinator_and_a_closed_terminal_change_nothing() {
+    let machine = machine(Suite::Bookworm, "killed");
+    let boot = machine.boot_id().unwrap();
+    let mut run = machine.spawn(&["patchday", "run", "--yes"]).unwrap();
+    wait_for("apt at work", UPGRADE, || Ok(status_line(&machine).filter(|step| step == "upgrade"))).unwrap();
+
+    // The terminal goes first: the run goes on.
+    run.kill().unwrap();
+    run.wait().unwrap();
+    let apt = || {
+        let units = ["systemctl", "list-units", "--plain", "--no-legend", "--state=active", "patchday-upgrade-*"];
+        machine.exec_ok(&units).unwrap()
+    };
+    wait_for("apt's unit", Duration::from_secs(20), || Ok((!apt().is_empty()).then_some(()))).unwrap();
+    let status = json(&machine, &["status", "--json"]);
+    let coordinator = u32::try_from(status["coordinator"].as_u64().unwrap()).unwrap();
+
+    // A second run is refused, and told by whom.
+    let second = patchday(&machine, &["run", "--yes"]);
+    assert_eq!(second.code(), Some(11), "{second:?}");
+    assert!(second.stderr.contains(&coordinator.to_string()), "{}", second.stderr);
+
+    // Then the coordinator: apt goes on.
+    machine.kill(coordinator, "KILL").unwrap();
+    wait_for("the coordinator's end", Duration::from_secs(20), || {
+        Ok(json(&machine, &["status", "--json"])["coordinator"].is_null().then_some(()))
+    })
+    .unwrap();
+    let unit = apt();
+    assert!(unit.contains("running"), "apt did not go on: {unit}");
+
+    let mut resumed = machine.spawn(&["patchday", "resume"]).unwrap();
+    machine.wait_for_reboot(&boot, UPGRADE + REBOOT).unwrap_or_else(|e| panic!("{e}\n{}", evidence(&machine)));
+    let _ = resumed.wait();
+    let output = patchday(&machine, &["attach", "--last"]);
+    println!("{}{}", output.stderr, output.stdout);
+    assert_eq!(output.code(), Some(0), "{}", evidence(&machine));
+    assert_in_service(&machine);
+    let log = machine.read_file("/var/log/apt/history.log").unwrap();
+    assert!(!log.contains("Error:"), "dpkg was disturbed: {log}");
+}
