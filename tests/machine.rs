@@ -166,10 +166,8 @@ fn a_mongod_that_does_not_stop_in_time_ends_the_run_before_apt() {
     let pid: u32 = pid.trim().parse().unwrap();
     let run = machine.spawn(&["patchday", "run", "--yes"]).unwrap();
     // The API is down: mongod is next, and hangs from now on.
-    wait_for("the API's stop", UPGRADE, || {
-        Ok(status_line(&machine).filter(|step| step == "stop:mongod.service"))
-    })
-    .unwrap();
+    wait_for("the API's stop", UPGRADE, || Ok(status_line(&machine).filter(|step| step == "stop:mongod.service")))
+        .unwrap();
     machine.kill(pid, "STOP").unwrap();
     wait_for("the failure of the stop", Duration::from_secs(60), || {
         Ok(status_line(&machine).filter(|step| step == "restore"))

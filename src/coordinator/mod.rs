@@ -206,8 +206,7 @@ impl<'a, S: RunStorage> Coordinator<'a, S> {
             Ok(StepEnd::Succeeded(note)) => self.end_step(step, Outcome::Succeeded, note),
             Ok(StepEnd::Skipped(note)) => self.end_step(step, Outcome::Skipped, Some(note)),
             Ok(StepEnd::NothingToDo) => {
-                self.tell_end(step, Outcome::Succeeded, Some("nothing to do".into()));
-                self.record_or_degrade(Fact::NothingFound { at: self.host.clock.now() });
+                self.record_end(Fact::NothingFound { at: self.host.clock.now() });
             }
             Ok(StepEnd::RebootRequested) => {}
             Err(StepError::Failed(reason)) => self.end_step(step, Outcome::Failed, Some(reason)),
@@ -217,23 +216,27 @@ impl<'a, S: RunStorage> Coordinator<'a, S> {
 
     fn end_step(&mut self, step: &Step, outcome: Outcome, note: Option<String>) {
         let at = self.host.clock.now();
-        let began = self.run().attempt.as_ref().map_or(at, |attempt| attempt.began);
-        let fact = Fact::StepEnded { step: step.clone(), outcome, note: note.clone(), at };
-        if self.record_or_degrade(fact) {
-            let took = at.duration_since(began);
-            self.events.emit(EventKind::StepEnded { step: step.clone(), outcome, note, took });
-        }
-    }
-
-    fn tell_end(&self, step: &Step, outcome: Outcome, note: Option<String>) {
-        let at = self.host.clock.now();
-        let began = self.run().attempt.as_ref().map_or(at, |attempt| attempt.began);
-        self.events.emit(EventKind::StepEnded { step: step.clone(), outcome, note, took: at.duration_since(began) });
+        self.record_end(Fact::StepEnded { step: step.clone(), outcome, note, at });
     }
 
     fn give_up(&mut self, step: Step, reason: String) {
         self.events.emit(EventKind::Noted { message: reason.clone() });
-        self.record_or_degrade(Fact::GivenUp { step, reason, at: self.host.clock.now() });
+        self.record_end(Fact::GivenUp { step, reason, at: self.host.clock.now() });
+    }
+
+    /// Records a fact that may end the open attempt, and tells that end.
+    fn record_end(&mut self, fact: Fact) -> bool {
+        let ended_before = self.run().history.len();
+        let recorded = self.record_or_degrade(fact);
+        for record in &self.run().history[ended_before.min(self.run().history.len())..] {
+            self.events.emit(EventKind::StepEnded {
+                step: record.attempt.step.clone(),
+                outcome: record.outcome,
+                note: record.note.clone(),
+                took: record.ended.duration_since(record.attempt.began),
+            });
+        }
+        recorded
     }
 
     async fn record_boot(&mut self, observation: &Observation) {
@@ -242,7 +245,7 @@ impl<'a, S: RunStorage> Coordinator<'a, S> {
         let planned = self.run().phase == Phase::RebootRequested;
         let last_sign = self.run().reboot_requested.filter(|_| planned).or_else(|| self.last_sign_of_life());
         let down = last_sign.map_or(SignedDuration::ZERO, |last| at.duration_since(last));
-        if self.record_or_degrade(Fact::BootChanged { boot: boot.clone(), at }) {
+        if self.record_end(Fact::BootChanged { boot: boot.clone(), at }) {
             self.events.emit(EventKind::BootChanged { boot, down, planned });
         }
     }

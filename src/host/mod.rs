@@ -15,6 +15,7 @@ use crate::model::{
 };
 
 pub mod apt;
+pub mod boot_clock;
 pub mod bus;
 pub mod clock;
 pub mod command;

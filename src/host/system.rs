@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use jiff::SignedDuration;
 use rustix::io::Errno;
 
+use super::boot_clock::boot_began;
 use super::command::below;
 use super::{HostError, HostResult, System, sockets};
 use crate::model::{BootId, ListeningSocket};
@@ -109,6 +110,7 @@ impl System for HostSystem {
             .next()
             .and_then(|seconds| seconds.parse().ok())
             .and_then(|seconds| SignedDuration::try_from_secs_f64(seconds).ok())
+            .and_then(|uptime| uptime.checked_sub(boot_began(&self.root).try_into().ok()?))
             .ok_or_else(|| HostError::failed("read /proc/uptime", format!("{text:?} is no number of seconds")))
     }
 

@@ -94,9 +94,10 @@ pub struct UnitState {
     pub processes: u32,
     /// `TimeoutStopUSec`; none for infinity.
     pub stop_timeout: Option<SignedDuration>,
-    /// `ActiveEnterTimestampMonotonic` in microseconds since boot; none for never.
+    /// `ActiveEnterTimestampMonotonic` in microseconds since this boot began; none for never.
     pub active_since_usec: Option<u64>,
-    /// `InactiveExitTimestampMonotonic`: when the last activation began, in microseconds since boot.
+    /// `InactiveExitTimestampMonotonic`: when the last activation began, in microseconds since this boot
+    /// began.
     pub activation_began_usec: Option<u64>,
     /// `InvocationID` in hexadecimal; changes with every start.
     pub invocation: String,

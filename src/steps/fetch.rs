@@ -1,11 +1,15 @@
 //! Everything that packages need and that can be done while the services run.
 
+use jiff::SignedDuration;
+
 use super::work::{self, Task, Work};
 use super::{StepContext, StepEnd, StepError, StepResult, build_kernel, reboot_reasons};
 use crate::config::RebootWhen;
 use crate::events::EventKind;
 use crate::host::PackageWork;
-use crate::model::{Fact, PackageAction, Step, UpgradePlan};
+use crate::model::{Fact, PackageAction, Step, UpgradePlan, is_lock_conflict};
+
+const LOCK_RETRY: SignedDuration = SignedDuration::from_secs(5);
 
 pub(super) async fn perform(ctx: &mut StepContext<'_>) -> StepResult {
     packaging(ctx, PackageWork::Refresh, "refresh", "refresh the package lists", (0.0, 0.2)).await?;
@@ -39,6 +43,8 @@ fn summary(plan: &UpgradePlan, security: usize) -> String {
     told.join(", ")
 }
 
+/// Runs the work, again and again while somebody else holds one of apt's locks: `DPkg::Lock::Timeout` makes apt wait for
+/// dpkg's locks, and for no others.
 async fn packaging(
     ctx: &mut StepContext<'_>,
     what: PackageWork,
@@ -46,10 +52,31 @@ async fn packaging(
     title: &str,
     span: (f64, f64),
 ) -> Result<(), StepError> {
-    let work =
-        Work { step: Step::Fetch, name, description: format!("Patchday: {title}"), task: Task::Packages(what), span };
-    let outcome = work::run_to_end(ctx, work).await?;
-    if outcome.succeeded() { Ok(()) } else { Err(work::failure(ctx, name, &outcome).await) }
+    let began = ctx.host.clock.now();
+    for tries in 1.. {
+        let name = if tries == 1 { name.to_owned() } else { format!("{name}-{tries}") };
+        let work = Work {
+            step: Step::Fetch,
+            name: &name,
+            description: format!("Patchday: {title}"),
+            task: Task::Packages(what.clone()),
+            span,
+        };
+        let outcome = work::run_to_end(ctx, work).await?;
+        if outcome.succeeded() {
+            break;
+        }
+        let is_locked = is_lock_conflict(&work::log_tail(ctx, &name).await);
+        let waited = ctx.host.clock.now().duration_since(began);
+        if !is_locked || waited >= ctx.settings.upgrade.lock_timeout {
+            return Err(work::failure(ctx, &name, &outcome).await);
+        }
+        if tries == 1 {
+            ctx.note(format!("somebody else is using apt; waiting for up to {:#}", ctx.settings.upgrade.lock_timeout));
+        }
+        ctx.host.clock.sleep(LOCK_RETRY).await;
+    }
+    Ok(())
 }
 
 /// A dist-upgrade may remove what the server lives on; only what is named may go.

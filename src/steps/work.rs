@@ -1,6 +1,6 @@
 //! Long work in a transient unit: started once, found again by its name, its outcome kept until it is saved.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use jiff::SignedDuration;
 
@@ -64,11 +64,11 @@ pub fn work_unit(run: &RunId, name: &str, attempt: u32) -> Option<UnitName> {
 ///
 /// When it could not be started or its outcome is lost. Work that ran and failed is no error: look at the outcome.
 pub(super) async fn run_to_end(ctx: &mut StepContext<'_>, work: Work<'_>) -> Result<WorkOutcome, StepError> {
-    let attempt = ctx.run().attempt.as_ref().map_or(1, |attempt| attempt.number);
+    let attempt = attempt_number(ctx);
     let unit = work_unit(&ctx.run().id, work.name, attempt)
         .ok_or_else(|| StepError::Failed(format!("{} names no unit", work.name)))?;
     let status = ctx.recorder.output_path(&format!("{}-{attempt}.status", work.name));
-    let log = ctx.recorder.output_path(&format!("{}-{attempt}.log", work.name));
+    let log = log_path(ctx, work.name);
 
     match ctx.host.work.look(&unit).await {
         WorkLook::NotLoaded | WorkLook::NoWork => {
@@ -135,10 +135,21 @@ async fn follow(
     }
 }
 
-/// The failure of work that ran, with the last lines of its own log.
+/// The failure of work that ran, with the words of its own log.
 pub(super) async fn failure(ctx: &StepContext<'_>, name: &str, outcome: &WorkOutcome) -> StepError {
-    let attempt = ctx.run().attempt.as_ref().map_or(1, |attempt| attempt.number);
-    let log = ctx.recorder.output_path(&format!("{name}-{attempt}.log"));
+    let ending = match (outcome.exit_status, outcome.result.as_str()) {
+        (Some(status), _) => format!("exit status {status}"),
+        (None, result) => format!("result {result}"),
+    };
+    let lines = error_summary(&log_tail(ctx, name).await);
+    let words = if lines.is_empty() { String::new() } else { format!(": {}", lines.join(" | ")) };
+    let log = log_path(ctx, name);
+    StepError::Failed(format!("{name} ended with {ending}{words} (whole output: {})", log.display()))
+}
+
+/// The end of what the work has printed.
+pub(super) async fn log_tail(ctx: &StepContext<'_>, name: &str) -> String {
+    let log = log_path(ctx, name);
     let mut text = String::new();
     let mut offset = 0;
     while let Ok((part, next)) = ctx.host.work.read_since(&log, offset).await {
@@ -147,13 +158,15 @@ pub(super) async fn failure(ctx: &StepContext<'_>, name: &str, outcome: &WorkOut
         }
         (text, offset) = (part, next);
     }
-    let ending = match (outcome.exit_status, outcome.result.as_str()) {
-        (Some(status), _) => format!("exit status {status}"),
-        (None, result) => format!("result {result}"),
-    };
-    let lines = error_summary(&text);
-    let words = if lines.is_empty() { String::new() } else { format!(": {}", lines.join(" | ")) };
-    StepError::Failed(format!("{name} ended with {ending}{words} (whole output: {})", log.display()))
+    text
+}
+
+fn log_path(ctx: &StepContext<'_>, name: &str) -> PathBuf {
+    ctx.recorder.output_path(&format!("{name}-{}.log", attempt_number(ctx)))
+}
+
+fn attempt_number(ctx: &StepContext<'_>) -> u32 {
+    ctx.run().attempt.as_ref().map_or(1, |attempt| attempt.number)
 }
 
 /// Keeps a bar from going back, and from telling the same twice.

@@ -1,12 +1,14 @@
 //! Reading units, and the calls that concern systemd as a whole.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use jiff::SignedDuration;
 use zbus::Connection;
 
 use super::cgroup;
 use super::proxy::{self, Properties, manager};
+use crate::host::boot_clock::boot_began;
 use crate::host::bus::{Bus, host_error};
 use crate::host::{HostError, HostErrorKind, HostResult};
 use crate::model::{LoadState, UnitName, UnitState, UnitSurvey};
@@ -62,7 +64,8 @@ impl Manager {
         let control_group = raw.service.text("ControlGroup").unwrap_or_default();
         let processes = cgroup::count_processes(&self.root, &control_group)
             .map_err(|error| HostError::new(HostErrorKind::Unknown, what(), error))?;
-        unit_state(&raw, control_group, processes).map_err(|why| HostError::new(HostErrorKind::Unknown, what(), why))
+        unit_state(&raw, control_group, processes, boot_began(&self.root))
+            .map_err(|why| HostError::new(HostErrorKind::Unknown, what(), why))
     }
 
     /// Makes systemd read all unit files again; returns when it has.
@@ -113,10 +116,11 @@ pub(super) fn exit_status(service: &Properties) -> Option<i32> {
 }
 
 /// systemd always tells the load and the active state; an answer without them is none.
-fn unit_state(raw: &RawUnit, control_group: String, processes: u32) -> Result<UnitState, String> {
+fn unit_state(raw: &RawUnit, control_group: String, processes: u32, boot_began: Duration) -> Result<UnitState, String> {
     let RawUnit { unit, service } = raw;
     let required = |name: &str| unit.text(name).ok_or_else(|| format!("systemd did not tell its {name}"));
-    let moment = |name: &str| unit.counter(name).filter(|usec| *usec != 0);
+    let began = u64::try_from(boot_began.as_micros()).unwrap_or_default();
+    let moment = |name: &str| unit.counter(name).filter(|usec| *usec != 0).map(|usec| usec.saturating_sub(began));
     let stop_timeout = service.counter("TimeoutStopUSec");
     Ok(UnitState {
         load: LoadState::from(required("LoadState")?),
