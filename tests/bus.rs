@@ -239,7 +239,7 @@ async fn a_hold_is_written_and_seen_by_systemd_and_can_be_repeated() {
         soon("hold", scene.units.hold(&unit, hold)).await.unwrap();
         let text = std::fs::read_to_string(&drop_in).unwrap();
         assert!(text.contains("ConditionPathExists=!/run/patchday/hold/mongod.service\n"), "{text}");
-        assert!(text.contains("TimeoutStopSec=300000ms\n"), "{text}");
+        assert!(text.contains("[Service]\nRestart=no\nTimeoutStopSec=300000ms\n"), "{text}");
         assert!(flag.exists());
         assert_eq!(scene.mock.count("Reload"), 1);
     }
@@ -268,6 +268,14 @@ async fn a_hold_that_systemd_does_not_see_is_an_error() {
     assert!(error.to_string().contains("90-patchday-hold.conf"), "{error}");
     let error = soon("hold", scene.units.hold(&name("absent.service"), HoldSpec::default())).await.unwrap_err();
     assert_eq!(error.kind, HostErrorKind::NotFound);
+}
+
+#[tokio::test]
+async fn a_hold_that_another_drop_in_overrides_is_an_error() {
+    let scene = Scene::with(MockUnit { restarts_anyway: true, ..MockUnit::running() }).await;
+    let error = soon("hold", scene.units.hold(&name(UNIT), HoldSpec::default())).await.unwrap_err();
+    assert_eq!(error.kind, HostErrorKind::Failed);
+    assert!(error.to_string().contains("Restart=always"), "{error}");
 }
 
 #[tokio::test]
@@ -318,6 +326,18 @@ async fn failed_work_is_looked_at_and_collected_too() {
     assert_eq!(soon("look", scene.work.look(&unit)).await, WorkLook::Exited(outcome));
     soon("collect", scene.work.collect(&unit)).await.unwrap();
     assert_eq!(soon("look", scene.work.look(&unit)).await, WorkLook::NotLoaded);
+}
+
+#[tokio::test]
+async fn work_that_left_a_process_behind_is_collected_all_the_same() {
+    let scene = Scene::with(MockUnit::running()).await;
+    let unit = name(WORK);
+    soon("start", scene.work.start(&spec(false))).await.unwrap();
+    // Such a unit is not forgotten.
+    scene.mock.change(WORK, |unit| (unit.sub, unit.main_code, unit.transient) = ("exited", 1, false));
+    soon("collect", scene.work.collect(&unit)).await.unwrap();
+    let error = soon("start", scene.work.start(&spec(false))).await.unwrap_err();
+    assert_eq!(error.kind, HostErrorKind::Refused, "{error}");
 }
 
 #[tokio::test]

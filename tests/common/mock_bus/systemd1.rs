@@ -48,6 +48,8 @@ pub(crate) struct MockUnit {
     pub(crate) cpu_nsec: u64,
     pub(crate) stop_timeout: u64,
     pub(crate) transient: bool,
+    /// Another drop-in has the last word on `Restart=`.
+    pub(crate) restarts_anyway: bool,
     pub(crate) job: u32,
 }
 
@@ -65,6 +67,7 @@ impl MockUnit {
             cpu_nsec: u64::MAX,
             stop_timeout: 90_000_000,
             transient: false,
+            restarts_anyway: false,
             job: 0,
         }
     }
