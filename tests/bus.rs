@@ -53,6 +53,13 @@ impl Scene {
         soon("start", self.units.start(&name(UNIT), LONG)).await
     }
 
+    /// Waits until the stop was asked for and its reply is here: replies of one connection keep their order, so that the
+    /// end of a later call proves it.
+    async fn stop_replied(&self) {
+        self.mock.called("StopUnit mongod.service", 1).await;
+        soon("survey", self.units.survey()).await.unwrap();
+    }
+
     fn on(&self) -> &Connection {
         self.on.as_ref().unwrap()
     }
@@ -163,7 +170,7 @@ async fn a_stop_whose_bus_died_is_judged_by_the_unit() {
         scene.mock.ending(UNIT, Ending::Never);
         let units = scene.units.clone();
         let stopping = tokio::spawn(async move { units.stop(&name(UNIT), LONG).await });
-        scene.mock.called("StopUnit mongod.service", 1).await;
+        scene.stop_replied().await;
         scene.daemon.kill();
         scene.mock.end_silently(UNIT, active, sub);
         scene.daemon.start_again();
@@ -180,7 +187,7 @@ async fn a_job_that_outlives_the_bus_is_waited_for_on_the_new_one() {
     scene.mock.ending(UNIT, Ending::Never);
     let units = scene.units.clone();
     let stopping = tokio::spawn(async move { units.stop(&name(UNIT), LONG).await });
-    scene.mock.called("StopUnit mongod.service", 1).await;
+    scene.stop_replied().await;
     scene.daemon.kill();
     scene.daemon.start_again();
     scene.on = Some(scene.mock.attach(&scene.daemon).await);

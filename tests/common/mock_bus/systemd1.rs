@@ -260,13 +260,14 @@ struct Manager {
 #[zbus::interface(name = "org.freedesktop.systemd1.Manager")]
 impl Manager {
     fn subscribe(&self, #[zbus(header)] header: Header<'_>) -> Result<(), Fault> {
-        self.mock.note("Subscribe".into());
         let sender = header.sender().unwrap().to_string();
-        if self.mock.state().subscribers.insert(sender) {
-            Ok(())
-        } else {
-            Err(Fault::new("org.freedesktop.systemd1.AlreadySubscribed", "Client is already subscribed."))
+        let first = self.mock.state().subscribers.insert(sender);
+        // Only now, so that a test that waits for this call knows its signals are sent.
+        self.mock.note("Subscribe".into());
+        if first {
+            return Ok(());
         }
+        Err(Fault::new("org.freedesktop.systemd1.AlreadySubscribed", "Client is already subscribed."))
     }
 
     fn reload(&self) -> Result<(), Fault> {
