@@ -35,7 +35,7 @@ pub struct SystemdWork {
 
 impl SystemdWork {
     /// Transient units behind `bus`. `program` is the path of this binary, which gives work its status descriptor; see
-    /// [`exec_with_status`](super::exec_with_status).
+    /// [`exec_with_status`](super::exec_with_status()).
     pub fn new(bus: Bus, program: impl Into<PathBuf>) -> Self {
         Self { manager: Manager { bus, root: PathBuf::from("/") }, program: program.into() }
     }
