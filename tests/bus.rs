@@ -53,6 +53,13 @@ impl Scene {
         soon("start", self.units.start(&name(UNIT), LONG)).await
     }
 
+    /// Waits until the stop was asked for and its reply is here: replies of one connection keep their order, so that the
+    /// end of a later call proves it.
+    async fn stop_replied(&self) {
+        self.mock.called("StopUnit mongod.service", 1).await;
+        soon("survey", self.units.survey()).await.unwrap();
+    }
+
     fn on(&self) -> &Connection {
         self.on.as_ref().unwrap()
     }
@@ -163,7 +170,7 @@ async fn a_stop_whose_bus_died_is_judged_by_the_unit() {
         scene.mock.ending(UNIT, Ending::Never);
         let units = scene.units.clone();
         let stopping = tokio::spawn(async move { units.stop(&name(UNIT), LONG).await });
-        scene.mock.called("StopUnit mongod.service", 1).await;
+        scene.stop_replied().await;
         scene.daemon.kill();
         scene.mock.end_silently(UNIT, active, sub);
         scene.daemon.start_again();
@@ -180,7 +187,7 @@ async fn a_job_that_outlives_the_bus_is_waited_for_on_the_new_one() {
     scene.mock.ending(UNIT, Ending::Never);
     let units = scene.units.clone();
     let stopping = tokio::spawn(async move { units.stop(&name(UNIT), LONG).await });
-    scene.mock.called("StopUnit mongod.service", 1).await;
+    scene.stop_replied().await;
     scene.daemon.kill();
     scene.daemon.start_again();
     scene.on = Some(scene.mock.attach(&scene.daemon).await);
@@ -239,7 +246,7 @@ async fn a_hold_is_written_and_seen_by_systemd_and_can_be_repeated() {
         soon("hold", scene.units.hold(&unit, hold)).await.unwrap();
         let text = std::fs::read_to_string(&drop_in).unwrap();
         assert!(text.contains("ConditionPathExists=!/run/patchday/hold/mongod.service\n"), "{text}");
-        assert!(text.contains("TimeoutStopSec=300000ms\n"), "{text}");
+        assert!(text.contains("[Service]\nRestart=no\nTimeoutStopSec=300000ms\n"), "{text}");
         assert!(flag.exists());
         assert_eq!(scene.mock.count("Reload"), 1);
     }
@@ -268,6 +275,14 @@ async fn a_hold_that_systemd_does_not_see_is_an_error() {
     assert!(error.to_string().contains("90-patchday-hold.conf"), "{error}");
     let error = soon("hold", scene.units.hold(&name("absent.service"), HoldSpec::default())).await.unwrap_err();
     assert_eq!(error.kind, HostErrorKind::NotFound);
+}
+
+#[tokio::test]
+async fn a_hold_that_another_drop_in_overrides_is_an_error() {
+    let scene = Scene::with(MockUnit { restarts_anyway: true, ..MockUnit::running() }).await;
+    let error = soon("hold", scene.units.hold(&name(UNIT), HoldSpec::default())).await.unwrap_err();
+    assert_eq!(error.kind, HostErrorKind::Failed);
+    assert!(error.to_string().contains("Restart=always"), "{error}");
 }
 
 #[tokio::test]
@@ -318,6 +333,18 @@ async fn failed_work_is_looked_at_and_collected_too() {
     assert_eq!(soon("look", scene.work.look(&unit)).await, WorkLook::Exited(outcome));
     soon("collect", scene.work.collect(&unit)).await.unwrap();
     assert_eq!(soon("look", scene.work.look(&unit)).await, WorkLook::NotLoaded);
+}
+
+#[tokio::test]
+async fn work_that_left_a_process_behind_is_collected_all_the_same() {
+    let scene = Scene::with(MockUnit::running()).await;
+    let unit = name(WORK);
+    soon("start", scene.work.start(&spec(false))).await.unwrap();
+    // Such a unit is not forgotten.
+    scene.mock.change(WORK, |unit| (unit.sub, unit.main_code, unit.transient) = ("exited", 1, false));
+    soon("collect", scene.work.collect(&unit)).await.unwrap();
+    let error = soon("start", scene.work.start(&spec(false))).await.unwrap_err();
+    assert_eq!(error.kind, HostErrorKind::Refused, "{error}");
 }
 
 #[tokio::test]

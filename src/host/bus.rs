@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Mutex;
+use tokio::time::Instant;
 use zbus::{Connection, DBusError as _, connection};
 
 use super::{HostError, HostErrorKind};
@@ -22,6 +23,10 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Pauses before a call is repeated: 13 s in all, in which dbus and systemd have restarted many times.
 const PAUSES_MS: [u64; 10] = [100, 200, 400, 800, 1600, 2000, 2000, 2000, 2000, 2000];
+
+/// No call is repeated once its tries have taken this long. After dbus died, logind of systemd 257 never comes back by
+/// itself, and dbus waits 25 s for it at every call.
+const PATIENCE: Duration = Duration::from_secs(45);
 
 /// Where the bus is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,6 +82,7 @@ impl Bus {
         F: Future<Output = zbus::Result<T>>,
     {
         let mut pauses = PAUSES_MS.iter();
+        let began = Instant::now();
         loop {
             let result = match self.connection().await {
                 Ok(connection) => call(connection).await,
@@ -86,9 +92,7 @@ impl Bus {
                 Err(error) if is_lost(&error) => error,
                 other => return other,
             };
-            // A call that timed out has waited long enough for two tries in all.
-            let pause = if is_timeout(&error) { pauses.nth(PAUSES_MS.len() - 2) } else { pauses.next() };
-            let Some(pause) = pause else { return Err(error) };
+            let Some(pause) = pauses.next().filter(|_| began.elapsed() < PATIENCE) else { return Err(error) };
             tracing::debug!(%error, "the bus was lost, trying again");
             tokio::time::sleep(Duration::from_millis(*pause)).await;
         }
@@ -97,10 +101,6 @@ impl Bus {
 
 fn timed_out() -> zbus::Error {
     std::io::Error::from(std::io::ErrorKind::TimedOut).into()
-}
-
-fn is_timeout(error: &zbus::Error) -> bool {
-    matches!(error, zbus::Error::InputOutput(error) if error.kind() == std::io::ErrorKind::TimedOut)
 }
 
 /// The D-Bus name of an error, as in `org.freedesktop.systemd1.NoSuchUnit`; none for errors that never were a reply.

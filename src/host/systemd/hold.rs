@@ -1,9 +1,16 @@
 //! Holding a unit: a runtime drop-in with a condition that a flag file makes false.
 //!
 //! A runtime mask is ignored where the unit's file is in `/etc/systemd/system`. The condition holds every unit, against
-//! dependencies, timers, sockets, maintainer scripts and `Restart=` alike: the start job succeeds and nothing starts.
-//! Taking the flag away releases the unit at once, without a reload; both live below `/run`, so that no hold survives a
-//! reboot.
+//! dependencies, timers, sockets and maintainer scripts alike: the start job succeeds and nothing starts. Both files live
+//! below `/run`, so that no hold survives a reboot.
+//!
+//! An automatic restart is another matter: systemd 252 checks the condition then, 257 does not (seen on both; the unit
+//! counts as activating already). A database that is told to shut down by its own command, under `Restart=always`, would
+//! be back in an instant. Hence `Restart=no` besides.
+//!
+//! A socket, path or timer that triggers a held service is not stopped by that. A connection to a socket whose service
+//! does not start makes systemd try again until the socket itself fails (`trigger-limit-hit`, seen on 252), so a caller
+//! that holds a service stops and holds its sockets too.
 //!
 //! Nothing may remove `/run/patchday` while units are held: no service of ours may have it as `RuntimeDirectory=`
 //! without preserving it.
@@ -15,7 +22,7 @@ use std::path::{Path, PathBuf};
 
 use jiff::SignedDuration;
 
-use super::manager::Manager;
+use super::manager::{Manager, RawUnit};
 use crate::host::bus::host_error;
 use crate::host::{HoldSpec, HostError, HostErrorKind, HostResult};
 use crate::model::{LoadState, UnitName};
@@ -32,6 +39,8 @@ struct HoldFiles {
     flag_name: String,
     drop_in: PathBuf,
     flag: PathBuf,
+    /// Has a `[Service]` section.
+    service: bool,
 }
 
 impl HoldFiles {
@@ -39,7 +48,8 @@ impl HoldFiles {
         let drop_in_name = format!("/run/systemd/system/{unit}.d/{DROP_IN}");
         let flag_name = format!("/run/patchday/hold/{unit}");
         let below = |path: &str| root.join(path.trim_start_matches('/'));
-        Self { drop_in: below(&drop_in_name), flag: below(&flag_name), drop_in_name, flag_name }
+        let service = unit.as_str().ends_with(".service");
+        Self { drop_in: below(&drop_in_name), flag: below(&flag_name), drop_in_name, flag_name, service }
     }
 
     /// The drop-in's text.
@@ -49,10 +59,18 @@ impl HoldFiles {
             "# Written by patchday: while the file named here exists, this unit does not start.\n\
              [Unit]\nConditionPathExists=!{flag}\n"
         );
-        if let Some(timeout) = stop_timeout {
-            text.push_str(&format!("\n[Service]\nTimeoutStopSec={}ms\n", timeout.as_millis().max(1)));
+        if self.service {
+            text.push_str("\n[Service]\nRestart=no\n");
+            if let Some(timeout) = stop_timeout {
+                text.push_str(&format!("TimeoutStopSec={}ms\n", timeout.as_millis().max(1)));
+            }
         }
         text
+    }
+
+    /// systemd has read the drop-in.
+    fn is_listed(&self, raw: &RawUnit) -> bool {
+        raw.unit.texts("DropInPaths").contains(&self.drop_in_name)
     }
 
     /// Puts both files in place; says whether anything was not as it is now.
@@ -92,21 +110,17 @@ impl Manager {
             return Err(HostError::new(HostErrorKind::NotFound, what, "there is no such unit"));
         }
         // Raise, never lower; none is infinity already.
-        let stop_timeout = match (hold.stop_timeout, state.stop_timeout) {
-            (Some(wanted), Some(own)) if unit.as_str().ends_with(".service") => Some(wanted.max(own)),
-            _ => None,
-        };
+        let stop_timeout = hold.stop_timeout.zip(state.stop_timeout).map(|(wanted, own)| wanted.max(own));
         let files = HoldFiles::new(&self.root, unit);
         let written = files.place(&files.text(stop_timeout)).map_err(|error| HostError::failed(&what, error))?;
-        if written || state.needs_daemon_reload || !self.lists(unit, &files).await? {
+        if written || state.needs_daemon_reload || self.gap(unit, &files).await?.is_some() {
             self.reload().await?;
         }
         // A masked unit has no drop-ins, and does not start either.
-        if state.load != LoadState::Masked && !self.lists(unit, &files).await? {
-            let why = format!("systemd did not take {} into account", files.drop_in_name);
-            return Err(HostError::failed(what, why));
+        match self.gap(unit, &files).await? {
+            Some(why) if state.load != LoadState::Masked => Err(HostError::failed(what, why)),
+            _ => Ok(()),
         }
-        Ok(())
     }
 
     /// Takes the hold of a unit away.
@@ -114,20 +128,28 @@ impl Manager {
     /// # Errors
     ///
     /// `Failed` when a file cannot be removed; the bus's where systemd cannot be told. The unit is free to start as
-    /// soon as the flag file is gone, told or not.
+    /// soon as the flag file is gone, told or not; its own `Restart=` and timeout need the telling.
     pub(super) async fn release(&self, unit: &UnitName) -> HostResult<()> {
         let files = HoldFiles::new(&self.root, unit);
         let removed = files.remove().map_err(|error| HostError::failed(format!("release {unit}"), error))?;
-        if removed || self.lists(unit, &files).await? {
+        if removed || files.is_listed(&self.raw_to_hold(unit).await?) {
             self.reload().await?;
         }
         Ok(())
     }
 
-    async fn lists(&self, unit: &UnitName, files: &HoldFiles) -> HostResult<bool> {
-        let raw = self.raw(unit).await;
-        let raw = raw.map_err(|error| host_error(format!("read the drop-ins of {unit}"), &error))?;
-        Ok(raw.unit.texts("DropInPaths").contains(&files.drop_in_name))
+    /// What the hold lacks as systemd sees it; none when it is complete.
+    async fn gap(&self, unit: &UnitName, files: &HoldFiles) -> HostResult<Option<String>> {
+        let raw = self.raw_to_hold(unit).await?;
+        if !files.is_listed(&raw) {
+            return Ok(Some(format!("systemd did not take {} into account", files.drop_in_name)));
+        }
+        let restart = raw.service.text("Restart").filter(|restart| restart != "no");
+        Ok(restart.map(|restart| format!("Restart={restart} of another drop-in overrides {}", files.drop_in_name)))
+    }
+
+    async fn raw_to_hold(&self, unit: &UnitName) -> HostResult<RawUnit> {
+        self.raw(unit).await.map_err(|error| host_error(format!("read the drop-ins of {unit}"), &error))
     }
 }
 
@@ -186,11 +208,13 @@ mod tests {
         assert_eq!(files.drop_in_name, "/run/systemd/system/app@1.service.d/90-patchday-hold.conf");
         let text = files.text(None);
         assert!(text.contains("\n[Unit]\nConditionPathExists=!/run/patchday/hold/app@1.service\n"), "{text}");
-        assert!(!text.contains("[Service]"), "{text}");
+        assert!(text.ends_with("\n[Service]\nRestart=no\n"), "{text}");
         let text = files.text(Some(SignedDuration::from_secs(90)));
-        assert!(text.ends_with("\n[Service]\nTimeoutStopSec=90000ms\n"), "{text}");
+        assert!(text.ends_with("\n[Service]\nRestart=no\nTimeoutStopSec=90000ms\n"), "{text}");
         // 0 would mean infinity.
         assert!(files.text(Some(SignedDuration::ZERO)).ends_with("TimeoutStopSec=1ms\n"));
+        let socket = HoldFiles::new(Path::new("/"), &"app.socket".parse().unwrap());
+        assert!(!socket.text(None).contains("[Service]"));
     }
 
     #[test]

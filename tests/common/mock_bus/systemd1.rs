@@ -48,6 +48,8 @@ pub(crate) struct MockUnit {
     pub(crate) cpu_nsec: u64,
     pub(crate) stop_timeout: u64,
     pub(crate) transient: bool,
+    /// Another drop-in has the last word on `Restart=`.
+    pub(crate) restarts_anyway: bool,
     pub(crate) job: u32,
 }
 
@@ -65,6 +67,7 @@ impl MockUnit {
             cpu_nsec: u64::MAX,
             stop_timeout: 90_000_000,
             transient: false,
+            restarts_anyway: false,
             job: 0,
         }
     }
@@ -257,13 +260,14 @@ struct Manager {
 #[zbus::interface(name = "org.freedesktop.systemd1.Manager")]
 impl Manager {
     fn subscribe(&self, #[zbus(header)] header: Header<'_>) -> Result<(), Fault> {
-        self.mock.note("Subscribe".into());
         let sender = header.sender().unwrap().to_string();
-        if self.mock.state().subscribers.insert(sender) {
-            Ok(())
-        } else {
-            Err(Fault::new("org.freedesktop.systemd1.AlreadySubscribed", "Client is already subscribed."))
+        let first = self.mock.state().subscribers.insert(sender);
+        // Only now, so that a test that waits for this call knows its signals are sent.
+        self.mock.note("Subscribe".into());
+        if first {
+            return Ok(());
         }
+        Err(Fault::new("org.freedesktop.systemd1.AlreadySubscribed", "Client is already subscribed."))
     }
 
     fn reload(&self) -> Result<(), Fault> {

@@ -104,6 +104,11 @@ impl Service {
         3
     }
     #[zbus(property)]
+    fn restart(&self) -> String {
+        let held = self.mock.state().drop_ins.get(&self.name).is_some_and(|drop_ins| !drop_ins.is_empty());
+        (if held && !self.get().restarts_anyway { "no" } else { "always" }).into()
+    }
+    #[zbus(property)]
     fn control_group(&self) -> String {
         format!("/system.slice/{}", self.name)
     }
