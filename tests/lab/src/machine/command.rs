@@ -11,8 +11,11 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 /// nsenter can fork and wait too, but then it stops itself when its child is stopped. A machine that shuts down first
 /// stops all its processes: nsenter would never collect its dead child, and the machine would never end.
 ///
+/// `env` makes sure that a program is run, never the shell's builtin of that name: `kill`, run by the shell itself,
+/// would hit a process of the host.
+///
 /// Only the command gets standard error: the shell would remark there that its child was killed.
-const WAIT_FOR_CHILD: &str = "exec 3>&2 2>/dev/null; \"$@\" 2>&3 3>&-; exit $?";
+const WAIT_FOR_CHILD: &str = "exec 3>&2 2>/dev/null; env -- \"$@\" 2>&3 3>&-; exit $?";
 
 /// How a command inside a machine ended, and what it said.
 #[derive(Debug, Clone)]
