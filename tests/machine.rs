@@ -111,7 +111,7 @@ fn happy_path(suite: Suite, name: &str) {
     println!("{report:#}");
     assert_eq!(report["verdict"], "healthy");
     assert_eq!(report["exit_code"], 0);
-    assert!(report["packages"]["lines"].as_array().map_or(0, Vec::len) >= 10, "{}", report["packages"]);
+    assert!(report["packages"]["changes"].as_array().map_or(0, Vec::len) >= 10, "{}", report["packages"]);
     let services = report["services"].as_array().unwrap();
     let service = |unit: &str| services.iter().find(|service| service["unit"] == unit).unwrap();
     let stopped = &service("mongod.service")["stopped"];
@@ -154,6 +154,8 @@ fn an_api_that_ignores_the_stop_ends_the_run_before_apt() {
     machine.write_file("/etc/systemd/system/sample-api.service.d/patience.conf", patience).unwrap();
     machine.exec_ok(&["systemctl", "daemon-reload"]).unwrap();
     machine.set_api_faults(&[ApiFault::IgnoreSigterm]).unwrap();
+    machine.exec_ok(&["systemctl", "restart", "sample-api.service"]).unwrap();
+    machine.wait_until_healthy(Duration::from_secs(30)).unwrap();
     let output = patchday(&machine, &["run", "--yes"]);
     assert_aborted_in_service(&machine, &output, "sample-api.service did not stop within 5");
 }
