@@ -4,6 +4,7 @@ pub mod checks;
 pub mod cli;
 pub mod config;
 pub mod coordinator;
+pub mod discovery;
 pub mod error;
 pub mod events;
 pub mod exit_code;

@@ -78,6 +78,19 @@ impl Key {
     pub fn path(&self) -> String {
         path(self.table, self.name)
     }
+
+    /// The key's entry in `docs/configuration.md`.
+    pub fn entry(&self) -> String {
+        let (name, kind) = (self.name, self.kind.expected());
+        let default = match self.default {
+            "required" | "none" => self.default.to_owned(),
+            default => format!("`{}`", default.replace(", for mongodb ", "`; for mongodb `")),
+        };
+        format!(
+            "### `{name}`\n\n{}\n\n- Takes {kind}.\n- Default: {default}\n- Example: `{name} = {}`\n",
+            self.about, self.example
+        )
+    }
 }
 
 /// Table and key, as in `[service.readiness] probe`.

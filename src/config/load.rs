@@ -102,7 +102,8 @@ pub fn load(path: &Path, cpus: u32, known_checks: &[&str]) -> Result<Located, Co
 /// As [`load`].
 pub fn load_trusting(trust: Trust, path: &Path, cpus: u32, known_checks: &[&str]) -> Result<Located, ConfigError> {
     let refused = |(message, hint): (String, String)| {
-        let hint = if path.exists() { hint } else { "write one with: patchday init".to_owned() };
+        let missing = matches!(path.try_exists(), Ok(false));
+        let hint = if missing { "write one with: patchday init".to_owned() } else { hint };
         ConfigError::whole(path, message, hint)
     };
     let file = trust.open(path, false).map_err(refused)?;

@@ -26,3 +26,4 @@ pub use place::Position;
 pub use settings::{
     KernelSettings, Policy, RebootSettings, RebootWhen, ServiceSettings, Settings, UpgradeSettings, VerifySettings,
 };
+pub use values::{takes_unit, takes_url};

@@ -6,7 +6,7 @@ use std::ops::Range;
 use toml::de::{DeTable, DeValue};
 
 use super::error::Problem;
-use super::keys::{self, Kind, TABLES};
+use super::keys::{self, Key, Kind, TABLES};
 use super::place::Position;
 use super::values::{nearest, quoted, redacted};
 
@@ -19,17 +19,48 @@ pub(super) fn check(text: &str, table: &DeTable<'_>) -> Vec<Problem> {
     check.problems
 }
 
-/// toml's own error, which has no key.
+/// toml's own error. It has no key, but the line mostly tells which one is meant.
 pub(super) fn syntax(text: &str, error: &toml::de::Error) -> Problem {
     let span = error.span().unwrap_or(text.len()..text.len());
-    let duplicate = error.message().starts_with("duplicate key");
+    let at = Some(Position::start(text, &span));
     let written = text.get(span.clone()).unwrap_or_default();
-    let (message, hint) = if duplicate {
-        (format!("duplicate key: {written} is given twice"), "give it once; only [[service]] may be repeated")
-    } else {
-        (error.message().replace('\n', " "), "write one key = value a line; text, durations and shares stand in quotes")
-    };
-    Problem { at: Some(Position::start(text, &span)), key: None, message, hint: hint.to_owned() }
+    let problem = |key, message, hint: &str| Problem { at, key, message, hint: hint.to_owned() };
+    if error.message().starts_with("duplicate key") {
+        let message = format!("expected every key once, found {written} again");
+        return problem(None, message, "keep one of the two; only [[service]] may be repeated");
+    }
+    if let Some((key, value)) = key_of_line(text, span.start) {
+        let found = if value.is_empty() { "nothing".to_owned() } else { redacted(value) };
+        let message = format!("expected {}, found {found}", expected(key.kind));
+        return problem(Some(key.path()), message, &example(key));
+    }
+    let message = format!("not TOML: {}", error.message().replace('\n', " "));
+    problem(None, message, "write one key = value a line; text, durations and shares stand in quotes")
+}
+
+/// The key whose value the offset is in, and what is written there, for values that begin and end in one line.
+fn key_of_line(text: &str, offset: usize) -> Option<(&'static Key, &str)> {
+    let start = text.get(..offset)?.rfind('\n').map_or(0, |newline| newline + 1);
+    let (name, value) = text.get(start..)?.lines().next()?.split_once('=')?;
+    if offset <= start + name.len() {
+        return None;
+    }
+    let header = text.get(..start)?.lines().rev().find(|line| line.starts_with('['))?;
+    let table = header.split(']').next()?.trim_matches(['[', ' ']);
+    let key = keys::KEYS.iter().find(|key| key.table == table && key.name == name.trim())?;
+    Some((key, value.trim()))
+}
+
+/// What a key takes, as it is written.
+fn expected(kind: Kind) -> String {
+    match kind {
+        Kind::Units | Kind::Packages | Kind::Labels | Kind::Boolean | Kind::Integer(..) => kind.expected(),
+        _ => format!("{} in quotes", kind.expected()),
+    }
+}
+
+fn example(key: &Key) -> String {
+    format!("for example: {} = {}", key.name, key.example)
 }
 
 struct Check<'a> {
@@ -96,59 +127,50 @@ impl Check<'_> {
 
     fn key(&mut self, table: &str, (name, value): Keyed<'_, '_>) {
         let Some(key) = keys::KEYS.iter().find(|key| key.table == table && key.name == name.get_ref().as_ref()) else {
-            return self.unknown(table, name.get_ref(), &name.span());
+            return self.unknown(table, (name, value));
         };
-        let (of_type, expected) = match (key.kind, value.get_ref()) {
+        let of_type = match (key.kind, value.get_ref()) {
             (Kind::Units | Kind::Packages | Kind::Labels, DeValue::Array(items)) => {
                 for item in items.iter().filter(|item| !item.get_ref().is_str()) {
                     let message = format!("expected text in quotes, found {}", found(item.get_ref()));
-                    self.wrong(
-                        &item.span(),
-                        key.path(),
-                        message,
-                        format!("for example: {} = {}", key.name, key.example),
-                    );
+                    self.wrong(&item.span(), key.path(), message, example(key));
                 }
-                return;
+                true
             }
-            (Kind::Units | Kind::Packages | Kind::Labels, _) => (false, key.kind.expected()),
-            (Kind::Boolean, value) => (value.is_bool(), key.kind.expected()),
-            (Kind::Integer(..), value) => (value.is_integer(), key.kind.expected()),
-            (_, value) => (value.is_str(), format!("{} in quotes", key.kind.expected())),
+            (Kind::Units | Kind::Packages | Kind::Labels, _) => false,
+            (Kind::Boolean, value) => value.is_bool(),
+            (Kind::Integer(..), DeValue::Integer(number)) => {
+                i64::from_str_radix(number.as_str(), number.radix()).is_ok()
+            }
+            (Kind::Integer(..), _) => false,
+            (_, value) => value.is_str(),
         };
         if !of_type {
-            let message = format!("expected {expected}, found {}", found(value.get_ref()));
-            self.wrong(&value.span(), key.path(), message, format!("for example: {} = {}", key.name, key.example));
+            let message = format!("expected {}, found {}", expected(key.kind), found(value.get_ref()));
+            self.wrong(&value.span(), key.path(), message, example(key));
         }
     }
 
-    fn unknown(&mut self, table: &str, name: &str, span: &Range<usize>) {
-        let parent = |path: &str| path.rsplit_once('.').map_or(String::new(), |(parent, _)| parent.to_owned());
-        let names: Vec<&str> = keys::KEYS
-            .iter()
-            .filter(|key| key.table == table)
-            .map(|key| key.name)
-            .chain(
-                TABLES
-                    .into_iter()
-                    .filter(|path| parent(path) == table)
-                    .map(|path| path.rsplit_once('.').map_or(path, |(_, name)| name)),
-            )
-            .collect();
-        let elsewhere: Vec<String> = keys::KEYS
-            .iter()
-            .filter(|key| key.name == name)
-            .map(|key| keys::header(key.table))
-            .chain(TABLES.into_iter().filter(|path| path.rsplit('.').next() == Some(name)).map(|path| parent(path)))
-            .filter(|place| !place.is_empty())
-            .collect();
-        let hint = match (nearest(name, names.iter().copied()), elsewhere.first()) {
-            (Some(near), _) => format!("did you mean \"{near}\"?"),
-            (None, Some(place)) => format!("{} belongs below {place}", quoted(name)),
-            (None, None) => "every key is explained in docs/configuration.md".to_owned(),
+    fn unknown(&mut self, table: &str, (key, value): Keyed<'_, '_>) {
+        let name = key.get_ref().as_ref();
+        let keys_here = keys::KEYS.iter().filter(|key| key.table == table).map(|key| key.name);
+        let tables_here = TABLES.iter().map(|path| path.rsplit_once('.').unwrap_or(("", path)));
+        let names: Vec<&str> =
+            keys_here.chain(tables_here.filter(|(parent, _)| *parent == table).map(|(_, name)| name)).collect();
+        let key_elsewhere = keys::KEYS.iter().find(|key| key.name == name);
+        let table_elsewhere = TABLES.iter().find(|path| path.rsplit('.').next() == Some(name));
+        let hint = match (nearest(name, names.iter().copied()), key_elsewhere, table_elsewhere) {
+            (Some(near), ..) => format!("did you mean \"{near}\"?"),
+            (None, Some(key), _) => format!("{name} belongs below {}", keys::header(key.table)),
+            (None, None, Some(path)) => format!("did you mean {}?", keys::header(path)),
+            (None, None, None) => "every key is explained in docs/configuration.md".to_owned(),
         };
-        let message = format!("unknown key, expected one of {}", names.join(", "));
-        self.wrong(span, keys::path(table, name), message, hint);
+        let is_table = matches!(value.get_ref(), DeValue::Table(_));
+        let (what, path) = match table {
+            "" if is_table => ("table", format!("[{name}]")),
+            _ => ("key", keys::path(table, name)),
+        };
+        self.wrong(&key.span(), path, format!("unknown {what}, expected one of {}", names.join(", ")), hint);
     }
 }
 

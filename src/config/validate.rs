@@ -65,7 +65,8 @@ fn known_label(label: &str, known: &[&str]) -> Result<(), Wrong> {
         None if known.is_empty() => "take it out: there is no check to allow".to_owned(),
         None => "every check and its label is shown by: patchday plan".to_owned(),
     };
-    Err(Wrong::new(format!("one of {}", known.join(", ")), quoted(label), hint))
+    let expected = if known.is_empty() { "no label".to_owned() } else { format!("one of {}", known.join(", ")) };
+    Err(Wrong::new(expected, quoted(label), hint))
 }
 
 struct Check<'a> {

@@ -30,9 +30,13 @@ pub(super) fn quoted(text: &str) -> String {
 
 /// The candidate nearest to the text, if it is near enough to be what was meant.
 pub(super) fn nearest<'a>(text: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let limit = (text.chars().count() / 3).clamp(1, 3);
-    let near = candidates.into_iter().map(|candidate| (distance(text, candidate), candidate));
-    near.filter(|(distance, _)| *distance <= limit).min_by_key(|(distance, _)| *distance).map(|(_, found)| found)
+    let length = text.chars().count();
+    let limit = (length / 3).clamp(1, 3);
+    let rated = candidates.into_iter().map(|candidate| {
+        let begun = length >= 3 && candidate.starts_with(text);
+        (if begun { 1 } else { distance(text, candidate) }, candidate)
+    });
+    rated.filter(|(distance, _)| *distance <= limit).min_by_key(|(distance, _)| *distance).map(|(_, found)| found)
 }
 
 /// Levenshtein's distance.
@@ -64,7 +68,8 @@ pub(super) fn duration(kind: Kind, text: &str) -> Taken<SignedDuration> {
 
 /// A share in percent.
 pub(super) fn percent(text: &str) -> Taken<u8> {
-    let share = text.strip_suffix('%').and_then(|number| number.parse::<u8>().ok());
+    let digits = text.strip_suffix('%').filter(|number| number.bytes().all(|byte| byte.is_ascii_digit()));
+    let share = digits.and_then(|number| number.parse::<u8>().ok());
     share.filter(|share| (1..=100).contains(share)).ok_or_else(|| {
         Wrong::new(Kind::Percent.expected(), quoted(text), "write a whole number and the sign, as in \"50%\"")
     })
@@ -81,6 +86,11 @@ pub(super) fn choice(kind: Kind, text: &str) -> Taken<()> {
         None => format!("choose {}", words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" or ")),
     };
     Err(Wrong::new(kind.expected(), quoted(text), hint))
+}
+
+/// Whether a `[[service]]` may name the unit: a service, no template, and none of Patchday's own.
+pub fn takes_unit(name: &UnitName) -> bool {
+    unit(name.as_str()).is_ok()
 }
 
 /// A unit that Patchday can stop and start.
@@ -127,7 +137,11 @@ pub(super) fn path(text: &str) -> Taken<()> {
     if text.starts_with('/') && !text.ends_with('/') && !text.contains('\0') {
         return Ok(());
     }
-    Err(Wrong::new(Kind::Path.expected(), quoted(text), "begin it with /, as in \"/etc/patchday/mongodb.uri\""))
+    Err(Wrong::new(
+        Kind::Path.expected(),
+        quoted(&redacted(text)),
+        "begin it with /, as in \"/etc/patchday/mongodb.uri\"",
+    ))
 }
 
 /// `HOST:PORT`.
@@ -136,7 +150,7 @@ pub(super) fn address(text: &str) -> Taken<()> {
         return Ok(());
     }
     let hint = "write HOST:PORT, as in \"127.0.0.1:8080\" or \"[::1]:8080\"";
-    Err(Wrong::new(Kind::Address.expected(), quoted(text), hint))
+    Err(Wrong::new(Kind::Address.expected(), quoted(&redacted(text)), hint))
 }
 
 fn is_address(text: &str, port_needed: bool) -> bool {
@@ -160,6 +174,11 @@ fn is_address(text: &str, port_needed: bool) -> bool {
     host_valid && port_valid
 }
 
+/// Whether the HTTP probe may ask the URL.
+pub fn takes_url(text: &str) -> bool {
+    url(text).is_ok()
+}
+
 /// An URL for the HTTP probe.
 pub(super) fn url(text: &str) -> Taken<()> {
     let wrong = |hint: &str| Err(Wrong::new(Kind::Url.expected(), quoted(&redacted(text)), hint));
@@ -175,6 +194,9 @@ pub(super) fn url(text: &str) -> Taken<()> {
     Ok(())
 }
 
+/// What options that hold secrets are called.
+const SECRET_OPTIONS: [&str; 2] = ["password=", "aws_session_token"];
+
 /// A connection string of one server, without credentials: the `shutdown` command must not reach another server than
 /// the unit's own.
 pub(super) fn mongodb_uri(text: &str) -> Taken<()> {
@@ -188,7 +210,7 @@ pub(super) fn mongodb_uri(text: &str) -> Taken<()> {
         return wrong(&expected, example);
     };
     let (authority, options) = split_authority(rest);
-    if authority.contains('@') || options.to_ascii_lowercase().contains("password=") || options.contains("_TOKEN:") {
+    if authority.contains('@') || SECRET_OPTIONS.iter().any(|option| options.to_ascii_lowercase().contains(option)) {
         let hint = "move the whole connection string to a file (root, 0600) and name it with uri-file";
         return wrong("a connection string without credentials", hint);
     }
@@ -213,12 +235,120 @@ fn split_authority(rest: &str) -> (&str, &str) {
 
 /// The text without what may be a secret: never repeat a password in an error that goes to a log.
 pub(super) fn redacted(text: &str) -> String {
-    let (scheme, rest) = match text.split_once("://") {
-        Some((scheme, rest)) => (format!("{scheme}://"), rest),
-        None => (String::new(), text),
-    };
+    let (scheme, rest) = text.split_once("://").map_or((None, text), |(scheme, rest)| (Some(scheme), rest));
     let (authority, path) = split_authority(rest);
-    let host = authority.rsplit_once('@').map_or(authority.to_owned(), |(_, host)| format!("…@{host}"));
     let path = path.split_once('?').map_or(path.to_owned(), |(path, _)| format!("{path}?…"));
-    format!("{scheme}{host}{path}")
+    let Some(scheme) = scheme else {
+        return authority.rsplit_once('@').map_or(authority.to_owned(), |(_, host)| format!("…@{host}")) + &path;
+    };
+    // In a text that is no URL, what stands where a port belongs may be a password.
+    let shown = |host: &str| match host.split_once(':') {
+        Some((name, port)) if !name.starts_with('[') && !port.bytes().all(|byte| byte.is_ascii_digit()) => {
+            format!("{name}:…")
+        }
+        _ => host.to_owned(),
+    };
+    let hosts = |hosts: &str| hosts.split(',').map(shown).collect::<Vec<_>>().join(",");
+    match authority.rsplit_once('@') {
+        Some((_, host)) => format!("{scheme}://…@{}{path}", hosts(host)),
+        None => format!("{scheme}://{}{path}", hosts(authority)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_have_a_host_and_a_port() {
+        for good in ["127.0.0.1:80", "localhost:1", "db-1.example.org:65535", "[::1]:80", "[fe80::1]:8080"] {
+            assert!(address(good).is_ok(), "{good}");
+        }
+        for bad in [
+            "",
+            ":80",
+            "80",
+            "localhost:",
+            "localhost:0",
+            "localhost:+1",
+            "::1:80",
+            "[::1]",
+            "[::1]80",
+            "[x]:80",
+            "a b:1",
+            "h/:1",
+        ] {
+            assert!(address(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn connection_strings_name_one_server_and_no_password() {
+        for good in [
+            "mongodb://localhost",
+            "mongodb://127.0.0.1:27017/",
+            "mongodb://[::1]:27017/admin?directConnection=true",
+            "mongodb://[::1]",
+            "mongodb://%2Frun%2Fmongodb-27017.sock",
+        ] {
+            assert!(mongodb_uri(good).is_ok(), "{good}");
+        }
+        for bad in [
+            "",
+            "mongodb://",
+            "mongodb:///admin",
+            "mongodb://a,b",
+            "mongodb://root@localhost",
+            "mongodb://root:@localhost",
+            "mongodb://localhost:27017:1",
+            "mongodb://localhost/?authMechanismProperties=AWS_SESSION_TOKEN:x",
+            "http://localhost",
+        ] {
+            assert!(mongodb_uri(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn passwords_are_never_shown() {
+        for text in [
+            "mongodb://root:hunter2@localhost",
+            "mongodb://root:hunter2@hunter2@localhost",
+            "mongodb://root:hunter2/?hunter2@localhost/?hunter2",
+            "mongodb://root:hunter2",
+            "mongodb://root:hunter2localhost:27017/admin",
+            "mongodb://a:1,root:hunter2",
+            "root:hunter2@localhost:27017",
+            "mongodb://localhost/?tlsCertificateKeyFilePassword=hunter2",
+        ] {
+            assert!(!redacted(text).contains("hunter2"), "{text} is shown as {}", redacted(text));
+        }
+        for text in ["mongodb://a:1,b:2/admin", "http://[::1]:80/x", "etc/mongodb.uri", "127.0.0.1:80"] {
+            assert_eq!(redacted(text), text);
+        }
+    }
+
+    #[test]
+    fn the_word_that_was_meant_is_found() {
+        let words = ["stop-timeout", "start-timeout", "unit", "kind"];
+        assert_eq!(nearest("stop_timout", words), Some("stop-timeout"));
+        assert_eq!(nearest("start-timeouts", words), Some("start-timeout"));
+        assert_eq!(nearest("units", words), Some("unit"));
+        assert_eq!(nearest("kin", words), Some("kind"));
+        assert_eq!(nearest("colour", words), None);
+        assert_eq!(nearest("", words), None);
+        assert_eq!((distance("kitten", "sitting"), distance("", "ab"), distance("é", "e")), (3, 2, 1));
+    }
+
+    #[test]
+    fn shares_and_durations_are_exact() {
+        for bad in ["", "%", "+5%", "5 %", "0.5%", "5%%", "256%"] {
+            assert!(percent(bad).is_err(), "{bad}");
+        }
+        assert_eq!((percent("1%"), percent("100%")), (Ok(1), Ok(100)));
+        let kind = Kind::Duration(60);
+        assert_eq!(duration(kind, "1m"), Ok(SignedDuration::from_secs(60)));
+        for bad in ["61s", "999ms", "1m ago", "", "60"] {
+            assert!(duration(kind, bad).is_err(), "{bad}");
+        }
+    }
 }

@@ -1,0 +1,105 @@
+//! Lines of a commented TOML file.
+
+use std::collections::BTreeSet;
+use std::fmt::Display;
+
+use crate::config::keys::{Key, header};
+
+const WIDTH: usize = 110;
+
+/// The text so far. A key's meaning is written where the key comes first.
+#[derive(Debug, Default)]
+pub(super) struct Text {
+    pub(super) text: String,
+    explained: BTreeSet<String>,
+}
+
+impl Text {
+    fn line(&mut self, line: &str) {
+        self.text.push_str(line.trim_end());
+        self.text.push('\n');
+    }
+
+    /// An empty line.
+    pub(super) fn gap(&mut self) {
+        self.line("");
+    }
+
+    /// A comment, in as many lines as it needs.
+    pub(super) fn comment(&mut self, comment: &str) {
+        let mut line = String::from("#");
+        for word in comment.split_whitespace() {
+            if line.len() > 1 && line.chars().count() + word.chars().count() >= WIDTH {
+                self.line(&line);
+                line = String::from("#");
+            }
+            line.push(' ');
+            line.push_str(word);
+        }
+        self.line(&line);
+    }
+
+    /// A table's header.
+    pub(super) fn table(&mut self, table: &str) {
+        self.line(&header(table));
+    }
+
+    /// A table's header, commented out.
+    pub(super) fn hidden_table(&mut self, table: &str) {
+        self.line(&format!("#{}", header(table)));
+    }
+
+    fn explain(&mut self, key: &Key, why: Option<&str>) {
+        let first = self.explained.insert(key.path());
+        let about = if first { key.about } else { "" };
+        let comment = format!("{about} {}", why.unwrap_or_default());
+        if !comment.trim().is_empty() {
+            self.comment(&comment);
+        }
+    }
+
+    /// A key with its value, and why it has this value.
+    pub(super) fn set(&mut self, key: &Key, value: impl Display, why: Option<&str>) {
+        self.explain(key, why);
+        self.line(&format!("{} = {value}", key.name));
+    }
+
+    /// A key that keeps its default, as a comment. `#key` tells it from `# text`.
+    pub(super) fn keep(&mut self, key: &Key, default: impl Display, why: Option<&str>) {
+        self.explain(key, why);
+        self.line(&format!("#{} = {default}", key.name));
+    }
+
+    /// A key that has no default and no value here.
+    pub(super) fn mention(&mut self, key: &Key) {
+        if self.explained.insert(key.path()) {
+            let example = format!("{} Example: {} = {}", key.about, key.name, key.example);
+            self.comment(&example);
+        }
+    }
+}
+
+/// A text as TOML writes it.
+pub(super) fn string(text: &str) -> String {
+    let mut quoted = String::from("\"");
+    for character in text.chars() {
+        match character {
+            '"' | '\\' => quoted.extend(['\\', character]),
+            control if control.is_control() => quoted.push_str(&format!("\\u{:04X}", u32::from(control))),
+            other => quoted.push(other),
+        }
+    }
+    quoted.push('"');
+    quoted
+}
+
+/// A list of texts as TOML writes it.
+pub(super) fn list<'a>(texts: impl IntoIterator<Item = &'a str>) -> String {
+    format!("[{}]", texts.into_iter().map(string).collect::<Vec<_>>().join(", "))
+}
+
+/// Foreign text for a comment: one line, and not too long.
+pub(super) fn one_line(text: &str) -> String {
+    let clean: String = text.chars().map(|character| if character.is_control() { ' ' } else { character }).collect();
+    clean.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(200).collect()
+}
