@@ -150,7 +150,10 @@ pub(super) fn require_labels(allowed: &[String]) -> Result<(), Failure> {
 }
 
 /// Log lines go to stderr; what a run does is told by events, so only trouble is logged by default.
-pub(super) fn init_logging() {
+pub(super) fn init_logging(color: bool) {
     let filter = EnvFilter::try_from_env("PATCHDAY_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
-    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(stderr).without_time().try_init();
+    let logging = tracing_subscriber::fmt().with_env_filter(filter).with_writer(stderr).without_time();
+    // A line that cannot be written is lost, and no more: told about, it would be told on the same stream by a macro
+    // that panics where the stream is gone, and a coordinator would die of a journal that was restarted.
+    let _ = logging.with_ansi(color).log_internal_errors(false).try_init();
 }

@@ -17,8 +17,9 @@ Examples:
   patchday attach               follow the run that is at work
   patchday report --format markdown
 
-Exit codes: 0 done, 2 usage, 10 refused, 11 locked, 20 failed and untouched, 21 failed and back in service,
-22 not rebooted, 23 not healthy after the reboot, 30 state unreadable.";
+Exit codes: 0 done, 2 usage, 10 refused, 11 locked, 20 failed and untouched,
+21 failed and back in service, 22 not rebooted, 23 not healthy after the reboot,
+30 state unreadable.";
 
 /// Takes this host through its patch and reboot, and proves that it came back as it was.
 #[derive(Debug, Parser)]

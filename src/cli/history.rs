@@ -23,7 +23,8 @@ struct History {
 
 pub(super) fn history(app: &App, args: &JsonArgs) -> Result<u8, Failure> {
     let mut runs = Vec::new();
-    for id in app.state.runs()? {
+    // The newest run is the one that is looked for.
+    for id in app.state.runs()?.into_iter().rev() {
         match report::build(app, &id) {
             Ok(report) => runs.push(report.summarised()),
             // One broken record must not hide the others.

@@ -60,7 +60,10 @@ fn dispatch(app: &App, command: Command) -> Result<u8, Failure> {
         Command::Report(args) => report::report(app, &args),
         Command::History(args) => history::history(app, &args),
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut command_for_generators(), "patchday", &mut stdout());
+            // By way of memory: the generator panics where its writer fails, as a pipe does whose reader has gone.
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut command_for_generators(), "patchday", &mut script);
+            ui::print_data(&mut stdout(), &String::from_utf8_lossy(&script));
             Ok(exit_code::DONE)
         }
         Command::Man { directory } => clap_mangen::generate_to(command_for_generators(), &directory)
@@ -71,7 +74,7 @@ fn dispatch(app: &App, command: Command) -> Result<u8, Failure> {
             Err(Failure::new(FailureKind::Unexpected, format!("start {}: {error}", argv.join(" "))))
         }
         command => {
-            app::init_logging();
+            app::init_logging(app.stderr_style().color);
             let runtime = tokio::runtime::Builder::new_multi_thread()
                 .worker_threads(2)
                 .enable_all()

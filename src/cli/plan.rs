@@ -30,8 +30,8 @@ struct Plan<'a> {
 }
 
 pub(super) async fn plan(app: &App, args: &PlanArgs) -> Result<u8, Failure> {
-    require_root("plan")?;
     require_labels(&args.allow)?;
+    require_root("plan")?;
     let located = app.load_config()?;
     let host = app.host(&located.settings)?;
     app.require_units(&located, host.units.as_ref()).await?;

@@ -14,8 +14,8 @@ use crate::model::{RunId, RunOptions, Trigger, UnitName};
 use crate::store::StoreError;
 
 pub(super) async fn run(app: &App, args: &RunArgs) -> Result<u8, Failure> {
-    require_root("run")?;
     require_labels(&args.allow)?;
+    require_root("run")?;
     let located = app.load_config()?;
     let host = app.host(&located.settings)?;
     refuse_second_run(app)?;
