@@ -44,6 +44,9 @@ url = "http://127.0.0.1:{api}/health"
 [limits]
 cpu = "80%"
 
+[reboot]
+when = "always"
+
 [verify]
 settle = "3s"
 "#,
