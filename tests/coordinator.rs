@@ -1,5 +1,5 @@
 //! Whole runs on a host in memory: the order of the steps, and every way in which one can end.
-#![allow(missing_docs)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
 
 #[path = "common/fake_host.rs"]
 mod fake_host;

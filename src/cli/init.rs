@@ -80,7 +80,7 @@ async fn find_candidates() -> Result<Vec<Candidate>, Failure> {
 
     let active: Vec<UnitName> = units.survey().await?.active;
     let mut candidates = Vec::new();
-    for unit in active.into_iter().filter(|unit| config::takes_unit(unit)) {
+    for unit in active.into_iter().filter(config::takes_unit) {
         let is_mongod = mongods.contains_key(&unit);
         let holds = clients.get(&unit).copied().unwrap_or(0);
         let state = units.state(&unit).await?;

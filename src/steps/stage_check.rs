@@ -75,7 +75,7 @@ fn expectation(facts: &KernelFacts) -> KernelPlan {
     }
 }
 
-fn critical_gone<'a>(baseline: &'a Baseline, is_installed: impl Fn(&str) -> bool) -> Vec<&'a str> {
+fn critical_gone(baseline: &Baseline, is_installed: impl Fn(&str) -> bool) -> Vec<&str> {
     let before = baseline.packages.keys().map(String::as_str);
     before.filter(|name| BOOT_CRITICAL.contains(name) && !is_installed(name)).collect()
 }

@@ -19,7 +19,8 @@ pub(crate) async fn serve(mut stream: TcpStream, database: Arc<Database>, always
         let head = tokio::time::timeout(PATIENCE, read_head(&mut stream)).await.context("no request came")??;
         let (status, body) = answer(&head, &database, always_healthy).await;
         let response = format!(
-            "HTTP/1.1 {status}\r\nContent-Type: {}; charset=utf-8\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+            "HTTP/1.1 {status}\r\nContent-Type: {}; charset=utf-8\r\nContent-Length: {}\r\n\
+             Connection: close\r\n\r\n{body}",
             if body.starts_with('<') { "text/html" } else { "text/plain" },
             body.len(),
         );
