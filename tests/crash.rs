@@ -65,6 +65,8 @@ fn a_power_cut_at_any_moment_ends_in_service_and_is_told() {
         let context = format!("after a power cut at point {point}");
         let RunEnd::Closed { exit_code } = end else { panic!("{end:?} {context}") };
         assert_in_service(&scenario, &context);
+        // A fact that cannot follow is a fault in Patchday, never an ending.
+        assert!(!format!("{:?}", run.phase).contains("cannot record"), "{context}: {:?}", run.phase);
         let world = scenario.world();
         assert!(world.effects_of("reboot") <= 1, "{context}: {:?}", world.effects);
         assert!(world.effects_of("upgrade began") <= 1, "{context}: {:?}", world.effects);

@@ -1,6 +1,6 @@
 //! What to do next.
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use crate::config::settings::Policy;
 use crate::model::{Observation, Outcome, Phase, Run, Step, WorkLook};
@@ -47,7 +47,7 @@ pub enum Decision {
 }
 
 /// Attempts at one step before the run is given up; only lost outcomes lead to a second one.
-const MAX_ATTEMPTS: u32 = 3;
+pub(super) const MAX_ATTEMPTS: u32 = 3;
 
 /// Decides by this table; total, without I/O.
 ///
@@ -56,12 +56,15 @@ const MAX_ATTEMPTS: u32 = 3;
 /// | any | unreadable | – | stay: it is neither the same nor another boot |
 /// | any | changed | – | record the boot; it tells what that means for the phase |
 /// | none, planned steps left | same | – | repair if the last packaging work was interrupted, else begin the next step |
+/// | none, too many boots or attempts | same | – | give up at the next step |
 /// | none, reboot skipped | same | – | bring the services back, then verify |
 /// | none, failed or aborted | same | – | repair, bring the services back, report, close |
+/// | none, verified or nothing to do | same | – | report, close |
 /// | upgrade, build-kernel | same | running | attach |
 /// | upgrade, build-kernel | same | exited (kept) | collect |
 /// | upgrade, build-kernel | same | not loaded | count as interrupted; repair; begin again |
 /// | upgrade, build-kernel | same | unknown | stay |
+/// | upgrade, build-kernel | same | none was named | continue |
 /// | reboot, requested | same, inside grace | – | await the reboot |
 /// | reboot, requested | same, past grace | – | conclude that it did not happen |
 /// | any other | same | – | continue: these steps look before they act |
@@ -91,8 +94,9 @@ pub fn decide(run: &Run, observation: &Observation, now: Timestamp, policy: &Pol
 fn decide_reboot(run: &Run, now: Timestamp, policy: &Policy) -> Decision {
     let requested = run.reboot_requested.unwrap_or(run.planned);
     let waited = now.duration_since(requested);
-    // A clock that was set back while we waited must not make the wait endless: such a wait counts as over.
-    if (SignedDuration::ZERO..policy.reboot_grace).contains(&waited) {
+    // A clock that was set back while we waited must not make the wait endless, and one that was only corrected must
+    // not end it: set back by less than the grace period it stretches the wait, by more it ends it.
+    if waited.abs() < policy.reboot_grace {
         Decision::AwaitReboot { until: requested + policy.reboot_grace }
     } else {
         Decision::ConcludeNoReboot
@@ -109,7 +113,7 @@ fn decide_without_attempt(run: &Run, policy: &Policy) -> Decision {
     let Some(step) = next_planned(run) else {
         return Decision::GiveUp { step: Step::Report, reason: "no step is left, and the run is not final".into() };
     };
-    if step == Step::Verify && !run.changes.is_empty() {
+    if step == Step::Verify && restore_is_due(run) {
         return Decision::Begin(Step::Restore);
     }
     if run.reboots + run.unplanned_reboots > policy.max_boots {
@@ -127,19 +131,20 @@ fn decide_ending(run: &Run) -> Decision {
     if restore_is_due(run) {
         return Decision::Begin(Step::Restore);
     }
-    if run.attempts_of(&Step::Report) == 0 {
+    if report_is_due(run) {
         return Decision::Begin(Step::Report);
     }
     Decision::Close { exit_code: run.exit_code() }
 }
 
-/// The first planned step that has not finished.
+/// The first planned step that has not finished. A reboot that somebody else did is not done again.
 pub(super) fn next_planned(run: &Run) -> Option<Step> {
-    run.steps.iter().find(|step| !run.has_finished(step)).cloned()
+    let is_left = |step: &&Step| !run.has_finished(step) && !(**step == Step::Reboot && run.rebooted.is_some());
+    run.steps.iter().find(is_left).cloned()
 }
 
 /// The last packaging work did not end well, and no repair followed it.
-fn repair_is_due(run: &Run) -> bool {
+pub(super) fn repair_is_due(run: &Run) -> bool {
     let newest_first = run.history.iter().rev();
     for record in newest_first {
         match (&record.attempt.step, record.outcome) {
@@ -157,12 +162,18 @@ fn repair_is_due(run: &Run) -> bool {
 
 /// Services were stopped, nobody brought them back, and no reboot of ours did. A failed restore is not tried again:
 /// its findings are in the report. An interrupted one is.
-fn restore_is_due(run: &Run) -> bool {
+pub(super) fn restore_is_due(run: &Run) -> bool {
     let came_back_by_reboot = run.rebooted.is_some();
     let stopped_something = run.history.iter().any(|record| matches!(record.attempt.step, Step::Stop(_)));
     let tried = run.last_record(&Step::Restore).is_some_and(|record| record.outcome != Outcome::Interrupted);
     let gave_up = run.attempts_of(&Step::Restore) >= MAX_ATTEMPTS;
     stopped_something && !came_back_by_reboot && !tried && !gave_up && run.phase != Phase::Verified
+}
+
+/// Nobody wrote the report yet. A failed report is not tried again; an interrupted one is.
+pub(super) fn report_is_due(run: &Run) -> bool {
+    let tried = run.last_record(&Step::Report).is_some_and(|record| record.outcome != Outcome::Interrupted);
+    !tried && run.attempts_of(&Step::Report) < MAX_ATTEMPTS
 }
 
 /// Whether the step may begin now: the next planned one, or one that serves an ending.

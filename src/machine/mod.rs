@@ -5,3 +5,6 @@ mod transition;
 
 pub use decide::{Decision, decide, may_abort};
 pub use transition::{IllegalTransition, apply};
+
+#[cfg(test)]
+mod tests;

@@ -29,7 +29,9 @@ pub fn apply(run: &Run, fact: Fact) -> Result<Run, IllegalTransition> {
             let number = run.attempts_of(&step) + 1;
             next.attempt = Some(Attempt { step, number, boot, began: at });
         }
-        (_, Some(open), Fact::StepEnded { step, outcome, note, at }) if open == step => {
+        (_, Some(open), Fact::StepEnded { step, outcome, note, at })
+            if open == step && may_end(run, &step, outcome) =>
+        {
             end_attempt(&mut next, outcome, note.clone(), at);
             next.phase = phase_after_end(run, &step, outcome, note);
         }
@@ -94,6 +96,15 @@ fn illegal(run: &Run, fact: &Fact) -> IllegalTransition {
         (Some(attempt), _) => format!("an open attempt at {}", attempt.step),
     };
     IllegalTransition { phase: run.phase.name().into(), attempt, fact: fact.name().into() }
+}
+
+/// Only the next boot says that a reboot succeeded, and one that was asked for ends with that boot or fails.
+fn may_end(run: &Run, step: &Step, outcome: Outcome) -> bool {
+    match (step, outcome) {
+        (Step::Reboot, Outcome::Succeeded) => false,
+        (Step::Reboot, Outcome::Skipped | Outcome::Interrupted) => run.phase != Phase::RebootRequested,
+        _ => true,
+    }
 }
 
 fn end_attempt(run: &mut Run, outcome: Outcome, note: Option<String>, at: Timestamp) {

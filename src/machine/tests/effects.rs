@@ -1,0 +1,199 @@
+//! What facts make of a run beyond its phase: every field that `apply` writes.
+
+use super::sample::{
+    after, api, at, baseline, before, begin, boot, booted, closed, done, end, ended, failed, judged, mongod, open,
+    planned, proof, reboot_requested, reboot_skipped, verified,
+};
+use crate::model::{
+    Attempt, Change, CheckResult, Closing, Fact, KernelPlan, Outcome, PackageAction, PackageChange, Phase, Run, Step,
+    UpgradePlan,
+};
+
+fn failed_at(run: &Run) -> (String, String) {
+    match &run.phase {
+        Phase::Failed { step, reason } => (step.to_string(), reason.clone()),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn outcome_of(run: &Run, step: &Step) -> Outcome {
+    run.last_record(step).unwrap().outcome
+}
+
+#[test]
+fn attempts_are_numbered_and_recorded() {
+    let run = open(Step::Upgrade);
+    let expected = Attempt { step: Step::Upgrade, number: 1, boot: boot(1), began: at(10) };
+    assert_eq!(run.attempt, Some(expected.clone()));
+    let run = end(&run, Outcome::Interrupted);
+    assert_eq!(run.attempt, None);
+    let record = run.last_record(&Step::Upgrade).unwrap();
+    assert_eq!((&record.attempt, record.outcome, record.ended), (&expected, Outcome::Interrupted, at(20)));
+    assert_eq!(record.note.as_deref(), Some("as it was told"));
+    assert_eq!(begin(&run, Step::Upgrade).attempt.unwrap().number, 2);
+}
+
+#[test]
+fn what_a_step_found_is_kept() {
+    let checks = vec![CheckResult { label: "dpkg-clean".into(), finding: None }];
+    assert_eq!(after(&open(Step::Preflight), Fact::ChecksAnswered(checks.clone())).checks, checks);
+
+    let change = PackageChange {
+        name: "libc6".into(),
+        action: PackageAction::Upgrade,
+        from: Some("1".into()),
+        to: Some("2".into()),
+        origin: None,
+    };
+    let plan = UpgradePlan { changes: vec![change], kept_back: Vec::new() };
+    assert_eq!(after(&open(Step::Fetch), Fact::UpgradePlanned(plan.clone())).upgrade, Some(plan));
+
+    let run = after(&open(Step::Baseline), Fact::BaselineTaken(Box::new(baseline())));
+    assert_eq!(run.baseline, Some(baseline()));
+
+    let run = after(&open(Step::StageCheck), Fact::RebootWanted(vec!["a new kernel".into()]));
+    let kernel = KernelPlan { expected: "6.1".into(), managed_here: true };
+    let run = after(&run, Fact::KernelExpected(kernel.clone()));
+    assert_eq!((run.reboot_reasons, run.kernel), (vec!["a new kernel".to_owned()], Some(kernel)));
+
+    let run = open(Step::Verify);
+    assert_eq!(after(&run, judged(&run)).verification.unwrap().boot, boot(2));
+}
+
+#[test]
+fn a_proof_replaces_the_older_one_of_its_unit() {
+    let run = open(Step::Stop(api()));
+    let run = after(&run, Fact::ServiceStopped(Box::new(proof(&api()))));
+    let mut newer = proof(&api());
+    newer.was_running = false;
+    let run = after(&run, Fact::ServiceStopped(Box::new(newer.clone())));
+    assert_eq!(run.stops, [newer]);
+}
+
+#[test]
+fn changes_are_noted_once_and_struck_out() {
+    let held = Change::Held(api());
+    let stopped = Change::Stopped(api());
+    let mut run = open(Step::Stop(api()));
+    for change in [&held, &held, &stopped] {
+        run = after(&run, Fact::ChangeIntended(change.clone()));
+    }
+    assert_eq!(run.changes, [held.clone(), stopped.clone()]);
+    let run = begin(&end(&run, Outcome::Failed), Step::Restore);
+    let run = after(&run, Fact::ChangeUndone(held.clone()));
+    assert_eq!(run.changes, [stopped]);
+    // Undoing what was never done is harmless.
+    assert_eq!(after(&run, Fact::ChangeUndone(held)).changes, run.changes);
+}
+
+#[test]
+fn the_last_stop_ends_the_stops() {
+    let run = done(&before(&Step::Stop(api())), Step::Stop(api()));
+    assert_eq!(run.phase, Phase::BaselineTaken);
+    assert_eq!(done(&run, Step::Stop(mongod())).phase, Phase::ServicesStopped);
+}
+
+#[test]
+fn the_first_failure_decides_the_phase() {
+    let run = failed(Step::Upgrade);
+    assert_eq!(failed_at(&run), ("upgrade".into(), "as it was told".into()));
+    let run = end(&begin(&run, Step::Repair), Outcome::Failed);
+    let run = end(&begin(&run, Step::Restore), Outcome::Failed);
+    assert_eq!(failed_at(&run).0, "upgrade");
+    assert_eq!(outcome_of(&run, &Step::Restore), Outcome::Failed);
+    // Where nothing failed before, they do decide.
+    let run = end(&begin(&reboot_skipped(), Step::Restore), Outcome::Failed);
+    assert_eq!(failed_at(&run).0, "restore");
+    let run = end(&begin(&end(&open(Step::Upgrade), Outcome::Interrupted), Step::Repair), Outcome::Failed);
+    assert_eq!(failed_at(&run).0, "repair");
+    // A verified run stays so when its report fails.
+    assert_eq!(end(&begin(&verified(), Step::Report), Outcome::Failed).phase, Phase::Verified);
+}
+
+#[test]
+fn giving_up_ends_the_open_attempt() {
+    let give_up =
+        |run: &Run| after(run, Fact::GivenUp { step: Step::Upgrade, reason: "the disk is full".into(), at: at(50) });
+    let run = give_up(&open(Step::Upgrade));
+    assert_eq!(run.attempt, None);
+    assert_eq!(failed_at(&run), ("upgrade".into(), "the disk is full".into()));
+    assert_eq!(outcome_of(&run, &Step::Upgrade), Outcome::Failed);
+    // Without one there is nothing to record.
+    assert_eq!(give_up(&planned()).history, []);
+}
+
+#[test]
+fn a_reboot_is_counted_once_and_timed() {
+    let run = reboot_requested(&open(Step::Reboot));
+    assert_eq!((run.reboots, run.reboot_requested, run.rebooted), (1, Some(at(25)), None));
+    let run = booted(&run, 2);
+    assert_eq!((run.reboots, run.unplanned_reboots, run.rebooted), (1, 0, Some(at(30))));
+    assert_eq!((run.boot.clone(), run.first_boot.clone()), (boot(2), boot(1)));
+    assert_eq!(outcome_of(&run, &Step::Reboot), Outcome::Succeeded);
+}
+
+#[test]
+fn a_boot_undoes_every_change() {
+    let mut run = open(Step::Stop(api()));
+    for change in [Change::Held(api()), Change::Stopped(api())] {
+        run = after(&run, Fact::ChangeIntended(change));
+    }
+    assert_eq!(booted(&run, 2).changes, []);
+}
+
+#[test]
+fn a_boot_that_nobody_asked_for_is_counted_and_told() {
+    // During a step: the step is interrupted, and named.
+    let run = booted(&open(Step::Upgrade), 2);
+    assert_eq!((run.unplanned_reboots, run.rebooted), (1, None));
+    assert_eq!(outcome_of(&run, &Step::Upgrade), Outcome::Interrupted);
+    let note = run.last_record(&Step::Upgrade).unwrap().note.clone();
+    assert_eq!(note.as_deref(), Some("the host went down during \"upgrade the packages\""));
+    assert_eq!(failed_at(&run), ("upgrade".into(), note.unwrap()));
+    // Between two steps: the next one is named.
+    assert_eq!(failed_at(&booted(&before(&Step::Upgrade), 2)).0, "upgrade");
+    // While the host waited for a reboot, it got one.
+    for run in [before(&Step::Reboot), open(Step::Reboot), begin(&reboot_skipped(), Step::Restore)] {
+        let run = booted(&run, 2);
+        assert_eq!((&run.phase, run.reboots, run.unplanned_reboots), (&Phase::Rebooted, 0, 1));
+        assert_eq!(run.rebooted, Some(at(30)));
+    }
+    // During the verification: it is judged again.
+    let run = booted(&open(Step::Verify), 3);
+    assert_eq!((&run.phase, run.unplanned_reboots, run.rebooted), (&Phase::Rebooted, 1, Some(at(30))));
+    assert_eq!(outcome_of(&run, &Step::Verify), Outcome::Interrupted);
+    // After the end: only counted.
+    let run = booted(&begin(&failed(Step::Upgrade), Step::Restore), 2);
+    assert_eq!(run.unplanned_reboots, 1);
+    assert_eq!(outcome_of(&run, &Step::Restore), Outcome::Interrupted);
+    assert_eq!(failed_at(&run), ("upgrade".into(), "as it was told".into()));
+}
+
+#[test]
+fn only_an_automatic_resume_uses_up_the_boot() {
+    let resumed = |automatic| after(&planned(), Fact::Resumed { boot: boot(1), automatic, at: at(50) }).resumed_on;
+    assert_eq!(resumed(true), Some(boot(1)));
+    assert_eq!(resumed(false), None);
+}
+
+#[test]
+fn an_abort_and_a_closing_say_who_and_when() {
+    let run = after(&planned(), Fact::AbortRequested { by: "root".into(), at: at(40) });
+    let abort = run.abort.clone().unwrap();
+    assert_eq!((abort.by.as_str(), abort.at, run.phase.name()), ("root", at(40), "aborted"));
+    assert_eq!(closed(&run).closed, Some(Closing { at: at(99), exit_code: run.exit_code() }));
+}
+
+#[test]
+fn nothing_to_do_ends_the_fetch_well() {
+    let run = after(&open(Step::Fetch), Fact::NothingFound { at: at(20) });
+    assert_eq!((run.attempt.clone(), outcome_of(&run, &Step::Fetch)), (None, Outcome::Succeeded));
+}
+
+#[test]
+fn a_refused_fact_changes_nothing() {
+    let run = open(Step::Upgrade);
+    let copy = run.clone();
+    assert!(crate::machine::apply(&run, ended(&open(Step::Fetch), Outcome::Succeeded)).is_err());
+    assert_eq!(run, copy);
+}

@@ -1,0 +1,306 @@
+//! Every fact in every phase: what may follow, and what it makes of the phase. Everything else is an error.
+
+use super::sample::{
+    aborted, after, api, at, baseline, before, begin, boot, booted, closed, done, end, failed, judged, nothing_to_do,
+    open, planned, proof, reboot_requested, reboot_skipped, verified,
+};
+use crate::machine::apply;
+use crate::machine::decide::next_planned;
+use crate::model::{Change, Fact, KernelPlan, Outcome, Phase, Run, Step, UpgradePlan};
+
+/// One sample of every variant, in this order. The `match` is exhaustive on purpose: a new variant does not compile
+/// until it has a sample here, and then it has no row below until somebody says what may follow it.
+macro_rules! every {
+    ($kind:ty: $($pattern:pat => $sample:expr),+ $(,)?) => {{
+        fn variant(value: &$kind) -> &'static str {
+            match value {
+                $($pattern => stringify!($pattern),)+
+            }
+        }
+        let samples = vec![$($sample),+];
+        assert_eq!(samples.iter().map(variant).collect::<Vec<_>>(), [$(stringify!($pattern)),+]);
+        samples
+    }};
+}
+
+/// Every fact, such that it fits this run as well as it can.
+fn facts(run: &Run) -> Vec<Fact> {
+    let open = run.attempt.as_ref().map(|attempt| attempt.step.clone());
+    let next = if run.phase.is_final() { Some(Step::Report) } else { next_planned(run) };
+    let unit = match &open {
+        Some(Step::Stop(unit)) => unit.clone(),
+        _ => api(),
+    };
+    let step = open.or(next).unwrap();
+    let boot_now = run.boot.clone();
+    // Skipped is the end that every step may have, but for a reboot that was asked for.
+    let outcome = if run.phase == Phase::RebootRequested { Outcome::Failed } else { Outcome::Skipped };
+    every!(Fact:
+        Fact::StepBegan { .. } => Fact::StepBegan { step: step.clone(), boot: boot_now.clone(), at: at(50) },
+        Fact::StepEnded { .. } => Fact::StepEnded { step: step.clone(), outcome, note: None, at: at(50) },
+        Fact::GivenUp { .. } => Fact::GivenUp { step: step.clone(), reason: "no way on".into(), at: at(50) },
+        Fact::ChecksAnswered(_) => Fact::ChecksAnswered(Vec::new()),
+        Fact::UpgradePlanned(_) => Fact::UpgradePlanned(UpgradePlan::default()),
+        Fact::NothingFound { .. } => Fact::NothingFound { at: at(50) },
+        Fact::BaselineTaken(_) => Fact::BaselineTaken(Box::new(baseline())),
+        Fact::ChangeIntended(_) => Fact::ChangeIntended(Change::Held(unit.clone())),
+        Fact::ChangeUndone(_) => Fact::ChangeUndone(Change::Held(unit.clone())),
+        Fact::ServiceStopped(_) => Fact::ServiceStopped(Box::new(proof(&unit))),
+        Fact::RebootWanted(_) => Fact::RebootWanted(vec!["a new kernel".into()]),
+        Fact::KernelExpected(_) => Fact::KernelExpected(KernelPlan { expected: "6.1".into(), managed_here: true }),
+        Fact::RebootRequested { .. } => Fact::RebootRequested { at: at(50) },
+        Fact::BootChanged { .. } => Fact::BootChanged { boot: boot(9), at: at(50) },
+        Fact::Resumed { .. } => Fact::Resumed { boot: boot_now, automatic: true, at: at(50) },
+        Fact::Judged(_) => judged(run),
+        Fact::AbortRequested { .. } => Fact::AbortRequested { by: "a test".into(), at: at(50) },
+        Fact::Closed { .. } => Fact::Closed { exit_code: 0, at: at(50) },
+    )
+}
+
+/// Every phase.
+fn phases() -> Vec<Phase> {
+    every!(Phase:
+        Phase::Planned => Phase::Planned,
+        Phase::PreflightPassed => Phase::PreflightPassed,
+        Phase::PackagesFetched => Phase::PackagesFetched,
+        Phase::NothingToDo => Phase::NothingToDo,
+        Phase::BaselineTaken => Phase::BaselineTaken,
+        Phase::ServicesStopped => Phase::ServicesStopped,
+        Phase::PackagesUpgraded => Phase::PackagesUpgraded,
+        Phase::KernelBuilt => Phase::KernelBuilt,
+        Phase::Staged => Phase::Staged,
+        Phase::RebootRequested => Phase::RebootRequested,
+        Phase::Rebooted => Phase::Rebooted,
+        Phase::Verified => Phase::Verified,
+        Phase::Failed { .. } => Phase::Failed { step: Step::Upgrade, reason: String::new() },
+        Phase::Aborted { .. } => Phase::Aborted { by: String::new() },
+    )
+}
+
+/// Every situation that a run can be in while its phase is this one: with each attempt that can be open.
+fn situations(phase: &Phase) -> Vec<Run> {
+    let mongod = Step::Stop(super::sample::mongod());
+    let interrupted = || end(&open(Step::Upgrade), Outcome::Interrupted);
+    match phase {
+        Phase::Planned => vec![planned(), open(Step::Preflight)],
+        Phase::PreflightPassed => vec![before(&Step::Fetch), open(Step::Fetch)],
+        Phase::PackagesFetched => vec![before(&Step::Baseline), open(Step::Baseline)],
+        Phase::NothingToDo => vec![nothing_to_do(), begin(&nothing_to_do(), Step::Report)],
+        Phase::BaselineTaken => {
+            vec![before(&Step::Stop(api())), open(Step::Stop(api())), before(&mongod), open(mongod)]
+        }
+        Phase::ServicesStopped => {
+            vec![before(&Step::Upgrade), open(Step::Upgrade), interrupted(), begin(&interrupted(), Step::Repair)]
+        }
+        Phase::PackagesUpgraded => vec![before(&Step::BuildKernel), open(Step::BuildKernel)],
+        Phase::KernelBuilt => vec![before(&Step::StageCheck), open(Step::StageCheck)],
+        Phase::Staged => vec![
+            before(&Step::Reboot),
+            open(Step::Reboot),
+            begin(&reboot_skipped(), Step::Restore),
+            begin(&done(&reboot_skipped(), Step::Restore), Step::Verify),
+        ],
+        Phase::RebootRequested => vec![reboot_requested(&open(Step::Reboot))],
+        Phase::Rebooted => vec![before(&Step::Verify), open(Step::Verify), booted(&before(&Step::Reboot), 2)],
+        Phase::Verified => vec![verified(), begin(&verified(), Step::Report)],
+        Phase::Failed { .. } => vec![
+            failed(Step::Upgrade),
+            begin(&failed(Step::Upgrade), Step::Repair),
+            begin(&failed(Step::Upgrade), Step::Restore),
+            begin(&failed(Step::Upgrade), Step::Report),
+        ],
+        Phase::Aborted { .. } => vec![
+            aborted(&before(&Step::Upgrade)),
+            begin(&aborted(&before(&Step::Upgrade)), Step::Restore),
+            begin(&aborted(&before(&Step::Upgrade)), Step::Report),
+        ],
+    }
+}
+
+/// Phase, open attempt, and every fact that may follow with the phase that it leads to. `=` stands for the same phase.
+const LEGAL: [(&str, &str, &str); 34] = [
+    ("planned", "-", "step began =, given up failed, boot changed failed, resumed =, abort requested aborted"),
+    (
+        "planned",
+        "preflight",
+        "step ended preflight passed, given up failed, checks answered =, boot changed failed, resumed =",
+    ),
+    ("preflight passed", "-", "step began =, given up failed, boot changed failed, resumed =, abort requested aborted"),
+    (
+        "preflight passed",
+        "fetch",
+        "step ended packages fetched, given up failed, upgrade planned =, nothing found nothing to do, \
+         boot changed failed, resumed =",
+    ),
+    ("packages fetched", "-", "step began =, given up failed, boot changed failed, resumed =, abort requested aborted"),
+    (
+        "packages fetched",
+        "baseline",
+        "step ended baseline taken, given up failed, baseline taken =, boot changed failed, resumed =",
+    ),
+    ("baseline taken", "-", "step began =, given up failed, boot changed failed, resumed =, abort requested aborted"),
+    (
+        "baseline taken",
+        "stop:api.service",
+        "step ended =, given up failed, change intended =, service stopped =, boot changed failed, resumed =",
+    ),
+    (
+        "baseline taken",
+        "stop:mongod.service",
+        "step ended services stopped, given up failed, change intended =, service stopped =, boot changed failed, \
+         resumed =",
+    ),
+    ("services stopped", "-", "step began =, given up failed, boot changed failed, resumed =, abort requested aborted"),
+    ("services stopped", "upgrade", "step ended packages upgraded, given up failed, boot changed failed, resumed ="),
+    ("services stopped", "repair", "step ended =, given up failed, boot changed failed, resumed ="),
+    (
+        "packages upgraded",
+        "-",
+        "step began =, given up failed, boot changed failed, resumed =, abort requested aborted",
+    ),
+    ("packages upgraded", "build-kernel", "step ended kernel built, given up failed, boot changed failed, resumed ="),
+    ("kernel built", "-", "step began =, given up failed, boot changed failed, resumed =, abort requested aborted"),
+    (
+        "kernel built",
+        "stage-check",
+        "step ended staged, given up failed, reboot wanted =, kernel expected =, boot changed failed, resumed =",
+    ),
+    ("staged", "-", "step began =, given up failed, boot changed rebooted, resumed =, abort requested aborted"),
+    (
+        "staged",
+        "reboot",
+        "step ended =, given up failed, reboot requested reboot requested, boot changed rebooted, resumed =",
+    ),
+    ("staged", "restore", "step ended =, given up failed, change undone =, boot changed rebooted, resumed ="),
+    ("staged", "verify", "step ended verified, given up failed, boot changed rebooted, resumed =, judged ="),
+    ("reboot requested", "reboot", "step ended failed, given up failed, boot changed rebooted, resumed ="),
+    // Past the point of no return there is nothing to abort.
+    ("rebooted", "-", "step began =, given up failed, boot changed =, resumed ="),
+    ("rebooted", "verify", "step ended verified, given up failed, boot changed =, resumed =, judged ="),
+    // A final phase stays, whatever happens.
+    ("nothing to do", "-", "step began =, boot changed =, resumed =, closed ="),
+    ("nothing to do", "report", "step ended =, boot changed =, resumed ="),
+    ("verified", "-", "step began =, boot changed =, resumed =, closed ="),
+    ("verified", "report", "step ended =, boot changed =, resumed ="),
+    ("failed", "-", "step began =, boot changed =, resumed =, closed ="),
+    ("failed", "repair", "step ended =, boot changed =, resumed ="),
+    ("failed", "restore", "step ended =, change undone =, boot changed =, resumed ="),
+    ("failed", "report", "step ended =, boot changed =, resumed ="),
+    ("aborted", "-", "step began =, boot changed =, resumed =, closed ="),
+    ("aborted", "restore", "step ended =, change undone =, boot changed =, resumed ="),
+    ("aborted", "report", "step ended =, boot changed =, resumed ="),
+];
+
+fn attempt_of(run: &Run) -> String {
+    run.attempt.as_ref().map_or("-".into(), |attempt| attempt.step.to_string())
+}
+
+/// What follows, written as a row of the table; every refusal is checked for naming both sides.
+fn row(run: &Run) -> String {
+    let mut legal = Vec::new();
+    for fact in facts(run) {
+        let name = fact.name();
+        match apply(run, fact) {
+            Ok(next) if next.phase == run.phase => legal.push(format!("{name} =")),
+            Ok(next) => legal.push(format!("{name} {}", next.phase.name())),
+            Err(error) => {
+                let attempt = run.attempt.as_ref().map_or("no open attempt".into(), |attempt| attempt.step.to_string());
+                let told = error.to_string();
+                for side in [format!("\"{name}\""), format!("\"{}\"", run.phase.name()), attempt] {
+                    assert!(told.contains(&side), "{told} does not name {side}");
+                }
+            }
+        }
+    }
+    legal.join(", ")
+}
+
+#[test]
+fn every_fact_in_every_phase_is_legal_or_named() {
+    let mut seen = Vec::new();
+    for phase in phases() {
+        for run in situations(&phase) {
+            assert_eq!(run.phase.name(), phase.name(), "a situation in the wrong phase");
+            let (name, attempt) = (run.phase.name(), attempt_of(&run));
+            let expected = LEGAL.iter().find(|(phase, open, _)| *phase == name && *open == attempt);
+            let Some((.., expected)) = expected else { panic!("no row for {name:?} with {attempt}") };
+            assert_eq!(row(&run), *expected, "{name:?} with {attempt}");
+            seen.push((name, attempt));
+        }
+    }
+    for (phase, attempt, _) in LEGAL {
+        assert!(seen.contains(&(phase, attempt.to_owned())), "no run is {phase:?} with {attempt}");
+    }
+}
+
+#[test]
+fn nothing_follows_the_end() {
+    for run in phases().iter().filter(|phase| phase.is_final()).flat_map(situations) {
+        if run.attempt.is_some() {
+            continue;
+        }
+        let closed = closed(&run);
+        for fact in facts(&closed) {
+            let name = fact.name();
+            let told = apply(&closed, fact).unwrap_err().to_string();
+            for side in ["a closed run", name, run.phase.name()] {
+                assert!(told.contains(side), "{told} does not name {side}");
+            }
+        }
+    }
+}
+
+/// Facts of the right kind that do not fit: each guard of `apply` by itself.
+#[test]
+fn a_fact_must_fit_the_run() {
+    let cases = [
+        (planned(), began_on(Step::Fetch, 1), "not the next step"),
+        (planned(), began_on(Step::Preflight, 2), "another boot"),
+        (planned(), began_on(Step::Report, 1), "a report of a run that goes on"),
+        (planned(), began_on(Step::Repair, 1), "a repair where no package was touched"),
+        (planned(), began_on(Step::Restore, 1), "a restore where nothing was stopped"),
+        (failed(Step::Upgrade), began_on(Step::Upgrade, 1), "a planned step after the end"),
+        (open(Step::Fetch), ended_as(Step::Preflight, Outcome::Succeeded), "not the open step"),
+        (open(Step::Reboot), ended_as(Step::Reboot, Outcome::Succeeded), "only a boot proves a reboot"),
+        (asked(), ended_as(Step::Reboot, Outcome::Succeeded), "only a boot proves a reboot"),
+        (asked(), ended_as(Step::Reboot, Outcome::Skipped), "it was asked for"),
+        (asked(), ended_as(Step::Reboot, Outcome::Interrupted), "it is on its way"),
+        (asked(), Fact::RebootRequested { at: at(50) }, "one reboot a run"),
+        (
+            open(Step::Stop(api())),
+            Fact::ChangeIntended(Change::Held(super::sample::mongod())),
+            "a change of another unit",
+        ),
+        (planned(), Fact::BootChanged { boot: boot(1), at: at(50) }, "the same boot"),
+        (planned(), Fact::Resumed { boot: boot(2), automatic: true, at: at(50) }, "another boot"),
+        (booted(&open(Step::Verify), 3), judged(&open(Step::Verify)), "a judgement of an older boot"),
+        (begin(&booted(&open(Step::Verify), 3), Step::Verify), judged(&open(Step::Verify)), "of an older boot"),
+    ];
+    for (run, fact, why) in cases {
+        let name = fact.name();
+        assert!(apply(&run, fact).is_err(), "{name} was taken: {why}");
+    }
+}
+
+fn began_on(step: Step, number: u32) -> Fact {
+    Fact::StepBegan { step, boot: boot(number), at: at(50) }
+}
+
+fn ended_as(step: Step, outcome: Outcome) -> Fact {
+    Fact::StepEnded { step, outcome, note: None, at: at(50) }
+}
+
+fn asked() -> Run {
+    reboot_requested(&open(Step::Reboot))
+}
+
+#[test]
+fn an_error_names_both_sides() {
+    let error = apply(&open(Step::Upgrade), Fact::Closed { exit_code: 0, at: at(50) }).unwrap_err();
+    assert_eq!(error.to_string(), "\"closed\" cannot follow \"services stopped\" with an open attempt at upgrade");
+    let error = apply(&planned(), judged(&planned())).unwrap_err();
+    assert_eq!(error.to_string(), "\"judged\" cannot follow \"planned\" with no open attempt");
+    let run = after(&planned(), Fact::GivenUp { step: Step::Preflight, reason: "x".into(), at: at(50) });
+    let error = apply(&closed(&run), judged(&run)).unwrap_err();
+    assert_eq!(error.to_string(), "\"judged\" cannot follow \"failed\" with a closed run");
+}
