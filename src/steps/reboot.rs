@@ -3,6 +3,7 @@
 use super::{StepContext, StepEnd, StepError, StepResult};
 use crate::config::RebootWhen;
 use crate::events::EventKind;
+use crate::host::HostErrorKind;
 use crate::model::Fact;
 
 pub(super) async fn perform(ctx: &mut StepContext<'_>) -> StepResult {
@@ -30,6 +31,11 @@ pub(super) async fn perform(ctx: &mut StepContext<'_>) -> StepResult {
 
     ctx.recorder.record(Fact::RebootRequested { at: ctx.host.clock.now() })?;
     ctx.events.emit(EventKind::RebootRequested { reasons });
-    ctx.host.power.reboot().await?;
+    match ctx.host.power.reboot().await {
+        // The bus may be gone before logind's answer is here: whether the host goes down, the next boot tells, or the
+        // end of the grace period.
+        Err(error) if error.kind == HostErrorKind::Unknown => ctx.note(error.to_string()),
+        asked => asked?,
+    }
     Ok(StepEnd::RebootRequested)
 }
