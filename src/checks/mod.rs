@@ -54,6 +54,8 @@ pub const CATALOGUE: &[Check] = &[
     database::DATABASE_CLIENTS,
     space::DISK_SPACE,
     space::BOOT_SPACE,
+    space::MEMORY_AVAILABLE,
+    space::LOAD,
     host::SHUTDOWN_SCHEDULED,
     host::SHUTDOWN_INHIBITED,
     host::CPU_VULNERABLE,

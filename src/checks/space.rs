@@ -5,6 +5,7 @@ use crate::model::{Finding, Severity};
 
 const MIB: u64 = 1024 * 1024;
 const LOW_SPACE: u64 = 500 * MIB;
+const LOW_MEMORY: u64 = 256 * MIB;
 
 check!(DISK_SPACE, "disk-space", Blocker, "/ and /var have room for an upgrade", |inputs| {
     let free = inputs.host.system.free_space(&["/", "/var", "/var/cache/apt/archives"]).await?;
@@ -33,4 +34,32 @@ check!(BOOT_SPACE, "boot-space", Blocker, "/boot has room for two more kernels",
     let finding = Finding::new("boot-space", Severity::Blocker, "a new kernel may not fit into /boot")
         .evidence(format!("/boot: {} MiB free, {} MiB wanted", free / MIB, wanted / MIB));
     Ok(Some(finding.remedy("remove old kernels", "apt-get autoremove --purge")))
+});
+
+check!(
+    MEMORY_AVAILABLE,
+    "memory-available",
+    Warning,
+    "dpkg and the initramfs tools have memory to work in",
+    |inputs| {
+        let resources = inputs.host.system.resources().await?;
+        if resources.memory_available >= LOW_MEMORY {
+            return Ok(None);
+        }
+        let finding =
+            Finding::new("memory-available", Severity::Warning, "little memory is left for the upgrade").evidence(
+                format!("{} MiB of {} MiB available", resources.memory_available / MIB, resources.memory_total / MIB),
+            );
+        Ok(Some(finding.remedy("see what takes it", "ps --sort -rss -eo rss,unit,comm | head")))
+    }
+);
+
+check!(LOAD, "load", Warning, "the host is not overloaded already", |inputs| {
+    let resources = inputs.host.system.resources().await?;
+    if resources.load_one_minute <= 2.0 * f64::from(resources.cpus.max(1)) {
+        return Ok(None);
+    }
+    let evidence = format!("load {:.1} on {} CPUs", resources.load_one_minute, resources.cpus);
+    let finding = Finding::new("load", Severity::Warning, "the host is busy; the run will take longer");
+    Ok(Some(finding.evidence(evidence).hint("wait for a quieter hour, or see what keeps it busy")))
 });

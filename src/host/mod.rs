@@ -10,8 +10,8 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::model::{
     BootId, ClientConnection, DatabaseAccess, DatabaseFacts, DatabaseStartEvidence, DatabaseStopEvidence, DkmsModule,
-    JobResult, KernelFacts, ListeningSocket, PackageState, Readiness, ReadinessProbe, UnitName, UnitState, UnitSurvey,
-    UpgradePlan, WorkLook, WorkProgress, WorkSpec,
+    JobResult, KernelFacts, ListeningSocket, PackageState, Readiness, ReadinessProbe, Resources, UnitName, UnitState,
+    UnitSurvey, UpgradePlan, WorkLook, WorkProgress, WorkSpec,
 };
 
 pub mod apt;
@@ -235,6 +235,9 @@ pub trait System: Send + Sync {
 
     /// Free bytes of the file systems that hold the given paths; paths that do not exist are left out.
     async fn free_space(&self, paths: &[&str]) -> HostResult<BTreeMap<String, u64>>;
+
+    /// CPUs, memory and load.
+    async fn resources(&self) -> HostResult<Resources>;
 
     /// Mount points and their sources, without those of the kernel (`proc`, `sysfs`, cgroups …) and below `/run`.
     async fn mounts(&self) -> HostResult<BTreeMap<String, String>>;

@@ -11,7 +11,7 @@ use rustix::io::Errno;
 use super::boot_clock::boot_began;
 use super::command::below;
 use super::{HostError, HostResult, System, sockets};
-use crate::model::{BootId, ListeningSocket};
+use crate::model::{BootId, ListeningSocket, Resources};
 
 /// File systems of the kernel, which hold no data of anybody's.
 const KERNEL_FILE_SYSTEMS: [&str; 21] = [
@@ -52,19 +52,6 @@ const PASSING_MOUNTS: [&str; 9] = [
     "/var/snap",
 ];
 
-/// What the machine has to give.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Resources {
-    /// Online CPUs.
-    pub cpus: u32,
-    /// Bytes of memory.
-    pub memory_total: u64,
-    /// Bytes that a new program could use without swapping.
-    pub memory_available: u64,
-    /// Load over one minute.
-    pub load_one_minute: f64,
-}
-
 /// This host, read from its kernel.
 #[derive(Debug, Clone)]
 pub struct HostSystem {
@@ -75,21 +62,6 @@ impl HostSystem {
     /// Reads files below `root`; `/` except in tests.
     pub fn new(root: PathBuf) -> Self {
         Self { root }
-    }
-
-    /// CPUs, memory and load of the machine, always the real one.
-    pub fn resources(&self) -> HostResult<Resources> {
-        let failed = |error: &dyn std::fmt::Debug| HostError::failed("read memory and load", format!("{error:?}"));
-        let mut system = sysinfo::System::new().map_err(|error| failed(&error))?;
-        system.refresh_memory();
-        let load = sysinfo::System::load_average().map_err(|error| failed(&error))?;
-        let cpus = std::thread::available_parallelism().map_err(|error| failed(&error))?.get();
-        Ok(Resources {
-            cpus: u32::try_from(cpus).unwrap_or(u32::MAX),
-            memory_total: system.total_memory(),
-            memory_available: system.available_memory(),
-            load_one_minute: load.one,
-        })
     }
 
     fn read(&self, path: &str) -> HostResult<String> {
@@ -128,6 +100,21 @@ impl System for HostSystem {
             }
         }
         Ok(free)
+    }
+
+    /// CPUs, memory and load of the machine, always the real one.
+    async fn resources(&self) -> HostResult<Resources> {
+        let failed = |error: &dyn std::fmt::Debug| HostError::failed("read memory and load", format!("{error:?}"));
+        let mut system = sysinfo::System::new().map_err(|error| failed(&error))?;
+        system.refresh_memory();
+        let load = sysinfo::System::load_average().map_err(|error| failed(&error))?;
+        let cpus = std::thread::available_parallelism().map_err(|error| failed(&error))?.get();
+        Ok(Resources {
+            cpus: u32::try_from(cpus).unwrap_or(u32::MAX),
+            memory_total: system.total_memory(),
+            memory_available: system.available_memory(),
+            load_one_minute: load.one,
+        })
     }
 
     async fn mounts(&self) -> HostResult<BTreeMap<String, String>> {
@@ -256,7 +243,7 @@ mod tests {
 
     #[tokio::test]
     async fn resources_are_plausible() {
-        let resources = HostSystem::new("/".into()).resources().unwrap();
+        let resources = HostSystem::new("/".into()).resources().await.unwrap();
         assert!(resources.cpus >= 1);
         assert!(resources.memory_available > 0 && resources.memory_available <= resources.memory_total);
         assert!(resources.load_one_minute >= 0.0);

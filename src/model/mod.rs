@@ -13,6 +13,7 @@ mod observation;
 mod packages;
 mod phase;
 mod probe;
+mod resources;
 mod run;
 mod service;
 mod step;
@@ -32,6 +33,7 @@ pub use observation::{Observation, WorkLook};
 pub use packages::{PackageAction, PackageChange, PackageState, UpgradePlan, error_summary, is_lock_conflict};
 pub use phase::Phase;
 pub use probe::{DatabaseAccess, Readiness, ReadinessProbe};
+pub use resources::Resources;
 pub use run::{Abort, Closing, PlannedService, Run, RunOptions, Trigger};
 pub use service::{
     ClientConnection, DatabaseFacts, DatabaseStartEvidence, DatabaseStopEvidence, ServiceKind, StopProof,

@@ -485,6 +485,10 @@ impl System for Fake {
         Ok(paths.iter().map(|path| ((*path).to_owned(), 1 << 40)).collect())
     }
 
+    async fn resources(&self) -> HostResult<Resources> {
+        Ok(Resources { cpus: 2, memory_total: 1 << 32, memory_available: 1 << 31, load_one_minute: 0.1 })
+    }
+
     async fn mounts(&self) -> HostResult<BTreeMap<String, String>> {
         Ok(BTreeMap::new())
     }
