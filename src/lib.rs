@@ -4,7 +4,7 @@
 //!
 //! | layer | module | what it is |
 //! |---|---|---|
-//! | front | [`cli`] | one file per verb; the only part that looks at the terminal, the environment, the real adapters |
+//! | front | [`cli`] | a file per verb; only it looks at the terminal, the environment, the real adapters |
 //! | front | [`ui`] | views of events and of data: bars, lines, journal lines, JSON lines, tables |
 //! | front | [`error`] | failures that reach a person: kind, message, hint, exit code |
 //! | middle | [`coordinator`] | the loop: observe, decide, record the intent, perform, record the outcome, tell |
