@@ -12,6 +12,7 @@
 //! | middle | [`checks`] | the preflight's checks, one row of a catalogue each |
 //! | middle | [`report`] | from a run and its events to text, JSON and Markdown |
 //! | middle | [`config`] | from the file to valid settings |
+//! | middle | [`discovery`] | from the services that run to a configuration file |
 //! | middle | [`store`] | the state directory: lock, atomic saves, event log |
 //! | host | [`host`] | the ports, and below it the adapters: systemd, logind, MongoDB, apt, kernels, probes |
 //! | core | [`machine`] | the state machine: which fact may follow, and what to do next |
