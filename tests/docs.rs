@@ -1,4 +1,5 @@
 //! The documentation says what the code does.
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
 
 use std::fs::{read_dir, read_to_string};
 use std::io::Result;
