@@ -335,6 +335,32 @@ async fn a_role_that_may_not_is_told_what_it_lacks() {
     assert_eq!(server.ended().await.code(), Some(0));
 }
 
+/// The actions of the role in docs/operations.md.
+const DOCUMENTED: [&str; 4] = ["shutdown", "serverStatus", "inprog", "getCmdLineOpts"];
+
+#[tokio::test]
+async fn the_documented_role_is_enough() {
+    let list = DOCUMENTED.map(|action| format!("\"{action}\"")).join(", ");
+    assert!(include_str!("../docs/operations.md").contains(&format!("actions: [ {list} ]")));
+    let Some(program) = mongod() else { return };
+    let mut server = Server::start(program, &["--auth"]).await;
+    let admin = server.client("setup").await.database("admin");
+    let create = |name: &str, role: &str| doc! { "createUser": name, "pwd": PASSWORD, "roles": [role] };
+    admin.run_command(create("root", "root")).await.unwrap();
+    let root = Client::with_uri_str(server.uri(&format!("root:{PASSWORD}@"))).await.unwrap().database("admin");
+    let privilege = doc! { "resource": { "cluster": true }, "actions": DOCUMENTED.to_vec() };
+    let role = doc! { "createRole": "patchday", "privileges": [privilege], "roles": [] };
+    root.run_command(role).await.unwrap();
+    root.run_command(create("patchday", "patchday")).await.unwrap();
+
+    let access = server.access_as("patchday", PASSWORD);
+    let facts = mongo().facts(&access).await.unwrap();
+    assert!(facts.pid.is_some() && facts.db_path.is_some(), "{facts:?}");
+    mongo().clients(&access).await.unwrap();
+    mongo().shutdown(&access, seconds(5)).await.unwrap();
+    assert_eq!(server.ended().await.code(), Some(0));
+}
+
 #[tokio::test]
 async fn a_server_that_cannot_be_reached_is_unknown() {
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
