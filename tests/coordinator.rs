@@ -179,3 +179,23 @@ fn a_host_that_goes_down_during_the_upgrade_is_repaired_and_told() {
     assert_eq!(scenario.world().effects_of("reboot"), 0);
     assert!(scenario.world().dpkg_broken.is_empty());
 }
+
+#[test]
+fn our_own_lock_that_logind_still_lists_does_not_stop_the_reboot() {
+    let scenario = Scenario::new();
+    // The preflight looks as well.
+    scenario.world().own_lock_lingers = 30;
+    let (end, run) = scenario.run_to_end();
+    assert_eq!(ended(&end), exit_code::DONE, "{:?}", run.phase);
+    assert_eq!(scenario.world().effects_of("reboot"), 1);
+}
+
+#[test]
+fn a_lock_of_somebody_else_stops_the_reboot() {
+    let scenario = Scenario::new();
+    scenario.world().foreign_lock = true;
+    let (end, run) = scenario.run_to_end();
+    assert_eq!(ended(&end), exit_code::NOT_REBOOTED, "{:?}", run.phase);
+    assert_eq!(scenario.world().effects_of("reboot"), 0);
+    assert_eq!(scenario.world().unit(API).active, "active");
+}

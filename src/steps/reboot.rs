@@ -1,10 +1,16 @@
 //! The point of no return: recorded first, then asked for.
 
+use jiff::SignedDuration;
+
 use super::{StepContext, StepEnd, StepError, StepResult};
 use crate::config::RebootWhen;
 use crate::events::EventKind;
-use crate::host::HostErrorKind;
+use crate::host::{HostErrorKind, Inhibitor};
 use crate::model::Fact;
+
+/// How often logind is asked whether it has noticed that our own lock is gone: for ten seconds.
+const OWN_LOCK_LOOKS: u32 = 100;
+const LOOK_EVERY: SignedDuration = SignedDuration::from_millis(100);
 
 pub(super) async fn perform(ctx: &mut StepContext<'_>) -> StepResult {
     let reasons = ctx.run().reboot_reasons.clone();
@@ -19,14 +25,11 @@ pub(super) async fn perform(ctx: &mut StepContext<'_>) -> StepResult {
     }
 
     // Before systemd 257 root runs over other people's locks, their dpkg included: we look ourselves.
-    let inhibitors = ctx.host.power.inhibitors().await?;
-    let foreign: Vec<_> = inhibitors
-        .iter()
-        .filter(|inhibitor| inhibitor.mode == "block" && inhibitor.what.split(':').any(|what| what == "shutdown"))
-        .map(|inhibitor| format!("{} (process {}): {}", inhibitor.who, inhibitor.pid, inhibitor.why))
-        .collect();
-    if !foreign.is_empty() {
-        return Err(StepError::Failed(format!("a shutdown is inhibited by {}", foreign.join("; "))));
+    let locks = shutdown_locks(ctx).await?;
+    if !locks.is_empty() {
+        let name = |lock: &Inhibitor| format!("{} (process {}): {}", lock.who, lock.pid, lock.why);
+        let names: Vec<String> = locks.iter().map(name).collect();
+        return Err(StepError::Failed(format!("a shutdown is inhibited by {}", names.join("; "))));
     }
 
     ctx.recorder.record(Fact::RebootRequested { at: ctx.host.clock.now() })?;
@@ -38,4 +41,19 @@ pub(super) async fn perform(ctx: &mut StepContext<'_>) -> StepResult {
         asked => asked?,
     }
     Ok(StepEnd::RebootRequested)
+}
+
+/// The locks that stand in the way. Our own was given up before this step, but logind only notices the closed
+/// descriptor when it has nothing else to do, so a busy one may list it for a while.
+async fn shutdown_locks(ctx: &StepContext<'_>) -> Result<Vec<Inhibitor>, StepError> {
+    let mut looks = OWN_LOCK_LOOKS;
+    loop {
+        let mut locks = ctx.host.power.inhibitors().await?;
+        locks.retain(|lock| lock.mode == "block" && lock.what.split(':').any(|what| what == "shutdown"));
+        looks -= 1;
+        if looks == 0 || locks.iter().all(|lock| lock.pid != std::process::id()) {
+            return Ok(locks);
+        }
+        ctx.host.clock.sleep(LOOK_EVERY).await;
+    }
 }

@@ -83,6 +83,10 @@ pub struct World {
     pub save_fails_after: Option<u32>,
     pub break_on_boot: Option<&'static str>,
     pub unplanned_reboot_in: Option<&'static str>,
+    /// How often our own lock is still listed after it was given up.
+    pub own_lock_lingers: u32,
+    /// Somebody else's lock.
+    pub foreign_lock: bool,
     /// What cannot be taken back, in order.
     pub effects: Vec<String>,
     works: BTreeMap<String, FakeWork>,
@@ -124,6 +128,8 @@ impl World {
             save_fails_after: None,
             break_on_boot: None,
             unplanned_reboot_in: None,
+            own_lock_lingers: 0,
+            foreign_lock: false,
             effects: Vec::new(),
             works: BTreeMap::new(),
             saves: 0,
@@ -366,7 +372,19 @@ impl Power for Fake {
     }
 
     async fn inhibitors(&self) -> HostResult<Vec<Inhibitor>> {
-        Ok(Vec::new())
+        let mut world = lock(&self.0);
+        let lingers = world.own_lock_lingers > 0;
+        world.own_lock_lingers = world.own_lock_lingers.saturating_sub(1);
+        let own = lingers.then(std::process::id);
+        let foreign = world.foreign_lock.then_some(1);
+        let row = |(who, pid): (&str, u32)| Inhibitor {
+            what: "shutdown:sleep".into(),
+            who: who.into(),
+            why: "testing".into(),
+            mode: "block".into(),
+            pid,
+        };
+        Ok(own.map(|pid| ("Patchday", pid)).into_iter().chain(foreign.map(|pid| ("somebody", pid))).map(row).collect())
     }
 
     async fn scheduled_shutdown(&self) -> HostResult<Option<(String, Timestamp)>> {
