@@ -139,8 +139,7 @@ fn decide_ending(run: &Run) -> Decision {
 
 /// The first planned step that has not finished. A reboot that somebody else did is not done again.
 pub(super) fn next_planned(run: &Run) -> Option<Step> {
-    let has_happened = |step: &Step| *step == Step::Reboot && run.rebooted.is_some();
-    let is_left = |step: &&Step| !run.has_finished(step) && !has_happened(step);
+    let is_left = |step: &&Step| !run.has_finished(step) && (**step != Step::Reboot || run.rebooted.is_none());
     run.steps.iter().find(is_left).cloned()
 }
 

@@ -1,10 +1,10 @@
 //! Why a reboot is needed.
 
-use crate::model::{KernelFacts, UpgradePlan};
+use crate::model::{KernelFacts, PackageAction, UpgradePlan};
 
 /// Packages whose upgrade is in force only after a reboot: everything that runs uses them, or they cannot be restarted
 /// safely. Names are matched as a whole, or up to a `*`.
-const NEEDS_REBOOT: [&str; 12] = [
+const NEEDS_REBOOT: [&str; 13] = [
     "linux-image-*",
     "systemd",
     "libsystemd0",
@@ -13,7 +13,8 @@ const NEEDS_REBOOT: [&str; 12] = [
     "libc6",
     "intel-microcode",
     "amd64-microcode",
-    "libssl*",
+    "libssl3*",
+    "libssl1*",
     "openssl",
     "udev",
     "initramfs-tools",
@@ -34,8 +35,8 @@ pub(super) fn of_kernel(facts: &KernelFacts) -> Vec<String> {
 
 /// Reasons that upgraded packages give.
 pub(super) fn of_packages(plan: &UpgradePlan) -> Option<String> {
-    let core: Vec<&str> =
-        plan.changes.iter().map(|change| change.name.as_str()).filter(|name| needs_reboot(name)).collect();
+    let stays = plan.changes.iter().filter(|change| change.action != PackageAction::Remove);
+    let core: Vec<&str> = stays.map(|change| change.name.as_str()).filter(|name| needs_reboot(name)).collect();
     (!core.is_empty()).then(|| format!("upgraded: {}", core.join(", ")))
 }
 
@@ -65,6 +66,8 @@ mod tests {
             ("libc6:amd64", true),
             ("linux-image-6.1.0-42-amd64", true),
             ("libssl3", true),
+            ("libssl3t64", true),
+            ("libssl-dev", false),
             ("libc6-dev", false),
             ("tzdata", false),
         ] {

@@ -61,6 +61,9 @@ pub(super) async fn stop(
     if let Some(bytes) = evidence.lock_file_bytes.filter(|bytes| *bytes > 0) {
         return Err(StepError::Failed(format!("{unit} ended, but its mongod.lock still holds {bytes} bytes")));
     }
+    if let Some(code) = evidence.logged_exit_code.filter(|code| *code != 0) {
+        return Err(StepError::Failed(format!("{unit} ended, but its log says exit code {code}")));
+    }
     Ok(proof)
 }
 

@@ -122,7 +122,10 @@ async fn database_findings(ctx: &StepContext<'_>, watched: &[Watched]) -> Vec<Fi
         let Some(access) = &one.service.database else { continue };
         let evidence = match ctx.host.database.facts(access).await {
             Ok(facts) => ctx.host.database.start_evidence(&facts).await,
-            Err(_) => continue,
+            Err(error) => {
+                findings.push(unknown("database-unclean", "the last end of MongoDB", &error.to_string()));
+                continue;
+            }
         };
         if evidence.unclean_shutdown_seen == Some(true) {
             let title = format!("{} recovered from an unclean shutdown", one.unit());

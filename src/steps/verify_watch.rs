@@ -182,6 +182,10 @@ pub(super) async fn settle(ctx: &StepContext<'_>, watched: &mut [Watched]) {
         if let Readiness::NotReady(why) = ctx.host.prober.probe(&unit, &one.service.readiness, PROBE_TIMEOUT).await {
             one.problem = Some(format!("was ready, and is not any more: {why}"));
         }
+        // While it settled, a bus that was away for a moment was passed over; in the end the truth must be known.
+        if let Err(error) = ctx.host.units.state(&unit).await {
+            one.problem = Some(format!("was ready, and its state is now unknown: {error}"));
+        }
     }
 }
 

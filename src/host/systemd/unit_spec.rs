@@ -63,7 +63,8 @@ pub(super) fn service_properties(description: &str, argv: &[String]) -> Vec<Prop
         ("ExecStart", exec_start(argv)),
         ("Environment", vec![PATH.to_owned()].into()),
         ("KillMode", "mixed".into()),
-        ("TimeoutStopUSec", INFINITY.into()),
+        // As in the shipped units: killing a coordinator loses nothing, and a shutdown must not wait for ever.
+        ("TimeoutStopUSec", 90_000_000u64.into()),
     ]
 }
 
