@@ -123,3 +123,68 @@ impl Settings {
         self.services.iter().find(|service| &service.unit == unit)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings() -> Settings {
+        let service = |unit: &str, kind, after: &[&str]| ServiceSettings {
+            unit: unit.parse().unwrap(),
+            kind,
+            after: after.iter().map(|unit| unit.parse().unwrap()).collect(),
+            stop_timeout: SignedDuration::from_secs(90),
+            start_timeout: SignedDuration::from_secs(120),
+            readiness: ReadinessProbe::Http { url: "http://127.0.0.1:8080/ready".into(), status: 204 },
+            database: Some(DatabaseAccess { uri: None, uri_file: Some("/etc/patchday/uri".into()) }),
+            drain_timeout: SignedDuration::from_secs(30),
+        };
+        Settings {
+            services: vec![
+                service("mongod.service", ServiceKind::Mongodb, &[]),
+                service("api.service", ServiceKind::Service, &["mongod.service"]),
+            ],
+            limits: Limits { cpu_percent: 50, cpu_weight: 20, io_weight: 10, cpus: 2 },
+            upgrade: UpgradeSettings {
+                allow_removals: vec!["old-helper".into()],
+                lock_timeout: SignedDuration::from_mins(10),
+            },
+            kernel: KernelSettings { dkms: true },
+            reboot: RebootSettings { when: RebootWhen::Always, grace: SignedDuration::from_mins(5) },
+            verify: VerifySettings {
+                settle: SignedDuration::from_secs(30),
+                boot_timeout: SignedDuration::from_mins(10),
+            },
+            allowed_checks: vec!["boot-space".into()],
+            keep_runs: 24,
+        }
+    }
+
+    /// They are saved beside the run, and read again after the reboot.
+    #[test]
+    fn settings_survive_their_file() {
+        let text = serde_json::to_string(&settings()).unwrap();
+        assert_eq!(serde_json::from_str::<Settings>(&text).unwrap(), settings());
+        for when in [RebootWhen::Needed, RebootWhen::Always, RebootWhen::Never] {
+            let text = serde_json::to_string(&when).unwrap();
+            assert_eq!(serde_json::from_str::<RebootWhen>(&text).unwrap(), when);
+        }
+    }
+
+    #[test]
+    fn decisions_know_the_grace_period_and_two_boots() {
+        let expected = Policy { reboot_grace: SignedDuration::from_mins(5), max_boots: 2 };
+        assert_eq!(settings().policy(), expected);
+    }
+
+    #[test]
+    fn services_are_planned_in_their_order() {
+        let planned = settings().planned_services();
+        let names: Vec<&str> = planned.iter().map(|service| service.unit.as_str()).collect();
+        assert_eq!(names, ["mongod.service", "api.service"]);
+        assert_eq!(planned[0].kind, ServiceKind::Mongodb);
+        assert_eq!(planned[1].after, [planned[0].unit.clone()]);
+        assert_eq!(settings().service(&planned[1].unit).unwrap().kind, ServiceKind::Service);
+        assert!(settings().service(&"other.service".parse().unwrap()).is_none());
+    }
+}

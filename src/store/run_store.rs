@@ -205,15 +205,17 @@ impl RunStore {
         EventReader::new(self.directory.join("events.jsonl"))
     }
 
-    /// Removes the oldest runs beyond this one and `keep` others. A run that cannot be removed stays; the next run tries again.
+    /// Removes the oldest runs beyond this one and `keep` others. A run that cannot be removed stays; the next run tries
+    /// again.
     pub fn prune(&self, keep: u32) {
         let state = self.lock.dir();
         let Ok(runs) = state.runs() else { return };
-        let surplus = runs.len().saturating_sub(keep as usize + 1);
         let own = self.directory.as_path();
-        let old = runs.iter().take(surplus).map(|id| state.run_dir(id)).filter(|path| path.as_path() != own);
-        for directory in old {
-            remove_run(&directory);
+        let finished: Vec<PathBuf> =
+            runs.iter().map(|id| state.run_dir(id)).filter(|directory| directory != own).collect();
+        let surplus = finished.len().saturating_sub(keep as usize);
+        for directory in finished.iter().take(surplus) {
+            remove_run(directory);
         }
     }
 }

@@ -135,7 +135,7 @@ impl Story {
     }
 
     /// To the open attempt at the reboot, asked for.
-    fn to_the_reboot(&mut self) {
+    fn reach_the_reboot(&mut self) {
         self.prepare();
         self.stop_services();
         self.step(Step::Upgrade, vec![], None);
@@ -160,13 +160,13 @@ pub fn mid_upgrade() -> Run {
 
 pub fn reboot_requested() -> Run {
     let mut story = Story::begin();
-    story.to_the_reboot();
+    story.reach_the_reboot();
     story.run
 }
 
 pub fn healthy() -> Run {
     let mut story = Story::begin();
-    story.to_the_reboot();
+    story.reach_the_reboot();
     let at = story.now();
     story.tell(Fact::BootChanged { boot: boot(2), at });
     let at = story.now();
