@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{Seek, Write};
+use std::io::{Read, Seek, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
@@ -65,6 +65,8 @@ impl Drop for LockedState {
     fn drop(&mut self) {
         // A stale note would name a holder that is gone; without it, nothing is lost.
         let _ = self.file.set_len(0);
+        // Closing would not do: a process that is being spawned still has a copy of the descriptor, and with it the lock.
+        let _ = self.file.unlock();
     }
 }
 
@@ -76,10 +78,26 @@ fn lock_path(root: &Path) -> PathBuf {
 pub(super) fn holder(root: &Path) -> Option<LockHolder> {
     let path = lock_path(root);
     let inode = fs::metadata(&path).ok()?.ino();
-    let locks = fs::read_to_string("/proc/locks").ok()?;
-    let pid = locks.lines().find_map(|line| holder_in(line, inode))?;
+    let pid = (0..LOOKS).find_map(|_| read_locks().ok()?.lines().find_map(|line| holder_in(line, inode)))?;
     let note = fs::read_to_string(&path).unwrap_or_default();
     Some(LockHolder { pid: (pid > 0).then(|| u32::try_from(pid).ok()).flatten(), note })
+}
+
+/// How often `/proc/locks` is read before a lock that is not in it counts as free.
+const LOOKS: u32 = 5;
+
+/// The kernel lists the locks anew for each read, by their position: whoever reads in small pieces while others come and
+/// go misses some. One piece holds the locks of most hosts; where it does not, several looks must do.
+fn read_locks() -> std::io::Result<String> {
+    let mut file = File::open("/proc/locks")?;
+    let mut buffer = vec![0; 1 << 16];
+    let mut text = Vec::new();
+    loop {
+        match file.read(&mut buffer)? {
+            0 => return Ok(String::from_utf8_lossy(&text).into_owned()),
+            length => text.extend_from_slice(&buffer[..length]),
+        }
+    }
 }
 
 /// The process of a line of `/proc/locks` that holds a write flock on the inode; 0 or less where the process belongs to
