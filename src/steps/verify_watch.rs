@@ -9,6 +9,8 @@ use crate::model::{ActiveState, LoadState, Readiness, ServiceReturn, UnitName, U
 
 const LOOK_EVERY: SignedDuration = SignedDuration::from_millis(200);
 const PROBE_TIMEOUT: SignedDuration = SignedDuration::from_secs(5);
+/// How long to wait between two looks while services must stay as they are: a sixth of that time, within these bounds.
+const SETTLE_LOOKS: (SignedDuration, SignedDuration) = (SignedDuration::from_secs(1), SignedDuration::from_secs(15));
 /// A unit that is down after the boot has finished is given this long to be started by whatever else starts it.
 const LATE_START: SignedDuration = SignedDuration::from_secs(5);
 
@@ -166,11 +168,14 @@ fn describe(state: &UnitState) -> String {
 /// Waits for the settle time, and reports every service that did not stay as it was.
 pub(super) async fn settle(ctx: &StepContext<'_>, watched: &mut [Watched]) {
     let began = ctx.host.clock.now();
+    // A restart between two looks still shows in the invocation, and what stays down shows in the last one: looking
+    // more often would only cost more.
+    let pause = (ctx.settings.verify.settle / 6).clamp(SETTLE_LOOKS.0, SETTLE_LOOKS.1);
     while ctx.host.clock.now().duration_since(began) < ctx.settings.verify.settle {
         if !watched.iter().any(Watched::is_ready) {
             return;
         }
-        ctx.host.clock.sleep(LOOK_EVERY * 5).await;
+        ctx.host.clock.sleep(pause).await;
         for one in watched.iter_mut().filter(|one| one.is_ready()) {
             if let Ok(state) = ctx.host.units.state(one.unit()).await {
                 one.problem = instability(one.state.as_ref(), &state);

@@ -52,6 +52,17 @@ impl Manager {
             .await
     }
 
+    /// The unit's sub-state alone; fails with `NoSuchUnit` where the unit is not in memory.
+    pub(super) async fn sub_state_if_loaded(&self, unit: &UnitName) -> zbus::Result<String> {
+        let name = unit.as_str();
+        self.bus
+            .retry(|connection| async move {
+                let path = manager(&connection).await?.get_unit(name).await?;
+                proxy::property(&connection, &path, "Unit", "SubState").await
+            })
+            .await
+    }
+
     /// The job that the unit has now.
     pub(super) async fn current_job(&self, unit: &UnitName) -> zbus::Result<Option<zbus::OwnedObjectPath>> {
         Ok(self.raw(unit).await?.unit.job())

@@ -75,6 +75,21 @@ pub(super) async fn properties(
     Ok(Properties(reply.body().deserialize()?))
 }
 
+/// One property that is text, read now.
+pub(super) async fn property(
+    connection: &Connection,
+    path: &OwnedObjectPath,
+    interface: &str,
+    name: &str,
+) -> zbus::Result<String> {
+    let interface = format!("{SERVICE_NAME}.{interface}");
+    let getter = Some("org.freedesktop.DBus.Properties");
+    let reply = connection.call_method(Some(SERVICE_NAME), path, getter, "Get", &(interface, name)).await?;
+    let body = reply.body();
+    let value: Variant<'_> = body.deserialize()?;
+    Ok(<&str>::try_from(&value)?.to_owned())
+}
+
 /// Properties by name. One that is missing, or of another type, is none: versions of systemd differ.
 #[derive(Debug, Default)]
 pub(super) struct Properties(HashMap<String, OwnedVariant>);
