@@ -75,8 +75,9 @@ fn dispatch(app: &App, command: Command) -> Result<u8, Failure> {
         }
         command => {
             app::init_logging(app.stderr_style().color);
-            let runtime = tokio::runtime::Builder::new_multi_thread()
-                .worker_threads(2)
+            // One thread: a run waits nearly all of its time, and to hand every answer of the bus from one thread to
+            // another is a quarter of what it costs. Whatever may hang is read on threads of its own.
+            let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
                 .build()
                 .map_err(|error| Failure::new(FailureKind::Unexpected, format!("start the runtime: {error}")))?;
