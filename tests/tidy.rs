@@ -304,7 +304,7 @@ fn bad_file(file: &str, text: &str) -> Option<String> {
 
 /// Places of the machine on which something was built or written, which are nobody else's.
 fn bad_paths(file: &str, text: &str) -> Vec<String> {
-    let places = [env!("CARGO_MANIFEST_DIR"), "/home/", "/Users/", "/builds/", "/work/", "target/debug"];
+    let places = [env!("CARGO_MANIFEST_DIR"), "/home/", "/Users/", "/builds/", "target/debug"];
     let found = places.iter().filter(|place| text.contains(**place));
     found.map(|place| format!("{file}: names {place}, a place of one machine")).collect()
 }
