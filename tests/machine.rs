@@ -1,19 +1,19 @@
 //! Patchday on disposable machines: real systemd, D-Bus, apt, mongod and reboots. See `docs/testing.md`.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
-use std::path::Path;
+#[path = "common/on_machine.rs"]
+mod on_machine;
+
 use std::time::{Duration, Instant};
 
-use patchday_lab::{ApiFault, Lab, Machine, Output, Suite, wait_for};
-use serde_json::Value;
+use on_machine::{CONFIG, assert_in_service, json, machine_with_patchday, patchday, step};
+use patchday_lab::{ApiFault, Machine, Output, Suite, wait_for};
 
 const REBOOT: Duration = Duration::from_secs(240);
 const UPGRADE: Duration = Duration::from_secs(300);
 
 fn machine(suite: Suite, name: &str) -> Machine {
-    let lab = Lab::new().unwrap();
-    let machine = lab.booted_machine(suite, name).unwrap();
-    machine.install(Path::new(env!("CARGO_BIN_EXE_patchday")), Path::new("systemd")).unwrap();
+    let machine = machine_with_patchday(suite, name);
     configure(&machine, "60s");
     machine
 }
@@ -54,16 +54,7 @@ settle = "3s"
         api = machine.api_port(),
     );
     machine.exec_ok(&["mkdir", "-p", "/etc/patchday"]).unwrap();
-    machine.write_file("/etc/patchday/patchday.toml", &text).unwrap();
-}
-
-fn patchday(machine: &Machine, args: &[&str]) -> Output {
-    machine.exec(&[&["patchday"], args].concat()).unwrap()
-}
-
-fn json(machine: &Machine, args: &[&str]) -> Value {
-    let output = patchday(machine, args);
-    serde_json::from_str(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output:?}"))
+    machine.write_file(CONFIG, &text).unwrap();
 }
 
 /// Runs, follows the run through its reboot, and returns its exit code.
@@ -84,18 +75,6 @@ fn run_through_reboot(machine: &Machine) -> i32 {
 
 fn evidence(machine: &Machine) -> String {
     format!("{}\n{}", machine.journal(), patchday(machine, &["report"]).stdout)
-}
-
-fn assert_in_service(machine: &Machine) {
-    machine.wait_until_healthy(Duration::from_secs(30)).unwrap();
-    for unit in ["mongod.service", "sample-api.service"] {
-        let state = machine.exec_ok(&["systemctl", "show", "-P", "ActiveState", unit]).unwrap();
-        assert_eq!(state.trim(), "active", "{unit}");
-        let drop_ins = machine.exec_ok(&["systemctl", "show", "-P", "DropInPaths", unit]).unwrap();
-        assert!(!drop_ins.contains("patchday"), "{unit} is still held: {drop_ins}");
-    }
-    let inhibitors = machine.exec_ok(&["systemd-inhibit", "--list", "--no-legend"]).unwrap();
-    assert!(!inhibitors.contains("Patchday"), "{inhibitors}");
 }
 
 fn happy_path(suite: Suite, name: &str) {
@@ -176,13 +155,6 @@ fn a_mongod_that_does_not_stop_in_time_ends_the_run_before_apt() {
     assert_aborted_in_service(&machine, &output, "mongod.service did not stop within 6");
 }
 
-/// The step at work, as `patchday status` tells it.
-fn status_line(machine: &Machine) -> Option<String> {
-    let status = machine.exec(&["patchday", "status", "--json"]).ok()?;
-    let status: Value = serde_json::from_str(&status.stdout).ok()?;
-    status["attempt"]["step"].as_str().map(str::to_owned)
-}
-
 fn assert_aborted_in_service(machine: &Machine, output: &Output, reason: &str) {
     println!("{}{}", output.stderr, output.stdout);
     assert_eq!(output.code(), Some(21), "{}", evidence(machine));
@@ -215,7 +187,7 @@ fn a_killed_coordinator_and_a_closed_terminal_change_nothing() {
     let machine = machine(Suite::Bookworm, "killed");
     let boot = machine.boot_id().unwrap();
     let mut run = machine.spawn(&["patchday", "run", "--yes"]).unwrap();
-    wait_for("apt at work", UPGRADE, || Ok(status_line(&machine).filter(|step| step == "upgrade"))).unwrap();
+    wait_for("apt at work", UPGRADE, || Ok(step(&machine).filter(|step| step == "upgrade"))).unwrap();
 
     // The terminal goes first: the run goes on.
     run.kill().unwrap();

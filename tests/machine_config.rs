@@ -2,20 +2,19 @@
 //! abort. See `docs/testing.md`.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
-use std::path::Path;
+#[path = "common/on_machine.rs"]
+mod on_machine;
+
 use std::process::Child;
 use std::time::Duration;
 
-use patchday_lab::{Lab, Machine, Output, Suite, wait_for};
-use serde_json::Value;
+use on_machine::{CONFIG, UNITS, assert_in_service, json, machine_with_patchday, patchday, step};
+use patchday_lab::{Machine, Output, Suite, wait_for};
 
-const CONFIG: &str = "/etc/patchday/patchday.toml";
-const UNITS: [&str; 2] = ["mongod.service", "sample-api.service"];
 const PATIENCE: Duration = Duration::from_secs(60);
 
 fn machine(name: &str) -> Machine {
-    let machine = Lab::new().unwrap().booted_machine(Suite::Bookworm, name).unwrap();
-    machine.install(Path::new(env!("CARGO_BIN_EXE_patchday")), Path::new("systemd")).unwrap();
+    let machine = machine_with_patchday(Suite::Bookworm, name);
     machine.write_file(CONFIG, &good(&machine)).unwrap();
     machine
 }
@@ -55,15 +54,6 @@ allow = ["boot-space"]
     )
 }
 
-fn patchday(machine: &Machine, args: &[&str]) -> Output {
-    machine.exec(&[&["patchday"], args].concat()).unwrap()
-}
-
-fn json(machine: &Machine, args: &[&str]) -> Value {
-    let output = patchday(machine, args);
-    serde_json::from_str(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output:?}"))
-}
-
 fn said(output: &Output) -> String {
     format!("{output:?}\n{}", output.stderr)
 }
@@ -101,16 +91,6 @@ fn assert_no_run(machine: &Machine) {
     for path in ["/var/lib/patchday/runs", "/var/lib/patchday/lock", "/var/lib/patchday/open-run"] {
         assert!(!machine.exists(path).unwrap(), "{path} was made");
     }
-}
-
-fn assert_in_service(machine: &Machine) {
-    machine.wait_until_healthy(Duration::from_secs(30)).unwrap();
-    for unit in UNITS {
-        let show = |property: &str| machine.exec_ok(&["systemctl", "show", "-P", property, unit]).unwrap();
-        assert_eq!(show("ActiveState").trim(), "active", "{unit}");
-        assert!(!show("DropInPaths").contains("patchday"), "{unit} is still held");
-    }
-    assert_eq!(Host::of(machine).inhibitors, "");
 }
 
 /// A configuration that is wrong in one place.
@@ -337,13 +317,6 @@ fn aborted(machine: &Machine, stage: impl Fn(&str) -> bool) -> (Output, Output) 
     wait_for("the step to abort in", PATIENCE, || Ok(step(machine).filter(|step| stage(step)))).unwrap();
     let abort = patchday(machine, &["abort"]);
     (abort, collected(run))
-}
-
-/// The step at work, as `patchday status` tells it.
-fn step(machine: &Machine) -> Option<String> {
-    let status = machine.exec(&["patchday", "status", "--json"]).ok()?;
-    let status: Value = serde_json::from_str(&status.stdout).ok()?;
-    status["attempt"]["step"].as_str().map(str::to_owned)
 }
 
 fn collected(child: Child) -> Output {

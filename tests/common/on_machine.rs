@@ -1,0 +1,47 @@
+//! Patchday on a disposable machine: what every test there does.
+#![allow(unreachable_pub)]
+
+use std::path::Path;
+use std::time::Duration;
+
+use patchday_lab::{Lab, Machine, Output, Suite};
+use serde_json::Value;
+
+pub const CONFIG: &str = "/etc/patchday/patchday.toml";
+pub const UNITS: [&str; 2] = ["mongod.service", "sample-api.service"];
+
+/// A booted machine with Patchday on it, and no configuration yet.
+pub fn machine_with_patchday(suite: Suite, name: &str) -> Machine {
+    let machine = Lab::new().unwrap().booted_machine(suite, name).unwrap();
+    machine.install(Path::new(env!("CARGO_BIN_EXE_patchday")), Path::new("systemd")).unwrap();
+    machine
+}
+
+pub fn patchday(machine: &Machine, args: &[&str]) -> Output {
+    machine.exec(&[&["patchday"], args].concat()).unwrap()
+}
+
+pub fn json(machine: &Machine, args: &[&str]) -> Value {
+    let output = patchday(machine, args);
+    serde_json::from_str(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output:?}"))
+}
+
+/// The step at work, as `patchday status` tells it; none while the machine is between two boots.
+pub fn step(machine: &Machine) -> Option<String> {
+    let status = machine.exec(&["patchday", "status", "--json"]).ok()?;
+    let status: Value = serde_json::from_str(&status.stdout).ok()?;
+    status["attempt"]["step"].as_str().map(str::to_owned)
+}
+
+/// Both services are up and ready, and nothing of Patchday is left on the host.
+pub fn assert_in_service(machine: &Machine) {
+    machine.wait_until_healthy(Duration::from_secs(30)).unwrap();
+    for unit in UNITS {
+        let show = |property: &str| machine.exec_ok(&["systemctl", "show", "-P", property, unit]).unwrap();
+        assert_eq!(show("ActiveState").trim(), "active", "{unit}");
+        let drop_ins = show("DropInPaths");
+        assert!(!drop_ins.contains("patchday"), "{unit} is still held: {drop_ins}");
+    }
+    let inhibitors = machine.exec_ok(&["systemd-inhibit", "--list", "--no-legend"]).unwrap();
+    assert!(!inhibitors.to_lowercase().contains("patchday"), "{inhibitors}");
+}
