@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::decide::{may_abort, may_begin};
-use crate::model::{Abort, Attempt, AttemptRecord, BootId, Change, Closing, Fact, Outcome, Phase, Run, Step};
+use crate::model::{Abort, Attempt, AttemptRecord, BootId, Closing, Fact, Outcome, Phase, Run, Step};
 
 /// A fact that cannot follow. Always a fault in Patchday: the coordinator stops without touching anything.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -136,7 +136,7 @@ fn is_last_stop(run: &Run, step: &Step) -> bool {
 fn boot_changed(run: &mut Run, open: Option<Step>, boot: BootId, at: Timestamp) {
     let asked_for = run.phase == Phase::RebootRequested;
     run.boot = boot;
-    run.changes.retain(|change| !matches!(change, Change::Held(_) | Change::Stopped(_)));
+    run.changes.clear();
     if asked_for {
         end_attempt(run, Outcome::Succeeded, None, at);
         run.phase = Phase::Rebooted;
