@@ -1,6 +1,7 @@
 //! The host, and who else wants something from it.
 
 use super::{Check, check};
+use crate::host::Inhibitor;
 use crate::model::{Finding, Severity};
 
 check!(SHUTDOWN_SCHEDULED, "shutdown-scheduled", Blocker, "nobody has scheduled a shutdown", |inputs| {
@@ -11,12 +12,8 @@ check!(SHUTDOWN_SCHEDULED, "shutdown-scheduled", Blocker, "nobody has scheduled 
 
 check!(SHUTDOWN_INHIBITED, "shutdown-inhibited", Warning, "nobody inhibits a shutdown", |inputs| {
     let holders = inputs.host.power.inhibitors().await?;
-    let blocks = |what: &str| what.split(':').any(|what| what == "shutdown");
-    let evidence: Vec<String> = holders
-        .iter()
-        .filter(|holder| holder.mode == "block" && blocks(&holder.what))
-        .map(|holder| format!("{} (process {}): {}", holder.who, holder.pid, holder.why))
-        .collect();
+    let evidence: Vec<String> =
+        holders.iter().filter(|holder| holder.blocks_shutdown()).map(Inhibitor::to_string).collect();
     if evidence.is_empty() {
         return Ok(None);
     }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use serde::Serialize;
 use tracing_subscriber::EnvFilter;
 
 use super::args::Args;
@@ -71,9 +72,7 @@ impl App {
 
     /// The real host.
     pub(super) fn host(&self, settings: &Settings) -> Result<Host, Failure> {
-        let program = env::current_exe().map_err(|error| {
-            Failure::new(FailureKind::Unexpected, format!("find the path of patchday itself: {error}"))
-        })?;
+        let program = own_program()?;
         let root = PathBuf::from("/");
         let bus = Bus::new(BusAddress::System);
         let units: Arc<dyn Units> = Arc::new(SystemdUnits::new(bus.clone(), root.clone()));
@@ -133,6 +132,22 @@ pub(super) fn require_root(verb: &str) -> Result<(), Failure> {
     }
     let message = format!("patchday {verb} must be run as root");
     Err(Failure::new(FailureKind::Usage, message).hint(format!("sudo patchday {verb}")))
+}
+
+/// The path of this very program, for the units that it starts.
+pub(super) fn own_program() -> Result<PathBuf, Failure> {
+    env::current_exe()
+        .map_err(|error| Failure::new(FailureKind::Unexpected, format!("find the path of patchday itself: {error}")))
+}
+
+pub(super) fn hostname() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
+/// The data of a verb with `--json`.
+pub(super) fn json_text(data: &impl Serialize) -> Result<String, Failure> {
+    let text = serde_json::to_string_pretty(data);
+    text.map(|text| text + "\n").map_err(|error| Failure::new(FailureKind::Unexpected, format!("write JSON: {error}")))
 }
 
 pub(super) fn online_cpus() -> u32 {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::app::App;
+use super::app::{App, hostname};
 use crate::config::Settings;
 use crate::coordinator::{AbortFlag, Coordinator, Journal, Narrator, RunEnd};
 use crate::error::{Failure, FailureKind};
@@ -139,8 +139,4 @@ fn no_boot_id() -> Failure {
 #[allow(clippy::needless_pass_by_value)] // the shape that map_err wants
 fn no_signals(error: std::io::Error) -> Failure {
     Failure::new(FailureKind::Unexpected, format!("listen for signals: {error}"))
-}
-
-fn hostname() -> String {
-    rustix::system::uname().nodename().to_string_lossy().into_owned()
 }

@@ -4,10 +4,10 @@ use std::io::stdout;
 
 use serde::Serialize;
 
-use super::app::App;
+use super::app::{App, json_text};
 use super::args::JsonArgs;
 use super::report;
-use crate::error::{Failure, FailureKind};
+use crate::error::Failure;
 use crate::exit_code;
 use crate::report::ReportSummary;
 use crate::ui;
@@ -32,8 +32,7 @@ pub(super) fn history(app: &App, args: &JsonArgs) -> Result<u8, Failure> {
         }
     }
     let text = if args.json {
-        let text = serde_json::to_string_pretty(&History { format: HISTORY_FORMAT, runs });
-        text.map_err(|error| Failure::new(FailureKind::Unexpected, format!("write JSON: {error}")))? + "\n"
+        json_text(&History { format: HISTORY_FORMAT, runs })?
     } else {
         ui::history::render(&runs, &app.stdout_style())
     };

@@ -4,10 +4,10 @@ use std::io::stdout;
 
 use serde::Serialize;
 
-use super::app::{App, require_labels, require_root};
+use super::app::{App, hostname, json_text, require_labels, require_root};
 use super::args::PlanArgs;
 use crate::checks::{self, CheckInputs};
-use crate::error::{Failure, FailureKind};
+use crate::error::Failure;
 use crate::exit_code;
 use crate::model::{CheckResult, PlannedService, RunOptions, Severity, Step, Trigger, UpgradePlan};
 use crate::steps;
@@ -45,7 +45,7 @@ pub(super) async fn plan(app: &App, args: &PlanArgs) -> Result<u8, Failure> {
     let blockers = |check: &CheckResult| check.finding.as_ref().is_some_and(|f| f.severity == Severity::Blocker);
     let blocked = checks.iter().any(blockers);
 
-    let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    let name = hostname();
     let services = located.settings.planned_services();
     let steps = steps::planned_steps(&located.settings);
     let text = if args.json {
@@ -59,8 +59,7 @@ pub(super) async fn plan(app: &App, args: &PlanArgs) -> Result<u8, Failure> {
             steps: &steps,
             reboot_reasons: &reasons,
         };
-        let text = serde_json::to_string_pretty(&plan);
-        text.map_err(|error| Failure::new(FailureKind::Unexpected, format!("write JSON: {error}")))? + "\n"
+        json_text(&plan)?
     } else {
         let inputs = PlanInputs {
             host: &name,

@@ -1,6 +1,6 @@
 //! `patchday resume`.
 
-use super::app::{App, require_root};
+use super::app::{App, own_program, require_root};
 use super::args::ResumeArgs;
 use super::coordinate::{self, Resume};
 use super::{follow, run};
@@ -30,7 +30,7 @@ pub(super) async fn resume(app: &App, args: &ResumeArgs) -> Result<u8, Failure> 
 
 /// Starts a coordinator for the open run in a service of its own.
 pub(super) async fn hand_over(app: &App, id: &crate::model::RunId, abort: bool) -> Result<(), Failure> {
-    let work: Box<dyn WorkUnits> = Box::new(SystemdWork::new(Bus::new(BusAddress::System), "/proc/self/exe"));
+    let work: Box<dyn WorkUnits> = Box::new(SystemdWork::new(Bus::new(BusAddress::System), own_program()?));
     let mut verb = vec!["resume".to_owned(), "--foreground".to_owned()];
     verb.extend(abort.then(|| "--abort".to_owned()));
     run::start_coordinator(app, work.as_ref(), &run::coordinator_unit("resume", id)?, verb).await

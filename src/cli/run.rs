@@ -1,11 +1,10 @@
 //! `patchday run`.
 
-use std::env;
 use std::io::{IsTerminal, Write, stderr, stdin};
 
 use jiff::Timestamp;
 
-use super::app::{App, require_labels, require_root};
+use super::app::{App, own_program, require_labels, require_root};
 use super::args::RunArgs;
 use super::{coordinate, follow};
 use crate::error::{Failure, FailureKind};
@@ -74,9 +73,7 @@ pub(super) async fn start_coordinator(
     unit: &UnitName,
     verb: Vec<String>,
 ) -> Result<(), Failure> {
-    let program = env::current_exe()
-        .map_err(|error| Failure::new(FailureKind::Unexpected, format!("find the path of patchday itself: {error}")))?;
-    let mut argv = vec![program.display().to_string()];
+    let mut argv = vec![own_program()?.display().to_string()];
     argv.extend(["--config".into(), absolute(&app.config)?, "--state".into(), absolute(&app.state_path)?]);
     argv.extend(verb);
     Ok(work.start_service(unit, "Patchday: coordinator of a patch and reboot run", &argv).await?)

@@ -5,9 +5,9 @@ use std::io::stdout;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::app::App;
+use super::app::{App, json_text};
 use super::args::JsonArgs;
-use crate::error::{Failure, FailureKind};
+use crate::error::Failure;
 use crate::exit_code;
 use crate::model::{Attempt, Change, Closing, Run, RunId};
 use crate::ui;
@@ -54,6 +54,5 @@ fn json(app: &App, run: Option<&Run>) -> Result<String, Failure> {
         coordinator: app.state.lock_holder().and_then(|holder| holder.pid),
         closed: run.and_then(|run| run.closed),
     };
-    let text = serde_json::to_string_pretty(&status);
-    text.map(|text| text + "\n").map_err(|error| Failure::new(FailureKind::Unexpected, format!("write JSON: {error}")))
+    json_text(&status)
 }

@@ -137,6 +137,19 @@ pub struct Inhibitor {
     pub pid: u32,
 }
 
+impl Inhibitor {
+    /// Whether it stands in the way of a shutdown, rather than delaying one or inhibiting something else.
+    pub fn blocks_shutdown(&self) -> bool {
+        self.mode == "block" && self.what.split(':').any(|what| what == "shutdown")
+    }
+}
+
+impl std::fmt::Display for Inhibitor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} (process {}): {}", self.who, self.pid, self.why)
+    }
+}
+
 /// logind.
 #[async_trait]
 pub trait Power: Send + Sync {

@@ -66,38 +66,20 @@ impl Story {
             Step::Verify,
             Step::Report,
         ];
-        let run = Run {
-            id: "20261123t231000z-0f3a".parse().unwrap(),
-            patchday_version: "0.1.0".into(),
-            host: "web1".into(),
-            planned: at(0.0),
-            options: RunOptions { trigger: Trigger::Operator, no_reboot: false, allowed_checks: Vec::new() },
-            steps: steps.clone(),
-            services: vec![
+        let mut run = Run::plan(
+            "20261123t231000z-0f3a".parse().unwrap(),
+            "web1".into(),
+            at(0.0),
+            boot(1),
+            RunOptions { trigger: Trigger::Operator, no_reboot: false, allowed_checks: Vec::new() },
+            steps.clone(),
+            vec![
                 PlannedService { unit: mongod.clone(), kind: ServiceKind::Mongodb, after: Vec::new() },
                 PlannedService { unit: api, kind: ServiceKind::Service, after: vec![mongod] },
             ],
-            first_boot: boot(1),
-            boot: boot(1),
-            phase: Phase::Planned,
-            attempt: None,
-            history: Vec::new(),
-            changes: Vec::new(),
-            reboots: 0,
-            unplanned_reboots: 0,
-            resumed_on: None,
-            checks: Vec::new(),
-            upgrade: None,
-            baseline: None,
-            stops: Vec::new(),
-            reboot_reasons: Vec::new(),
-            reboot_requested: None,
-            rebooted: None,
-            kernel: None,
-            verification: None,
-            abort: None,
-            closed: None,
-        };
+        );
+        // The snapshots shall not change with every release.
+        run.patchday_version = "0.1.0".into();
         let mut story = Self { run, events: Vec::new(), now: 0.0 };
         story.tell(EventKind::RunStarted { host: "web1".into(), steps });
         story

@@ -27,8 +27,7 @@ pub(super) async fn perform(ctx: &mut StepContext<'_>) -> StepResult {
     // Before systemd 257 root runs over other people's locks, their dpkg included: we look ourselves.
     let locks = shutdown_locks(ctx).await?;
     if !locks.is_empty() {
-        let name = |lock: &Inhibitor| format!("{} (process {}): {}", lock.who, lock.pid, lock.why);
-        let names: Vec<String> = locks.iter().map(name).collect();
+        let names: Vec<String> = locks.iter().map(Inhibitor::to_string).collect();
         return Err(StepError::Failed(format!("a shutdown is inhibited by {}", names.join("; "))));
     }
 
@@ -49,7 +48,7 @@ async fn shutdown_locks(ctx: &StepContext<'_>) -> Result<Vec<Inhibitor>, StepErr
     let mut looks = OWN_LOCK_LOOKS;
     loop {
         let mut locks = ctx.host.power.inhibitors().await?;
-        locks.retain(|lock| lock.mode == "block" && lock.what.split(':').any(|what| what == "shutdown"));
+        locks.retain(Inhibitor::blocks_shutdown);
         looks -= 1;
         if looks == 0 || locks.iter().all(|lock| lock.pid != std::process::id()) {
             return Ok(locks);
