@@ -124,7 +124,7 @@ fn mongodb_and_its_clients() {
     };
     let (text, got) = rendered(&[web, worker, api, mongod("mongod.service", 27017, &["127.0.0.1:27017"])]);
     insta::assert_snapshot!("mongodb_and_its_clients", text);
-    let http = ReadinessProbe::Http { url: "http://127.0.0.1:8080/".to_owned(), status: 200 };
+    let http = ReadinessProbe::Http { url: "http://127.0.0.1:8080/".to_owned(), status: 200, header: None, body: None };
     let wanted = settings(vec![
         server("mongod.service", "mongodb://127.0.0.1:27017"),
         service(unit("sample-api.service"), &["mongod.service"], http),

@@ -135,7 +135,12 @@ mod tests {
             after: after.iter().map(|unit| unit.parse().unwrap()).collect(),
             stop_timeout: SignedDuration::from_secs(90),
             start_timeout: SignedDuration::from_secs(120),
-            readiness: ReadinessProbe::Http { url: "http://127.0.0.1:8080/ready".into(), status: 204 },
+            readiness: ReadinessProbe::Http {
+                url: "http://127.0.0.1:8080/ready".into(),
+                status: 204,
+                header: None,
+                body: None,
+            },
             database: Some(DatabaseAccess { uri: None, uri_file: Some("/etc/patchday/uri".into()) }),
             drain_timeout: SignedDuration::from_secs(30),
         };

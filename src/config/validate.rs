@@ -225,7 +225,7 @@ impl Check<'_> {
             }
             "http" => {
                 self.needed(&keys::URL, span, given.url.is_some(), "http");
-                url.map(|url| ReadinessProbe::Http { url, status })
+                url.map(|url| ReadinessProbe::Http { url, status, header: None, body: None })
             }
             "mongodb" if access.is_none() => {
                 let message = "expected unit, tcp or http for kind = \"service\", found \"mongodb\"";

@@ -50,7 +50,8 @@ impl Probe {
                 Ok(_) => Ok(()),
                 Err(error) => Err(format!("connect to {address}: {error}")),
             },
-            ReadinessProbe::Http { url, status } => self.test_http(url, *status).await,
+            ReadinessProbe::Http { url, status, .. } => self.test_http(url, *status).await,
+            ReadinessProbe::Command { argv } => Err(argv.join(" ")),
             ReadinessProbe::Mongodb(access) => self.test_database(access).await,
         }
     }

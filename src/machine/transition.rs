@@ -73,6 +73,12 @@ pub fn apply(run: &Run, fact: Fact) -> Result<Run, IllegalTransition> {
                 next.resumed_on = Some(boot);
             }
         }
+        // Once each: a service that falls again stays down, and is reported.
+        (_, Some(Step::Verify), Fact::RecoveryIntended(recovery))
+            if run.recoveries.iter().all(|known| known.unit != recovery.unit) =>
+        {
+            next.recoveries.push(recovery);
+        }
         (_, Some(Step::Verify), Fact::Judged(verification)) if verification.boot == run.boot => {
             next.verification = Some(*verification);
         }

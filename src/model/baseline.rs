@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::{KernelFacts, Readiness, UnitName, UnitState, UnitSurvey};
+use super::{Inventory, KernelFacts, Latency, Readiness, UnitName, UnitState, UnitSurvey};
 
 /// A socket somebody listens on.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct ListeningSocket {
-    /// `tcp`, `tcp6`.
+    /// `tcp`, `tcp6`, `udp`, `udp6`.
     pub protocol: String,
     /// Address and port, as in `127.0.0.1:27017`.
     pub address: String,
@@ -29,6 +29,9 @@ pub struct ServiceBaseline {
     pub state: UnitState,
     /// As its probe saw it.
     pub readiness: Readiness,
+    /// How fast it answered; none where its probe asks nobody but systemd.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub latency: Option<Latency>,
 }
 
 /// What the host is compared with after the reboot.
@@ -50,6 +53,9 @@ pub struct Baseline {
     pub kernel: KernelFacts,
     /// Installed packages and their versions.
     pub packages: BTreeMap<String, String>,
+    /// Everything else; none where an older version took the baseline.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub inventory: Option<Box<Inventory>>,
 }
 
 impl Baseline {

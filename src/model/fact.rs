@@ -2,7 +2,9 @@
 
 use jiff::Timestamp;
 
-use super::{Baseline, BootId, Change, CheckResult, KernelPlan, Outcome, Step, StopProof, UpgradePlan, Verification};
+use super::{
+    Baseline, BootId, Change, CheckResult, KernelPlan, Outcome, Recovery, Step, StopProof, UpgradePlan, Verification,
+};
 
 /// Something that happened, or that is about to be tried. Applied, then saved, in this order.
 #[derive(Debug, Clone, PartialEq)]
@@ -78,6 +80,8 @@ pub enum Fact {
         /// When.
         at: Timestamp,
     },
+    /// A service that did not come back is about to be restarted.
+    RecoveryIntended(Recovery),
     /// The host was judged.
     Judged(Box<Verification>),
     /// Somebody wants the run to end.
@@ -115,6 +119,7 @@ impl Fact {
             Self::RebootRequested { .. } => "reboot requested",
             Self::BootChanged { .. } => "boot changed",
             Self::Resumed { .. } => "resumed",
+            Self::RecoveryIntended(_) => "recovery intended",
             Self::Judged(_) => "judged",
             Self::AbortRequested { .. } => "abort requested",
             Self::Closed { .. } => "closed",

@@ -39,12 +39,33 @@ pub struct Finding {
     /// The way out.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub remedy: Option<Remedy>,
+    /// What it is about: a unit, a mount point, an address.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub subject: Option<String>,
+    /// The subject of the finding that explains this one.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub because_of: Option<String>,
 }
 
 impl Finding {
     /// A finding without evidence or remedy yet.
     pub fn new(key: &str, severity: Severity, title: impl Into<String>) -> Self {
-        Self { key: key.to_owned(), title: title.into(), severity, evidence: Vec::new(), remedy: None }
+        Self {
+            key: key.to_owned(),
+            title: title.into(),
+            severity,
+            evidence: Vec::new(),
+            remedy: None,
+            subject: None,
+            because_of: None,
+        }
+    }
+
+    /// Says what it is about.
+    #[must_use]
+    pub fn about(mut self, subject: impl Into<String>) -> Self {
+        self.subject = Some(subject.into());
+        self
     }
 
     /// Adds a line of evidence.

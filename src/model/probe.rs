@@ -23,12 +23,23 @@ pub enum ReadinessProbe {
         /// `HOST:PORT`.
         address: String,
     },
-    /// A GET answers with the status.
+    /// A GET answers with the status, and with more where that is wanted.
     Http {
         /// The whole URL.
         url: String,
         /// The wanted status.
         status: u16,
+        /// A header that the answer must have, as in `X-Ready: yes`.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        header: Option<String>,
+        /// A text that the body must hold.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        body: Option<String>,
+    },
+    /// A program of the user's ends with status 0.
+    Command {
+        /// Its absolute path, and its arguments.
+        argv: Vec<String>,
     },
     /// The server answers `ping`.
     Mongodb(DatabaseAccess),

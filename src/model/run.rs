@@ -58,6 +58,15 @@ pub struct Closing {
     pub exit_code: u8,
 }
 
+/// A service that Patchday is about to restart, once, since it did not come back by itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Recovery {
+    /// The service.
+    pub unit: UnitName,
+    /// When.
+    pub at: Timestamp,
+}
+
 /// Everything that is durable about a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -112,6 +121,9 @@ pub struct Run {
     pub kernel: Option<KernelPlan>,
     /// The judgement.
     pub verification: Option<Verification>,
+    /// Restarts after the boot: saved before each is made, so that none is made twice.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub recoveries: Vec<Recovery>,
     /// The wish to end the run.
     pub abort: Option<Abort>,
     /// The end.
@@ -155,6 +167,7 @@ impl Run {
             rebooted: None,
             kernel: None,
             verification: None,
+            recoveries: Vec::new(),
             abort: None,
             closed: None,
         }

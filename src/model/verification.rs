@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{BootId, Finding, UnitName, Vulnerability};
+use super::{BootId, Finding, Latency, UnitName, Vulnerability};
 
 /// The judgement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -47,6 +47,43 @@ pub struct ServiceReturn {
     pub restarts: u32,
     /// The service whose failure explains this one's.
     pub because_of: Option<UnitName>,
+    /// How fast it answers; none where its probe asks nobody but systemd.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub latency: Option<Latency>,
+}
+
+/// Whether an order was kept during the boot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OrderKept {
+    /// The service became active only when what it depends on was ready.
+    Kept,
+    /// It became active earlier, and ready later.
+    Waited,
+    /// It said that it was ready before what it depends on was.
+    Broken,
+    /// One of the two never became ready, or nobody looked in time.
+    Unknown,
+}
+
+/// One edge of the dependency graph, as the boot went.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EdgeReturn {
+    /// The service.
+    pub unit: UnitName,
+    /// What it depends on.
+    pub on: UnitName,
+    /// Whether the order was kept.
+    pub order: OrderKept,
+}
+
+/// A difference to the baseline that is no finding.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExpectedDifference {
+    /// What differs.
+    pub what: String,
+    /// The rule that expects it.
+    pub rule: String,
 }
 
 /// Everything the verification found.
@@ -65,4 +102,55 @@ pub struct Verification {
     pub services: Vec<ServiceReturn>,
     /// First cause first.
     pub findings: Vec<Finding>,
+    /// The order in which services became ready.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub edges: Vec<EdgeReturn>,
+    /// Differences to the baseline that a boot, or the upgrade, makes.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub expected: Vec<ExpectedDifference>,
+    /// Services that came back only because Patchday restarted them.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub recovered: Vec<UnitName>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Severity;
+    use jiff::SignedDuration;
+
+    #[test]
+    fn a_judgement_survives_its_file() {
+        let unit = |name: &str| name.parse::<UnitName>().unwrap();
+        let ms = SignedDuration::from_millis;
+        let mut finding = Finding::new("order", Severity::Warning, "api was early").about("api.service");
+        finding.because_of = Some("mongod.service".into());
+        let judged = Verification {
+            boot: "6c6f1e2a-0b0f-4d53-9d5b-0a2f1e6f7a10".parse().unwrap(),
+            kernel: "6.1".into(),
+            vulnerabilities: Vec::new(),
+            verdict: Verdict::Degraded,
+            services: vec![ServiceReturn {
+                unit: unit("api.service"),
+                activation_began_usec: Some(1),
+                active_usec: Some(2),
+                ready_usec: Some(3),
+                ready_at: None,
+                problem: None,
+                restarts: 0,
+                because_of: None,
+                latency: Latency::of(vec![ms(3), ms(4)]),
+            }],
+            findings: vec![finding],
+            edges: vec![EdgeReturn { unit: unit("api.service"), on: unit("mongod.service"), order: OrderKept::Broken }],
+            expected: vec![ExpectedDifference { what: "session-3.scope is gone".into(), rule: "sessions end".into() }],
+            recovered: vec![unit("api.service")],
+        };
+        let text = serde_json::to_string(&judged).unwrap();
+        assert_eq!(serde_json::from_str::<Verification>(&text).unwrap(), judged);
+        for order in [OrderKept::Kept, OrderKept::Waited, OrderKept::Unknown] {
+            let text = serde_json::to_string(&order).unwrap();
+            assert_eq!(serde_json::from_str::<OrderKept>(&text).unwrap(), order);
+        }
+    }
 }

@@ -253,6 +253,9 @@ impl Story {
             verdict,
             services: returns,
             findings,
+            edges: Vec::new(),
+            expected: Vec::new(),
+            recovered: Vec::new(),
         });
         let first = self.run.verification.as_ref().and_then(|v| v.findings.first()).map(|f| f.title.clone());
         if verdict == Verdict::Failed {
@@ -308,6 +311,7 @@ pub(crate) fn back(name: &str, active: f64, ready: f64) -> ServiceReturn {
         problem: None,
         restarts: 0,
         because_of: None,
+        latency: None,
     }
 }
 
@@ -344,6 +348,7 @@ fn baseline() -> Baseline {
         unit: unit(name),
         state: running.clone(),
         readiness: Readiness::Ready(secs(0.002)),
+        latency: None,
     };
     Baseline {
         taken: at(9.9),
@@ -358,5 +363,6 @@ fn baseline() -> Baseline {
             ..KernelFacts::default()
         },
         packages: Default::default(),
+        inventory: None,
     }
 }

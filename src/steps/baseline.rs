@@ -14,6 +14,7 @@ pub(super) async fn perform(ctx: &mut StepContext<'_>) -> StepResult {
             unit: service.unit.clone(),
             state: ctx.host.units.state(&service.unit).await?,
             readiness: ctx.host.prober.probe(&service.unit, &service.readiness, PROBE_TIMEOUT).await,
+            latency: None,
         });
     }
     let system = &ctx.host.system;
@@ -26,6 +27,7 @@ pub(super) async fn perform(ctx: &mut StepContext<'_>) -> StepResult {
         mounts: system.mounts().await?,
         kernel: ctx.host.kernels.facts().await?,
         packages: ctx.host.packages.installed().await?,
+        inventory: None,
     };
     let ready = baseline.services.iter().filter(|service| matches!(service.readiness, Readiness::Ready(_))).count();
     let note = format!(

@@ -42,6 +42,9 @@ pub(super) async fn perform(ctx: &mut StepContext<'_>) -> StepResult {
         verdict,
         services,
         findings,
+        edges: Vec::new(),
+        expected: Vec::new(),
+        recovered: Vec::new(),
     };
     ctx.recorder.record(Fact::Judged(Box::new(verification)))?;
     ctx.events.emit(EventKind::VerdictReached { verdict, findings: told.clone() });

@@ -64,6 +64,7 @@ impl Watched {
             ready_at: self.ready_at,
             problem: self.problem,
             because_of,
+            latency: None,
         }
     }
 }

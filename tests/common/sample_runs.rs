@@ -234,7 +234,7 @@ fn baseline() -> Baseline {
         after: vec![unit("network.target")],
         needs_daemon_reload: true,
     };
-    let service = |unit, pid, readiness| ServiceBaseline { unit, state: state(pid), readiness };
+    let service = |unit, pid, readiness| ServiceBaseline { unit, state: state(pid), readiness, latency: None };
     Baseline {
         taken: at(4),
         uptime: SignedDuration::from_hours(720),
@@ -268,6 +268,7 @@ fn baseline() -> Baseline {
             vulnerabilities: vec![vulnerability("Vulnerable")],
         },
         packages: BTreeMap::from([("libssl3".into(), "3.0.16-1~deb12u1".into())]),
+        inventory: None,
     }
 }
 
@@ -310,6 +311,7 @@ fn verification(boot: &BootId) -> Verification {
         problem: problem.map(Into::into),
         restarts: 1,
         because_of: problem.map(|_| mongod()),
+        latency: None,
     };
     Verification {
         boot: boot.clone(),
@@ -321,6 +323,9 @@ fn verification(boot: &BootId) -> Verification {
             Finding::new("socket-missing", Severity::Info, "nobody listens on tcp 127.0.0.1:8125; statsd did")
                 .hint("see whether its service is up"),
         ],
+        edges: Vec::new(),
+        expected: Vec::new(),
+        recovered: Vec::new(),
     }
 }
 

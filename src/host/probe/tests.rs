@@ -128,7 +128,7 @@ async fn closed_port() -> String {
 }
 
 fn http(address: &str, status: u16) -> ReadinessProbe {
-    ReadinessProbe::Http { url: format!("http://{address}/health"), status }
+    ReadinessProbe::Http { url: format!("http://{address}/health"), status, header: None, body: None }
 }
 
 #[tokio::test]
@@ -172,7 +172,7 @@ async fn an_http_error_names_its_cause() {
     assert!(why.contains("Connection refused"), "{why}");
     let nonsense = server(Some("SSH-2.0-OpenSSH_9.2\r\n")).await;
     assert!(probe(&prober, http(&nonsense, 200), LIMIT).await.is_err());
-    let no_tls = ReadinessProbe::Http { url: format!("https://{nonsense}/"), status: 200 };
+    let no_tls = ReadinessProbe::Http { url: format!("https://{nonsense}/"), status: 200, header: None, body: None };
     assert!(probe(&prober, no_tls, LIMIT).await.is_err());
 }
 

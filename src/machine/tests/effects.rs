@@ -5,8 +5,8 @@ use super::sample::{
     planned, proof, reboot_requested, reboot_skipped, verified,
 };
 use crate::model::{
-    Attempt, Change, CheckResult, Closing, Fact, KernelPlan, Outcome, PackageAction, PackageChange, Phase, Run, Step,
-    UpgradePlan,
+    Attempt, Change, CheckResult, Closing, Fact, KernelPlan, Outcome, PackageAction, PackageChange, Phase, Recovery,
+    Run, Step, UpgradePlan,
 };
 
 fn failed_at(run: &Run) -> (String, String) {
@@ -58,6 +58,11 @@ fn what_a_step_found_is_kept() {
 
     let run = open(Step::Verify);
     assert_eq!(after(&run, judged(&run)).verification.unwrap().boot, boot(2));
+
+    let recovery = Recovery { unit: api(), at: at(50) };
+    let run = after(&run, Fact::RecoveryIntended(recovery.clone()));
+    assert_eq!(run.recoveries, std::slice::from_ref(&recovery));
+    assert!(super::super::apply(&run, Fact::RecoveryIntended(recovery)).is_err(), "once each");
 }
 
 #[test]

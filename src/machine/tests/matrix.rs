@@ -6,7 +6,7 @@ use super::sample::{
 };
 use crate::machine::apply;
 use crate::machine::decide::next_planned;
-use crate::model::{Change, Fact, KernelPlan, Outcome, Phase, Run, Step, UpgradePlan};
+use crate::model::{Change, Fact, KernelPlan, Outcome, Phase, Recovery, Run, Step, UpgradePlan};
 
 /// One sample of every variant, in this order. The `match` is exhaustive on purpose: a new variant does not compile
 /// until it has a sample here, and then it has no row below until somebody says what may follow it.
@@ -51,6 +51,7 @@ fn facts(run: &Run) -> Vec<Fact> {
         Fact::RebootRequested { .. } => Fact::RebootRequested { at: at(50) },
         Fact::BootChanged { .. } => Fact::BootChanged { boot: boot(9), at: at(50) },
         Fact::Resumed { .. } => Fact::Resumed { boot: boot_now, automatic: true, at: at(50) },
+        Fact::RecoveryIntended(_) => Fact::RecoveryIntended(Recovery { unit: unit.clone(), at: at(50) }),
         Fact::Judged(_) => judged(run),
         Fact::AbortRequested { .. } => Fact::AbortRequested { by: "a test".into(), at: at(50) },
         Fact::Closed { .. } => Fact::Closed { exit_code: 0, at: at(50) },
@@ -172,11 +173,19 @@ const LEGAL: [(&str, &str, &str); 34] = [
         "step ended =, given up failed, reboot requested reboot requested, boot changed rebooted, resumed =",
     ),
     ("staged", "restore", "step ended =, given up failed, change undone =, boot changed rebooted, resumed ="),
-    ("staged", "verify", "step ended verified, given up failed, boot changed rebooted, resumed =, judged ="),
+    (
+        "staged",
+        "verify",
+        "step ended verified, given up failed, boot changed rebooted, resumed =, recovery intended =, judged =",
+    ),
     ("reboot requested", "reboot", "step ended failed, given up failed, boot changed rebooted, resumed ="),
     // Past the point of no return there is nothing to abort.
     ("rebooted", "-", "step began =, given up failed, boot changed =, resumed ="),
-    ("rebooted", "verify", "step ended verified, given up failed, boot changed =, resumed =, judged ="),
+    (
+        "rebooted",
+        "verify",
+        "step ended verified, given up failed, boot changed =, resumed =, recovery intended =, judged =",
+    ),
     // A final phase stays, whatever happens.
     ("nothing to do", "-", "step began =, boot changed =, resumed =, closed ="),
     ("nothing to do", "report", "step ended =, boot changed =, resumed ="),

@@ -154,6 +154,9 @@ pub(super) fn judged(run: &Run) -> Fact {
         verdict: Verdict::Healthy,
         services: Vec::new(),
         findings: Vec::new(),
+        edges: Vec::new(),
+        expected: Vec::new(),
+        recovered: Vec::new(),
     }))
 }
 
@@ -167,6 +170,7 @@ pub(super) fn baseline() -> Baseline {
         mounts: [].into(),
         kernel: KernelFacts::default(),
         packages: [].into(),
+        inventory: None,
     }
 }
 
