@@ -302,6 +302,7 @@ fn a_state_that_cannot_be_understood_exits_with_30() {
     // One broken record does not hide the others, but it is told.
     let history = on_state(state, &["history"]);
     assert!(err(&history).contains("not a run of Patchday"), "{history:?}");
+    assert_eq!(history.status.code(), Some(30), "{history:?}");
 
     fs::write(&file, &good).unwrap();
     fs::write(state.join("open-run"), "whatever\n").unwrap();

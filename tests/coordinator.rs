@@ -199,3 +199,52 @@ fn a_lock_of_somebody_else_stops_the_reboot() {
     assert_eq!(scenario.world().effects_of("reboot"), 0);
     assert_eq!(scenario.world().unit(API).active, "active");
 }
+
+#[test]
+fn an_abort_ends_in_service_at_every_step_before_the_point_of_no_return() {
+    for (step, exit_code, upgraded) in [
+        ("preflight", exit_code::UNTOUCHED, false),
+        ("fetch", exit_code::UNTOUCHED, false),
+        ("baseline", exit_code::UNTOUCHED, false),
+        ("stop:api.service", exit_code::STEP_FAILED, false),
+        ("stop:mongod.service", exit_code::STEP_FAILED, false),
+        ("upgrade", exit_code::STEP_FAILED, true),
+        ("build-kernel", exit_code::STEP_FAILED, true),
+        ("stage-check", exit_code::STEP_FAILED, true),
+        ("reboot", exit_code::STEP_FAILED, true),
+    ] {
+        let mut scenario = Scenario::new();
+        scenario.abort_at = Some(step.parse().unwrap());
+        let (end, run) = scenario.run_to_end();
+        assert_eq!(ended(&end), exit_code, "{step}: {:?}", run.phase);
+        assert!(matches!(run.phase, Phase::Aborted { .. }), "{step}: {:?}", run.phase);
+        let mut world = scenario.world();
+        assert_eq!(world.effects_of("reboot"), 0, "{step}");
+        // A step at work comes to its end: apt is never cut short.
+        assert_eq!(world.effects_of("upgrade ended"), usize::from(upgraded), "{step}");
+        for unit in [API, MONGOD] {
+            assert!(world.unit(unit).active == "active" && !world.unit(unit).held, "{unit} at {step}");
+        }
+    }
+}
+
+#[test]
+fn after_the_point_of_no_return_an_abort_changes_nothing() {
+    let mut scenario = Scenario::new();
+    scenario.abort_at = Some(Step::Verify);
+    let (end, run) = scenario.run_to_end();
+    assert_eq!(ended(&end), exit_code::DONE, "{:?}", run.phase);
+    assert_eq!(run.abort, None);
+}
+
+/// The signal came from the shutdown: what is down stays down, since systemd would start nothing now.
+#[test]
+fn a_shutdown_of_somebody_else_parks_the_run() {
+    let mut scenario = Scenario::new();
+    scenario.abort_at = Some(Step::Upgrade);
+    scenario.world().system_state = "stopping";
+    let (end, run) = scenario.run_to_end();
+    assert_eq!(end, RunEnd::Parked);
+    assert!(run.is_open() && run.has_finished(&Step::Upgrade), "{:?}", run.phase);
+    assert_eq!(scenario.world().effects_of("start mongod.service"), 0);
+}

@@ -17,7 +17,7 @@ use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 use fake_host::settings;
 use patchday::events::{EVENT_VERSION, Event, EventKind};
 use patchday::machine::apply;
-use patchday::model::{Fact, Run, RunId};
+use patchday::model::{Abort, AbortWish, Fact, Run, RunId};
 use patchday::store::{LockHolder, LockedState, RunStore, StateDir, StoreError};
 use sample_runs::{at, healthy, mid_upgrade, planned_at};
 use tempfile::{TempDir, tempdir};
@@ -227,6 +227,49 @@ fn a_pointer_that_outlived_its_run_is_removed() {
     assert!(lock(&state).reopen_run().unwrap().is_none());
     assert_eq!(state.open_run().unwrap(), None);
     drop(create(&state, &planned_at(5)));
+}
+
+#[test]
+fn a_pointer_that_outlived_its_run_stands_in_nobodys_way() {
+    let (_directory, root, state) = state();
+    let run = planned_at(0);
+    create(&state, &run).save(&closed(&run)).unwrap();
+    fs::write(root.join("open-run"), format!("{}\n", run.id)).unwrap();
+    assert_eq!(state.unfinished_run().unwrap(), None);
+    let next = planned_at(5);
+    drop(create(&state, &next));
+    assert_eq!(state.open_run().unwrap(), Some(next.id));
+}
+
+#[test]
+fn a_run_is_there_whole_or_not_at_all() {
+    let (_directory, root, state) = state();
+    let run = planned_at(0);
+    // What a crash in the middle of the creation leaves.
+    let unborn = root.join("runs").join(format!(".{}", run.id));
+    fs::create_dir_all(&unborn).unwrap();
+    fs::write(unborn.join("settings.json"), "{").unwrap();
+    assert_eq!(state.runs().unwrap(), []);
+    let store = create(&state, &run);
+    assert_eq!(state.runs().unwrap(), std::slice::from_ref(&run.id));
+    assert!(!unborn.exists());
+    fs::create_dir(root.join("runs/.20261123t000000z-0000")).unwrap();
+    store.prune(5);
+    assert!(!root.join("runs/.20261123t000000z-0000").exists());
+}
+
+#[test]
+fn a_wish_to_end_the_run_outlives_its_coordinator() {
+    let (_directory, root, state) = state();
+    let run = planned_at(0);
+    let store = create(&state, &run);
+    assert_eq!(state.abort_wish(&run.id).unwrap(), None);
+    let wish = AbortWish { abort: Abort { by: "SIGTERM".into(), at: at(3) }, boot: run.boot.clone() };
+    store.wish_box().put(&wish).unwrap();
+    drop(store);
+    assert_eq!(state.abort_wish(&run.id).unwrap(), Some(wish));
+    fs::write(root.join("runs").join(run.id.as_str()).join("abort-wish"), "{").unwrap();
+    assert!(matches!(state.abort_wish(&run.id), Err(StoreError::Unreadable { .. })));
 }
 
 #[test]

@@ -12,9 +12,9 @@ use crate::error::{Failure, FailureKind};
 use crate::events::{EventKind, EventSink};
 use crate::exit_code;
 use crate::host::Host;
-use crate::model::{Run, RunId, RunOptions};
+use crate::model::{Abort, AbortWish, BootId, Run, RunId, RunOptions};
 use crate::steps;
-use crate::store::RunStore;
+use crate::store::{RunStore, WishBox};
 
 /// Which way the coordinator begins.
 enum Beginning {
@@ -64,12 +64,14 @@ pub(super) async fn open_run(app: &App, what: &Resume) -> Result<u8, Failure> {
     };
     let host = app.host(&settings)?;
     let boot = host.system.boot().await.ok_or_else(no_boot_id)?;
+    // A wish that cannot be read was a wish all the same.
+    let wished = app.state.abort_wish(&run.id).map_or(true, |wish| wish.is_some_and(|wish| wish.boot == boot));
     if what.automatic && run.resumed_on.as_ref() == Some(&boot) {
         let message = format!("run {} was resumed on this boot already, and did not end", run.id);
         return Err(Failure::new(FailureKind::Refused, message).hint("patchday status, then patchday resume by hand"));
     }
     let abort = AbortFlag::default();
-    if what.abort {
+    if what.abort || wished {
         abort.request();
     }
     let beginning = Beginning::Resumed { automatic: what.automatic };
@@ -94,6 +96,8 @@ async fn carry(
     let tell = Box::new(move |event: &_| view.event(event));
     let narrator = Narrator::new(run.id.clone(), log, Arc::clone(&host.clock), tell);
 
+    let wishes = store.wish_box();
+    let boot = host.system.boot().await.ok_or_else(no_boot_id)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(no_signals)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(no_signals)?;
     // A terminal that goes away must not end the run, not even one in the foreground.
@@ -114,8 +118,8 @@ async fn carry(
     let end = loop {
         tokio::select! {
             end = &mut drive => break end,
-            _ = terminate.recv() => abort.request(),
-            _ = interrupt.recv() => abort.request(),
+            _ = terminate.recv() => wish_for_abort(abort, &wishes, &boot, "SIGTERM"),
+            _ = interrupt.recv() => wish_for_abort(abort, &wishes, &boot, "SIGINT"),
             _ = hangup.recv() => {}
         }
     };
@@ -126,6 +130,16 @@ async fn carry(
             Err(Failure::new(FailureKind::Unexpected, format!("the run is left open: {reason}"))
                 .hint("patchday resume"))
         }
+    }
+}
+
+/// Saved at once: the step at work may take long, and the coordinator may be killed before it ends.
+fn wish_for_abort(abort: &AbortFlag, wishes: &WishBox, boot: &BootId, signal: &str) {
+    abort.request();
+    let by = format!("{signal} to the coordinator");
+    let wish = AbortWish { abort: Abort { by, at: Timestamp::now() }, boot: boot.clone() };
+    if let Err(error) = wishes.put(&wish) {
+        tracing::warn!("the wish to end the run is not saved: {error}");
     }
 }
 

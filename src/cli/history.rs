@@ -23,12 +23,16 @@ struct History {
 
 pub(super) fn history(app: &App, args: &JsonArgs) -> Result<u8, Failure> {
     let mut runs = Vec::new();
+    let mut exit_code = exit_code::DONE;
     // The newest run is the one that is looked for.
     for id in app.state.runs()?.into_iter().rev() {
         match report::build(app, &id) {
             Ok(report) => runs.push(report.summarised()),
             // One broken record must not hide the others.
-            Err(failure) => ui::print_error(&mut std::io::stderr(), &failure.message, &[], &[], &app.stderr_style()),
+            Err(failure) => {
+                exit_code = failure.exit_code();
+                ui::print_error(&mut std::io::stderr(), &failure.message, &[], &[], &app.stderr_style());
+            }
         }
     }
     let text = if args.json {
@@ -37,5 +41,5 @@ pub(super) fn history(app: &App, args: &JsonArgs) -> Result<u8, Failure> {
         ui::history::render(&runs, &app.stdout_style())
     };
     ui::print_data(&mut stdout(), &text);
-    Ok(exit_code::DONE)
+    Ok(exit_code)
 }

@@ -40,7 +40,7 @@ pub(super) fn refuse_second_run(app: &App) -> Result<(), Failure> {
     if let Some(holder) = app.state.lock_holder() {
         return Err(StoreError::Locked(holder).into());
     }
-    match app.state.open_run()? {
+    match app.state.unfinished_run()? {
         Some(open) => Err(StoreError::RunIsOpen(open).into()),
         None => Ok(()),
     }

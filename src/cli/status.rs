@@ -29,7 +29,11 @@ struct Status<'a> {
 }
 
 pub(super) fn status(app: &App, args: &JsonArgs) -> Result<u8, Failure> {
-    let run = app.pick_run(None)?.map(|id| app.state.load(&id)).transpose()?;
+    let mut run = app.pick_run(None)?.map(|id| app.state.load(&id)).transpose()?;
+    if let Some(run) = run.as_mut().filter(|run| run.abort.is_none()) {
+        let wish = app.state.abort_wish(&run.id)?.filter(|wish| wish.boot == run.boot);
+        run.abort = wish.map(|wish| wish.abort);
+    }
     let text = if args.json {
         json(app, run.as_ref())?
     } else {

@@ -3,12 +3,12 @@
 mod journal;
 mod narrator;
 
-use std::sync::atomic::{AtomicBool, Ordering};
-
 use jiff::SignedDuration;
 
 pub use journal::{Journal, RunStorage};
 pub use narrator::{Narrator, ViewFn};
+
+pub use crate::steps::AbortFlag;
 
 use crate::config::Settings;
 use crate::events::{EventKind, EventSink};
@@ -20,21 +20,6 @@ use crate::steps::{self, Recorder, StepContext, StepEnd, StepError, StepResult};
 /// How long a state of the host that cannot be read is waited for before the run is left open for a resume.
 const STAY_FOR: SignedDuration = SignedDuration::from_mins(10);
 const LOOK_EVERY: SignedDuration = SignedDuration::from_secs(1);
-
-/// Set from a signal handler; looked at between steps.
-#[derive(Debug, Default)]
-pub struct AbortFlag(AtomicBool);
-
-impl AbortFlag {
-    /// Asks the run to end at the next safe point.
-    pub fn request(&self) {
-        self.0.store(true, Ordering::SeqCst);
-    }
-
-    fn is_requested(&self) -> bool {
-        self.0.load(Ordering::SeqCst)
-    }
-}
 
 /// How the loop ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -107,6 +92,11 @@ impl<'a, S: RunStorage> Coordinator<'a, S> {
     pub async fn drive(&mut self) -> RunEnd {
         loop {
             if self.abort.is_requested() && may_abort(self.run()) {
+                if self.host_is_going_down().await {
+                    let message = "the host is going down, and not because of this run; the next boot goes on".into();
+                    self.events.emit(EventKind::Noted { message });
+                    return RunEnd::Parked;
+                }
                 let by = "a signal to the coordinator".to_owned();
                 self.events.emit(EventKind::AbortRequested { by: by.clone() });
                 self.record_or_degrade(Fact::AbortRequested { by, at: self.host.clock.now() });
@@ -146,6 +136,7 @@ impl<'a, S: RunStorage> Coordinator<'a, S> {
                 }
                 Decision::GiveUp { step, reason } => self.give_up(step, reason),
                 Decision::Close { exit_code } => {
+                    self.collect_what_is_left().await;
                     self.record_or_degrade(Fact::Closed { exit_code, at: self.host.clock.now() });
                     let phase = self.run().phase.name().to_owned();
                     self.events.emit(EventKind::RunEnded { exit_code, phase });
@@ -160,6 +151,11 @@ impl<'a, S: RunStorage> Coordinator<'a, S> {
                 }
             }
         }
+    }
+
+    /// Somebody else's shutdown: the signal came from it, and systemd would start no service now.
+    async fn host_is_going_down(&self) -> bool {
+        self.host.units.survey().await.is_ok_and(|survey| survey.system_state == "stopping")
     }
 
     fn decide(&self, observation: &Observation) -> Decision {
@@ -188,6 +184,7 @@ impl<'a, S: RunStorage> Coordinator<'a, S> {
             settings: self.settings,
             host: self.host,
             events: self.events,
+            abort: self.abort,
             ended_work: Vec::new(),
         };
         let result = steps::perform(step, &mut ctx).await;
@@ -195,6 +192,19 @@ impl<'a, S: RunStorage> Coordinator<'a, S> {
         self.conclude(step, result);
         // Only now: the outcome is saved, so systemd may forget it.
         for unit in ended_work {
+            if let Err(error) = self.host.work.collect(&unit).await {
+                tracing::warn!("{unit} cannot be collected: {error}");
+            }
+        }
+    }
+
+    /// A coordinator that was killed between saving an outcome and collecting its unit leaves the unit loaded.
+    async fn collect_what_is_left(&self) {
+        let ended = match self.host.work.ended(&self.run().id).await {
+            Ok(ended) => ended,
+            Err(error) => return tracing::warn!("{error}"),
+        };
+        for unit in ended {
             if let Err(error) = self.host.work.collect(&unit).await {
                 tracing::warn!("{unit} cannot be collected: {error}");
             }
@@ -210,6 +220,9 @@ impl<'a, S: RunStorage> Coordinator<'a, S> {
             }
             Ok(StepEnd::RebootRequested) => {}
             Err(StepError::Failed(reason)) => self.end_step(step, Outcome::Failed, Some(reason)),
+            Err(StepError::Aborted) => {
+                self.end_step(step, Outcome::Interrupted, Some(StepError::Aborted.to_string()));
+            }
             Err(StepError::Record(error)) => self.degrade(step.clone(), error.to_string()),
         }
     }

@@ -10,8 +10,8 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::model::{
     BootId, ClientConnection, DatabaseAccess, DatabaseFacts, DatabaseStartEvidence, DatabaseStopEvidence, DkmsModule,
-    JobResult, KernelFacts, ListeningSocket, PackageState, Readiness, ReadinessProbe, Resources, UnitName, UnitState,
-    UnitSurvey, UpgradePlan, WorkLook, WorkProgress, WorkSpec,
+    JobResult, KernelFacts, ListeningSocket, PackageState, Readiness, ReadinessProbe, Resources, RunId, UnitName,
+    UnitState, UnitSurvey, UpgradePlan, WorkLook, WorkProgress, WorkSpec,
 };
 
 pub mod apt;
@@ -109,6 +109,9 @@ pub trait WorkUnits: Send + Sync {
 
     /// Forgets an ended unit, once its outcome is saved. Idempotent.
     async fn collect(&self, unit: &UnitName) -> HostResult<()>;
+
+    /// Work units of the run that have ended, and that systemd still keeps.
+    async fn ended(&self, run: &RunId) -> HostResult<Vec<UnitName>>;
 
     /// What was appended to a log or status file since `offset` bytes; a file that does not exist is empty. Ends after
     /// a whole line; returns the new offset.

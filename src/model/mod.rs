@@ -38,7 +38,7 @@ pub use packages::{PackageAction, PackageChange, PackageState, UpgradePlan, erro
 pub use phase::Phase;
 pub use probe::{DatabaseAccess, Readiness, ReadinessProbe};
 pub use resources::Resources;
-pub use run::{Abort, Closing, PlannedService, Recovery, Run, RunOptions, Trigger};
+pub use run::{Abort, AbortWish, Closing, PlannedService, Recovery, Run, RunOptions, Trigger};
 pub use service::{
     ClientConnection, DatabaseFacts, DatabaseStartEvidence, DatabaseStopEvidence, ServiceKind, StopProof,
 };

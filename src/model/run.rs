@@ -49,6 +49,17 @@ pub struct Abort {
     pub at: Timestamp,
 }
 
+/// A wish that was uttered and is not yet part of the run: while a step is at work nobody records facts beside it. Of its
+/// boot only: on the next one there is nothing left of what it wanted to end, and the signal may have been the shutdown's.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AbortWish {
+    /// Who, and when.
+    #[serde(flatten)]
+    pub abort: Abort,
+    /// On which boot.
+    pub boot: BootId,
+}
+
 /// The end of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Closing {

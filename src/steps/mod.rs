@@ -19,6 +19,7 @@ mod verify_watch;
 mod work;
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::config::Settings;
 use crate::events::{Event, EventKind, EventSink};
@@ -59,6 +60,22 @@ pub trait Recorder: Send {
 #[error("cannot record: {0}")]
 pub struct RecordError(pub String);
 
+/// Set from a signal handler. Looked at between steps, and by steps that only wait.
+#[derive(Debug, Default)]
+pub struct AbortFlag(AtomicBool);
+
+impl AbortFlag {
+    /// Asks the run to end at the next safe point.
+    pub fn request(&self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether it was asked for.
+    pub fn is_requested(&self) -> bool {
+        self.0.load(Ordering::SeqCst)
+    }
+}
+
 /// Everything a step may use.
 pub struct StepContext<'a> {
     /// Where it records.
@@ -69,6 +86,8 @@ pub struct StepContext<'a> {
     pub host: &'a Host,
     /// Where it tells.
     pub events: &'a dyn EventSink,
+    /// Whether somebody wants the run to end.
+    pub abort: &'a AbortFlag,
     /// Work units that ended: systemd keeps their outcome until the step's end is recorded.
     pub ended_work: Vec<UnitName>,
 }
@@ -105,6 +124,9 @@ pub enum StepError {
     /// What it found or is about to change could not be recorded.
     #[error(transparent)]
     Record(#[from] RecordError),
+    /// It only waited, somebody wants the run to end, and it has touched nothing since.
+    #[error("the run was asked to end")]
+    Aborted,
 }
 
 impl From<HostError> for StepError {

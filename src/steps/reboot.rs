@@ -31,6 +31,9 @@ pub(super) async fn perform(ctx: &mut StepContext<'_>) -> StepResult {
         return Err(StepError::Failed(format!("a shutdown is inhibited by {}", names.join("; "))));
     }
 
+    if ctx.abort.is_requested() {
+        return Err(StepError::Aborted);
+    }
     ctx.recorder.record(Fact::RebootRequested { at: ctx.host.clock.now() })?;
     ctx.events.emit(EventKind::RebootRequested { reasons });
     match ctx.host.power.reboot().await {

@@ -23,6 +23,14 @@ pub(super) fn replace(path: &Path, content: &[u8]) -> StoreResult<()> {
     sync_parent(path)
 }
 
+/// Renames a directory whose files are synced, and syncs both itself and the one above.
+pub(super) fn rename(from: &Path, to: &Path) -> StoreResult<()> {
+    let sync = File::open(from).and_then(|directory| directory.sync_all());
+    sync.map_err(StoreError::io("sync", from))?;
+    fs::rename(from, to).map_err(StoreError::io("replace", to))?;
+    sync_parent(to)
+}
+
 /// Removes the file, durably. A file that is not there is removed already.
 pub(super) fn remove(path: &Path) -> StoreResult<()> {
     match fs::remove_file(path) {

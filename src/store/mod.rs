@@ -6,6 +6,7 @@
 //!   open-run                     ID of the run that is not finished; the resume service's condition
 //!   runs/RUN/run.json            the run, replaced whole
 //!   runs/RUN/settings.json       the settings it began with
+//!   runs/RUN/abort-wish          who wants the run to end; written while a step is at work
 //!   runs/RUN/events.jsonl        what the views are told
 //!   runs/RUN/report.{json,txt,md}
 //!   runs/RUN/NAME.{log,status}   output of work units, appended by them
@@ -20,7 +21,7 @@ mod run_store;
 pub use event_log::{EventLog, EventReader};
 pub use format::{FORMAT, decode, encode};
 pub use lock::{LockHolder, LockedState};
-pub use run_store::{RunStore, StateDir};
+pub use run_store::{RunStore, StateDir, WishBox};
 
 use std::path::{Path, PathBuf};
 

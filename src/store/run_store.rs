@@ -7,7 +7,10 @@ use std::path::{Path, PathBuf};
 use super::lock::holder;
 use super::{EventLog, EventReader, LockHolder, LockedState, StoreError, StoreResult, atomic, decode, encode};
 use crate::config::Settings;
-use crate::model::{Run, RunId};
+use crate::model::{AbortWish, Run, RunId};
+
+/// Beside a run's own files.
+const ABORT_WISH: &str = "abort-wish";
 
 /// The state directory. Reading needs no lock: every file is replaced whole.
 #[derive(Debug, Clone)]
@@ -86,6 +89,33 @@ impl StateDir {
         }
     }
 
+    /// The run that is recorded as open: the pointer names it, and its record does not say that it is closed. The power
+    /// may have gone between the two.
+    ///
+    /// # Errors
+    ///
+    /// When the pointer cannot be understood. A record that cannot be understood counts as open.
+    pub fn unfinished_run(&self) -> StoreResult<Option<RunId>> {
+        let open = self.open_run()?;
+        Ok(open.filter(|id| self.load(id).map_or(true, |run| run.is_open())))
+    }
+
+    /// The wish to end the run, if somebody uttered one while a step was at work.
+    ///
+    /// # Errors
+    ///
+    /// When there is one and it cannot be understood.
+    pub fn abort_wish(&self, id: &RunId) -> StoreResult<Option<AbortWish>> {
+        let path = self.run_dir(id).join(ABORT_WISH);
+        let text = match fs::read(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(StoreError::io("read", &path)(error)),
+        };
+        let wish = serde_json::from_slice(&text);
+        wish.map(Some).map_err(|error| StoreError::Unreadable { path, why: error.to_string() })
+    }
+
     /// A file of the run, as in `report.txt`.
     ///
     /// # Errors
@@ -99,6 +129,14 @@ impl StateDir {
     /// Reads the run's events from the first on.
     pub fn events(&self, id: &RunId) -> EventReader {
         EventReader::new(self.run_dir(id).join("events.jsonl"))
+    }
+
+    /// What a crash in the middle of `create_run` left behind.
+    fn remove_unborn(&self) {
+        let entries = fs::read_dir(self.root.join("runs")).into_iter().flatten().flatten();
+        for unborn in entries.filter(|entry| entry.file_name().to_string_lossy().starts_with('.')) {
+            remove_run(&unborn.path());
+        }
     }
 
     fn run_dir(&self, id: &RunId) -> PathBuf {
@@ -124,18 +162,25 @@ impl LockedState {
     ///
     /// [`StoreError::RunIsOpen`] when another one is not finished.
     pub fn create_run(self, run: &Run, settings: &Settings) -> StoreResult<RunStore> {
-        if let Some(open) = self.dir().open_run()? {
+        if let Some(open) = self.dir().unfinished_run()? {
             return Err(StoreError::RunIsOpen(open));
         }
         let directory = self.dir().run_dir(&run.id);
-        DirBuilder::new().mode(0o700).create(&directory).map_err(StoreError::io("create", &directory))?;
-        let pointer = self.root.join("open-run");
-        let store = RunStore { lock: self, directory };
+        if directory.exists() {
+            return Err(StoreError::io("create", &directory)(std::io::ErrorKind::AlreadyExists.into()));
+        }
+        // Under a name that is no run's until it is complete: whoever lists the runs finds whole ones only.
+        let unborn = directory.with_file_name(format!(".{}", run.id));
+        let mut builder = DirBuilder::new();
+        builder.recursive(true).mode(0o700).create(&unborn).map_err(StoreError::io("create", &unborn))?;
         let text = serde_json::to_vec_pretty(settings).map_err(std::io::Error::other);
-        let settings_path = store.directory.join("settings.json");
-        store.write_file("settings.json", &text.map_err(StoreError::io("encode", &settings_path))?)?;
+        let settings_path = unborn.join("settings.json");
+        atomic::replace(&settings_path, &text.map_err(StoreError::io("encode", &settings_path))?)?;
+        let mut store = RunStore { lock: self, directory: unborn };
         store.save(run)?;
-        atomic::replace(&pointer, format!("{}\n", run.id).as_bytes())?;
+        atomic::rename(&store.directory, &directory)?;
+        store.directory = directory;
+        atomic::replace(&store.lock.root.join("open-run"), format!("{}\n", run.id).as_bytes())?;
         Ok(store)
     }
 
@@ -200,6 +245,11 @@ impl RunStore {
         EventLog::open(&self.directory.join("events.jsonl"))
     }
 
+    /// Where a wish to end the run is put while a step is at work.
+    pub fn wish_box(&self) -> WishBox {
+        WishBox { path: self.directory.join(ABORT_WISH) }
+    }
+
     /// The run's events so far.
     pub fn events(&self) -> EventReader {
         EventReader::new(self.directory.join("events.jsonl"))
@@ -211,12 +261,31 @@ impl RunStore {
         let state = self.lock.dir();
         let Ok(runs) = state.runs() else { return };
         let own = self.directory.as_path();
+        state.remove_unborn();
         let finished: Vec<PathBuf> =
             runs.iter().map(|id| state.run_dir(id)).filter(|directory| directory != own).collect();
         let surplus = finished.len().saturating_sub(keep as usize);
         for directory in finished.iter().take(surplus) {
             remove_run(directory);
         }
+    }
+}
+
+/// Takes a wish to end the run, from whoever holds the lock: it comes from a [`RunStore`], and serves no longer.
+#[derive(Debug)]
+pub struct WishBox {
+    path: PathBuf,
+}
+
+impl WishBox {
+    /// Saves the wish; on return it survives a kill and a power cut.
+    ///
+    /// # Errors
+    ///
+    /// The file system's word.
+    pub fn put(&self, wish: &AbortWish) -> StoreResult<()> {
+        let text = serde_json::to_vec_pretty(wish).map_err(std::io::Error::other);
+        atomic::replace(&self.path, &text.map_err(StoreError::io("encode", &self.path))?)
     }
 }
 

@@ -13,7 +13,7 @@ use patchday::config::{
     KernelSettings, RebootSettings, RebootWhen, ServiceSettings, Settings, UpgradeSettings, VerifySettings,
 };
 use patchday::coordinator::{AbortFlag, Coordinator, Journal, Narrator, RunEnd, RunStorage};
-use patchday::events::Event;
+use patchday::events::{Event, EventKind};
 use patchday::host::{
     Clock, Database, HoldSpec, Host, HostError, HostErrorKind, HostResult, Inhibitor, InhibitorGuard, Kernels,
     PackageWork, Packages, Power, Prober, System, Units, WorkUnits,
@@ -87,6 +87,8 @@ pub struct World {
     pub own_lock_lingers: u32,
     /// Somebody else's lock.
     pub foreign_lock: bool,
+    /// What systemd says of itself.
+    pub system_state: &'static str,
     /// What cannot be taken back, in order.
     pub effects: Vec<String>,
     works: BTreeMap<String, FakeWork>,
@@ -130,6 +132,7 @@ impl World {
             unplanned_reboot_in: None,
             own_lock_lingers: 0,
             foreign_lock: false,
+            system_state: "running",
             effects: Vec::new(),
             works: BTreeMap::new(),
             saves: 0,
@@ -301,7 +304,7 @@ impl Units for Fake {
         };
         Ok(UnitSurvey {
             systemd_version: "252".into(),
-            system_state: "running".into(),
+            system_state: world.system_state.into(),
             active: with("active"),
             failed: with("failed"),
         })
@@ -351,6 +354,12 @@ impl WorkUnits for Fake {
         point(&self.0, "collect");
         lock(&self.0).works.remove(unit.as_str());
         Ok(())
+    }
+
+    async fn ended(&self, _run: &RunId) -> HostResult<Vec<UnitName>> {
+        let world = lock(&self.0);
+        let ended = world.works.iter().filter(|(_, work)| work.ended);
+        Ok(ended.map(|(unit, _)| unit.parse().unwrap()).collect())
     }
 
     async fn read_since(&self, _file: &Path, offset: u64) -> HostResult<(String, u64)> {
@@ -632,6 +641,8 @@ pub struct Scenario {
     pub settings: Settings,
     pub options: RunOptions,
     pub state: StateDir,
+    /// Somebody asks the run to end when this step begins.
+    pub abort_at: Option<Step>,
     directory: tempfile::TempDir,
 }
 
@@ -643,6 +654,7 @@ impl Scenario {
             settings: settings(),
             options: RunOptions { trigger: Trigger::Unattended, no_reboot: false, allowed_checks: vec![] },
             state: StateDir::new(directory.path()),
+            abort_at: None,
             directory,
         }
     }
@@ -715,9 +727,17 @@ impl Scenario {
                 },
             };
             let clock = Arc::new(Fake(self.world.clone()));
-            let narrator = Narrator::new(id.clone(), store.event_log().unwrap(), clock, Box::new(|_| {}));
+            let abort = Arc::new(AbortFlag::default());
+            let (signal, at) = (Arc::clone(&abort), self.abort_at.clone());
+            let view = move |event: &Event| {
+                if let EventKind::StepStarted { step, .. } = &event.kind
+                    && Some(step) == at.as_ref()
+                {
+                    signal.request();
+                }
+            };
+            let narrator = Narrator::new(id.clone(), store.event_log().unwrap(), clock, Box::new(view));
             let storage = CrashingStore { store, world: self.world.clone() };
-            let abort = AbortFlag::default();
             let mut coordinator =
                 Coordinator::new(&host, &self.settings, Journal::new(run, storage), &narrator, &abort);
             runtime.block_on(async {

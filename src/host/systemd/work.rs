@@ -14,7 +14,7 @@ use super::proxy::{NO_SUCH_UNIT, UNIT_EXISTS, manager};
 use super::unit_spec::{Property, service_properties, work_properties};
 use crate::host::bus::{Bus, host_error, is_lost, is_named};
 use crate::host::{HostError, HostErrorKind, HostResult, WorkUnits};
-use crate::model::{ActiveState, JobResult, UnitName, WorkLook, WorkOutcome, WorkSpec};
+use crate::model::{ActiveState, JobResult, RunId, UnitName, WorkLook, WorkOutcome, WorkSpec};
 
 /// How long the program may take until it runs (`execve`), and an ended unit until it is stopped.
 const JOB_TIMEOUT: SignedDuration = SignedDuration::from_secs(60);
@@ -169,6 +169,25 @@ impl WorkUnits for SystemdWork {
             WorkLook::NoWork | WorkLook::NotLoaded => Ok(()),
             WorkLook::Exited(_) => self.forget(unit).await,
         }
+    }
+
+    async fn ended(&self, run: &RunId) -> HostResult<Vec<UnitName>> {
+        let pattern = &format!("patchday-*-{run}-*.service");
+        let rows = self
+            .manager
+            .bus
+            .retry(|connection| async move {
+                manager(&connection).await?.list_units_by_patterns(&[], &[pattern.as_str()]).await
+            })
+            .await
+            .map_err(|error| host_error("list the work units", &error))?;
+        let mut ended = Vec::new();
+        for unit in rows.into_iter().filter_map(|row| row.0.parse::<UnitName>().ok()) {
+            if matches!(self.look(&unit).await, WorkLook::Exited(_)) {
+                ended.push(unit);
+            }
+        }
+        Ok(ended)
     }
 
     async fn read_since(&self, file: &Path, offset: u64) -> HostResult<(String, u64)> {
