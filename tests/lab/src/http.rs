@@ -18,7 +18,7 @@ pub struct Response {
 }
 
 /// Sends one request to a port of this host and reads the whole answer.
-pub(crate) fn request(port: u16, method: &str, path: &str) -> Result<Response> {
+pub fn request(port: u16, method: &str, path: &str) -> Result<Response> {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     let mut stream =
         TcpStream::connect_timeout(&address, TIMEOUT).with_context(|| format!("cannot connect to {address}"))?;

@@ -3,6 +3,7 @@
 use crate::image::{Image, Suite, remove_tree};
 use crate::machine::Machine;
 use crate::process::run;
+use crate::uml::{UmlImage, UmlMachine};
 use anyhow::{Context, Result, bail};
 use std::env;
 use std::fs::{self, File};
@@ -31,12 +32,22 @@ impl Lab {
             env::var_os("PATCHDAY_LAB_CACHE").map_or_else(|| PathBuf::from("/var/cache/patchday-lab"), PathBuf::from);
         fs::create_dir_all(&cache).with_context(|| format!("cannot make the cache {}", cache.display()))?;
         let cache = cache.canonicalize().with_context(|| format!("cannot resolve {}", cache.display()))?;
-        Ok(Self { cache, sample_api: sample_api()? })
+        Ok(Self { cache, sample_api: program("sample-api")? })
     }
 
     /// The directory for images and machines.
     pub(crate) fn cache(&self) -> &Path {
         &self.cache
+    }
+
+    /// The agent's program, built where it is missing or older than its source.
+    pub(crate) fn agent(&self) -> Result<PathBuf> {
+        program("lab-agent")
+    }
+
+    /// A fresh UML machine, off. The image is built first where there is none.
+    pub fn uml_machine(&self, suite: Suite, name: &str) -> Result<UmlMachine> {
+        UmlMachine::create(self, &UmlImage::ensure(self, suite)?, name)
     }
 
     /// The sample API's program.
@@ -76,37 +87,41 @@ pub(crate) fn locked(path: &Path) -> Result<File> {
     Ok(file)
 }
 
-fn sample_api() -> Result<PathBuf> {
+/// A program of this package, beside the running one; built where it is missing or older than its source.
+fn program(name: &str) -> Result<PathBuf> {
     let this = env::current_exe().context("cannot tell the path of the running program")?;
     let mut directory = this.parent().context("the running program has no directory")?;
     if directory.ends_with("deps") {
         // Tests run from target/PROFILE/deps.
         directory = directory.parent().context("a directory named deps has no parent")?;
     }
-    let program = directory.join("sample-api");
+    let program = directory.join(name);
     let built = fs::metadata(&program).and_then(|metadata| metadata.modified()).ok();
-    if built.is_some_and(|built| newest_source().is_none_or(|source| source <= built)) {
+    if built.is_some_and(|built| newest_source(name).is_none_or(|source| source <= built)) {
         return Ok(program);
     }
     let target = directory.parent().context("the build directory has no parent")?;
     let mut build = Command::new("cargo");
-    build.args(["build", "--quiet", "--locked", "--package", "patchday-lab", "--bin", "sample-api"]);
+    build.args(["build", "--quiet", "--locked", "--package", "patchday-lab", "--bin", name]);
     build.arg("--manifest-path").arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml"));
     build.arg("--target-dir").arg(target);
     if directory.ends_with("release") {
         build.arg("--release");
     }
-    eprintln!("lab: building the sample API");
-    run(&mut build).context("cannot build the sample API")?;
+    eprintln!("lab: building {name}");
+    run(&mut build).with_context(|| format!("cannot build {name}"))?;
     if !program.is_file() {
-        bail!("cargo built the sample API, but not as {}", program.display());
+        bail!("cargo built {name}, but not as {}", program.display());
     }
     Ok(program)
 }
 
-/// When the sample API's source was last changed; none where the source tree is gone.
-fn newest_source() -> Option<SystemTime> {
-    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/bin/sample-api");
-    let times = fs::read_dir(directory).ok()?.filter_map(|entry| entry.ok()?.metadata().ok()?.modified().ok());
-    times.max()
+/// When a program's source was last changed; none where the source tree is gone.
+fn newest_source(name: &str) -> Option<SystemTime> {
+    let programs = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/bin");
+    let modified = |path: PathBuf| path.metadata().ok()?.modified().ok();
+    match fs::read_dir(programs.join(name)) {
+        Ok(files) => files.filter_map(|file| modified(file.ok()?.path())).max(),
+        Err(_) => modified(programs.join(name).with_extension("rs")),
+    }
 }

@@ -26,10 +26,13 @@
 //! | `image`, `mongod` | how an image is built, and where mongod comes from |
 //! | `machine` | one machine: its life, commands, files and services |
 //! | `supervisor` | starts nspawn again when the machine rebooted |
-//! | `cgroup`, `ports`, `files`, `http`, `process`, `wait` | the small tools below them |
+//! | `uml` | a machine with a kernel of its own: caps that bite, and power cuts that lose the page cache |
+//! | `testbed` | what both kinds of machines can do |
+//! | `cgroup`, `ports`, `files`, `hex`, `http`, `process`, `wait` | the small tools below them |
 
 mod cgroup;
 mod files;
+mod hex;
 mod host_apt;
 mod http;
 mod image;
@@ -39,10 +42,15 @@ mod mongod;
 mod ports;
 mod process;
 mod supervisor;
+mod testbed;
+mod uml;
 mod wait;
 
-pub use http::Response;
+pub use hex::{hex, unhex};
+pub use http::{Response, request};
 pub use image::{Image, Suite};
 pub use lab::Lab;
 pub use machine::{ApiFault, Machine, Output};
+pub use testbed::Testbed;
+pub use uml::{Sighting, UML_PACKAGES, UmlMachine};
 pub use wait::wait_for;

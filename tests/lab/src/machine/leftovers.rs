@@ -4,6 +4,7 @@ use crate::cgroup::Cgroup;
 use crate::image::remove_tree;
 use crate::process::run;
 use anyhow::{Context, Result};
+use std::env;
 use std::fs::{self, File, TryLockError};
 use std::path::Path;
 use std::process::Command;
@@ -12,7 +13,7 @@ use std::process::Command;
 pub(super) const LOCK: &str = "lock";
 
 /// Marks a machine that shall stay although nobody holds it.
-pub(super) const KEEP: &str = "keep";
+const KEEP: &str = "keep";
 
 /// Where the machine's file system is mounted.
 pub(super) const ROOT: &str = "root";
@@ -53,8 +54,18 @@ pub(super) fn forget_kept(machines: &Path) -> Result<()> {
     Ok(())
 }
 
+/// What is done with the directory of a machine that is off and no longer needed: it is removed, or kept on request.
+pub(crate) fn give_up(directory: &Path) -> Result<()> {
+    if env::var_os("PATCHDAY_LAB_KEEP").is_none_or(|keep| keep != "1") {
+        return remove(directory);
+    }
+    fs::write(directory.join(KEEP), "").with_context(|| format!("cannot mark {}", directory.display()))?;
+    eprintln!("lab: a machine is kept in {}", directory.display());
+    unmount(&directory.join(ROOT))
+}
+
 /// Ends the processes of a machine, unmounts it and removes its directory.
-pub(super) fn remove(directory: &Path) -> Result<()> {
+fn remove(directory: &Path) -> Result<()> {
     let id = directory.file_name().context("a machine's directory has no name")?;
     Cgroup::of(&id.to_string_lossy()).destroy()?;
     unmount(&directory.join(ROOT))?;
@@ -62,7 +73,7 @@ pub(super) fn remove(directory: &Path) -> Result<()> {
 }
 
 /// Unmounts a machine's file system, if it is mounted.
-pub(super) fn unmount(root: &Path) -> Result<()> {
+pub(crate) fn unmount(root: &Path) -> Result<()> {
     let mounts = fs::read_to_string("/proc/self/mounts").context("cannot read /proc/self/mounts")?;
     if mounts.lines().any(|line| line.split(' ').nth(1).is_some_and(|mount| Path::new(mount) == root)) {
         run(Command::new("umount").arg(root))?;

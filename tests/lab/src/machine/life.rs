@@ -1,26 +1,22 @@
 //! Creates, boots, waits, switches off, removes.
 
-use super::leftovers::{self, KEEP, LOCK, ROOT};
+use super::claim::{Claim, claim};
+use super::leftovers::{self, ROOT};
 use crate::cgroup::Cgroup;
 use crate::files::MachineRoot;
 use crate::image::{Image, Suite};
-use crate::lab::{Lab, locked};
+use crate::lab::Lab;
 use crate::ports::Port;
 use crate::process::{last_lines, run};
 use crate::supervisor::{Hardware, Power, Supervisor, leader_of};
 use crate::wait::wait_for;
 use anyhow::{Context, Result, bail};
-use std::env;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::process::{self, Command};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::process::Command;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
-
-/// Makes the directories of machines with the same name, made by the same program, distinct.
-static COUNTER: AtomicU32 = AtomicU32::new(0);
 
 /// A disposable machine. Dropping it switches it off and removes every trace of it, unless `PATCHDAY_LAB_KEEP=1`.
 ///
@@ -40,19 +36,7 @@ pub struct Machine {
 impl Machine {
     /// Makes a machine, still off: an overlay above the image, a name, a machine ID, two ports, the sample API.
     pub fn create(lab: &Lab, image: &Image, name: &str) -> Result<Self> {
-        if name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
-            bail!("`{name}` cannot be the name of a machine: letters, digits and dashes only");
-        }
-        let machines = lab.cache().join("machines");
-        fs::create_dir_all(&machines).with_context(|| format!("cannot make {}", machines.display()))?;
-        let id = format!("{name}-{}-{}", process::id(), COUNTER.fetch_add(1, Ordering::Relaxed));
-        let directory = machines.join(&id);
-        let lock = {
-            let _creating = locked(&lab.cache().join("machines.lock"))?;
-            leftovers::remove_abandoned(&machines)?;
-            fs::create_dir(&directory).with_context(|| format!("cannot make {}", directory.display()))?;
-            locked(&directory.join(LOCK))?
-        };
+        let Claim { id, directory, lock } = claim(lab, name)?;
         let machine = Self {
             name: name.to_owned(),
             id,
@@ -216,7 +200,7 @@ impl Machine {
     }
 
     /// The machine's file system: with its `/run`, `/tmp` and `/proc` while it runs, without them while it is off.
-    pub(super) fn files(&self) -> Result<MachineRoot> {
+    pub(crate) fn files(&self) -> Result<MachineRoot> {
         match self.leader() {
             Ok(leader) => MachineRoot::open(Path::new(&format!("/proc/{leader}/root"))),
             Err(_) => MachineRoot::open(&self.root()),
@@ -261,16 +245,7 @@ impl Drop for Machine {
             eprintln!("-- console of {} --\n{}", self.name, last_lines(&self.console(), 20));
             eprintln!("-- journal of {} --\n{}\n--", self.name, last_lines(&self.journal(), 80));
         }
-        let removed = self.pull_the_plug().and_then(|()| {
-            if env::var_os("PATCHDAY_LAB_KEEP").is_some_and(|keep| keep == "1") {
-                fs::write(self.directory.join(KEEP), "")?;
-                leftovers::unmount(&self.root())?;
-                eprintln!("lab: machine {} kept in {}", self.name, self.directory.display());
-                return Ok(());
-            }
-            leftovers::remove(&self.directory)
-        });
-        if let Err(error) = removed {
+        if let Err(error) = self.pull_the_plug().and_then(|()| leftovers::give_up(&self.directory)) {
             // The next start of the lab tries again.
             eprintln!("lab: machine {} is not removed yet: {error:#}", self.name);
         }

@@ -2,14 +2,15 @@
 
 use super::Machine;
 use crate::http::{self, Response};
+use crate::testbed::Testbed;
 use crate::wait::wait_for;
 use anyhow::{Context, Result, bail};
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-const MONGOD_CONF: &str = include_str!("../../recipe/mongod.conf");
-const API_UNIT: &str = include_str!("../../recipe/sample-api.service");
+pub(crate) const MONGOD_CONF: &str = include_str!("../../recipe/mongod.conf");
+pub(crate) const API_UNIT: &str = include_str!("../../recipe/sample-api.service");
 
 /// The sample API's settings, read by its unit.
 const API_SETTINGS: &str = "/etc/default/sample-api";
@@ -87,48 +88,10 @@ impl Machine {
         self.exec_ok(&["systemctl", "kill", "--signal=SIGCONT", unit]).map(drop)
     }
 
-    /// Puts a Patchday program and the project's unit files onto the running machine, and enables
-    /// `patchday-resume.service` where it is among them.
-    ///
-    /// The directory may be flat or not; files are told apart by their names: `*tmpfiles.conf`, and what lies in a
-    /// directory `tmpfiles` or `tmpfiles.d`, becomes `/usr/lib/tmpfiles.d/patchday.conf`, and every service, timer,
-    /// slice, target, path and socket goes to `/etc/systemd/system`.
+    /// Puts a Patchday program and the project's unit files onto the running machine, see
+    /// [`Testbed::install`](crate::Testbed::install).
     pub fn install(&self, patchday: &Path, systemd_directory: &Path) -> Result<()> {
-        let program = fs::read(patchday).with_context(|| format!("cannot read {}", patchday.display()))?;
-        self.write_program("/usr/bin/patchday", &program)?;
-        self.install_units(systemd_directory)?;
-        self.exec_ok(&["systemctl", "daemon-reload"])?;
-        if self.exists("/usr/lib/tmpfiles.d/patchday.conf")? {
-            self.exec_ok(&["systemd-tmpfiles", "--create", "patchday.conf"])?;
-        }
-        if self.exists("/etc/systemd/system/patchday-resume.service")? {
-            self.exec_ok(&["systemctl", "enable", "patchday-resume.service"])?;
-        }
-        Ok(())
-    }
-
-    fn install_units(&self, directory: &Path) -> Result<()> {
-        let in_tmpfiles = directory.file_name().is_some_and(|name| name == "tmpfiles" || name == "tmpfiles.d");
-        for entry in fs::read_dir(directory).with_context(|| format!("cannot list {}", directory.display()))? {
-            let path = entry.with_context(|| format!("cannot list {}", directory.display()))?.path();
-            if path.is_dir() {
-                self.install_units(&path)?;
-                continue;
-            }
-            let Some(name) = path.file_name().and_then(|name| name.to_str()) else { continue };
-            let target = match path.extension().and_then(|extension| extension.to_str()) {
-                Some("service" | "timer" | "slice" | "target" | "path" | "socket") => {
-                    format!("/etc/systemd/system/{name}")
-                }
-                Some("conf") if in_tmpfiles || name.ends_with("tmpfiles.conf") => {
-                    "/usr/lib/tmpfiles.d/patchday.conf".to_owned()
-                }
-                _ => continue,
-            };
-            let content = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-            self.write_file(&target, &content)?;
-        }
-        Ok(())
+        Testbed::install(self, patchday, systemd_directory)
     }
 
     /// Sends a request without a body to the sample API. An API that does not answer at all is an error.

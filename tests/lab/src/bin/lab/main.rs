@@ -38,6 +38,14 @@ enum Verb {
         #[arg(long)]
         patchday: Option<PathBuf>,
     },
+    /// Boot a machine with a kernel of its own (UML) and open a shell in it; the machine is gone when the shell ends
+    Uml {
+        #[arg(default_value_t = Suite::Bookworm)]
+        suite: Suite,
+        /// A patchday program that the machine shall find in /lab
+        #[arg(long)]
+        patchday: Option<PathBuf>,
+    },
     /// Patch and reboot a machine with Patchday, and end with its exit code
     Demo(Demo),
     /// Remove all images and all kept machines
@@ -58,6 +66,7 @@ fn carry_out(verb: Verb) -> Result<ExitCode> {
     match verb {
         Verb::Image { suite } => image(suite),
         Verb::Shell { suite, patchday } => shell(suite, patchday.as_deref()),
+        Verb::Uml { suite, patchday } => uml(suite, patchday.as_deref()),
         Verb::Demo(demo) => demo.play(),
         Verb::Clean => Lab::new()?.clean().map(|()| ExitCode::SUCCESS),
     }
@@ -95,6 +104,19 @@ fn shell(suite: Suite, patchday: Option<&Path>) -> Result<ExitCode> {
         machine.wait_for_boot(boots + 1, BOOT_TIMEOUT)?;
         talk.note("the machine rebooted; here is a new shell");
     }
+}
+
+fn uml(suite: Suite, patchday: Option<&Path>) -> Result<ExitCode> {
+    let machine = Lab::new()?.uml_machine(suite, "uml")?;
+    if let Some(patchday) = patchday {
+        machine.share(patchday)?;
+        for unit in std::fs::read_dir(systemd_directory())? {
+            machine.share(&unit?.path())?;
+        }
+    }
+    Talk::new().note("booting, which takes ten to twenty seconds; the machine is gone when you leave its shell");
+    machine.boot_with_shell()?;
+    Ok(ExitCode::SUCCESS)
 }
 
 /// The project's unit files.

@@ -80,10 +80,22 @@ impl Database {
         self.orders().find_one(doc! {}).sort(doc! { "_id": -1 }).await.context("cannot read an order")
     }
 
-    pub(crate) async fn insert(&self) -> Result<()> {
+    /// Writes one more order and returns its ID, once the order is in the database's journal.
+    pub(crate) async fn insert(&self) -> Result<String> {
         let order = doc! { "item": "one more" };
-        self.orders().insert_one(order).write_concern(durable()).await.context("cannot insert an order")?;
-        Ok(())
+        let inserted = self.orders().insert_one(order).write_concern(durable()).await;
+        let id = inserted.context("cannot insert an order")?.inserted_id.as_object_id();
+        Ok(id.context("the new order has no ID")?.to_hex())
+    }
+
+    /// The IDs of all orders.
+    pub(crate) async fn ids(&self) -> Result<Vec<String>> {
+        let mut orders = self.orders().find(doc! {}).projection(doc! { "_id": 1 }).await.context("cannot list")?;
+        let mut ids = Vec::new();
+        while orders.advance().await.context("cannot list the orders")? {
+            ids.push(orders.current().get_object_id("_id").context("an order has no ID")?.to_hex());
+        }
+        Ok(ids)
     }
 }
 

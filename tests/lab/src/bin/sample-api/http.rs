@@ -64,7 +64,11 @@ async fn answer(head: &str, database: &Database, always_healthy: bool) -> (&'sta
             Err(error) => unavailable(&format!("{error:#}")),
         },
         ("POST", "/orders") => match database.insert().await {
-            Ok(()) => ("201 Created", "created\n".to_owned()),
+            Ok(id) => ("201 Created", format!("{id}\n")),
+            Err(error) => unavailable(&format!("{error:#}")),
+        },
+        ("GET", "/orders") => match database.ids().await {
+            Ok(ids) => (OK, ids.join("\n")),
             Err(error) => unavailable(&format!("{error:#}")),
         },
         _ => ("404 Not Found", "no such page\n".to_owned()),

@@ -1,0 +1,22 @@
+//! Machines with a kernel of their own, without KVM: User Mode Linux.
+//!
+//! They have what a container lacks: control groups of version 2 with all controllers, so that caps bite, and a page
+//! cache that is lost when the power is cut. They have no network; what they upgrade comes from a repository inside.
+//!
+//! | file | what it knows |
+//! |---|---|
+//! | `image.rs` | the disk from which machines are made |
+//! | `packages.rs` | the packages that are pending on it |
+//! | `channel.rs` | how the lab talks to the agent inside, and what the agent saw |
+//! | `life.rs` | creates, boots, waits, cuts the power |
+
+mod channel;
+mod image;
+mod life;
+mod packages;
+
+pub(crate) use image::UmlImage;
+
+pub use channel::Sighting;
+pub use life::UmlMachine;
+pub use packages::PENDING as UML_PACKAGES;
