@@ -247,11 +247,26 @@ fn without_elapsed(status: &str) -> String {
 fn unknown_labels_name_the_known_ones() {
     for verb in ["plan", "run"] {
         let said = refusal(&run([verb, "--allow", "nonsense"]), 2);
-        assert!(said.starts_with("error: --allow nonsense: there is no such check\nhint: one of "), "{said}");
-        for label in checks::labels() {
-            assert!(said.contains(label), "{label} is not named: {said}");
-        }
+        assert_eq!(said, "error: --allow nonsense: there is no such check\nhint: patchday checks\n");
     }
+}
+
+#[test]
+fn the_catalogue_is_listed_by_topic() {
+    let all = run(["checks"]);
+    assert_eq!(all.status.code(), Some(0));
+    let all = String::from_utf8(all.stdout).unwrap();
+    for label in checks::labels() {
+        assert!(all.contains(label), "{label} is not listed");
+    }
+    let json = run(["checks", "--topic", "services", "--json"]);
+    let json: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
+    assert_eq!(json["format"], 1);
+    let listed = json["checks"].as_array().unwrap();
+    assert!(listed.len() > 3 && listed.iter().all(|check| check["topic"] == "services"), "{json}");
+    assert!(listed.iter().all(|check| ["label", "severity", "about", "doc"].iter().all(|key| check[key].is_string())));
+    let said = String::from_utf8(run(["checks", "--topic", "weather"]).stderr).unwrap();
+    assert!(said.contains("expected one of packages, space"), "{said}");
 }
 
 #[test]

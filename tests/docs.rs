@@ -5,7 +5,7 @@ use std::fs::{read_dir, read_to_string};
 use std::io::Result;
 use std::path::{Path, PathBuf};
 
-use patchday::checks::CATALOGUE;
+use patchday::checks::{CATALOGUE, Topic};
 use patchday::exit_code;
 
 fn document(name: &str) -> Result<String> {
@@ -32,17 +32,56 @@ fn the_exit_codes_are_those_of_the_code() {
     assert!(rows(&text).iter().all(|row| row.len() == 3 && !row[2].is_empty()), "each code says what to do");
 }
 
+/// Between these stands what is generated.
+const GENERATED: [&str; 2] = ["<!-- from here on generated from src/checks -->\n", "<!-- until here -->\n"];
+
+/// The catalogue as documentation.
+fn catalogue() -> String {
+    let mut text = String::new();
+    for topic in Topic::ALL {
+        let checks: Vec<_> = CATALOGUE.iter().filter(|check| check.topic == topic).collect();
+        if checks.is_empty() {
+            continue;
+        }
+        text.push_str(&format!("\n## {}\n", topic.title()));
+        for check in checks {
+            let severity = serde_json::to_value(check.severity).unwrap();
+            let what = format!("{}; content when {}.", severity.as_str().unwrap(), check.about);
+            text.push_str(&format!("\n### `{}`\n\n{}\n{}\n", check.label, wrapped(&what), wrapped(check.doc)));
+        }
+    }
+    text.push('\n');
+    text
+}
+
+/// Lines of 120 columns at most.
+fn wrapped(text: &str) -> String {
+    let mut lines = vec![String::new()];
+    for word in text.split(' ') {
+        if lines.last().is_some_and(|line| line.len() + word.len() >= 120) {
+            lines.push(String::new());
+        }
+        let line = lines.last_mut().unwrap();
+        let space = if line.is_empty() { "" } else { " " };
+        line.push_str(&format!("{space}{word}"));
+    }
+    lines.join("\n")
+}
+
+/// To write the catalogue anew: `UPDATE_DOCS=1 cargo test --test docs`.
 #[test]
 fn the_checks_are_those_of_the_catalogue() {
     let text = document("docs/checks.md").unwrap();
-    let documented: Vec<[String; 3]> =
-        rows(&text).iter().map(|row| [row[0], row[1], row[2]].map(str::to_owned)).collect();
-    let word = |severity| serde_json::to_value(severity).unwrap().as_str().unwrap().to_owned();
-    let known: Vec<[String; 3]> = CATALOGUE
-        .iter()
-        .map(|check| [format!("`{}`", check.label), word(check.severity), check.about.to_owned()])
-        .collect();
-    assert_eq!(documented, known);
+    let [begin, end] = GENERATED;
+    let (before, rest) = text.split_once(begin).unwrap();
+    let (documented, after) = rest.split_once(end).unwrap();
+    let known = catalogue();
+    if std::env::var_os("UPDATE_DOCS").is_some_and(|update| update == "1") {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/checks.md");
+        std::fs::write(path, format!("{before}{begin}{known}{end}{after}")).unwrap();
+        return;
+    }
+    assert!(documented == known, "docs/checks.md is out of date; write it with: UPDATE_DOCS=1 cargo test --test docs");
 }
 
 #[test]

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
+use crate::checks::Topic;
 use crate::config::DEFAULT_PATH;
 use crate::model::RunId;
 use crate::ui::ColorChoice;
@@ -67,6 +68,8 @@ pub(super) enum Command {
     Init(InitArgs),
     /// Show what a run would do and what stands in its way; changes nothing.
     Plan(PlanArgs),
+    /// List the preflight checks.
+    Checks(ChecksArgs),
     /// Patch, reboot and verify this host.
     Run(RunArgs),
     /// Follow a run to its end. Ctrl-C stops following; the run goes on.
@@ -131,6 +134,16 @@ pub(super) struct PlanArgs {
     /// Plan for a run that does not reboot.
     #[arg(long)]
     pub(super) no_reboot: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct ChecksArgs {
+    /// Only those about this: packages, space, kernel, services, database, people, deployments, host.
+    #[arg(long, value_name = "TOPIC")]
+    pub(super) topic: Option<Topic>,
+    /// As JSON.
+    #[arg(long)]
+    pub(super) json: bool,
 }
 
 #[derive(Debug, clap::Args)]

@@ -4,6 +4,7 @@ mod abort;
 mod app;
 mod args;
 mod attach;
+mod checks;
 mod coordinate;
 mod follow;
 mod history;
@@ -59,6 +60,7 @@ fn dispatch(app: &App, command: Command) -> Result<u8, Failure> {
         Command::Status(args) => status::status(app, &args),
         Command::Report(args) => report::report(app, &args),
         Command::History(args) => history::history(app, &args),
+        Command::Checks(args) => checks::checks(app, &args),
         Command::Completions { shell } => {
             // By way of memory: the generator panics where its writer fails, as a pipe does whose reader has gone.
             let mut script = Vec::new();

@@ -37,11 +37,10 @@ pub(super) async fn plan(app: &App, args: &PlanArgs) -> Result<u8, Failure> {
     app.require_units(&located, host.units.as_ref()).await?;
     let options =
         RunOptions { trigger: Trigger::Operator, no_reboot: args.no_reboot, allowed_checks: args.allow.clone() };
-    let inputs = CheckInputs { host: &host, settings: &located.settings, options: &options };
-    let (checks, upgrade, kernel) =
-        tokio::join!(checks::run_all(&inputs), host.packages.simulate(), host.kernels.facts());
+    let inputs = CheckInputs::new(&host, &located.settings, &options);
+    let (checks, upgrade, kernels) = tokio::join!(checks::run_all(&inputs), inputs.upgrade(), inputs.kernels());
     let upgrade = upgrade?;
-    let reasons = steps::expected_reboot_reasons(&kernel?, &upgrade);
+    let reasons = steps::expected_reboot_reasons(kernels?, upgrade);
     let blockers = |check: &CheckResult| check.finding.as_ref().is_some_and(|f| f.severity == Severity::Blocker);
     let blocked = checks.iter().any(blockers);
 
@@ -54,7 +53,7 @@ pub(super) async fn plan(app: &App, args: &PlanArgs) -> Result<u8, Failure> {
             host: &name,
             blocked,
             checks: &checks,
-            upgrade: &upgrade,
+            upgrade,
             services: &services,
             steps: &steps,
             reboot_reasons: &reasons,
@@ -64,7 +63,7 @@ pub(super) async fn plan(app: &App, args: &PlanArgs) -> Result<u8, Failure> {
         let inputs = PlanInputs {
             host: &name,
             checks: &checks,
-            upgrade: Some(&upgrade),
+            upgrade: Some(upgrade),
             services: &services,
             steps: &steps,
             reboot_reasons: &reasons,

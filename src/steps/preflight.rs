@@ -7,7 +7,7 @@ use crate::model::{Fact, Severity};
 
 pub(super) async fn perform(ctx: &mut StepContext<'_>) -> StepResult {
     let options = ctx.run().options.clone();
-    let inputs = CheckInputs { host: ctx.host, settings: ctx.settings, options: &options };
+    let inputs = CheckInputs::new(ctx.host, ctx.settings, &options);
     let results = checks::run_all(&inputs).await;
     for check in results.iter().filter(|check| check.finding.is_some()) {
         ctx.events.emit(EventKind::CheckFound { check: check.clone() });

@@ -4,6 +4,7 @@
 //! (a closed pipe, a dead terminal) is ignored, since it must not change a run.
 
 pub mod bars;
+pub mod checks;
 mod choose;
 mod error;
 pub mod history;

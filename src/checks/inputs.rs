@@ -1,0 +1,67 @@
+//! What a check may look at. What several checks ask for is asked once.
+
+use tokio::sync::OnceCell;
+
+use crate::config::Settings;
+use crate::host::{Host, HostResult};
+use crate::model::{KernelFacts, RunOptions, UnitName, UnitState, UnitSurvey, UpgradePlan};
+
+/// What a check may look at: the ports themselves, and what more than one check wants to know.
+pub struct CheckInputs<'a> {
+    /// The host.
+    pub host: &'a Host,
+    /// The settings.
+    pub settings: &'a Settings,
+    /// What the caller asked for.
+    pub options: &'a RunOptions,
+    upgrade: OnceCell<HostResult<UpgradePlan>>,
+    kernels: OnceCell<HostResult<KernelFacts>>,
+    units: OnceCell<HostResult<Vec<(UnitName, UnitState)>>>,
+    survey: OnceCell<HostResult<UnitSurvey>>,
+}
+
+impl<'a> CheckInputs<'a> {
+    /// Nothing is asked yet.
+    pub fn new(host: &'a Host, settings: &'a Settings, options: &'a RunOptions) -> Self {
+        Self {
+            host,
+            settings,
+            options,
+            upgrade: OnceCell::new(),
+            kernels: OnceCell::new(),
+            units: OnceCell::new(),
+            survey: OnceCell::new(),
+        }
+    }
+
+    /// What a dist-upgrade would do now. Simulating it is the dearest question of all.
+    pub async fn upgrade(&self) -> HostResult<&UpgradePlan> {
+        answer(self.upgrade.get_or_init(|| self.host.packages.simulate()).await)
+    }
+
+    /// What runs, what is installed, what is unmitigated.
+    pub async fn kernels(&self) -> HostResult<&KernelFacts> {
+        answer(self.kernels.get_or_init(|| self.host.kernels.facts()).await)
+    }
+
+    /// The configured services, each with its state.
+    pub async fn units(&self) -> HostResult<&Vec<(UnitName, UnitState)>> {
+        let look = || async {
+            let mut units = Vec::new();
+            for service in &self.settings.services {
+                units.push((service.unit.clone(), self.host.units.state(&service.unit).await?));
+            }
+            Ok(units)
+        };
+        answer(self.units.get_or_init(look).await)
+    }
+
+    /// All units.
+    pub async fn survey(&self) -> HostResult<&UnitSurvey> {
+        answer(self.survey.get_or_init(|| self.host.units.survey()).await)
+    }
+}
+
+fn answer<T>(kept: &HostResult<T>) -> HostResult<&T> {
+    kept.as_ref().map_err(Clone::clone)
+}
