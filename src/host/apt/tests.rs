@@ -1,5 +1,7 @@
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::io::Write;
+use std::os::unix::fs::symlink;
 use std::path::Path;
+use std::process::{Command, Stdio};
 
 use super::*;
 
@@ -10,10 +12,17 @@ fn apt(root: &Path) -> Apt {
 /// A host whose `apt-get` is the script.
 fn host_with_apt_get(script: &str) -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
-    let bin = dir.path().join("usr/bin");
-    fs::create_dir_all(&bin).unwrap();
-    fs::write(bin.join("apt-get"), format!("#!/bin/sh\n{script}")).unwrap();
-    fs::set_permissions(bin.join("apt-get"), fs::Permissions::from_mode(0o755)).unwrap();
+    let program = dir.path().join("usr/bin/apt-get");
+    // Written by another process: while this one has it open for writing, a child that some other test starts meanwhile
+    // holds it open as well, and the kernel refuses to run it ("text file busy").
+    let mut install = Command::new("install")
+        .args(["-D", "-m", "755", "/dev/stdin"])
+        .arg(program)
+        .stdin(Stdio::piped())
+        .spawn()
+        .unwrap();
+    write!(install.stdin.take().unwrap(), "#!/bin/sh\n{script}").unwrap();
+    assert!(install.wait().unwrap().success());
     dir
 }
 
