@@ -55,7 +55,10 @@ fn services_come_in_dependency_order_and_their_places_are_known() {
     let text = fixtures("good").into_iter().find(|(name, _)| name == "full.toml").unwrap().1;
     let located = parsed("full.toml", &text).unwrap();
     let units: Vec<&str> = located.settings.services.iter().map(|service| service.unit.as_str()).collect();
-    assert_eq!(units, ["mongod.service", "api.service", "web@1.service", "mongod-second.service"]);
+    assert_eq!(
+        units,
+        ["mongod.service", "api.service", "web@1.service", "mongod-second.service", "mongod-third.service"]
+    );
     for service in &located.settings.services {
         let at = located.positions.unit(&service.unit).unwrap();
         assert!(text.lines().nth(at.line - 1).unwrap().contains(service.unit.as_str()), "{} at {at}", service.unit);

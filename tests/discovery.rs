@@ -8,7 +8,8 @@ use std::path::Path;
 use jiff::SignedDuration;
 use patchday::config::keys::KEYS;
 use patchday::config::{
-    KernelSettings, RebootSettings, RebootWhen, ServiceSettings, Settings, UpgradeSettings, VerifySettings, parse,
+    KernelSettings, MongodbSettings, RebootSettings, RebootWhen, ServiceSettings, Settings, UpgradeSettings,
+    VerifySettings, parse,
 };
 use patchday::discovery::{Candidate, HttpAnswer, render};
 use patchday::model::{DatabaseAccess, Limits, ReadinessProbe, ServiceKind, UnitName};
@@ -51,11 +52,12 @@ fn service(unit: UnitName, after: &[&str], readiness: ReadinessProbe) -> Service
         readiness,
         database: None,
         drain_timeout: SignedDuration::ZERO,
+        mongodb: MongodbSettings::default(),
     }
 }
 
 fn server(name: &str, uri: &str) -> ServiceSettings {
-    let access = DatabaseAccess { uri: Some(uri.to_owned()), uri_file: None };
+    let access = DatabaseAccess { uri: Some(uri.to_owned()), ..DatabaseAccess::default() };
     ServiceSettings {
         kind: ServiceKind::Mongodb,
         stop_timeout: SignedDuration::from_secs(120),

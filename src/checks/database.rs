@@ -1,9 +1,69 @@
-//! MongoDB.
+//! MongoDB. Only servers that run are asked: what is down needs no stop.
 
-use super::check;
+use super::{Check, CheckInputs, check};
+use crate::config::ServiceSettings;
+use crate::host::HostError;
+use crate::model::{DatabaseAccess, DatabaseCondition, DatabaseFacts, Finding, summary_of_clients};
 
-/// More clients than this are worth a word: an application that leaks connections shows here first.
-const CLIENTS_LIMIT: usize = 200;
+/// What a run does on the cluster besides the shutdown, in any case.
+const NEEDED: [&str; 4] = ["serverStatus", "inprog", "getCmdLineOpts", "getParameter"];
+/// And on a member of a replica set.
+const NEEDED_IN_A_SET: [&str; 3] = ["replSetGetStatus", "replSetGetConfig", "replSetStateChange"];
+
+struct Server<'a> {
+    service: &'a ServiceSettings,
+    access: &'a DatabaseAccess,
+    facts: DatabaseFacts,
+}
+
+/// Servers that run, each with its answer.
+async fn running<'a>(
+    inputs: &CheckInputs<'a>,
+) -> Result<Vec<(&'a ServiceSettings, &'a DatabaseAccess, Result<DatabaseFacts, HostError>)>, HostError> {
+    let mut running = Vec::new();
+    for service in &inputs.settings.services {
+        let Some(access) = &service.database else { continue };
+        if inputs.host.units.state(&service.unit).await?.is_up() {
+            running.push((service, access, inputs.host.database.facts(access).await));
+        }
+    }
+    Ok(running)
+}
+
+/// Servers that answer: that the others do not is told once, by `database-reachable`.
+async fn answering<'a>(inputs: &CheckInputs<'a>) -> Result<Vec<Server<'a>>, HostError> {
+    let answered = running(inputs).await?.into_iter();
+    Ok(answered.filter_map(|(service, access, facts)| Some(Server { service, access, facts: facts.ok()? })).collect())
+}
+
+/// One line for each server in whose condition something is found.
+async fn in_condition(
+    inputs: &CheckInputs<'_>,
+    look: impl Fn(&Server<'_>, &DatabaseCondition) -> Option<String>,
+) -> Result<Vec<String>, HostError> {
+    let mut evidence = Vec::new();
+    for server in answering(inputs).await? {
+        let condition = inputs.host.insight.condition(server.access).await?;
+        evidence.extend(look(&server, &condition).map(|what| format!("{}: {what}", server.service.unit)));
+    }
+    Ok(evidence)
+}
+
+/// A finding where there is evidence.
+fn told(check: &Check, title: &str, evidence: Vec<String>, hint: &str) -> Option<Finding> {
+    if evidence.is_empty() {
+        return None;
+    }
+    let mut finding = check.found(title);
+    finding.evidence = evidence;
+    Some(finding.hint(hint))
+}
+
+/// `6.0` of `6.0.5`.
+fn release(version: &str) -> Option<String> {
+    let mut parts = version.split('.');
+    Some(format!("{}.{}", parts.next()?, parts.next()?))
+}
 
 check!(
     DATABASE_REACHABLE,
@@ -11,21 +71,79 @@ check!(
     "database-reachable",
     Blocker,
     60,
-    "every configured MongoDB answers",
+    "every configured MongoDB answers and knows our user",
     "A server that does not answer cannot be shut down cleanly.",
     |check, inputs| {
-        for service in &inputs.settings.services {
-            let Some(access) = &service.database else { continue };
-            if !inputs.host.units.state(&service.unit).await?.is_up() {
+        let servers = running(inputs).await?.into_iter();
+        let silent = servers.filter_map(|(service, _, facts)| Some(format!("{}: {}", service.unit, facts.err()?)));
+        let title = "a MongoDB cannot be asked, so it could not be shut down cleanly";
+        let hint = "see that it runs, and that [service.mongodb] leads to it with a valid login";
+        Ok(told(check, title, silent.collect(), hint))
+    }
+);
+
+check!(
+    DATABASE_SHUTDOWN,
+    Database,
+    "database-shutdown",
+    Blocker,
+    60,
+    "Patchday's user may shut every MongoDB down",
+    "Without the right the stop falls back to SIGTERM through the unit, and nobody steps down first.",
+    |check, inputs| {
+        let lacks = |_: &Server<'_>, condition: &DatabaseCondition| {
+            let lacking = condition.lacks(&["shutdown"]);
+            (!lacking.is_empty()).then(|| "its user lacks the action shutdown on the cluster".to_owned())
+        };
+        let title = "MongoDB would refuse to be shut down by its own command";
+        Ok(told(check, title, in_condition(inputs, lacks).await?, "give the user the role of docs/mongodb.md"))
+    }
+);
+
+check!(
+    DATABASE_RIGHTS,
+    Database,
+    "database-rights",
+    Warning,
+    60,
+    "Patchday's user may see what a stop wants to know",
+    "What it may not see is missing in the proof of a clean end.",
+    |check, inputs| {
+        let lacks = |server: &Server<'_>, condition: &DatabaseCondition| {
+            let mut lacking = condition.lacks(&NEEDED);
+            if server.facts.set_name.is_some() {
+                lacking.extend(condition.lacks(&NEEDED_IN_A_SET));
+            }
+            (!lacking.is_empty()).then(|| format!("its user lacks {} on the cluster", lacking.join(", ")))
+        };
+        let title = "MongoDB will not tell all that a stop wants to know";
+        Ok(told(check, title, in_condition(inputs, lacks).await?, "give the user the role of docs/mongodb.md"))
+    }
+);
+
+check!(
+    DATABASE_SET,
+    Database,
+    "database-set",
+    Blocker,
+    60,
+    "every replica set can do without this host's members",
+    "A set without a majority takes no writes. Members on this host go together, and are no help to each other.",
+    |check, inputs| {
+        let servers = answering(inputs).await?;
+        let leaving: Vec<String> = servers.iter().filter_map(|server| server.facts.member.clone()).collect();
+        let mut evidence = Vec::new();
+        for Server { service, access, facts } in servers.iter().filter(|server| server.facts.set_name.is_some()) {
+            if facts.role == "other" {
+                evidence.push(format!("{} is neither primary nor secondary of its set", service.unit));
                 continue;
             }
-            if let Err(error) = inputs.host.database.facts(access).await {
-                let title = format!("{} cannot be asked, so it could not be shut down cleanly", service.unit);
-                let finding = check.found(title).evidence(error.to_string());
-                return Ok(Some(finding.hint("see that it runs and that [service.mongodb] leads to it")));
-            }
+            let Some(set) = inputs.host.insight.replica_set(access).await? else { continue };
+            let refusal = set.refusal(&leaving, facts.role == "primary", service.mongodb.max_lag);
+            evidence.extend(refusal.map(|why| format!("{}, {}: {why}", service.unit, facts.described())));
         }
-        Ok(None)
+        let title = "a replica set cannot do without this host now";
+        Ok(told(check, title, evidence, "bring the other members back, or let them catch up"))
     }
 );
 
@@ -38,18 +156,91 @@ check!(
     "no flood of connections to MongoDB",
     "Connections that leak are the first sign of an application that will not come back well.",
     |check, inputs| {
-        for service in &inputs.settings.services {
-            let Some(access) = &service.database else { continue };
-            if !inputs.host.units.state(&service.unit).await?.is_up() {
-                continue;
-            }
-            let clients = inputs.host.database.clients(access).await?;
-            if clients.len() > CLIENTS_LIMIT {
-                let title = format!("{} has {} client connections", service.unit, clients.len());
-                let finding = check.found(title);
-                return Ok(Some(finding.hint("see which application leaks connections")));
+        let mut evidence = Vec::new();
+        for Server { service, access, facts } in answering(inputs).await? {
+            let clients = inputs.host.insight.clients(access).await?;
+            let limit = service.mongodb.client_limit as usize;
+            if clients.len() > limit {
+                let clients = inputs.host.forensics.with_ages(&facts, clients, inputs.host.clock.now()).await;
+                evidence.push(format!("{}: {} connections, {limit} at most expected", service.unit, clients.len()));
+                evidence.extend(summary_of_clients(&clients));
             }
         }
-        Ok(None)
+        let title = "MongoDB has more client connections than it should: somebody leaks them";
+        Ok(told(check, title, evidence, "see which application leaks connections; client-limit sets the limit"))
+    }
+);
+
+check!(
+    DATABASE_OPERATIONS,
+    Database,
+    "database-operations",
+    Warning,
+    60,
+    "no long operation and no index build is under way",
+    "The stop would have to wait for it, or to end it.",
+    |check, inputs| {
+        let mut evidence = Vec::new();
+        for Server { service, access, .. } in answering(inputs).await? {
+            let limit = service.mongodb.operation_limit;
+            let operations = inputs.host.insight.operations(access).await?;
+            let long = operations.iter().filter(|one| one.is_index_build || one.running >= limit);
+            evidence.extend(long.map(|one| format!("{}: {one}", service.unit)));
+        }
+        let title = "MongoDB is at work on what the stop would have to wait for";
+        Ok(told(check, title, evidence, "let it end first, or see that long-operations says what you want"))
+    }
+);
+
+check!(
+    DATABASE_LOCKED,
+    Database,
+    "database-locked",
+    Blocker,
+    60,
+    "nobody holds an fsyncLock",
+    "Whoever locks a server is copying its files; a stop would spoil the copy.",
+    |check, inputs| {
+        let locked = |_: &Server<'_>, condition: &DatabaseCondition| {
+            (condition.fsync_locked == Some(true)).then(|| "writes are blocked by fsyncLock".to_owned())
+        };
+        let title = "somebody has locked a MongoDB, most likely for a backup";
+        Ok(told(check, title, in_condition(inputs, locked).await?, "let the backup end, or unlock: db.fsyncUnlock()"))
+    }
+);
+
+check!(
+    DATABASE_COMPATIBILITY,
+    Database,
+    "database-compatibility",
+    Warning,
+    60,
+    "data are of the release that runs",
+    "A server refuses to start on data that are two releases old.",
+    |check, inputs| {
+        let older = |server: &Server<'_>, condition: &DatabaseCondition| {
+            let (release, data) = (release(&server.facts.version)?, condition.compatibility.as_ref()?);
+            (&release != data).then(|| format!("version {}, data of {data}", server.facts.version))
+        };
+        let title = "the feature compatibility version is not that of the server";
+        let hint = "finish the last upgrade once it has proven itself: setFeatureCompatibilityVersion";
+        Ok(told(check, title, in_condition(inputs, older).await?, hint))
+    }
+);
+
+check!(
+    DATABASE_JOURNAL,
+    Database,
+    "database-journal",
+    Warning,
+    60,
+    "every MongoDB writes a journal",
+    "Without one a crash loses what was written since the last checkpoint.",
+    |check, inputs| {
+        let off = |_: &Server<'_>, condition: &DatabaseCondition| {
+            (condition.journaled == Some(false)).then(|| "storage.journal.enabled is false".to_owned())
+        };
+        let hint = "take storage.journal.enabled out of its configuration";
+        Ok(told(check, "a MongoDB writes no journal", in_condition(inputs, off).await?, hint))
     }
 );

@@ -76,12 +76,15 @@ impl App {
         let root = PathBuf::from("/");
         let bus = Bus::new(BusAddress::System);
         let units: Arc<dyn Units> = Arc::new(SystemdUnits::new(bus.clone(), root.clone()));
-        let database = Arc::new(Mongo::new(root.clone(), 0));
+        let credentials = env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
+        let database = Arc::new(Mongo::new(root.clone(), 0).with_credentials(credentials));
         Ok(Host {
             prober: Arc::new(Probe::new(units.clone(), database.clone())),
             units,
             work: Arc::new(SystemdWork::new(bus.clone(), program)),
             power: Arc::new(Logind::new(bus)),
+            insight: database.clone(),
+            forensics: database.clone(),
             database,
             packages: Arc::new(Apt::new(root.clone(), settings.upgrade.lock_timeout)),
             kernels: Arc::new(Kernel::new(root.clone())),

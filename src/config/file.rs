@@ -58,6 +58,13 @@ pub(super) struct Readiness {
 pub(super) struct Mongodb {
     pub(super) uri: Option<Spanned<String>>,
     pub(super) uri_file: Option<Spanned<String>>,
+    pub(super) uri_credential: Option<Spanned<String>>,
+    pub(super) operation_limit: Option<Spanned<String>>,
+    pub(super) long_operations: Option<Spanned<String>>,
+    pub(super) leftover_clients: Option<Spanned<String>>,
+    pub(super) client_limit: Option<Spanned<i64>>,
+    pub(super) max_lag: Option<Spanned<String>>,
+    pub(super) canary: Option<Spanned<String>>,
 }
 
 /// `[limits]`.

@@ -23,6 +23,10 @@ pub enum Kind {
     Url,
     /// A MongoDB connection string without credentials.
     MongodbUri,
+    /// The name of a systemd credential.
+    Credential,
+    /// `DATABASE.COLLECTION`.
+    Collection,
     /// An absolute path.
     Path,
     /// A list of Debian packages.
@@ -45,6 +49,8 @@ impl Kind {
             Self::Address => "an address and a port".to_owned(),
             Self::Url => "an http or https URL".to_owned(),
             Self::MongodbUri => "a connection string of one server".to_owned(),
+            Self::Credential => "the name of a systemd credential".to_owned(),
+            Self::Collection => "a database and a collection".to_owned(),
             Self::Path => "an absolute path".to_owned(),
             Self::Packages => "a list of package names".to_owned(),
             Self::Labels => "a list of labels of preflight checks".to_owned(),
@@ -153,6 +159,21 @@ keys! {
         "Connection string of the unit's own server, without user name and password.";
     URI_FILE = MONGODB, "uri-file", Kind::Path, "none", "\"/etc/patchday/mongodb.uri\"",
         "File that holds the whole connection string, for a server that asks for a password; instead of `uri`.";
+    URI_CREDENTIAL = MONGODB, "uri-credential", Kind::Credential, "none", "\"patchday-mongodb\"",
+        "systemd credential that holds the whole connection string; instead of `uri`.";
+    OPERATION_LIMIT = MONGODB, "operation-limit", Kind::Duration(HOUR), "\"30s\"", "\"5m\"",
+        "An operation that runs longer is a long one.";
+    LONG_OPERATIONS = MONGODB, "long-operations", Kind::Choice(&["wait", "kill", "abort"]), "\"wait\"", "\"abort\"",
+        "Long operations after the drain time: `wait` for `stop-timeout` and then `abort`, `kill` them, `abort` the run.";
+    LEFTOVER_CLIENTS = MONGODB, "leftover-clients", Kind::Choice(&["report", "kill", "abort"]), "\"report\"",
+        "\"abort\"",
+        "Clients after the drain time: `report` them, `kill` their operations and sessions, `abort` the run.";
+    CLIENT_LIMIT = MONGODB, "client-limit", Kind::Integer(1, 1_000_000), "200", "50",
+        "More client connections than this are a leak worth a warning.";
+    MAX_LAG = MONGODB, "max-lag", Kind::Duration(HOUR), "\"10s\"", "\"30s\"",
+        "How far a member of a replica set may be behind its primary: to take over, and to be back.";
+    CANARY = MONGODB, "canary", Kind::Collection, "none", "\"patchday.canary\"",
+        "Collection whose documents are counted and summed before and after; nobody should write to it.";
 
     CPU = "limits", "cpu", Kind::Percent, "\"50%\"", "\"25%\"",
         "Share of the whole machine (all CPUs) that apt and kernel builds may use.";

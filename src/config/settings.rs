@@ -45,6 +45,64 @@ pub struct ServiceSettings {
     pub database: Option<DatabaseAccess>,
     /// How long connections of stopped services may linger in the server; only for [`ServiceKind::Mongodb`].
     pub drain_timeout: SignedDuration,
+    /// How to treat the server and its clients; only for [`ServiceKind::Mongodb`].
+    #[serde(default)]
+    pub mongodb: MongodbSettings,
+}
+
+/// What to do about operations that are still running when the drain time is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LongOperations {
+    /// Wait on, as long as the stop may take, and then end the run.
+    Wait,
+    /// End them with `killOp`.
+    Kill,
+    /// End the run.
+    Abort,
+}
+
+/// What to do about clients that are still connected when the drain time is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LeftoverClients {
+    /// Name them and go on: the server closes their connections when it ends.
+    Report,
+    /// End their operations and their users' sessions first.
+    Kill,
+    /// End the run.
+    Abort,
+}
+
+/// How to treat a MongoDB server and its clients.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct MongodbSettings {
+    /// An operation that runs longer is a long one.
+    pub operation_limit: SignedDuration,
+    /// What to do about long operations.
+    pub long_operations: LongOperations,
+    /// What to do about clients that stay.
+    pub leftover_clients: LeftoverClients,
+    /// More client connections than this are worth a warning.
+    pub client_limit: u32,
+    /// How far a member of a replica set may be behind its primary.
+    pub max_lag: SignedDuration,
+    /// `DATABASE.COLLECTION` that is compared before and after.
+    pub canary: Option<String>,
+}
+
+impl Default for MongodbSettings {
+    fn default() -> Self {
+        Self {
+            operation_limit: SignedDuration::from_secs(30),
+            long_operations: LongOperations::Wait,
+            leftover_clients: LeftoverClients::Report,
+            client_limit: 200,
+            max_lag: SignedDuration::from_secs(10),
+            canary: None,
+        }
+    }
 }
 
 /// Packages.
@@ -141,8 +199,16 @@ mod tests {
                 header: None,
                 body: None,
             },
-            database: Some(DatabaseAccess { uri: None, uri_file: Some("/etc/patchday/uri".into()) }),
+            database: Some(DatabaseAccess { uri_file: Some("/etc/patchday/uri".into()), ..DatabaseAccess::default() }),
             drain_timeout: SignedDuration::from_secs(30),
+            mongodb: MongodbSettings {
+                operation_limit: SignedDuration::from_secs(7),
+                long_operations: LongOperations::Kill,
+                leftover_clients: LeftoverClients::Abort,
+                client_limit: 50,
+                max_lag: SignedDuration::from_secs(3),
+                canary: Some("patchday.canary".into()),
+            },
         };
         Settings {
             services: vec![
@@ -174,6 +240,12 @@ mod tests {
             let text = serde_json::to_string(&when).unwrap();
             assert_eq!(serde_json::from_str::<RebootWhen>(&text).unwrap(), when);
         }
+    }
+
+    /// Settings that were saved before `[service.mongodb]` had them mean their defaults.
+    #[test]
+    fn settings_of_mongodb_may_be_missing() {
+        assert_eq!(serde_json::from_str::<MongodbSettings>("{}").unwrap(), MongodbSettings::default());
     }
 
     #[test]

@@ -11,7 +11,8 @@ use super::keys::{self, Key, Kind};
 use super::order::dependency_order;
 use super::place::Position;
 use super::settings::{
-    KernelSettings, RebootSettings, RebootWhen, ServiceSettings, Settings, UpgradeSettings, VerifySettings,
+    KernelSettings, LeftoverClients, LongOperations, MongodbSettings, RebootSettings, RebootWhen, ServiceSettings,
+    Settings, UpgradeSettings, VerifySettings,
 };
 use super::values::{self, Wrong, quoted};
 use crate::model::{DatabaseAccess, Limits, ReadinessProbe, ServiceKind, UnitName};
@@ -143,6 +144,7 @@ impl Check<'_> {
         let after =
             service.after.iter().filter_map(|name| self.taken(&keys::AFTER, Some(name), values::unit)).collect();
         let access = self.access(service.mongodb.as_ref(), kind);
+        let mongodb = service.mongodb.as_ref().map(|mongodb| self.mongodb(mongodb.get_ref())).unwrap_or_default();
         let is_mongodb = kind == Some(ServiceKind::Mongodb);
         let stop_timeout =
             self.duration(&keys::STOP_TIMEOUT, service.stop_timeout.as_ref(), if is_mongodb { 120 } else { 90 });
@@ -168,32 +170,55 @@ impl Check<'_> {
             readiness: readiness?,
             database,
             drain_timeout,
+            mongodb,
         })
+    }
+
+    fn mongodb(&mut self, given: &Mongodb) -> MongodbSettings {
+        MongodbSettings {
+            operation_limit: self.duration(&keys::OPERATION_LIMIT, given.operation_limit.as_ref(), 30),
+            long_operations: match self.word(&keys::LONG_OPERATIONS, given.long_operations.as_ref()) {
+                Some("kill") => LongOperations::Kill,
+                Some("abort") => LongOperations::Abort,
+                _ => LongOperations::Wait,
+            },
+            leftover_clients: match self.word(&keys::LEFTOVER_CLIENTS, given.leftover_clients.as_ref()) {
+                Some("kill") => LeftoverClients::Kill,
+                Some("abort") => LeftoverClients::Abort,
+                _ => LeftoverClients::Report,
+            },
+            client_limit: self.integer(&keys::CLIENT_LIMIT, given.client_limit.as_ref(), 200),
+            max_lag: self.duration(&keys::MAX_LAG, given.max_lag.as_ref(), 10),
+            canary: self.text(&keys::CANARY, given.canary.as_ref(), values::collection),
+        }
     }
 
     fn access(&mut self, given: Option<&Spanned<Mongodb>>, kind: Option<ServiceKind>) -> Option<DatabaseAccess> {
         if let (Some(ServiceKind::Service), Some(mongodb)) = (kind, given) {
             self.problem(&mongodb.span(), keys::header(keys::URI.table), MONGODB_ONLY, MONGODB_ONLY_HINT);
         }
-        let mongodb = given.map(Spanned::get_ref);
-        let given_file = mongodb.and_then(|mongodb| mongodb.uri_file.as_ref());
-        let given_uri = mongodb.and_then(|mongodb| mongodb.uri.as_ref());
-        let uri = self.text(&keys::URI, given_uri, values::mongodb_uri);
-        let uri_file = self.text(&keys::URI_FILE, given_file, values::path);
-        if let (Some(_), Some(file)) = (given_uri, given_file) {
-            let message = "expected either uri or uri-file, found both";
-            self.problem(
-                &file.span(),
-                keys::URI_FILE.path(),
-                message,
-                "keep uri unless the server asks for a password",
-            );
+        let Some(mongodb) = given.map(Spanned::get_ref) else {
+            let uri = (kind == Some(ServiceKind::Mongodb)).then(|| DEFAULT_URI.to_owned())?;
+            return Some(DatabaseAccess { uri: Some(uri), ..DatabaseAccess::default() });
+        };
+        let uri = self.text(&keys::URI, mongodb.uri.as_ref(), values::mongodb_uri);
+        let uri_file = self.text(&keys::URI_FILE, mongodb.uri_file.as_ref(), values::path);
+        let uri_credential = self.text(&keys::URI_CREDENTIAL, mongodb.uri_credential.as_ref(), values::credential);
+        let ways = [
+            (&keys::URI, &mongodb.uri),
+            (&keys::URI_FILE, &mongodb.uri_file),
+            (&keys::URI_CREDENTIAL, &mongodb.uri_credential),
+        ];
+        let given: Vec<_> = ways.iter().filter_map(|(key, way)| Some((key, way.as_ref()?))).collect();
+        if let [(first, _), .., (last, way)] = given.as_slice() {
+            let message = format!("expected one way to the server, found {} and {}", first.name, last.name);
+            self.problem(&way.span(), last.path(), message, "keep uri unless the server asks for a password");
         }
         if kind != Some(ServiceKind::Mongodb) {
             return None;
         }
-        let uri = if given_file.is_none() { uri.or_else(|| Some(DEFAULT_URI.to_owned())) } else { None };
-        Some(DatabaseAccess { uri, uri_file })
+        let uri = if given.is_empty() { Some(DEFAULT_URI.to_owned()) } else { uri };
+        Some(DatabaseAccess { uri, uri_file, uri_credential })
     }
 
     fn readiness(

@@ -226,6 +226,31 @@ pub(super) fn mongodb_uri(text: &str) -> Taken<()> {
     }
 }
 
+/// As systemd takes them: a file name without anything that needs quoting.
+pub(super) fn credential(text: &str) -> Taken<()> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+    if !text.is_empty() && text.len() <= 255 && !text.starts_with('.') && text.chars().all(plain) {
+        return Ok(());
+    }
+    let hint = "letters, digits, dots, dashes and underscores, as in \"patchday-mongodb\"";
+    Err(Wrong::new(Kind::Credential.expected(), quoted(text), hint))
+}
+
+/// A collection may have dots in its name, a database may not.
+pub(super) fn collection(text: &str) -> Taken<()> {
+    match text.split_once('.') {
+        Some((database, collection))
+            if !database.is_empty() && !collection.is_empty() && !text.contains(['$', '\0', ' ', '/']) =>
+        {
+            Ok(())
+        }
+        _ => {
+            let hint = "write it as in \"patchday.canary\"";
+            Err(Wrong::new(Kind::Collection.expected(), quoted(text), hint))
+        }
+    }
+}
+
 fn split_authority(rest: &str) -> (&str, &str) {
     // The password may hold a slash in spite of the rules, so that the last "@" ends the credentials.
     let from = rest.rfind('@').unwrap_or(0);

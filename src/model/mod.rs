@@ -3,6 +3,7 @@
 mod attempt;
 mod baseline;
 mod change;
+mod database;
 mod ending;
 mod fact;
 mod finding;
@@ -26,6 +27,10 @@ mod work;
 pub use attempt::{Attempt, AttemptRecord, Outcome};
 pub use baseline::{Baseline, ListeningSocket, ServiceBaseline};
 pub use change::Change;
+pub use database::{
+    Canary, ClientConnection, DatabaseAccess, DatabaseCondition, DatabaseFacts, DatabaseReturn, DatabaseStartEvidence,
+    DatabaseStopEvidence, ReplicaMember, ReplicaSet, RunningOperation, summary_of_clients,
+};
 pub use fact::Fact;
 pub use finding::{CheckResult, Finding, Remedy, Severity};
 pub use ids::{BootId, InvalidId, RunId, UnitName};
@@ -36,12 +41,10 @@ pub use limits::Limits;
 pub use observation::{Observation, WorkLook};
 pub use packages::{PackageAction, PackageChange, PackageState, UpgradePlan, error_summary, is_lock_conflict};
 pub use phase::Phase;
-pub use probe::{DatabaseAccess, Readiness, ReadinessProbe};
+pub use probe::{Readiness, ReadinessProbe};
 pub use resources::Resources;
 pub use run::{Abort, AbortWish, Closing, PlannedService, Recovery, Run, RunOptions, Trigger};
-pub use service::{
-    ClientConnection, DatabaseFacts, DatabaseStartEvidence, DatabaseStopEvidence, ServiceKind, StopProof,
-};
+pub use service::{ServiceKind, StopProof};
 pub use step::Step;
 pub use unit::{ActiveState, JobResult, LoadState, UnitState, UnitSurvey};
 pub use verification::{EdgeReturn, ExpectedDifference, OrderKept, ServiceReturn, Verdict, Verification};

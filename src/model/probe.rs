@@ -3,14 +3,7 @@
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 
-/// How to reach a MongoDB server. Holds no credentials: those stay in `uri_file`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DatabaseAccess {
-    /// Connection string without user name and password.
-    pub uri: Option<String>,
-    /// File (root, 0600) that holds the whole connection string.
-    pub uri_file: Option<String>,
-}
+use super::DatabaseAccess;
 
 /// The test that a service must pass to be ready.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

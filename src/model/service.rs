@@ -3,7 +3,7 @@
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 
-use super::UnitName;
+use super::{Canary, ClientConnection, DatabaseFacts, DatabaseStopEvidence, ReplicaSet, UnitName};
 
 /// What a configured service is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -15,47 +15,8 @@ pub enum ServiceKind {
     Mongodb,
 }
 
-/// A client connection as the server sees it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ClientConnection {
-    /// Address and port of the client, as in `127.0.0.1:51234`; empty over a Unix socket.
-    pub client: String,
-    /// `appName` of the client; empty where it gave none.
-    pub app_name: String,
-    /// Whether an operation is running on it.
-    pub active: bool,
-}
-
-/// What a running server says of itself.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DatabaseFacts {
-    /// As in `6.0.5`.
-    pub version: String,
-    /// The server's process; compared with the unit's main process. None where the role may not ask.
-    pub pid: Option<u32>,
-    /// `standalone`, `primary`, `secondary`, `arbiter`, `router` (mongos), or `other`: a member of a replica set that
-    /// serves nobody yet.
-    pub role: String,
-    /// `storage.dbPath`; none where the role may not ask.
-    pub db_path: Option<String>,
-    /// `systemLog.path`; none where the log does not go to a file, or the role may not ask.
-    pub log_path: Option<String>,
-}
-
-/// What a stopped server left behind.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct DatabaseStopEvidence {
-    /// Size of `mongod.lock` in bytes: 0 after a clean end. None where it cannot be read.
-    pub lock_file_bytes: Option<u64>,
-    /// `exitCode` of the last log record 23138 ("Shutting down"). None where the log has none since the last start.
-    pub logged_exit_code: Option<i64>,
-}
-
-/// What a started server says of the end before.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct DatabaseStartEvidence {
-    /// Whether the log since the last start holds 22271 or 22302 (unclean shutdown, recovery). None: not readable.
-    pub unclean_shutdown_seen: Option<bool>,
+fn is_none_of_them(count: &u32) -> bool {
+    *count == 0
 }
 
 /// The proof that a service is down.
@@ -69,6 +30,9 @@ pub struct StopProof {
     pub result: Option<String>,
     /// Exit status of the main process.
     pub exit_status: Option<i32>,
+    /// `NRestarts` after the stop: systemd must not have started it again.
+    #[serde(skip_serializing_if = "is_none_of_them", default)]
+    pub restarts: u32,
     /// Processes left: must be 0.
     pub processes_left: u32,
     /// From the order to stop until proven down.
@@ -82,4 +46,62 @@ pub struct StopProof {
     /// What the server left behind; none for other kinds.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub database_evidence: Option<DatabaseStopEvidence>,
+    /// Whether the server refused its command and was ended by SIGTERM through its unit.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub ended_by_signal: bool,
+    /// The replica set before the stop; none for a server that is in none.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub replica_set: Option<ReplicaSet>,
+    /// `featureCompatibilityVersion` before the stop; none where the role may not ask.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub compatibility: Option<String>,
+    /// The canary collection when the clients had left; none where none is configured.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub canary: Option<Canary>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::ReplicaMember;
+
+    #[test]
+    fn a_proof_survives_its_file() {
+        let proof = StopProof {
+            unit: "mongod.service".parse().unwrap(),
+            was_running: true,
+            result: Some("success".into()),
+            exit_status: Some(0),
+            restarts: 2,
+            processes_left: 0,
+            took: SignedDuration::from_secs(1),
+            clients_left: vec![ClientConnection {
+                client: "127.0.0.1:51234".into(),
+                app_name: "api".into(),
+                active: true,
+                operation: Some("aggregate shop.orders".into()),
+                running: Some(SignedDuration::from_secs(40)),
+                age: Some(SignedDuration::from_secs(90)),
+                user: Some("api@admin".into()),
+            }],
+            database: Some(DatabaseFacts {
+                set_name: Some("rs0".into()),
+                member: Some("db1:27017".into()),
+                hidden: true,
+                delay: Some(SignedDuration::from_hours(1)),
+                ..DatabaseFacts::default()
+            }),
+            database_evidence: Some(DatabaseStopEvidence { storage_closed: Some(true), ..Default::default() }),
+            ended_by_signal: true,
+            replica_set: Some(ReplicaSet {
+                name: "rs0".into(),
+                majority: 1,
+                members: vec![ReplicaMember { is_self: true, votes: 1, ..ReplicaMember::default() }],
+            }),
+            compatibility: Some("6.0".into()),
+            canary: Some(Canary { collection: "a.b".into(), documents: 3, checksum: Some("00".into()) }),
+        };
+        let text = serde_json::to_string(&proof).unwrap();
+        assert_eq!(serde_json::from_str::<StopProof>(&text).unwrap(), proof);
+    }
 }

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{BootId, Finding, Latency, UnitName, Vulnerability};
+use super::{BootId, DatabaseReturn, Finding, Latency, UnitName, Vulnerability};
 
 /// The judgement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -100,6 +100,9 @@ pub struct Verification {
     pub verdict: Verdict,
     /// Services in dependency order.
     pub services: Vec<ServiceReturn>,
+    /// Databases in dependency order.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub databases: Vec<DatabaseReturn>,
     /// First cause first.
     pub findings: Vec<Finding>,
     /// The order in which services became ready.
@@ -116,7 +119,7 @@ pub struct Verification {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Severity;
+    use crate::model::{DatabaseStartEvidence, Severity};
     use jiff::SignedDuration;
 
     #[test]
@@ -140,6 +143,15 @@ mod tests {
                 restarts: 0,
                 because_of: None,
                 latency: Latency::of(vec![ms(3), ms(4)]),
+            }],
+            databases: vec![DatabaseReturn {
+                unit: unit("mongod.service"),
+                facts: None,
+                start: DatabaseStartEvidence { unclean_shutdown_seen: Some(false), ready_after: Some(ms(700)) },
+                replica_set: None,
+                compatibility: Some("6.0".into()),
+                canary: None,
+                caught_up_after: Some(ms(9)),
             }],
             findings: vec![finding],
             edges: vec![EdgeReturn { unit: unit("api.service"), on: unit("mongod.service"), order: OrderKept::Broken }],

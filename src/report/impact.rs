@@ -25,6 +25,10 @@ pub(super) fn services(run: &Run, timeline: &[Event]) -> Vec<ServiceStory> {
                 ran_before: run.baseline.as_ref().map(|baseline| baseline.service_ran(unit)),
                 stopped: run.stops.iter().rev().find(|proof| &proof.unit == unit).cloned(),
                 returned,
+                database: run
+                    .verification
+                    .as_ref()
+                    .and_then(|verification| verification.databases.iter().find(|back| &back.unit == unit).cloned()),
                 ready_position: positions.get(unit).copied(),
                 downtime: downtime(run, timeline, unit),
             }

@@ -78,6 +78,9 @@ fn impact(report: &Report) -> Vec<String> {
             let words = services::return_words(returned, service.ready_position, services::was_rebooted(report));
             lines.push(format!("- `{}` returned: {}.", service.unit, escape(&words)));
         }
+        if let Some(database) = &service.database {
+            lines.push(format!("- `{}` database: {}.", service.unit, escape(&services::database_words(database))));
+        }
     }
     lines
 }

@@ -190,6 +190,7 @@ impl Story {
             was_running: true,
             result: Some("success".into()),
             exit_status: Some(0),
+            restarts: 0,
             processes_left: 0,
             took: secs(seconds),
             clients_left: if is_database { vec![backup()] } else { Vec::new() },
@@ -198,10 +199,17 @@ impl Story {
                 pid: Some(812),
                 role: "standalone".into(),
                 db_path: Some("/var/lib/mongodb".into()),
-                log_path: None,
+                ..DatabaseFacts::default()
             }),
-            database_evidence: is_database
-                .then_some(DatabaseStopEvidence { lock_file_bytes: Some(0), logged_exit_code: Some(0) }),
+            database_evidence: is_database.then_some(DatabaseStopEvidence {
+                lock_file_bytes: Some(0),
+                logged_exit_code: Some(0),
+                storage_closed: Some(true),
+            }),
+            ended_by_signal: false,
+            replica_set: None,
+            compatibility: is_database.then(|| "6.0".into()),
+            canary: None,
         });
         self.now += seconds;
         self.tell(EventKind::ServiceStopped { unit: unit(name), took: secs(seconds) });
@@ -252,6 +260,7 @@ impl Story {
             vulnerabilities: vulnerabilities("Mitigation: Clear CPU buffers"),
             verdict,
             services: returns,
+            databases: Vec::new(),
             findings,
             edges: Vec::new(),
             expected: Vec::new(),
@@ -316,7 +325,11 @@ pub(crate) fn back(name: &str, active: f64, ready: f64) -> ServiceReturn {
 }
 
 fn backup() -> ClientConnection {
-    ClientConnection { client: "10.0.0.7:51234".into(), app_name: "nightly-backup".into(), active: false }
+    ClientConnection {
+        client: "10.0.0.7:51234".into(),
+        app_name: "nightly-backup".into(),
+        ..ClientConnection::default()
+    }
 }
 
 pub(crate) fn vulnerabilities(mds: &str) -> Vec<Vulnerability> {

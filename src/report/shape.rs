@@ -4,8 +4,8 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
-    BootId, Change, CheckResult, Finding, Outcome, PackageChange, RunId, ServiceReturn, Step, StopProof, Trigger,
-    UnitName, Verdict,
+    BootId, Change, CheckResult, DatabaseReturn, Finding, Outcome, PackageChange, RunId, ServiceReturn, Step,
+    StopProof, Trigger, UnitName, Verdict,
 };
 
 /// Version of the shape of [`Report`]; grows when a reader of the old shape would misunderstand the new one.
@@ -162,6 +162,9 @@ pub struct ServiceStory {
     pub stopped: Option<StopProof>,
     /// How it came back after the reboot; none where nobody judged.
     pub returned: Option<ServiceReturn>,
+    /// How the database of this service came back; none for other services, and where nobody looked.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub database: Option<DatabaseReturn>,
     /// Its place in the order in which the services became ready, from 1.
     pub ready_position: Option<u32>,
     /// How long it was away; none where it was not stopped.

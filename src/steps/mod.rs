@@ -3,11 +3,13 @@
 
 mod baseline;
 mod build_kernel;
+mod drain;
 mod fetch;
 mod preflight;
 mod reboot;
 mod reboot_reasons;
 mod repair;
+mod replica_set;
 mod report;
 mod restore;
 mod stage_check;
@@ -15,6 +17,7 @@ mod stop;
 mod stop_mongodb;
 mod upgrade;
 mod verify;
+mod verify_database;
 mod verify_watch;
 mod work;
 

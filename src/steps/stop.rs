@@ -11,7 +11,9 @@ use crate::model::{Change, Fact, JobResult, LoadState, ServiceKind, StopProof, U
 /// Added to the stop timeout of a held MongoDB unit: systemd's SIGKILL must come long after we gave up.
 const KILL_MARGIN: SignedDuration = SignedDuration::from_hours(1);
 
-const LOOK_EVERY: SignedDuration = SignedDuration::from_millis(250);
+/// Most services are down at once; the pause grows from the first to the second.
+const LOOK_EVERY: (SignedDuration, SignedDuration) =
+    (SignedDuration::from_millis(10), SignedDuration::from_millis(250));
 
 pub(super) async fn perform(ctx: &mut StepContext<'_>, unit: &UnitName) -> StepResult {
     let settings = ctx.settings.service(unit).cloned();
@@ -38,7 +40,7 @@ pub(super) async fn perform(ctx: &mut StepContext<'_>, unit: &UnitName) -> StepR
     } else {
         match settings.kind {
             ServiceKind::Service => stop_service(ctx, &settings, began).await?,
-            ServiceKind::Mongodb => stop_mongodb::stop(ctx, &settings, began).await?,
+            ServiceKind::Mongodb => stop_mongodb::stop(ctx, &settings).await?,
         }
     };
     proof.took = ctx.host.clock.now().duration_since(began);
@@ -81,6 +83,7 @@ pub(super) async fn wait_until_down(
     settings: &ServiceSettings,
     began: Timestamp,
 ) -> Result<UnitState, StepError> {
+    let mut pause = LOOK_EVERY.0;
     loop {
         let look = ctx.host.units.state(&settings.unit).await;
         if let Ok(state) = &look
@@ -98,7 +101,8 @@ pub(super) async fn wait_until_down(
                 settings.unit, settings.stop_timeout
             )));
         }
-        ctx.host.clock.sleep(LOOK_EVERY).await;
+        ctx.host.clock.sleep(pause).await;
+        pause = (pause * 2).min(LOOK_EVERY.1);
     }
 }
 
@@ -113,10 +117,15 @@ pub(super) fn proof_of(unit: &UnitName, state: &UnitState, was_running: bool) ->
         was_running,
         result: state.result.clone(),
         exit_status: state.exit_status,
+        restarts: state.restarts,
         processes_left: state.processes,
         took: SignedDuration::ZERO,
         clients_left: Vec::new(),
         database: None,
         database_evidence: None,
+        ended_by_signal: false,
+        replica_set: None,
+        compatibility: None,
+        canary: None,
     }
 }

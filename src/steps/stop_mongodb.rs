@@ -1,20 +1,18 @@
-//! Shut a mongod down through its own command, and prove that it ended cleanly.
+//! Shut a mongod down through its own command, as its role wants it, and prove that it ended cleanly.
 
 use jiff::{SignedDuration, Timestamp};
 
 use super::stop::{proof_of, remaining, stop_unit, wait_until_down};
-use super::{StepContext, StepError};
+use super::{StepContext, StepError, drain, replica_set};
 use crate::config::ServiceSettings;
-use crate::host::HostErrorKind;
-use crate::model::{ClientConnection, DatabaseAccess, StopProof};
+use crate::host::{HostErrorKind, ShutdownSpec};
+use crate::model::{DatabaseAccess, DatabaseStopEvidence, StopProof, UnitState};
 
-const LOOK_EVERY: SignedDuration = SignedDuration::from_millis(250);
+/// How long a member tells its clients to go elsewhere: MongoDB's own default. Without clients there is nobody to tell.
+const QUIESCE: SignedDuration = SignedDuration::from_secs(15);
+const QUIESCE_ALONE: SignedDuration = SignedDuration::from_secs(1);
 
-pub(super) async fn stop(
-    ctx: &StepContext<'_>,
-    settings: &ServiceSettings,
-    began: Timestamp,
-) -> Result<StopProof, StepError> {
+pub(super) async fn stop(ctx: &StepContext<'_>, settings: &ServiceSettings) -> Result<StopProof, StepError> {
     let unit = &settings.unit;
     let Some(access) = &settings.database else {
         return Err(StepError::Failed(format!("{unit} has no connection string")));
@@ -29,72 +27,81 @@ pub(super) async fn stop(
              the connection string leads to another mongod"
         )));
     }
-    let clients_left = drain(ctx, settings, access).await;
-    if !clients_left.is_empty() {
-        ctx.note(format!("{unit} still has {} client connections: {}", clients_left.len(), named(&clients_left)));
+    let part = replica_set::until_dispensable(ctx, settings, access, &facts).await?;
+    let clients_left = drain::drain(ctx, settings, access, &facts).await?;
+    let condition = ctx.host.insight.condition(access).await.unwrap_or_default();
+    let canary = match &settings.mongodb.canary {
+        // Now nobody writes any more: what it holds must be there after the boot.
+        Some(collection) => Some(ctx.host.insight.canary(access, collection).await?),
+        None => None,
+    };
+    if part.is_replaceable_primary() {
+        replica_set::step_down(ctx, settings, access).await?;
     }
 
-    match ctx.host.database.shutdown(access, remaining(ctx, settings, began)).await {
-        Ok(()) => {}
-        // No answer is not a no: whether it went down is looked at next.
-        Err(error) if error.kind == HostErrorKind::Unknown => ctx.note(format!("{error}; waiting for {unit} to end")),
-        Err(error) => return Err(error.into()),
-    }
+    let began = ctx.host.clock.now();
+    let quiesce = if clients_left.is_empty() { QUIESCE_ALONE } else { QUIESCE };
+    let ended_by_signal = order(ctx, settings, access, (began, quiesce, part.leaves_as_a_whole())).await?;
     wait_until_down(ctx, settings, began).await?;
     // Settles what Restart= may have queued: the hold lets nothing start, and now nothing tries.
     stop_unit(ctx, settings, began).await?;
     let state = wait_until_down(ctx, settings, began).await?;
 
-    let evidence = ctx.host.database.stop_evidence(&facts).await;
+    let evidence = ctx.host.forensics.stop_evidence(&facts).await;
+    if let Some(why) = unclean(&before, &state, &evidence) {
+        return Err(StepError::Failed(format!("{unit} did not end cleanly: {why}")));
+    }
     let mut proof = proof_of(unit, &state, true);
     proof.clients_left = clients_left;
+    proof.ended_by_signal = ended_by_signal;
+    proof.replica_set = part.set;
+    proof.compatibility = condition.compatibility;
+    proof.canary = canary;
     proof.database = Some(facts);
-    proof.database_evidence = Some(evidence.clone());
-    let clean_unit = proof.result.as_deref() == Some("success") && proof.exit_status == Some(0);
-    if !clean_unit {
-        return Err(StepError::Failed(format!(
-            "{unit} did not end cleanly: result {}, exit status {}",
-            proof.result.as_deref().unwrap_or("unknown"),
-            proof.exit_status.map_or("unknown".into(), |status| status.to_string())
-        )));
-    }
-    if let Some(bytes) = evidence.lock_file_bytes.filter(|bytes| *bytes > 0) {
-        return Err(StepError::Failed(format!("{unit} ended, but its mongod.lock still holds {bytes} bytes")));
-    }
-    if let Some(code) = evidence.logged_exit_code.filter(|code| *code != 0) {
-        return Err(StepError::Failed(format!("{unit} ended, but its log says exit code {code}")));
-    }
+    proof.database_evidence = Some(evidence);
     Ok(proof)
 }
 
-/// Waits for the clients to leave: their services are down, so what stays is leaked, or somebody else's.
-async fn drain(ctx: &StepContext<'_>, settings: &ServiceSettings, access: &DatabaseAccess) -> Vec<ClientConnection> {
-    let began = ctx.host.clock.now();
-    loop {
-        match ctx.host.database.clients(access).await {
-            Ok(clients) if clients.is_empty() => return clients,
-            Ok(clients) if ctx.host.clock.now().duration_since(began) >= settings.drain_timeout => return clients,
-            Ok(_) => {}
-            Err(error) => {
-                ctx.note(format!("cannot tell who is still connected: {error}"));
-                return Vec::new();
-            }
+/// Tells the server to go down; where it says no, its unit sends SIGTERM, to which mongod does the same and never says
+/// no. The hold has raised the unit's stop timeout: SIGKILL does not follow. Returns whether it came to that.
+async fn order(
+    ctx: &StepContext<'_>,
+    settings: &ServiceSettings,
+    access: &DatabaseAccess,
+    (began, quiesce, force): (Timestamp, SignedDuration, bool),
+) -> Result<bool, StepError> {
+    let patience = remaining(ctx, settings, began);
+    match ctx.host.database.shutdown(access, ShutdownSpec { quiesce, force, patience }).await {
+        Ok(()) => Ok(false),
+        // No answer is not a no: whether it went down is looked at next.
+        Err(error) if error.kind == HostErrorKind::Unknown => {
+            ctx.note(format!("{error}; waiting for {} to end", settings.unit));
+            Ok(false)
         }
-        ctx.host.clock.sleep(LOOK_EVERY).await;
+        Err(error) => {
+            ctx.note(format!("{error}; {} is ended by SIGTERM instead", settings.unit));
+            stop_unit(ctx, settings, began).await?;
+            Ok(true)
+        }
     }
 }
 
-fn named(clients: &[ClientConnection]) -> String {
-    let mut names: Vec<String> = clients
-        .iter()
-        .map(|client| match client.app_name.as_str() {
-            "" => client.client.clone(),
-            app => format!("{app} ({})", client.client),
-        })
-        .collect();
-    names.sort();
-    let more = names.len().saturating_sub(5);
-    names.truncate(5);
-    let tail = if more > 0 { format!(" and {more} more") } else { String::new() };
-    format!("{}{tail}", names.join(", "))
+/// What speaks against a clean end.
+fn unclean(before: &UnitState, after: &UnitState, evidence: &DatabaseStopEvidence) -> Option<String> {
+    if after.result.as_deref() != Some("success") || after.exit_status != Some(0) {
+        let result = after.result.as_deref().unwrap_or("unknown");
+        let status = after.exit_status.map_or("unknown".into(), |status| status.to_string());
+        return Some(format!("result {result}, exit status {status}"));
+    }
+    if after.restarts > before.restarts {
+        return Some("systemd has started it again meanwhile".to_owned());
+    }
+    if let Some(bytes) = evidence.lock_file_bytes.filter(|bytes| *bytes > 0) {
+        return Some(format!("its mongod.lock still holds {bytes} bytes"));
+    }
+    match (evidence.logged_exit_code, evidence.storage_closed) {
+        (Some(code), _) if code != 0 => Some(format!("its log says exit code {code}")),
+        (Some(_), Some(false)) => Some("its log does not say that the storage engine was closed (4795901)".to_owned()),
+        _ => None,
+    }
 }

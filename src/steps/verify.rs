@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::verify_watch::{self, Watched};
-use super::{StepContext, StepEnd, StepError, StepResult};
+use super::{StepContext, StepEnd, StepError, StepResult, verify_database};
 use crate::events::EventKind;
 use crate::model::{Baseline, Fact, Finding, ListeningSocket, Severity, UnitName, Verdict, Verification};
 
@@ -20,7 +20,13 @@ pub(super) async fn perform(ctx: &mut StepContext<'_>) -> StepResult {
     let mut findings = kernel_findings(ctx, &kernel.running);
     findings.extend(watched.iter().filter_map(|one| service_finding(one, &watched)));
     findings.extend(order_findings(&watched));
-    findings.extend(database_findings(ctx, &watched).await);
+    let mut databases = Vec::new();
+    for one in watched.iter().filter(|one| one.is_ready()) {
+        let Some(access) = &one.service.database else { continue };
+        let (back, found) = verify_database::look(ctx, &one.service, access).await;
+        databases.push(back);
+        findings.extend(found);
+    }
     findings.extend(comparison(ctx, &baseline).await);
     findings.extend(package_findings(ctx).await);
     // First causes first: within one severity the order above stands, and a consequence follows its cause.
@@ -41,6 +47,7 @@ pub(super) async fn perform(ctx: &mut StepContext<'_>) -> StepResult {
         vulnerabilities: kernel.vulnerabilities,
         verdict,
         services,
+        databases,
         findings,
         edges: Vec::new(),
         expected: Vec::new(),
@@ -114,26 +121,6 @@ fn order_findings(watched: &[Watched]) -> Vec<Finding> {
                 let hint = format!("let {unit} be ready only when {on} answers, and order it after {on}");
                 findings.push(Finding::new("order", Severity::Warning, title).evidence(evidence).hint(hint));
             }
-        }
-    }
-    findings
-}
-
-async fn database_findings(ctx: &StepContext<'_>, watched: &[Watched]) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    for one in watched.iter().filter(|one| one.is_ready()) {
-        let Some(access) = &one.service.database else { continue };
-        let evidence = match ctx.host.database.facts(access).await {
-            Ok(facts) => ctx.host.database.start_evidence(&facts).await,
-            Err(error) => {
-                findings.push(unknown("database-unclean", "the last end of MongoDB", &error.to_string()));
-                continue;
-            }
-        };
-        if evidence.unclean_shutdown_seen == Some(true) {
-            let title = format!("{} recovered from an unclean shutdown", one.unit());
-            let hint = "see why it was killed; its log says what was recovered";
-            findings.push(Finding::new("database-unclean", Severity::Warning, title).hint(hint));
         }
     }
     findings

@@ -10,13 +10,14 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 use patchday::config::{
-    KernelSettings, RebootSettings, RebootWhen, ServiceSettings, Settings, UpgradeSettings, VerifySettings,
+    KernelSettings, MongodbSettings, RebootSettings, RebootWhen, ServiceSettings, Settings, UpgradeSettings,
+    VerifySettings,
 };
 use patchday::coordinator::{AbortFlag, Coordinator, Journal, Narrator, RunEnd, RunStorage};
 use patchday::events::{Event, EventKind};
 use patchday::host::{
-    Clock, Database, HoldSpec, Host, HostError, HostErrorKind, HostResult, Inhibitor, InhibitorGuard, Kernels,
-    PackageWork, Packages, Power, Prober, System, Units, WorkUnits,
+    Clock, Database, DatabaseForensics, DatabaseInsight, HoldSpec, Host, HostError, HostErrorKind, HostResult,
+    Inhibitor, InhibitorGuard, Kernels, PackageWork, Packages, Power, Prober, ShutdownSpec, System, Units, WorkUnits,
 };
 use patchday::model::*;
 use patchday::store::{RunStore, StateDir, StoreError, StoreResult};
@@ -85,6 +86,12 @@ pub struct World {
     pub unplanned_reboot_in: Option<&'static str>,
     /// How often our own lock is still listed after it was given up.
     pub own_lock_lingers: u32,
+    /// Connections to the database that nobody closes.
+    pub clients: Vec<ClientConnection>,
+    /// What the database has under way.
+    pub operations: Vec<RunningOperation>,
+    /// The database's user may not shut it down.
+    pub shutdown_is_refused: bool,
     /// Somebody else's lock.
     pub foreign_lock: bool,
     /// What systemd says of itself.
@@ -133,6 +140,9 @@ impl World {
             own_lock_lingers: 0,
             foreign_lock: false,
             system_state: "running",
+            clients: Vec::new(),
+            operations: Vec::new(),
+            shutdown_is_refused: false,
             effects: Vec::new(),
             works: BTreeMap::new(),
             saves: 0,
@@ -419,22 +429,35 @@ impl Database for Fake {
             version: "6.0.5".into(),
             pid: Some(7),
             role: "standalone".into(),
-            db_path: None,
-            log_path: None,
+            ..DatabaseFacts::default()
         })
     }
 
-    async fn clients(&self, _access: &DatabaseAccess) -> HostResult<Vec<ClientConnection>> {
-        Ok(Vec::new())
+    async fn step_down(&self, _access: &DatabaseAccess, _catch_up: SignedDuration) -> HostResult<()> {
+        Ok(())
     }
 
-    async fn shutdown(&self, _access: &DatabaseAccess, timeout: SignedDuration) -> HostResult<()> {
+    async fn kill_operation(&self, _access: &DatabaseAccess, id: i64) -> HostResult<()> {
+        let mut world = lock(&self.0);
+        world.effects.push(format!("kill operation {id}"));
+        world.operations.retain(|operation| operation.id != id);
+        Ok(())
+    }
+
+    async fn kill_sessions(&self, _access: &DatabaseAccess, _users: &[String]) -> HostResult<()> {
+        Ok(())
+    }
+
+    async fn shutdown(&self, _access: &DatabaseAccess, shutdown: ShutdownSpec) -> HostResult<()> {
         point(&self.0, "shutdown");
         {
             let mut world = lock(&self.0);
             if world.unit(MONGOD).ignores_stop {
-                world.now += timeout;
+                world.now += shutdown.patience;
                 return Err(unknown("shutdown"));
+            }
+            if world.shutdown_is_refused {
+                return Err(HostError::new(HostErrorKind::Refused, "shutdown", "not authorized (code 13)"));
             }
             world.effects.push(format!("stop {MONGOD}"));
             world.unit(MONGOD).active = "inactive";
@@ -442,13 +465,56 @@ impl Database for Fake {
         point(&self.0, "shut down");
         Ok(())
     }
+}
 
+#[async_trait]
+impl DatabaseInsight for Fake {
+    async fn clients(&self, _access: &DatabaseAccess) -> HostResult<Vec<ClientConnection>> {
+        Ok(lock(&self.0).clients.clone())
+    }
+
+    async fn operations(&self, _access: &DatabaseAccess) -> HostResult<Vec<RunningOperation>> {
+        Ok(lock(&self.0).operations.clone())
+    }
+
+    async fn replica_set(&self, _access: &DatabaseAccess) -> HostResult<Option<ReplicaSet>> {
+        Ok(None)
+    }
+
+    async fn condition(&self, _access: &DatabaseAccess) -> HostResult<DatabaseCondition> {
+        Ok(DatabaseCondition {
+            compatibility: Some("6.0".into()),
+            fsync_locked: Some(false),
+            journaled: Some(true),
+            ..DatabaseCondition::default()
+        })
+    }
+
+    async fn canary(&self, _access: &DatabaseAccess, collection: &str) -> HostResult<Canary> {
+        Ok(Canary { collection: collection.into(), documents: 3, checksum: Some("00".into()) })
+    }
+}
+
+#[async_trait]
+impl DatabaseForensics for Fake {
     async fn stop_evidence(&self, _facts: &DatabaseFacts) -> DatabaseStopEvidence {
-        DatabaseStopEvidence { lock_file_bytes: Some(0), logged_exit_code: Some(0) }
+        DatabaseStopEvidence { lock_file_bytes: Some(0), logged_exit_code: Some(0), storage_closed: Some(true) }
     }
 
     async fn start_evidence(&self, _facts: &DatabaseFacts) -> DatabaseStartEvidence {
-        DatabaseStartEvidence { unclean_shutdown_seen: Some(false) }
+        DatabaseStartEvidence {
+            unclean_shutdown_seen: Some(false),
+            ready_after: Some(SignedDuration::from_millis(700)),
+        }
+    }
+
+    async fn with_ages(
+        &self,
+        _facts: &DatabaseFacts,
+        clients: Vec<ClientConnection>,
+        _now: Timestamp,
+    ) -> Vec<ClientConnection> {
+        clients
     }
 }
 
@@ -564,6 +630,8 @@ pub fn host(world: &Shared) -> Host {
         work: fake(),
         power: fake(),
         database: fake(),
+        insight: fake(),
+        forensics: fake(),
         packages: fake(),
         kernels: fake(),
         system: fake(),
@@ -618,8 +686,9 @@ pub fn settings() -> Settings {
         readiness: ReadinessProbe::Unit,
         database,
         drain_timeout: SignedDuration::from_secs(5),
+        mongodb: MongodbSettings::default(),
     };
-    let access = DatabaseAccess { uri: Some("mongodb://127.0.0.1".into()), uri_file: None };
+    let access = DatabaseAccess { uri: Some("mongodb://127.0.0.1".into()), ..DatabaseAccess::default() };
     Settings {
         services: vec![
             service(MONGOD, ServiceKind::Mongodb, &[], Some(access)),

@@ -283,10 +283,16 @@ fn proof(unit: &UnitName) -> StopProof {
         was_running: true,
         result: Some("success".into()),
         exit_status: Some(0),
+        restarts: 0,
         processes_left: 0,
         took: millis(1_250),
         clients_left: is_database
-            .then(|| ClientConnection { client: "127.0.0.1:51234".into(), app_name: "backup".into(), active: true })
+            .then(|| ClientConnection {
+                client: "127.0.0.1:51234".into(),
+                app_name: "backup".into(),
+                active: true,
+                ..ClientConnection::default()
+            })
             .into_iter()
             .collect(),
         database: is_database.then(|| DatabaseFacts {
@@ -295,9 +301,17 @@ fn proof(unit: &UnitName) -> StopProof {
             role: "standalone".into(),
             db_path: Some("/var/lib/mongodb".into()),
             log_path: Some("/var/log/mongodb/mongod.log".into()),
+            ..DatabaseFacts::default()
         }),
-        database_evidence: is_database
-            .then_some(DatabaseStopEvidence { lock_file_bytes: Some(0), logged_exit_code: Some(0) }),
+        database_evidence: is_database.then_some(DatabaseStopEvidence {
+            lock_file_bytes: Some(0),
+            logged_exit_code: Some(0),
+            storage_closed: None,
+        }),
+        ended_by_signal: false,
+        replica_set: None,
+        compatibility: None,
+        canary: None,
     }
 }
 
@@ -319,6 +333,7 @@ fn verification(boot: &BootId) -> Verification {
         vulnerabilities: vec![vulnerability("Mitigation: Retpolines")],
         verdict: Verdict::Healthy,
         services: vec![back(mongod(), 5_000_000, None), back(api(), 8_000_000, Some("it answered late"))],
+        databases: Vec::new(),
         findings: vec![
             Finding::new("socket-missing", Severity::Info, "nobody listens on tcp 127.0.0.1:8125; statsd did")
                 .hint("see whether its service is up"),

@@ -6,10 +6,11 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 use std::time::Duration;
 
-use mongodb::options::ClientOptions;
+use mongodb::options::{AuthMechanism, ClientOptions, Credential};
 
 use super::APP_NAME;
-use crate::host::command::below;
+use super::Mongo;
+use crate::host::command::{self, below};
 use crate::host::{HostError, HostErrorKind, HostResult};
 use crate::model::DatabaseAccess;
 
@@ -18,15 +19,19 @@ const WHAT: &str = "connect to MongoDB";
 /// A server on this host answers in milliseconds; the driver's own limit is 30 s.
 const SERVER_SELECTION_TIMEOUT: Duration = Duration::from_secs(3);
 
+/// A key in a TPM takes its time.
+const DECRYPT_TIMEOUT: Duration = Duration::from_secs(30);
+
 /// No connection string is longer.
 const MAX_URI_BYTES: u64 = 64 * 1024;
 
 /// Options for one server, asked directly, under our name. Errors never repeat the connection string.
-pub(super) async fn options(root: &Path, secrets_owner: u32, access: &DatabaseAccess) -> HostResult<ClientOptions> {
-    let (uri, from_file) = match (&access.uri, &access.uri_file) {
-        (Some(uri), None) => (uri.clone(), false),
-        (None, Some(file)) => (read_secret(root, secrets_owner, file)?, true),
-        _ => return Err(HostError::failed(WHAT, "exactly one of uri and uri_file must be set")),
+pub(super) async fn options(mongo: &Mongo, access: &DatabaseAccess) -> HostResult<ClientOptions> {
+    let (uri, is_secret) = match (&access.uri, &access.uri_file, &access.uri_credential) {
+        (Some(uri), None, None) => (uri.clone(), false),
+        (None, Some(file), None) => (read_secret(&mongo.root, mongo.secrets_owner, file)?, true),
+        (None, None, Some(name)) => (read_credential(mongo, name).await?, true),
+        _ => return Err(HostError::failed(WHAT, "exactly one of uri, uri_file and uri_credential must be set")),
     };
     if uri.starts_with("mongodb+srv:") {
         return Err(HostError::failed(
@@ -36,10 +41,14 @@ pub(super) async fn options(root: &Path, secrets_owner: u32, access: &DatabaseAc
     }
     // The driver quotes parts of what it cannot read, and a misplaced sign may make that the password.
     let mut options = ClientOptions::parse(&uri).await.map_err(|_| {
-        let source = if from_file { "the file's content" } else { "uri" };
+        let source = if is_secret { "its content" } else { "uri" };
         HostError::failed(WHAT, format!("{source} is no valid connection string, as in mongodb://127.0.0.1:27017/"))
     })?;
-    if !from_file && options.credential.is_some() {
+    // A certificate is no secret of the string: with it nothing but the mechanism is named.
+    let has_password = |credential: &Credential| {
+        credential.password.is_some() || credential.mechanism != Some(AuthMechanism::MongoDbX509)
+    };
+    if !is_secret && options.credential.as_ref().is_some_and(has_password) {
         return Err(HostError::failed(WHAT, "uri holds credentials; move it to a file and name it in uri_file"));
     }
     if options.hosts.len() != 1 {
@@ -53,6 +62,29 @@ pub(super) async fn options(root: &Path, secrets_owner: u32, access: &DatabaseAc
     options.connect_timeout = Some(SERVER_SELECTION_TIMEOUT);
     options.min_pool_size = None;
     Ok(options)
+}
+
+/// A credential that systemd gave to this very service, or one of the places where systemd itself would look for it: a
+/// run that was started from a terminal is no service that was given any.
+async fn read_credential(mongo: &Mongo, name: &str) -> HostResult<String> {
+    if let Some(given) = mongo.credentials.as_ref().map(|dir| dir.join(name)).filter(|path| path.exists()) {
+        // The directory is systemd's, and only this service sees it: the file's mode is not ours to judge.
+        return File::open(given)
+            .and_then(read_line)
+            .map_err(|error| HostError::failed(format!("read the credential {name}"), error));
+    }
+    let plain = format!("/etc/credstore/{name}");
+    if below(&mongo.root, &plain).exists() {
+        return read_secret(&mongo.root, mongo.secrets_owner, &plain);
+    }
+    let encrypted = format!("/etc/credstore.encrypted/{name}");
+    if below(&mongo.root, &encrypted).exists() {
+        let args = ["decrypt", encrypted.as_str(), "-"];
+        let text = command::read_text(&mongo.root, "systemd-creds", &args, DECRYPT_TIMEOUT).await?;
+        return Ok(text.trim().to_owned());
+    }
+    let why = format!("systemd gave us none, and there is neither {plain} nor {encrypted}");
+    Err(HostError::new(HostErrorKind::NotFound, format!("read the credential {name}"), why))
 }
 
 /// Reads a connection string from a file that only its owner can read. What is checked is the file that is read, so
@@ -98,11 +130,47 @@ mod tests {
     const SECRET: &str = "swordfish";
 
     fn uri(uri: &str) -> DatabaseAccess {
-        DatabaseAccess { uri: Some(uri.to_owned()), uri_file: None }
+        DatabaseAccess { uri: Some(uri.to_owned()), ..DatabaseAccess::default() }
     }
 
     fn file(path: &str) -> DatabaseAccess {
-        DatabaseAccess { uri: None, uri_file: Some(path.to_owned()) }
+        DatabaseAccess { uri_file: Some(path.to_owned()), ..DatabaseAccess::default() }
+    }
+
+    async fn options(root: &Path, owner: u32, access: &DatabaseAccess) -> HostResult<ClientOptions> {
+        super::options(&Mongo::new(root.to_owned(), owner), access).await
+    }
+
+    #[tokio::test]
+    async fn a_credential_is_found_where_systemd_looks_for_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let given = dir.path().join("given");
+        let store = dir.path().join("etc/credstore");
+        fs::create_dir_all(&store).unwrap();
+        fs::create_dir(&given).unwrap();
+        let access = DatabaseAccess { uri_credential: Some("db".into()), ..DatabaseAccess::default() };
+        let mongo = Mongo::new(dir.path().to_owned(), user()).with_credentials(Some(given.clone()));
+        let error = super::options(&mongo, &access).await.unwrap_err();
+        assert_eq!(error.kind, HostErrorKind::NotFound, "{error}");
+
+        fs::write(store.join("db"), format!("mongodb://admin:{SECRET}@127.0.0.1:1/")).unwrap();
+        fs::set_permissions(store.join("db"), fs::Permissions::from_mode(0o644)).unwrap();
+        let error = super::options(&mongo, &access).await.unwrap_err();
+        assert!(error.why.contains("0644") && !error.why.contains(SECRET), "{error}");
+        fs::set_permissions(store.join("db"), fs::Permissions::from_mode(0o600)).unwrap();
+        let port = |options: ClientOptions| options.hosts[0].to_string();
+        assert_eq!(port(super::options(&mongo, &access).await.unwrap()), "127.0.0.1:1");
+
+        // What systemd gave to this service comes first.
+        fs::write(given.join("db"), format!("mongodb://admin:{SECRET}@127.0.0.1:2/\n")).unwrap();
+        assert_eq!(port(super::options(&mongo, &access).await.unwrap()), "127.0.0.1:2");
+    }
+
+    #[tokio::test]
+    async fn a_certificate_needs_no_file() {
+        let x509 = "mongodb://127.0.0.1/?tls=true&authMechanism=MONGODB-X509";
+        let options = options(Path::new("/"), 0, &uri(x509)).await.unwrap();
+        assert_eq!(options.credential.unwrap().mechanism, Some(AuthMechanism::MongoDbX509));
     }
 
     fn user() -> u32 {
@@ -175,7 +243,7 @@ mod tests {
         }
         let error = options(dir.path(), 0, &uri(&format!("mongodb://a:{SECRET}@127.0.0.1/"))).await.unwrap_err();
         assert!(error.why.contains("uri_file") && !error.why.contains(SECRET), "{error}");
-        let error = options(dir.path(), 0, &DatabaseAccess { uri: None, uri_file: None }).await.unwrap_err();
+        let error = options(dir.path(), 0, &DatabaseAccess::default()).await.unwrap_err();
         assert!(error.why.contains("exactly one"), "{error}");
     }
 }

@@ -4,14 +4,18 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
+use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 use crate::host::command::below;
-use crate::model::{DatabaseFacts, DatabaseStartEvidence, DatabaseStopEvidence};
+use crate::model::{ClientConnection, DatabaseFacts, DatabaseStartEvidence, DatabaseStopEvidence};
 
 /// Log records by their IDs, the same from MongoDB 4.4 to 8.
 const STARTING: u64 = 4_615_611;
 const SHUTTING_DOWN: u64 = 23_138;
+const WIREDTIGER_CLOSED: u64 = 4_795_901;
+const WAITING_FOR_CONNECTIONS: u64 = 23_016;
+const CONNECTION_ACCEPTED: u64 = 22_943;
 /// "Detected unclean shutdown" and "Recovering data from the last clean checkpoint".
 const UNCLEAN: [u64; 2] = [22_271, 22_302];
 
@@ -21,15 +25,38 @@ const TAIL_BYTES: u64 = 8 * 1024 * 1024;
 /// The proof of a clean end; what cannot be read is none.
 pub(super) fn of_stop(root: &Path, facts: &DatabaseFacts) -> DatabaseStopEvidence {
     let lock = facts.db_path.as_deref().map(|path| below(root, path).join("mongod.lock"));
+    let log = tail_of_log(root, facts);
     DatabaseStopEvidence {
         lock_file_bytes: lock.and_then(|lock| std::fs::metadata(lock).ok()).map(|metadata| metadata.len()),
-        logged_exit_code: tail_of_log(root, facts).and_then(|log| exit_code(&log)),
+        logged_exit_code: log.as_deref().and_then(exit_code),
+        storage_closed: log.as_deref().map(storage_closed),
     }
 }
 
 /// What the running server found when it started.
 pub(super) fn of_start(root: &Path, facts: &DatabaseFacts) -> DatabaseStartEvidence {
-    DatabaseStartEvidence { unclean_shutdown_seen: tail_of_log(root, facts).and_then(|log| unclean_start(&log)) }
+    let Some(log) = tail_of_log(root, facts) else { return DatabaseStartEvidence::default() };
+    DatabaseStartEvidence { unclean_shutdown_seen: unclean_start(&log), ready_after: ready_after(&log) }
+}
+
+/// Each client with the time since the log says that its connection was accepted. A port is used again, so that the
+/// last record counts.
+pub(super) fn with_ages(
+    root: &Path,
+    facts: &DatabaseFacts,
+    mut clients: Vec<ClientConnection>,
+    now: Timestamp,
+) -> Vec<ClientConnection> {
+    let Some(log) = tail_of_log(root, facts) else { return clients };
+    for (_, record) in log.lines().rev().filter_map(|line| record(line, &[CONNECTION_ACCEPTED])) {
+        let Some(remote) = record["attr"]["remote"].as_str() else { continue };
+        let Some(client) = clients.iter_mut().find(|one| one.client == remote && one.age.is_none()) else { continue };
+        client.age = time(&record).map(|at| now.duration_since(at).max(SignedDuration::ZERO));
+        if clients.iter().all(|one| one.age.is_some() || one.client.is_empty()) {
+            break;
+        }
+    }
+    clients
 }
 
 fn tail_of_log(root: &Path, facts: &DatabaseFacts) -> Option<String> {
@@ -60,6 +87,28 @@ fn unclean_start(log: &str) -> Option<bool> {
     let wanted = [UNCLEAN[0], UNCLEAN[1], STARTING];
     // The first of them seen from the end decides: an unclean end is told after the start.
     log.lines().rev().find_map(|line| record(line, &wanted)).map(|(id, _)| UNCLEAN.contains(&id))
+}
+
+/// Whether the storage engine was closed since the last start.
+fn storage_closed(log: &str) -> bool {
+    let last = log.lines().rev().find_map(|line| record(line, &[WIREDTIGER_CLOSED, STARTING]));
+    last.is_some_and(|(id, _)| id == WIREDTIGER_CLOSED)
+}
+
+/// From the last start until the server took connections.
+fn ready_after(log: &str) -> Option<SignedDuration> {
+    let mut ready = None;
+    for (id, record) in log.lines().rev().filter_map(|line| record(line, &[WAITING_FOR_CONNECTIONS, STARTING])) {
+        if id == STARTING {
+            return Some(time(&ready?)?.duration_since(time(&record)?));
+        }
+        ready = Some(record);
+    }
+    None
+}
+
+fn time(record: &Value) -> Option<Timestamp> {
+    record["t"]["$date"].as_str()?.parse().ok()
 }
 
 /// One record of the log, if it is one of those wanted. Most lines are not, and are not parsed.
@@ -107,6 +156,34 @@ mod tests {
         let forged =
             r#"{"s":"I","c":"COMMAND","id":51803,"attr":{"command":{"find":"x","filter":{"a":"\"id\":23138"}}}}"#;
         assert_eq!(exit_code(forged), None);
+    }
+
+    #[test]
+    fn the_time_until_it_was_ready_is_the_logs() {
+        assert!(storage_closed(CLEAN));
+        assert!(!storage_closed(KILLED));
+        let took = ready_after(KILLED).unwrap();
+        assert!(took > SignedDuration::ZERO && took < SignedDuration::from_secs(30), "{took:?}");
+        assert_eq!(ready_after(""), None);
+    }
+
+    #[test]
+    fn a_connection_is_as_old_as_its_record() {
+        let dir = tempfile::tempdir().unwrap();
+        let accepted = |second: u32, remote: &str| {
+            format!(
+                r#"{{"t":{{"$date":"2026-11-24T03:00:{second:02}.000+00:00"}},"id":22943,"attr":{{"remote":"{remote}"}}}}"#
+            )
+        };
+        let log = [accepted(1, "127.0.0.1:1"), accepted(5, "127.0.0.1:1"), accepted(9, "127.0.0.1:2")].join("\n");
+        std::fs::write(dir.path().join("log"), log).unwrap();
+        let facts = DatabaseFacts { log_path: Some("/log".into()), ..DatabaseFacts::default() };
+        let client = |client: &str| ClientConnection { client: client.into(), ..ClientConnection::default() };
+        let clients = ["127.0.0.1:1", "127.0.0.1:2", "127.0.0.1:3", ""].map(client).to_vec();
+        let now: Timestamp = "2026-11-24T03:01:00Z".parse().unwrap();
+        let ages: Vec<_> =
+            with_ages(dir.path(), &facts, clients, now).iter().map(|one| one.age.map(|age| age.as_secs())).collect();
+        assert_eq!(ages, [Some(55), Some(51), None, None]);
     }
 
     #[test]

@@ -1,14 +1,12 @@
 //! Reads the server's answers.
 
+use jiff::SignedDuration;
 use mongodb::bson::{Bson, Document};
 
-use crate::model::{ClientConnection, DatabaseFacts};
+use crate::model::DatabaseFacts;
 
 /// Where mongod keeps its data when nobody told it otherwise.
 const DEFAULT_DB_PATH: &str = "/data/db";
-
-/// Drivers of the server's own, between the members of a replica set or a cluster.
-const INTERNAL_DRIVERS: [&str; 2] = ["NetworkInterfaceTL", "MongoDB Internal Client"];
 
 /// Facts from `hello`, `buildInfo`, `serverStatus` and `getCmdLineOpts`; none where the role may not ask.
 pub(super) fn facts(
@@ -27,10 +25,69 @@ pub(super) fn facts(
         role: role(hello).to_owned(),
         db_path: parsed.map(|_| text(section("storage"), "dbPath").unwrap_or_else(|| DEFAULT_DB_PATH.to_owned())),
         log_path: text(log, "path"),
+        set_name: text(Some(hello), "setName"),
+        member: text(Some(hello), "me"),
+        hidden: hello.get_bool("hidden").unwrap_or(false),
+        // Before 5.0 it was called slaveDelay.
+        delay: number(hello.get("secondaryDelaySecs").or_else(|| hello.get("slaveDelay")))
+            .filter(|seconds| *seconds > 0)
+            .map(SignedDuration::from_secs),
     }
 }
 
-fn number(value: Option<&Bson>) -> Option<i64> {
+/// Whether the options in force make clients log in.
+pub(super) fn asks_for_login(options: &Document) -> bool {
+    let parsed = options.get_document("parsed").ok();
+    let security = parsed.and_then(|parsed| parsed.get_document("security").ok());
+    let Some(security) = security else { return false };
+    // A key file between members implies it.
+    security.get_str("authorization").is_ok_and(|word| word == "enabled") || security.contains_key("keyFile")
+}
+
+/// Whether writes go to a journal; it cannot be switched off since 6.1.
+pub(super) fn is_journaled(options: &Document) -> bool {
+    let parsed = options.get_document("parsed").ok();
+    let storage = parsed.and_then(|parsed| parsed.get_document("storage").ok());
+    let journal = storage.and_then(|storage| storage.get_document("journal").ok());
+    journal.and_then(|journal| journal.get_bool("enabled").ok()).unwrap_or(true)
+}
+
+/// From `getParameter`.
+pub(super) fn compatibility(answer: &Document) -> Option<String> {
+    let version = answer.get_document("featureCompatibilityVersion").ok()?;
+    version.get_str("version").ok().map(str::to_owned)
+}
+
+/// Connections now, and how many more the server takes.
+pub(super) fn connections(status: &Document) -> Option<(i64, i64)> {
+    let connections = status.get_document("connections").ok()?;
+    number(connections.get("current")).zip(number(connections.get("available")))
+}
+
+/// What the user of `connectionStatus` may do on the cluster.
+pub(super) fn cluster_actions(status: &Document) -> Vec<String> {
+    let info = status.get_document("authInfo").ok();
+    let privileges = info.and_then(|info| info.get_array("authenticatedUserPrivileges").ok());
+    let mut actions: Vec<String> = privileges
+        .into_iter()
+        .flatten()
+        .filter_map(Bson::as_document)
+        .filter(|privilege| {
+            let on = |key: &str| {
+                privilege.get_document("resource").is_ok_and(|resource| resource.get_bool(key).unwrap_or(false))
+            };
+            on("cluster") || on("anyResource")
+        })
+        .filter_map(|privilege| privilege.get_array("actions").ok())
+        .flatten()
+        .filter_map(|action| action.as_str().map(str::to_owned))
+        .collect();
+    actions.sort();
+    actions.dedup();
+    actions
+}
+
+pub(super) fn number(value: Option<&Bson>) -> Option<i64> {
     match value? {
         Bson::Int32(number) => Some(i64::from(*number)),
         Bson::Int64(number) => Some(*number),
@@ -54,43 +111,6 @@ fn role(hello: &Document) -> &'static str {
     } else {
         "other"
     }
-}
-
-/// Connections of clients from `$currentOp`: not the server's own threads, not those between servers, and not those of
-/// `own_name`. A connection that runs several operations counts once.
-pub(super) fn clients(operations: &[Document], own_name: &str) -> Vec<ClientConnection> {
-    let mut connections: Vec<(i64, ClientConnection)> = Vec::new();
-    for operation in operations {
-        let Some(id) = number(operation.get("connectionId")) else { continue };
-        let app_name = operation.get_str("appName").unwrap_or_default();
-        if app_name == own_name || is_internal(operation) {
-            continue;
-        }
-        let active = operation.get_bool("active").unwrap_or(false) && !is_waiting_hello(operation);
-        if let Some((_, known)) = connections.iter_mut().find(|(known, _)| *known == id) {
-            known.active |= active;
-            continue;
-        }
-        let client = operation.get_str("client").unwrap_or_default();
-        let client = if client.starts_with("anonymous unix socket") { "" } else { client };
-        connections.push((id, ClientConnection { client: client.to_owned(), app_name: app_name.to_owned(), active }));
-    }
-    connections.into_iter().map(|(_, connection)| connection).collect()
-}
-
-fn is_internal(operation: &Document) -> bool {
-    let driver = operation
-        .get_document("clientMetadata")
-        .and_then(|metadata| metadata.get_document("driver"))
-        .and_then(|driver| driver.get_str("name"))
-        .unwrap_or_default();
-    INTERNAL_DRIVERS.iter().any(|internal| driver.starts_with(internal))
-}
-
-/// Drivers watch the server with a `hello` that waits for news: the connection exists, but nobody works on it.
-fn is_waiting_hello(operation: &Document) -> bool {
-    let first_key = operation.get_document("command").ok().and_then(|command| command.keys().next());
-    first_key.is_some_and(|name| ["hello", "isMaster", "ismaster"].contains(&name.as_str()))
 }
 
 #[cfg(test)]
@@ -143,32 +163,39 @@ mod tests {
     }
 
     #[test]
-    fn clients_are_neither_we_nor_the_server_itself() {
-        let driver = |name: &str| doc! { "driver": { "name": name } };
-        let operations = [
-            doc! { "desc": "Checkpointer", "active": true },
-            doc! { "connectionId": 1, "client": "127.0.0.1:1", "appName": "patchday", "active": true },
-            doc! { "connectionId": 2, "client": "127.0.0.1:2", "appName": "sample-api", "active": true,
-            "command": { "insert": "orders" } },
-            doc! { "connectionId": 3, "client": "127.0.0.1:3", "appName": "sample-api", "active": true,
-            "command": { "hello": 1, "maxAwaitTimeMS": 10000 } },
-            doc! { "connectionId": 4, "client": "anonymous unix socket:27017", "active": false },
-            doc! { "connectionId": 5, "client": "192.0.2.7:5", "clientMetadata": driver("NetworkInterfaceTL-ReplNetwork") },
-            doc! { "connectionId": 6, "client": "192.0.2.7:6", "clientMetadata": driver("MongoDB Internal Client") },
-            doc! { "connectionId": 2, "client": "127.0.0.1:2", "appName": "sample-api", "active": false },
-        ];
-        let connection = |client: &str, app_name: &str, active| ClientConnection {
-            client: client.into(),
-            app_name: app_name.into(),
-            active,
-        };
-        assert_eq!(
-            clients(&operations, "patchday"),
-            [
-                connection("127.0.0.1:2", "sample-api", true),
-                connection("127.0.0.1:3", "sample-api", false),
-                connection("", "", false),
-            ]
-        );
+    fn hidden_and_delayed_members_are_told() {
+        let hello = doc! { "secondary": true, "setName": "rs0", "me": "db2:27017", "hidden": true,
+        "secondaryDelaySecs": 3600_i64 };
+        let facts = facts(&hello, None, None, None);
+        assert_eq!((facts.set_name.as_deref(), facts.member.as_deref()), (Some("rs0"), Some("db2:27017")));
+        assert_eq!((facts.hidden, facts.delay), (true, Some(SignedDuration::from_hours(1))));
+    }
+
+    #[test]
+    fn options_tell_of_login_and_journal() {
+        for (parsed, login, journaled) in [
+            (doc! {}, false, true),
+            (doc! { "security": { "authorization": "enabled" } }, true, true),
+            (doc! { "security": { "keyFile": "/etc/key" } }, true, true),
+            (
+                doc! { "security": { "authorization": "disabled" }, "storage": { "journal": { "enabled": false } } },
+                false,
+                false,
+            ),
+        ] {
+            let options = doc! { "parsed": parsed };
+            assert_eq!((asks_for_login(&options), is_journaled(&options)), (login, journaled), "{options}");
+        }
+    }
+
+    #[test]
+    fn only_privileges_on_the_cluster_count() {
+        let status = doc! { "authInfo": { "authenticatedUserPrivileges": [
+            { "resource": { "cluster": true }, "actions": ["shutdown", "inprog"] },
+            { "resource": { "db": "shop", "collection": "" }, "actions": ["find"] },
+            { "resource": { "anyResource": true }, "actions": ["anyAction"] },
+        ] } };
+        assert_eq!(cluster_actions(&status), ["anyAction", "inprog", "shutdown"]);
+        assert_eq!(cluster_actions(&doc! { "authInfo": {} }), Vec::<String>::new());
     }
 }

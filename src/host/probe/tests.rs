@@ -4,11 +4,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 use super::*;
-use crate::host::{HoldSpec, HostError, HostErrorKind, HostResult};
-use crate::model::{
-    ActiveState, ClientConnection, DatabaseFacts, DatabaseStartEvidence, DatabaseStopEvidence, JobResult, LoadState,
-    UnitState, UnitSurvey,
-};
+use crate::host::{HoldSpec, HostError, HostErrorKind, HostResult, ShutdownSpec};
+use crate::model::{ActiveState, DatabaseFacts, JobResult, LoadState, UnitState, UnitSurvey};
 
 const LIMIT: SignedDuration = SignedDuration::from_secs(5);
 
@@ -72,23 +69,23 @@ impl Units for FakeHost {
 impl Database for FakeHost {
     async fn facts(&self, _: &DatabaseAccess) -> HostResult<DatabaseFacts> {
         let Some(role) = self.role.lock().unwrap().clone() else { return no_answer() };
-        Ok(DatabaseFacts { version: "6.0.5".into(), pid: None, role, db_path: None, log_path: None })
+        Ok(DatabaseFacts { version: "6.0.5".into(), pid: None, role, ..DatabaseFacts::default() })
     }
 
-    async fn clients(&self, _: &DatabaseAccess) -> HostResult<Vec<ClientConnection>> {
+    async fn step_down(&self, _: &DatabaseAccess, _: SignedDuration) -> HostResult<()> {
         no_answer()
     }
 
-    async fn shutdown(&self, _: &DatabaseAccess, _: SignedDuration) -> HostResult<()> {
+    async fn kill_operation(&self, _: &DatabaseAccess, _: i64) -> HostResult<()> {
         no_answer()
     }
 
-    async fn stop_evidence(&self, _: &DatabaseFacts) -> DatabaseStopEvidence {
-        DatabaseStopEvidence::default()
+    async fn kill_sessions(&self, _: &DatabaseAccess, _: &[String]) -> HostResult<()> {
+        no_answer()
     }
 
-    async fn start_evidence(&self, _: &DatabaseFacts) -> DatabaseStartEvidence {
-        DatabaseStartEvidence::default()
+    async fn shutdown(&self, _: &DatabaseAccess, _: ShutdownSpec) -> HostResult<()> {
+        no_answer()
     }
 }
 
@@ -204,7 +201,7 @@ async fn a_unit_is_ready_when_it_is_up() {
 #[tokio::test]
 async fn a_database_is_ready_when_it_serves() {
     let (host, prober) = fakes();
-    let access = DatabaseAccess { uri: Some("mongodb://127.0.0.1/".into()), uri_file: None };
+    let access = DatabaseAccess { uri: Some("mongodb://127.0.0.1/".into()), ..DatabaseAccess::default() };
     let ask = || probe(&prober, ReadinessProbe::Mongodb(access.clone()), LIMIT);
     assert!(ask().await.is_err());
     for (role, ready) in [

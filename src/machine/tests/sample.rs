@@ -153,6 +153,7 @@ pub(super) fn judged(run: &Run) -> Fact {
         vulnerabilities: Vec::new(),
         verdict: Verdict::Healthy,
         services: Vec::new(),
+        databases: Vec::new(),
         findings: Vec::new(),
         edges: Vec::new(),
         expected: Vec::new(),
@@ -180,11 +181,16 @@ pub(super) fn proof(unit: &UnitName) -> StopProof {
         was_running: true,
         result: Some("success".into()),
         exit_status: Some(0),
+        restarts: 0,
         processes_left: 0,
         took: SignedDuration::from_secs(1),
         clients_left: Vec::new(),
         database: None,
         database_evidence: None,
+        ended_by_signal: false,
+        replica_set: None,
+        compatibility: None,
+        canary: None,
     }
 }
 

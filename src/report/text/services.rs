@@ -3,7 +3,7 @@
 use jiff::SignedDuration;
 
 use super::Page;
-use crate::model::{DatabaseStopEvidence, ServiceReturn, StopProof};
+use crate::model::{DatabaseReturn, DatabaseStopEvidence, ServiceReturn, StopProof, summary_of_clients};
 use crate::report::words::{count, duration, one_line, time_of_day};
 use crate::report::{Mark, Paint, Report, ServiceStory};
 
@@ -33,6 +33,9 @@ fn block(service: &ServiceStory, rebooted: bool, page: &Page<'_>) -> Vec<String>
     }
     if let Some(returned) = &service.returned {
         lines.extend(detail("returned", &return_words(returned, service.ready_position, rebooted), page));
+    }
+    if let Some(database) = &service.database {
+        lines.extend(detail("database", &database_words(database), page));
     }
     lines
 }
@@ -77,6 +80,9 @@ pub(in crate::report) fn stop_words(proof: &StopProof) -> String {
         return "was down already".to_owned();
     }
     let mut words = vec![format!("in {}", duration(proof.took))];
+    if proof.ended_by_signal {
+        words.push("by SIGTERM, since it refused its command".to_owned());
+    }
     words.extend(proof.result.as_ref().map(|result| format!("result {}", one_line(result))));
     words.extend(proof.exit_status.map(|status| format!("exit status {status}")));
     words.push(match proof.processes_left {
@@ -84,6 +90,9 @@ pub(in crate::report) fn stop_words(proof: &StopProof) -> String {
         1 => "1 process left".to_owned(),
         left => format!("{left} processes left"),
     });
+    if proof.restarts > 0 {
+        words.push(count(proof.restarts as usize, "restart"));
+    }
     if let Some(evidence) = &proof.database_evidence {
         words.extend(evidence_words(evidence));
     }
@@ -91,22 +100,16 @@ pub(in crate::report) fn stop_words(proof: &StopProof) -> String {
         words.push(match proof.clients_left.len() {
             0 => "no client left".to_owned(),
             left => {
-                let mut names: Vec<_> = proof.clients_left.iter().map(client_name).collect();
-                names.dedup();
-                format!("{} still connected ({})", count(left, "client"), names.join(", "))
+                let named: Vec<_> = summary_of_clients(&proof.clients_left).iter().map(|line| one_line(line)).collect();
+                format!("{} still connected ({})", count(left, "client"), named.join("; "))
             }
         });
     }
     words.join(", ")
 }
 
-fn client_name(client: &crate::model::ClientConnection) -> String {
-    let name = if client.app_name.is_empty() { &client.client } else { &client.app_name };
-    if name.is_empty() { "without a name".to_owned() } else { one_line(name) }
-}
-
-fn evidence_words(evidence: &DatabaseStopEvidence) -> [String; 2] {
-    [
+fn evidence_words(evidence: &DatabaseStopEvidence) -> Vec<String> {
+    let mut words = vec![
         match evidence.lock_file_bytes {
             Some(0) => "lock file empty".to_owned(),
             Some(bytes) => {
@@ -118,7 +121,33 @@ fn evidence_words(evidence: &DatabaseStopEvidence) -> [String; 2] {
             Some(code) => format!("exit code {code} logged"),
             None => "no exit code logged".to_owned(),
         },
-    ]
+    ];
+    words.extend(evidence.storage_closed.map(|closed| {
+        if closed { "storage closed".to_owned() } else { "the log does not say that its storage was closed".to_owned() }
+    }));
+    words
+}
+
+/// How a database came back, in words.
+pub(in crate::report) fn database_words(back: &DatabaseReturn) -> String {
+    let mut words = Vec::new();
+    if let Some(facts) = &back.facts {
+        words.push(format!("{} {}", one_line(&facts.described()), one_line(&facts.version)));
+    }
+    words.extend(back.start.unclean_shutdown_seen.map(|unclean| {
+        if unclean { "recovered from an unclean shutdown".to_owned() } else { "no recovery was needed".to_owned() }
+    }));
+    words.extend(back.start.ready_after.map(|took| format!("open {} after its start", duration(took))));
+    if let Some(lag) = back.replica_set.as_ref().and_then(|set| set.own()?.lag) {
+        words.push(format!("{} behind its primary", duration(lag)));
+    }
+    words.extend(back.caught_up_after.map(|took| format!("caught up after {}", duration(took))));
+    words.extend(back.compatibility.as_ref().map(|version| format!("data of {}", one_line(version))));
+    words.extend(back.canary.as_ref().map(|canary| {
+        let documents = usize::try_from(canary.documents).unwrap_or(usize::MAX);
+        format!("{} in {}", count(documents, "document"), one_line(&canary.collection))
+    }));
+    words.join(", ")
 }
 
 /// The return of a service in words.
