@@ -46,7 +46,8 @@ pub(super) fn running_operations(operations: &[Document], own_name: &str) -> Vec
         .filter_map(|operation| {
             let is_index_build = is_index_build(operation);
             let is_clients = operation.contains_key("connectionId") && !is_internal(operation);
-            if !is_index_build && !(is_clients && is_at_work(operation) && !is_tail(operation)) {
+            let is_work = is_clients && is_at_work(operation) && !is_tail(operation);
+            if !(is_index_build || is_work) {
                 return None;
             }
             let who = match (text(operation, "appName"), address(operation).as_str()) {
