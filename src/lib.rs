@@ -10,7 +10,7 @@
 //! | middle | [`coordinator`] | the loop: observe, decide, record the intent, perform, record the outcome, tell |
 //! | middle | [`steps`] | one file per step of a run; a step sees ports, never adapters |
 //! | middle | [`checks`] | the preflight's checks, one row of a catalogue each |
-//! | middle | [`report`] | from a run and its events to text, JSON and Markdown |
+//! | middle | [`report`] | from a run and its events to text, JSON, Markdown and HTML |
 //! | middle | [`config`] | from the file to valid settings |
 //! | middle | [`discovery`] | from the services that run to a configuration file |
 //! | middle | [`store`] | the state directory: lock, atomic saves, event log |

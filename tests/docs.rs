@@ -1,12 +1,18 @@
 //! The documentation says what the code does.
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
 
-use std::fs::{read_dir, read_to_string};
+#[path = "common/schema_maker.rs"]
+mod maker;
+
+use std::env::var_os;
+use std::fs::{read_dir, read_to_string, write};
 use std::io::Result;
 use std::path::{Path, PathBuf};
 
+use maker::Types;
 use patchday::checks::{CATALOGUE, Topic};
 use patchday::exit_code;
+use serde_json::{Value, json};
 
 fn document(name: &str) -> Result<String> {
     read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(name))
@@ -206,5 +212,54 @@ fn every_source_file_that_is_named_exists() {
             let is_source = word.starts_with("src/") || word.starts_with("tests/") || word.starts_with("systemd/");
             assert!(!is_source || root.join(word).exists(), "{}: {word}", path.display());
         }
+    }
+}
+
+const SCHEMA: &str = "docs/report.schema.json";
+const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+
+/// Made from the types, comments included. Where they have changed, `UPDATE_SCHEMA=1 cargo test --test docs` writes it
+/// anew.
+#[test]
+fn the_schema_is_that_of_the_types() {
+    let types = Types::read(Path::new(ROOT), &["src/report/shape.rs", "src/model"]);
+    let made = types.schema(
+        "Report",
+        &[("$schema", "https://json-schema.org/draft/2020-12/schema"), ("title", "Report of a run of Patchday")],
+    );
+    let text = serde_json::to_string_pretty(&made).unwrap() + "\n";
+    if var_os("UPDATE_SCHEMA").is_some() {
+        write(Path::new(ROOT).join(SCHEMA), &text).unwrap();
+    }
+    let published = read_to_string(Path::new(ROOT).join(SCHEMA)).unwrap();
+    assert!(published == text, "{SCHEMA} is not that of the types; write it: UPDATE_SCHEMA=1 cargo test --test docs");
+    assert!(jsonschema::meta::is_valid(&made));
+}
+
+#[test]
+fn the_schema_tells_a_report_from_what_is_none() {
+    let schema: Value = serde_json::from_str(&read_to_string(Path::new(ROOT).join(SCHEMA)).unwrap()).unwrap();
+    let validator = jsonschema::validator_for(&schema).unwrap();
+    let snapshot =
+        read_to_string(Path::new(ROOT).join("tests/snapshots/patchday__report__tests__json_healthy.snap")).unwrap();
+    let report: Value = serde_json::from_str(snapshot.splitn(3, "---\n").nth(2).unwrap()).unwrap();
+    assert!(validator.is_valid(&report));
+    let damages: [(&str, Value); 6] = [
+        ("/verdict", json!("splendid")),
+        ("/began", json!(12)),
+        ("/steps/0/attempts", json!(-1)),
+        ("/services/0/unit", json!(null)),
+        ("/packages/changes", json!({})),
+        ("/kernel", json!({ "before": null, "expected": null, "after": null, "beside": 1 })),
+    ];
+    for (place, value) in damages {
+        let mut damaged = report.clone();
+        *damaged.pointer_mut(place).unwrap() = value;
+        assert!(!validator.is_valid(&damaged), "{place}");
+    }
+    for field in report.as_object().unwrap().keys() {
+        let mut poorer = report.clone();
+        poorer.as_object_mut().unwrap().remove(field);
+        assert!(!validator.is_valid(&poorer), "{field} may be missing");
     }
 }

@@ -79,7 +79,7 @@ const fn guard(what: &'static str, only: &'static [&'static str], because: &'sta
 const NOBODY: &[&str] = &[];
 
 /// Any single one that forbids is enough. A path of one name is a crate; a longer one is found anywhere in a path.
-const GUARDS: [Guard; 44] = [
+const GUARDS: [Guard; 45] = [
     guard("zbus", &["host::bus", "host::systemd", "host::logind"], "D-Bus stays in its adapters"),
     guard("mongodb", &["host::mongodb"], "the driver stays in its adapter"),
     guard(
@@ -87,6 +87,7 @@ const GUARDS: [Guard; 44] = [
         &["host::probe", "config::values", "cli::init"],
         "only the probe speaks HTTP, and `init` to find what to probe; a URL is checked where it enters",
     ),
+    guard("lettre", &["host::messenger"], "mail is sent by its adapter"),
     guard("rustls", &["host::probe"], "for the probe's HTTP"),
     guard("sysinfo", &["host::system"], "memory and load are observations"),
     guard("tokio", &["host", "cli", "checks"], "pure code is not async; the checks have a timeout"),
@@ -106,8 +107,8 @@ const GUARDS: [Guard; 44] = [
     guard("unix::process", &["host::systemd::exec_with_status"], "becomes the work's own program"),
     guard(
         "std::fs",
-        &["host", "store", "config::load", "cli::init"],
-        "state is written by the store, files of the host are read by adapters; `init` writes the configuration",
+        &["host", "store", "config::load", "cli::init", "cli::report"],
+        "state is written by the store, files of the host are read by adapters; verbs write what they are asked for",
     ),
     guard(
         "std::net",

@@ -188,6 +188,8 @@ pub(super) enum ReportFormat {
     Json,
     /// A post-mortem.
     Markdown,
+    /// One page, with pictures of the shutdown and of the boot.
+    Html,
 }
 
 #[derive(Debug, clap::Args)]
@@ -200,6 +202,9 @@ pub(super) struct ReportArgs {
     /// Short for --format json.
     #[arg(long, conflicts_with = "format")]
     pub(super) json: bool,
+    /// Write it into a file instead of printing it; a file that exists is replaced.
+    #[arg(long, short, value_name = "FILE")]
+    pub(super) output: Option<PathBuf>,
 }
 
 #[derive(Debug, clap::Args)]

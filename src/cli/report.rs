@@ -1,5 +1,6 @@
 //! `patchday report`.
 
+use std::fs;
 use std::io::stdout;
 
 use jiff::Timestamp;
@@ -9,7 +10,7 @@ use super::args::{ReportArgs, ReportFormat};
 use crate::error::{Failure, FailureKind};
 use crate::exit_code;
 use crate::model::RunId;
-use crate::report::{self, Report};
+use crate::report::{self, Report, Style};
 use crate::ui;
 
 pub(super) fn report(app: &App, args: &ReportArgs) -> Result<u8, Failure> {
@@ -19,12 +20,20 @@ pub(super) fn report(app: &App, args: &ReportArgs) -> Result<u8, Failure> {
     let report = build(app, &id)?;
     let format = if args.json { ReportFormat::Json } else { args.format };
     let text = match format {
+        ReportFormat::Text if args.output.is_some() => report::text::render(&report, &Style::plain()),
         ReportFormat::Text => report::text::render(&report, &app.stdout_style()),
+        ReportFormat::Html => report::html::render(&report),
         ReportFormat::Markdown => report::markdown::render(&report),
         ReportFormat::Json => report::json::render(&report)
             .map_err(|error| Failure::new(FailureKind::Unexpected, format!("write JSON: {error}")))?,
     };
-    ui::print_data(&mut stdout(), &text);
+    match &args.output {
+        Some(path) => fs::write(path, text).map_err(|error| {
+            let message = format!("write {}: {error}", path.display());
+            Failure::new(FailureKind::Usage, message).hint("name a file in a directory that exists")
+        })?,
+        None => ui::print_data(&mut stdout(), &text),
+    }
     Ok(exit_code::DONE)
 }
 

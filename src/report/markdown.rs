@@ -1,9 +1,10 @@
 //! The report as a ready post-mortem.
 
-use super::text::{grade, host, services};
-use super::words::{count, duration, instant, list, one_line, time_of_day};
-use super::{Ending, Mark, Report, ServiceStory, telling};
-use crate::model::{Change, Finding, Outcome, Remedy, Severity, Trigger};
+use super::advice::{self, Advice};
+use super::text::{host, services};
+use super::words::{capital, duration, instant, one_line, time_of_day};
+use super::{Report, ServiceStory, telling};
+use crate::model::{Severity, Trigger};
 
 /// Renders the post-mortem: summary, impact, timeline, what changed, what went wrong, what to do.
 pub fn render(report: &Report) -> String {
@@ -131,28 +132,10 @@ fn changed(report: &Report) -> Vec<String> {
 
 fn wrong(report: &Report) -> Vec<String> {
     let mut lines = Vec::new();
-    if let Some(failure) = &report.failure {
-        lines.push(format!("- **{} failed**: {}", escape(&capital(&failure.step.title())), escape(&failure.reason)));
-    }
-    if let Some(by) = &report.aborted_by {
-        lines.push(format!("- {} asked for the end of the run.", escape(&capital(by))));
-    }
-    for step in report.steps.iter().filter(|step| step.outcome == Some(Outcome::Interrupted)) {
-        let note = step.note.as_deref().map(|note| format!(": {note}")).unwrap_or_default();
-        lines.push(format!("- {} was interrupted{}", escape(&capital(&step.title)), escape(&note)));
-    }
-    if let Some(unplanned) = report.reboot.as_ref().map(|reboot| reboot.unplanned).filter(|unplanned| *unplanned > 0) {
-        lines.push(format!("- {} that Patchday had not asked for.", count(unplanned as usize, "reboot")));
-    }
-    for finding in grave(report) {
-        lines.push(format!("- {} (`{}`)", escape(&finding.title), finding.key));
-        lines.extend(finding.evidence.iter().map(|evidence| format!("  - {}", escape(evidence))));
-    }
-    if report.ended.is_some() {
-        lines.extend(report.still_changed.iter().map(|change| match change {
-            Change::Held(unit) => format!("- `{unit}` is still held."),
-            Change::Stopped(unit) => format!("- `{unit}` is still stopped."),
-        }));
+    for problem in advice::wrong(report) {
+        let label = problem.label.map(|label| format!(" (`{label}`)")).unwrap_or_default();
+        lines.push(format!("- {}{label}", escape(&problem.title)));
+        lines.extend(problem.evidence.iter().map(|evidence| format!("  - {}", escape(evidence))));
     }
     if lines.is_empty() {
         lines.push("Nothing is recorded to have gone wrong.".to_owned());
@@ -160,62 +143,17 @@ fn wrong(report: &Report) -> Vec<String> {
     lines
 }
 
-/// What the verification found, and what blocked the run before it began.
-fn grave(report: &Report) -> impl Iterator<Item = &Finding> {
-    let blockers = report.checks.iter().filter_map(|check| check.finding.as_ref());
-    let found = report.findings.iter().filter(|finding| finding.severity > Severity::Info);
-    found.chain(blockers.filter(|finding| finding.severity == Severity::Blocker))
-}
-
 fn to_do(report: &Report) -> Vec<String> {
-    let mut items: Vec<String> = Vec::new();
-    let mut add = |item: String| {
-        if !items.contains(&item) {
-            items.push(item);
-        }
-    };
-    if !report.still_changed.is_empty() && report.ended.is_some() {
-        add("Bring back what is still held: `patchday resume`".to_owned());
-    }
-    if report.ended.is_none() {
-        add("See what the run is doing: `patchday status`".to_owned());
-    }
-    let checks = report.checks.iter().filter_map(|check| check.finding.as_ref());
-    for finding in report.findings.iter().chain(checks) {
-        if let Some(remedy) = &finding.remedy {
-            add(format!("{}: {}", escape(&finding.title), advice(remedy)));
-        }
-    }
-    let wanted = report.reboot.as_ref().filter(|reboot| reboot.noticed.is_none() && !reboot.reasons.is_empty());
-    if let Some(reboot) = wanted.filter(|_| report.ended.is_some()) {
-        add(format!("Reboot the host, which is still wanted: {}", escape(&telling::reasons(&reboot.reasons))));
-    }
-    if !report.packages.kept_back.is_empty() {
-        let names = escape(&report.packages.kept_back.join(", "));
-        add(format!("See why apt keeps packages back ({names}): `apt list --upgradable`"));
-    }
-    if report.vulnerabilities.iter().any(|story| story.unmitigated) {
-        let names =
-            report.vulnerabilities.iter().filter(|story| story.unmitigated).map(|story| format!("`{}`", story.name));
-        add(format!("Look for microcode or settings against what nothing mitigates: {}", list(names)));
-    }
-    if matches!(report.ending, Ending::Failed | Ending::Aborted) {
-        add("When the cause is mended, see whether the next run would go through: `patchday plan`".to_owned());
-    }
+    let items = advice::to_do(report);
     if items.is_empty() {
-        return vec![match grade(report.ending, report.verdict).0 {
-            Mark::Done => "Nothing.".to_owned(),
-            _ => "No remedy is known to Patchday.".to_owned(),
-        }];
+        return vec![advice::nothing_to_do(report).to_owned()];
     }
-    items.into_iter().zip(1..).map(|(item, number): (String, u32)| format!("{number}. {item}")).collect()
-}
-
-fn advice(remedy: &Remedy) -> String {
-    match &remedy.command {
-        Some(command) => format!("{}: `{}`", escape(&remedy.hint), one_line(command).replace('`', "'")),
-        None => escape(&remedy.hint),
-    }
+    let command = |command: &str| format!(": `{}`", one_line(command).replace('`', "'"));
+    let item = |item: &Advice| {
+        let command = item.command.as_deref().map(command).unwrap_or_default();
+        format!("{}{command}", escape(&item.text))
+    };
+    items.iter().zip(1..).map(|(advice, number): (_, u32)| format!("{number}. {}", item(advice))).collect()
 }
 
 /// One line in which nothing is taken for markup: foreign text must not make headings, links or HTML.
@@ -228,9 +166,4 @@ fn escape(text: &str) -> String {
         safe.push(c);
     }
     safe
-}
-
-fn capital(text: &str) -> String {
-    let mut chars = text.chars();
-    chars.next().map_or(String::new(), |first| first.to_uppercase().chain(chars).collect())
 }

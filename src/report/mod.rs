@@ -1,10 +1,14 @@
 //! What a run leaves to its readers: one pure build, several faces.
 //!
-//! [`build()`] turns the durable run and its events into a [`Report`]; [`text`], [`json`] and [`markdown`] render it.
+//! [`build()`] turns the durable run and its events into a [`Report`]; [`text`], [`json`], [`markdown`] and [`html`]
+//! render it.
 //! Architecture Invariant: nothing here reads a file, a clock or the terminal, and no sentence claims what was not
 //! recorded.
 
+mod advice;
 mod build;
+mod chart;
+pub mod html;
 mod impact;
 pub mod json;
 pub mod markdown;

@@ -313,7 +313,7 @@ pub(crate) fn back(name: &str, active: f64, ready: f64) -> ServiceReturn {
     let usec = |seconds: f64| Some((seconds * 1e6) as u64);
     ServiceReturn {
         unit: unit(name),
-        activation_began_usec: usec(active - 0.4),
+        activation_began_usec: usec(active - 0.2),
         active_usec: usec(active),
         ready_usec: usec(ready),
         ready_at: Some(at(42.2 + ready)),

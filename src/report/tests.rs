@@ -9,7 +9,7 @@ use crate::events::EventKind;
 use crate::model::{Abort, Change, Finding, Outcome, Phase, ServiceReturn, Severity, Step, Verdict};
 
 /// Stories with a name, each with its own ending.
-fn stories() -> Vec<(&'static str, Story)> {
+pub(super) fn stories() -> Vec<(&'static str, Story)> {
     vec![
         ("healthy", Story::healthy()),
         ("nothing_to_do", nothing_to_do()),
@@ -221,11 +221,14 @@ fn a_failed_verdict_is_told_as_a_verdict_and_not_as_a_failed_step() {
 
 #[test]
 fn the_json_report_keeps_its_shape_and_reads_back() {
+    let schema = serde_json::from_str(include_str!("../../docs/report.schema.json")).unwrap();
+    let schema = jsonschema::validator_for(&schema).unwrap();
     for (name, story) in stories() {
         let report = story.report();
         let text = json::render(&report).unwrap();
         assert!(text.ends_with("}\n"), "{name}");
         assert_eq!(serde_json::from_str::<Report>(&text).unwrap(), report, "{name}");
+        schema.validate(&serde_json::from_str(&text).unwrap()).unwrap_or_else(|error| panic!("{name}: {error}"));
         if name == "healthy" {
             sample::snapshots(|| assert_snapshot!("json_healthy", text));
         }

@@ -11,6 +11,7 @@ pub(super) async fn perform(ctx: &mut StepContext<'_>) -> StepResult {
         ("report.json", json),
         ("report.txt", report::text::render(&report, &report::Style::plain())),
         ("report.md", report::markdown::render(&report)),
+        ("report.html", report::html::render(&report)),
     ] {
         ctx.recorder.write_file(name, content.as_bytes())?;
     }

@@ -23,7 +23,18 @@ pub fn patchday(machine: &Machine, args: &[&str]) -> Output {
 
 pub fn json(machine: &Machine, args: &[&str]) -> Value {
     let output = patchday(machine, args);
-    serde_json::from_str(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output:?}"))
+    let value = serde_json::from_str(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output:?}"));
+    if args.first() == Some(&"report") {
+        assert_is_report(&value);
+    }
+    value
+}
+
+/// The published schema knows every report that a machine gives.
+fn assert_is_report(report: &Value) {
+    let schema = serde_json::from_str(include_str!("../../docs/report.schema.json")).unwrap();
+    let validator = jsonschema::validator_for(&schema).unwrap();
+    validator.validate(report).unwrap_or_else(|error| panic!("at {}: {error}", error.instance_path()));
 }
 
 /// The step at work, as `patchday status` tells it; none while the machine is between two boots.
@@ -33,8 +44,11 @@ pub fn step(machine: &Machine) -> Option<String> {
     status["attempt"]["step"].as_str().map(str::to_owned)
 }
 
-/// Both services are up and ready, and nothing of Patchday is left on the host.
+/// Both services are up and ready, nothing of Patchday is left on the host, and the last report is one.
 pub fn assert_in_service(machine: &Machine) {
+    if machine.exists("/var/lib/patchday/runs").unwrap() {
+        json(machine, &["report", "--json"]);
+    }
     machine.wait_until_healthy(Duration::from_secs(30)).unwrap();
     for unit in UNITS {
         let show = |property: &str| machine.exec_ok(&["systemctl", "show", "-P", property, unit]).unwrap();

@@ -50,7 +50,7 @@ fn detail(name: &str, words: &str, page: &Page<'_>) -> Vec<String> {
 }
 
 /// The mark of a service, and how long it was away.
-fn impact(service: &ServiceStory) -> (Mark, String) {
+pub(in crate::report) fn impact(service: &ServiceStory) -> (Mark, String) {
     let is_back = service.returned.as_ref().map(|returned| returned.problem.is_none() && returned.ready_usec.is_some());
     let Some(downtime) = &service.downtime else {
         let mark = match is_back {

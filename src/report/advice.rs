@@ -1,0 +1,112 @@
+//! What went wrong and what to do about it, for the faces that are read afterwards.
+
+use super::text::grade;
+use super::words::{capital, count, list};
+use super::{Ending, Mark, Report, telling};
+use crate::model::{Change, Finding, Outcome, Severity};
+
+/// Something that went wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Problem {
+    pub(super) title: String,
+    /// The finding's key.
+    pub(super) label: Option<String>,
+    pub(super) evidence: Vec<String>,
+    pub(super) severity: Severity,
+}
+
+/// Something to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Advice {
+    pub(super) text: String,
+    pub(super) command: Option<String>,
+}
+
+/// Everything that went wrong, first cause first.
+pub(super) fn wrong(report: &Report) -> Vec<Problem> {
+    let plain = |title: String| Problem { title, label: None, evidence: Vec::new(), severity: Severity::Blocker };
+    let mut problems = Vec::new();
+    if let Some(failure) = &report.failure {
+        problems.push(plain(format!("{} failed: {}", capital(&failure.step.title()), failure.reason)));
+    }
+    if let Some(by) = &report.aborted_by {
+        problems.push(plain(format!("{} asked for the end of the run", capital(by))));
+    }
+    for step in report.steps.iter().filter(|step| step.outcome == Some(Outcome::Interrupted)) {
+        let note = step.note.as_deref().map(|note| format!(": {note}")).unwrap_or_default();
+        problems.push(plain(format!("{} was interrupted{note}", capital(&step.title))));
+    }
+    if let Some(unplanned) = report.reboot.as_ref().map(|reboot| reboot.unplanned).filter(|unplanned| *unplanned > 0) {
+        problems.push(plain(format!("{} that Patchday had not asked for", count(unplanned as usize, "reboot"))));
+    }
+    problems.extend(grave(report).map(|finding| Problem {
+        title: finding.title.clone(),
+        label: Some(finding.key.clone()),
+        evidence: finding.evidence.clone(),
+        severity: finding.severity,
+    }));
+    if report.ended.is_some() {
+        problems.extend(report.still_changed.iter().map(|change| {
+            plain(match change {
+                Change::Held(unit) => format!("{unit} is still held"),
+                Change::Stopped(unit) => format!("{unit} is still stopped"),
+            })
+        }));
+    }
+    problems
+}
+
+/// What the verification found, and what blocked the run before it began.
+fn grave(report: &Report) -> impl Iterator<Item = &Finding> {
+    let blockers = report.checks.iter().filter_map(|check| check.finding.as_ref());
+    let found = report.findings.iter().filter(|finding| finding.severity > Severity::Info);
+    found.chain(blockers.filter(|finding| finding.severity == Severity::Blocker))
+}
+
+/// What somebody should do now, the most urgent first; nothing twice.
+pub(super) fn to_do(report: &Report) -> Vec<Advice> {
+    let mut items: Vec<Advice> = Vec::new();
+    let mut add = |text: String, command: Option<&str>| {
+        let item = Advice { text, command: command.map(str::to_owned) };
+        if !items.contains(&item) {
+            items.push(item);
+        }
+    };
+    if !report.still_changed.is_empty() && report.ended.is_some() {
+        add("Bring back what is still held".to_owned(), Some("patchday resume"));
+    }
+    if report.ended.is_none() {
+        add("See what the run is doing".to_owned(), Some("patchday status"));
+    }
+    let checks = report.checks.iter().filter_map(|check| check.finding.as_ref());
+    for finding in report.findings.iter().chain(checks) {
+        if let Some(remedy) = &finding.remedy {
+            add(format!("{}: {}", finding.title, remedy.hint), remedy.command.as_deref());
+        }
+    }
+    let wanted = report.reboot.as_ref().filter(|reboot| reboot.noticed.is_none() && !reboot.reasons.is_empty());
+    if let Some(reboot) = wanted.filter(|_| report.ended.is_some()) {
+        add(format!("Reboot the host, which is still wanted: {}", telling::reasons(&reboot.reasons)), None);
+    }
+    if !report.packages.kept_back.is_empty() {
+        let names = report.packages.kept_back.join(", ");
+        add(format!("See why apt keeps packages back ({names})"), Some("apt list --upgradable"));
+    }
+    if report.vulnerabilities.iter().any(|story| story.unmitigated) {
+        let names = report.vulnerabilities.iter().filter(|story| story.unmitigated).map(|story| &story.name);
+        add(format!("Look for microcode or settings against what nothing mitigates: {}", list(names)), None);
+    }
+    if matches!(report.ending, Ending::Failed | Ending::Aborted) {
+        let text = "When the cause is mended, see whether the next run would go through";
+        add(text.to_owned(), Some("patchday plan"));
+    }
+    items
+}
+
+/// What is said where there is no advice.
+pub(super) fn nothing_to_do(report: &Report) -> &'static str {
+    match grade(report.ending, report.verdict).0 {
+        Mark::Done => "Nothing.",
+        _ => "No remedy is known to Patchday.",
+    }
+}
