@@ -42,6 +42,7 @@ pub mod cli;
 pub mod config;
 pub mod coordinator;
 pub mod discovery;
+pub mod doctor;
 pub mod error;
 pub mod events;
 pub mod exit_code;

@@ -26,7 +26,7 @@ const fn layer(module: &'static str, may: &'static [&'static str], because: &'st
 }
 
 /// The longest name that fits a module is its layer. A module without a layer is an error: somebody has to think.
-const LAYERS: [Layer; 20] = [
+const LAYERS: [Layer; 21] = [
     layer("", &["*"], "lib.rs only names the modules"),
     layer("main", &["*"], "hands over to cli"),
     layer("exit_code", &[], "constants"),
@@ -46,10 +46,11 @@ const LAYERS: [Layer; 20] = [
         "an adapter knows its port and the shared readers, and no other adapter",
     ),
     layer("discovery", &["model", "config"], "what was found in, the text of a configuration out"),
+    layer("doctor", &["model"], "pure: from symptoms to findings"),
     layer("checks", &["host!", "model", "config::settings"], "look at the host through ports, under the settings"),
     layer(
         "steps",
-        &["host!", "model", "events", "config::settings", "checks"],
+        &["host!", "model", "events", "config::settings", "checks", "doctor"],
         "act through ports, tell events; preflight runs the checks",
     ),
     layer("steps::report", &["report"], "the one step that writes the report"),

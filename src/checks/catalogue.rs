@@ -135,6 +135,7 @@ pub const CATALOGUE: &[Check] = &[
     database::DATABASE_LOCKED,
     database::DATABASE_COMPATIBILITY,
     database::DATABASE_JOURNAL,
+    database::DATABASE_FILES,
     space::LOAD,
     host::SHUTDOWN_SCHEDULED,
     host::SHUTDOWN_INHIBITED,

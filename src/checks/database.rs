@@ -2,7 +2,7 @@
 
 use super::{Check, CheckInputs, check};
 use crate::config::ServiceSettings;
-use crate::host::HostError;
+use crate::host::{HostError, HostErrorKind};
 use crate::model::{DatabaseAccess, DatabaseCondition, DatabaseFacts, Finding, summary_of_clients};
 
 /// What a run does on the cluster besides the shutdown, in any case.
@@ -242,5 +242,30 @@ check!(
         };
         let hint = "take storage.journal.enabled out of its configuration";
         Ok(told(check, "a MongoDB writes no journal", in_condition(inputs, off).await?, hint))
+    }
+);
+
+check!(
+    DATABASE_FILES,
+    Database,
+    "database-files",
+    Blocker,
+    60,
+    "every MongoDB may use its data, log, socket and keys at its next start",
+    "A server that runs does not notice that somebody changed the owner of a file; its next start fails.",
+    |check, inputs| {
+        let mut evidence = Vec::new();
+        for (service, ..) in running(inputs).await? {
+            let symptoms = match inputs.host.forensics.symptoms(&service.unit).await {
+                Ok(symptoms) => symptoms,
+                // A wrapper, or a container, starts it: then its files are none that could be known.
+                Err(error) if error.kind == HostErrorKind::NotFound => continue,
+                Err(error) => return Err(error),
+            };
+            let unusable = symptoms.files.iter().filter(|file| file.problem.is_some());
+            evidence.extend(unusable.map(|file| format!("{}: {}", service.unit, file.described())));
+        }
+        let title = "a MongoDB that runs would not start again";
+        Ok(told(check, title, evidence, "give the files back to the server's user before it stops"))
     }
 );

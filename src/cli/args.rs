@@ -6,7 +6,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::checks::Topic;
 use crate::config::DEFAULT_PATH;
-use crate::model::RunId;
+use crate::model::{RunId, UnitName};
 use crate::ui::ColorChoice;
 
 const EXAMPLES: &str = "\
@@ -72,6 +72,8 @@ pub(super) enum Command {
     Checks(ChecksArgs),
     /// Patch, reboot and verify this host.
     Run(RunArgs),
+    /// Say why a MongoDB server does not start; changes nothing.
+    Doctor(DoctorArgs),
     /// Follow a run to its end. Ctrl-C stops following; the run goes on.
     Attach(AttachArgs),
     /// Show where the run stands.
@@ -141,6 +143,15 @@ pub(super) struct ChecksArgs {
     /// Only those about this: packages, space, kernel, services, database, people, deployments, host.
     #[arg(long, value_name = "TOPIC")]
     pub(super) topic: Option<Topic>,
+    /// As JSON.
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct DoctorArgs {
+    /// The unit that starts it, as in mongod.service.
+    pub(super) unit: UnitName,
     /// As JSON.
     #[arg(long)]
     pub(super) json: bool,

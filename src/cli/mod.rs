@@ -6,6 +6,7 @@ mod args;
 mod attach;
 mod checks;
 mod coordinate;
+mod doctor;
 mod follow;
 mod history;
 mod init;
@@ -96,6 +97,7 @@ async fn dispatch_async(app: &App, command: Command) -> Result<u8, Failure> {
         Command::Init(args) => init::init(app, &args).await,
         Command::Plan(args) => plan::plan(app, &args).await,
         Command::Run(args) => run::run(app, &args).await,
+        Command::Doctor(args) => doctor::doctor(app, &args).await,
         Command::Attach(args) => attach::attach(app, &args).await,
         Command::Resume(args) => resume::resume(app, &args).await,
         Command::Abort(args) => abort::abort(app, &args).await,

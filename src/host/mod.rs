@@ -10,9 +10,9 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::model::{
     BootId, Canary, ClientConnection, DatabaseAccess, DatabaseCondition, DatabaseFacts, DatabaseStartEvidence,
-    DatabaseStopEvidence, DkmsModule, JobResult, KernelFacts, ListeningSocket, PackageState, Readiness, ReadinessProbe,
-    ReplicaSet, Resources, RunId, RunningOperation, UnitName, UnitState, UnitSurvey, UpgradePlan, WorkLook,
-    WorkProgress, WorkSpec,
+    DatabaseStopEvidence, DkmsModule, JobResult, KernelFacts, ListeningSocket, MongodSymptoms, PackageState, Readiness,
+    ReadinessProbe, ReplicaSet, Resources, RunId, RunningOperation, UnitName, UnitState, UnitSurvey, UpgradePlan,
+    WorkLook, WorkProgress, WorkSpec,
 };
 
 pub mod apt;
@@ -236,6 +236,9 @@ pub trait DatabaseForensics: Send + Sync {
         clients: Vec<ClientConnection>,
         now: Timestamp,
     ) -> Vec<ClientConnection>;
+
+    /// What is seen of the mongod that a unit starts, or fails to start. `NotFound` where it starts none.
+    async fn symptoms(&self, unit: &UnitName) -> HostResult<MongodSymptoms>;
 }
 
 /// Packaging work that runs in a unit.

@@ -37,6 +37,9 @@ pub struct StopProof {
     pub processes_left: u32,
     /// From the order to stop until proven down.
     pub took: SignedDuration,
+    /// How much of that went into waiting for clients and operations to end; none for other kinds.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub drained: Option<SignedDuration>,
     /// Clients of the database when it was told to stop, other than Patchday; empty for other kinds.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub clients_left: Vec<ClientConnection>,
@@ -75,6 +78,7 @@ mod tests {
             restarts: 2,
             processes_left: 0,
             took: SignedDuration::from_secs(1),
+            drained: Some(SignedDuration::from_millis(250)),
             clients_left: vec![ClientConnection {
                 client: "127.0.0.1:51234".into(),
                 app_name: "api".into(),

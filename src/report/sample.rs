@@ -193,6 +193,7 @@ impl Story {
             restarts: 0,
             processes_left: 0,
             took: secs(seconds),
+            drained: None,
             clients_left: if is_database { vec![backup()] } else { Vec::new() },
             database: is_database.then(|| DatabaseFacts {
                 version: "6.0.5".into(),

@@ -120,6 +120,7 @@ pub(super) fn proof_of(unit: &UnitName, state: &UnitState, was_running: bool) ->
         restarts: state.restarts,
         processes_left: state.processes,
         took: SignedDuration::ZERO,
+        drained: None,
         clients_left: Vec::new(),
         database: None,
         database_evidence: None,

@@ -28,7 +28,9 @@ pub(super) async fn stop(ctx: &StepContext<'_>, settings: &ServiceSettings) -> R
         )));
     }
     let part = replica_set::until_dispensable(ctx, settings, access, &facts).await?;
+    let draining = ctx.host.clock.now();
     let clients_left = drain::drain(ctx, settings, access, &facts).await?;
+    let drained = ctx.host.clock.now().duration_since(draining);
     let condition = ctx.host.insight.condition(access).await.unwrap_or_default();
     let canary = match &settings.mongodb.canary {
         // Now nobody writes any more: what it holds must be there after the boot.
@@ -52,6 +54,7 @@ pub(super) async fn stop(ctx: &StepContext<'_>, settings: &ServiceSettings) -> R
         return Err(StepError::Failed(format!("{unit} did not end cleanly: {why}")));
     }
     let mut proof = proof_of(unit, &state, true);
+    proof.drained = Some(drained);
     proof.clients_left = clients_left;
     proof.ended_by_signal = ended_by_signal;
     proof.replica_set = part.set;

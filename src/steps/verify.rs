@@ -21,8 +21,12 @@ pub(super) async fn perform(ctx: &mut StepContext<'_>) -> StepResult {
     findings.extend(watched.iter().filter_map(|one| service_finding(one, &watched)));
     findings.extend(order_findings(&watched));
     let mut databases = Vec::new();
-    for one in watched.iter().filter(|one| one.is_ready()) {
+    for one in &watched {
         let Some(access) = &one.service.database else { continue };
+        if !one.is_ready() {
+            findings.extend(verify_database::why_not(ctx, &one.service).await);
+            continue;
+        }
         let (back, found) = verify_database::look(ctx, &one.service, access).await;
         databases.push(back);
         findings.extend(found);

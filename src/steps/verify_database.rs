@@ -4,6 +4,7 @@ use jiff::SignedDuration;
 
 use super::StepContext;
 use crate::config::ServiceSettings;
+use crate::doctor::diagnose;
 use crate::events::EventKind;
 use crate::model::{
     Canary, DatabaseAccess, DatabaseFacts, DatabaseReturn, DatabaseStartEvidence, Finding, ReplicaSet, Severity, Step,
@@ -67,6 +68,20 @@ pub(super) async fn look(
     }
     back.facts = Some(facts);
     (back, findings)
+}
+
+/// Why a database is not back, as far as its own log, its exit and the host tell.
+pub(super) async fn why_not(ctx: &StepContext<'_>, service: &ServiceSettings) -> Vec<Finding> {
+    if service.database.is_none() {
+        return Vec::new();
+    }
+    match ctx.host.forensics.symptoms(&service.unit).await {
+        Ok(symptoms) => diagnose(&symptoms),
+        Err(error) => {
+            ctx.note(format!("cannot tell why {} is not back: {error}", service.unit));
+            Vec::new()
+        }
+    }
 }
 
 /// Waits until the member is primary, or a secondary that has what its primary has; tells the lag meanwhile.

@@ -516,6 +516,11 @@ impl DatabaseForensics for Fake {
     ) -> Vec<ClientConnection> {
         clients
     }
+
+    async fn symptoms(&self, unit: &UnitName) -> HostResult<MongodSymptoms> {
+        let active = lock(&self.0).unit(unit.as_str()).active;
+        Ok(MongodSymptoms { unit: unit.to_string(), active: active.into(), ..MongodSymptoms::default() })
+    }
 }
 
 #[async_trait]

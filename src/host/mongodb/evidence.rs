@@ -61,7 +61,12 @@ pub(super) fn with_ages(
 
 fn tail_of_log(root: &Path, facts: &DatabaseFacts) -> Option<String> {
     let path = below(root, facts.log_path.as_deref()?);
-    tail(&path, TAIL_BYTES).ok()
+    tail_of(&path)
+}
+
+/// The end of a log; none where it cannot be read.
+pub(super) fn tail_of(path: &Path) -> Option<String> {
+    tail(path, TAIL_BYTES).ok()
 }
 
 /// The last bytes of a file. The first line may have lost its beginning: then it is no record.

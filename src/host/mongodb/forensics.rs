@@ -5,9 +5,11 @@ use std::path::Path;
 use async_trait::async_trait;
 use jiff::Timestamp;
 
-use super::{Mongo, evidence};
-use crate::host::DatabaseForensics;
-use crate::model::{ClientConnection, DatabaseFacts, DatabaseStartEvidence, DatabaseStopEvidence};
+use super::{Mongo, evidence, symptoms};
+use crate::host::{DatabaseForensics, HostResult};
+use crate::model::{
+    ClientConnection, DatabaseFacts, DatabaseStartEvidence, DatabaseStopEvidence, MongodSymptoms, UnitName,
+};
 
 impl Mongo {
     async fn read<T: Default + Send + 'static>(
@@ -40,5 +42,9 @@ impl DatabaseForensics for Mongo {
             return clients;
         }
         self.read(facts, move |root, facts| evidence::with_ages(root, facts, clients, now)).await
+    }
+
+    async fn symptoms(&self, unit: &UnitName) -> HostResult<MongodSymptoms> {
+        symptoms::symptoms(&self.root, unit).await
     }
 }

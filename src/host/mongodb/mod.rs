@@ -3,12 +3,15 @@
 mod access;
 mod errors;
 mod evidence;
+mod files;
 mod forensics;
 mod insight;
 mod lifecycle;
 mod operations;
+mod options;
 mod replica;
 mod reply;
+mod symptoms;
 
 use std::path::PathBuf;
 use std::time::Duration;

@@ -184,6 +184,7 @@ pub(super) fn proof(unit: &UnitName) -> StopProof {
         restarts: 0,
         processes_left: 0,
         took: SignedDuration::from_secs(1),
+        drained: None,
         clients_left: Vec::new(),
         database: None,
         database_evidence: None,

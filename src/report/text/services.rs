@@ -80,6 +80,9 @@ pub(in crate::report) fn stop_words(proof: &StopProof) -> String {
         return "was down already".to_owned();
     }
     let mut words = vec![format!("in {}", duration(proof.took))];
+    // Less than a second is nobody's wait.
+    let drained = proof.drained.filter(|drained| drained.as_secs() > 0);
+    words.extend(drained.map(|drained| format!("{} of it for its clients", duration(drained))));
     if proof.ended_by_signal {
         words.push("by SIGTERM, since it refused its command".to_owned());
     }

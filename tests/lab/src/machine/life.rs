@@ -29,6 +29,8 @@ pub struct Machine {
     supervisor: Mutex<Option<Supervisor>>,
     pub(super) api_port: Port,
     pub(super) mongod_port: Port,
+    more_ports: Mutex<Vec<Port>>,
+    cache: PathBuf,
     /// Tells other labs that this machine is alive.
     _lock: File,
 }
@@ -45,6 +47,8 @@ impl Machine {
             supervisor: Mutex::new(None),
             api_port: Port::reserve(lab.cache())?,
             mongod_port: Port::reserve(lab.cache())?,
+            more_ports: Mutex::default(),
+            cache: lab.cache().to_owned(),
             _lock: lock,
         };
         machine.mount(image.tree())?;
@@ -86,6 +90,14 @@ impl Machine {
     /// The name given at creation, also the host name inside.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// One more port on 127.0.0.1 that no other machine gets as long as this one lives.
+    pub fn reserve_port(&self) -> Result<u16> {
+        let port = Port::reserve(&self.cache)?;
+        let number = port.number();
+        self.more_ports.lock().unwrap_or_else(PoisonError::into_inner).push(port);
+        Ok(number)
     }
 
     /// The Debian release on it.

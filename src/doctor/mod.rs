@@ -1,0 +1,41 @@
+//! Why a mongod does not start: pure, from what was seen to findings, by one table.
+
+mod rules;
+
+use crate::model::{Finding, MongodSymptoms, Severity};
+
+/// The findings, the most specific first; none where the unit runs. What nobody knows is a finding too.
+pub fn diagnose(symptoms: &MongodSymptoms) -> Vec<Finding> {
+    if matches!(symptoms.active.as_str(), "active" | "reloading") {
+        return Vec::new();
+    }
+    let mut findings: Vec<Finding> = rules::RULES.iter().filter_map(|rule| rules::apply(rule, symptoms)).collect();
+    // Two signs of one cause are one finding.
+    let mut keys: Vec<String> = Vec::new();
+    findings.retain(|finding| {
+        let is_first = !keys.contains(&finding.key);
+        keys.push(finding.key.clone());
+        is_first
+    });
+    // A rule that only looks at the state of the host is no cause where the log names one.
+    if findings.iter().any(|finding| finding.severity == Severity::Blocker) {
+        findings.retain(|finding| finding.severity == Severity::Blocker);
+    } else {
+        findings.push(unknown(symptoms));
+    }
+    findings
+}
+
+fn unknown(symptoms: &MongodSymptoms) -> Finding {
+    let MongodSymptoms { unit, active, result, .. } = symptoms;
+    let status = symptoms.exit_status.map(|status| format!(", exit status {status}")).unwrap_or_default();
+    let mut finding =
+        Finding::new("mongod-unknown", Severity::Blocker, format!("{unit} does not run, and why is not recognised"))
+            .evidence(format!("{active}, result {result}{status}"));
+    finding.evidence.extend(symptoms.records.iter().rev().take(3).map(|record| record.text.clone()));
+    finding.evidence.extend(symptoms.output.iter().rev().take(3).cloned());
+    finding.remedy("read what it says of itself", format!("journalctl -b -u {unit}"))
+}
+
+#[cfg(test)]
+mod tests;

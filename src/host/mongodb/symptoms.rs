@@ -1,0 +1,186 @@
+//! Collects what is seen of a mongod that does not start. Asks systemd by its own tools, since a server that cannot be
+//! reached has nothing else to tell; nothing is decided here.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::Value;
+
+use super::files::{self, User};
+use super::options;
+use crate::host::command::{self, below};
+use crate::host::{HostError, HostErrorKind, HostResult, sockets};
+use crate::model::{LogRecord, MongodSymptoms, UnitName};
+
+const TIMEOUT: Duration = Duration::from_secs(10);
+const PROPERTIES: &str = "LoadState,ActiveState,Result,ExecMainStatus,ExecMainCode,ExecMainStartTimestamp,InvocationID,\
+                          User,ExecStart,DropInPaths";
+
+/// Records that tell of trouble although they are told as information: 20254 is "Read security file failed".
+const TELLING: [u64; 1] = [20_254];
+const RECORDS: usize = 40;
+const LINES: usize = 40;
+
+pub(super) async fn symptoms(root: &Path, unit: &UnitName) -> HostResult<MongodSymptoms> {
+    let property = format!("--property={PROPERTIES}");
+    let args = ["show", unit.as_str(), property.as_str(), "--timestamp=us+utc"];
+    let shown = command::read_text(root, "systemctl", &args, TIMEOUT).await?;
+    let shown: BTreeMap<&str, &str> = shown.lines().filter_map(|line| line.split_once('=')).collect();
+    let property = |name: &str| shown.get(name).copied().unwrap_or_default();
+    let argv = argv(property("ExecStart"));
+    if property("LoadState") != "masked" && !argv.first().is_some_and(|program| program.ends_with("/mongod")) {
+        let why = format!("it is {} and starts no mongod", property("LoadState"));
+        return Err(HostError::new(HostErrorKind::NotFound, format!("look at {unit}"), why));
+    }
+    let started = started(property("ExecMainStartTimestamp"));
+    let invocation = format!("_SYSTEMD_INVOCATION_ID={}", property("InvocationID"));
+    let lines = LINES.to_string();
+    let journal = ["--output=cat", "--no-pager", "--lines", lines.as_str(), invocation.as_str()];
+    // The journal may be kept by somebody else: then the log file has to do.
+    let journal = command::read_text(root, "journalctl", &journal, TIMEOUT).await.unwrap_or_default();
+    let seen = MongodSymptoms {
+        unit: unit.to_string(),
+        load: property("LoadState").to_owned(),
+        active: property("ActiveState").to_owned(),
+        result: property("Result").to_owned(),
+        // 1 says that the process ended by itself; otherwise the number is a signal's.
+        exit_status: property("ExecMainStatus").parse().ok().filter(|_| property("ExecMainCode") == "1"),
+        held: property("DropInPaths").contains("patchday"),
+        user: if property("User").is_empty() { "root".to_owned() } else { property("User").to_owned() },
+        ..MongodSymptoms::default()
+    };
+    let argv: Vec<String> = argv.into_iter().map(str::to_owned).collect();
+    let root = root.to_owned();
+    let read = tokio::task::spawn_blocking(move || with_files(&root, seen, &argv, started, &journal));
+    read.await.map_err(|error| HostError::failed("read the files of MongoDB", error))
+}
+
+/// `{ path=/usr/bin/mongod ; argv[]=/usr/bin/mongod --config /etc/mongod.conf ; … }`
+fn argv(exec_start: &str) -> Vec<&str> {
+    let after = exec_start.split_once("argv[]=").map_or("", |(_, after)| after);
+    after.split(" ; ").next().unwrap_or_default().split_whitespace().collect()
+}
+
+/// `Tue 2026-11-24 18:25:30.123456 UTC`; none where it never started.
+fn started(text: &str) -> Option<Timestamp> {
+    let (_, rest) = text.split_once(' ')?;
+    format!("{}Z", rest.strip_suffix(" UTC")?.replacen(' ', "T", 1)).parse().ok()
+}
+
+fn with_files(
+    root: &Path,
+    mut seen: MongodSymptoms,
+    argv: &[String],
+    started: Option<Timestamp>,
+    journal: &str,
+) -> MongodSymptoms {
+    let argv: Vec<&str> = argv.iter().map(String::as_str).collect();
+    let config = options::config_path(&argv);
+    let file = config.and_then(|path| std::fs::read_to_string(below(root, path)).ok()).unwrap_or_default();
+    let options = options::options(&argv, &file);
+    let option = |key: &str| options.get(key).map(String::as_str);
+    seen.port = option("net.port").and_then(|port| port.parse().ok()).unwrap_or(27017);
+    seen.port_holder = sockets::listening(root).ok().and_then(|sockets| {
+        let own = format!(":{}", seen.port);
+        let taken = sockets.into_iter().find(|socket| socket.address.ends_with(&own))?;
+        let unit = taken.unit.map(|unit| format!(" ({unit})")).unwrap_or_default();
+        Some(format!("{}{unit} on {}", taken.program, taken.address))
+    });
+    let (records, output) = records(journal, None);
+    seen.output = output;
+    seen.records = records;
+    if let Some(log) = option("systemLog.path").and_then(|path| super::evidence::tail_of(&below(root, path))) {
+        // An older start tells nothing of this one.
+        seen.records.extend(self::records(&log, started).0);
+    }
+    seen.records.truncate(RECORDS);
+    match User::find(root, &seen.user) {
+        Some(user) => seen.files = files::states(root, &user, config, &options),
+        None => seen.output.push(format!("there is no user {}", seen.user)),
+    }
+    let db_path = option("storage.dbPath").unwrap_or("/data/db");
+    let space = rustix::fs::statvfs(below(root, db_path)).ok();
+    seen.free_bytes = space.map(|space| space.f_bavail.saturating_mul(space.f_frsize));
+    seen
+}
+
+/// The records that tell of trouble since then, and the lines that are no records.
+fn records(text: &str, since: Option<Timestamp>) -> (Vec<LogRecord>, Vec<String>) {
+    let mut records: Vec<LogRecord> = Vec::new();
+    let mut lines = Vec::new();
+    for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
+        let Ok(record) = serde_json::from_str::<Value>(line) else {
+            lines.push(line.chars().take(300).collect());
+            continue;
+        };
+        let (Some(id), Some(severity)) = (record["id"].as_u64(), record["s"].as_str()) else { continue };
+        let at: Option<Timestamp> = record["t"]["$date"].as_str().and_then(|at| at.parse().ok());
+        let is_old = since.is_some_and(|since| at.is_some_and(|at| at < since - SignedDuration::from_secs(1)));
+        let is_telling = matches!(severity, "E" | "F") || TELLING.contains(&id) || is_corruption(id);
+        if is_old || !is_telling || record["tags"][0] == "startupWarnings" {
+            continue;
+        }
+        let mut texts = vec![record["msg"].as_str().unwrap_or_default().trim().to_owned()];
+        leaves(&record["attr"], &mut texts);
+        let text: String = texts.join("; ").replacen("; ", ": ", 1).chars().take(400).collect();
+        if !records.iter().any(|known| known.id == id && known.text == text) {
+            records.push(LogRecord { id, severity: severity.to_owned(), text });
+        }
+    }
+    (records, lines)
+}
+
+/// "Failed to start up WiredTiger under any compatibility version", "WiredTiger metadata corruption detected".
+fn is_corruption(id: u64) -> bool {
+    [22_347, 22_348].contains(&id)
+}
+
+/// The texts in a record's attributes, in their order.
+fn leaves(value: &Value, texts: &mut Vec<String>) {
+    match value {
+        Value::String(text) if !text.trim().is_empty() => texts.push(text.trim().to_owned()),
+        Value::Array(values) => values.iter().for_each(|value| leaves(value, texts)),
+        Value::Object(values) => values.values().for_each(|value| leaves(value, texts)),
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn systemds_words_are_read() {
+        let exec = "{ path=/usr/bin/mongod ; argv[]=/usr/bin/mongod --config /etc/mongod.conf ; ignore_errors=no ; }";
+        assert_eq!(argv(exec), ["/usr/bin/mongod", "--config", "/etc/mongod.conf"]);
+        assert_eq!(argv(""), Vec::<&str>::new());
+        let at = started("Tue 2026-11-24 18:25:30.123456 UTC").unwrap();
+        assert_eq!(at.to_string(), "2026-11-24T18:25:30.123456Z");
+        assert_eq!(started("n/a"), None);
+    }
+
+    #[test]
+    fn only_trouble_of_the_last_start_is_taken() {
+        let record = |second: u32, severity: &str, id: u64| {
+            format!(
+                r#"{{"t":{{"$date":"2026-11-24T03:00:{second:02}.000+00:00"}},"s":"{severity}","id":{id},"msg":"Terminating","attr":{{"error":{{"errmsg":"why"}}}}}}"#
+            )
+        };
+        let log = [
+            record(1, "E", 1),
+            "Unrecognized option: x".to_owned(),
+            record(10, "I", 2),
+            record(11, "E", 20557),
+            record(11, "E", 20557),
+            record(12, "I", 20254),
+        ]
+        .join("\n");
+        let since = "2026-11-24T03:00:09Z".parse().ok();
+        let (records, lines) = records(&log, since);
+        assert_eq!(records.iter().map(|record| record.id).collect::<Vec<_>>(), [20557, 20254]);
+        assert_eq!(records[0].text, "Terminating: why");
+        assert_eq!(lines, ["Unrecognized option: x"]);
+    }
+}
