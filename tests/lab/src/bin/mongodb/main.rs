@@ -5,6 +5,7 @@ mod refusals;
 mod setup;
 mod timing;
 mod trouble;
+mod work;
 mod writer;
 
 use anyhow::{Result, bail};
@@ -101,6 +102,8 @@ fn show(arguments: &Arguments) -> Result<bool> {
 
 /// Whole runs, each with its reboot, while a writer writes.
 fn runs(site: &Site, count: u32) -> Result<bool> {
+    let canary = if site.shape == Shape::Secured { "patchday.canary" } else { "sample.orders" };
+    site.configure(&format!("canary = \"{canary}\""))?;
     let (mut acknowledged, mut refused, mut lost, mut good) = (0, 0, 0, 0);
     for round in 1..=count {
         let began = Instant::now();

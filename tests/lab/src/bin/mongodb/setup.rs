@@ -1,6 +1,6 @@
 //! Machines with the three shapes of MongoDB, and the configuration of Patchday for each.
 
-use crate::certificates;
+use crate::{certificates, work};
 use anyhow::{Context, Result, bail};
 use mongodb::bson::{Document, doc};
 use mongodb::{Client, Database};
@@ -94,6 +94,7 @@ impl Site {
             Shape::Secured => site.secure()?,
             Shape::Set => site.make_set()?,
         }
+        work::make_repository(&site.machine)?;
         site.configure("")?;
         Ok(site)
     }
@@ -116,6 +117,7 @@ impl Site {
         let mut text = String::new();
         for at in members {
             let way = match self.shape {
+                _ if extra.contains("uri") => String::new(),
                 Shape::Secured => "uri-file = \"/etc/patchday/mongodb.uri\"".to_owned(),
                 _ => format!("uri = \"mongodb://127.0.0.1:{}\"", self.ports[*at]),
             };
@@ -185,7 +187,11 @@ impl Site {
         };
         let privilege = doc! { "resource": { "cluster": true }, "actions": ACTIONS.to_vec() };
         let canary = doc! { "resource": { "db": "patchday", "collection": "" }, "actions": ["find", "dbHash"] };
-        make(self, doc! { "insert": "canary", "$db": "patchday", "documents": [{ "_id": 1 }] }).ok();
+        let open = format!("mongodb://127.0.0.1:{}/?directConnection=true", self.ports[0]);
+        self.runtime.block_on(async {
+            let canaries = Client::with_uri_str(&open).await?.database("patchday").collection::<Document>("canary");
+            canaries.insert_one(doc! { "_id": 1, "sings": true }).await
+        })?;
         make(self, doc! { "createRole": "patchday", "privileges": [privilege, canary], "roles": [] })?;
         make(
             self,
@@ -201,6 +207,11 @@ impl Site {
         ] {
             make(self, doc! { "createUser": user, "pwd": password, "roles": [role] })?;
         }
+        // Who logs in with a certificate is named by its subject.
+        let role = doc! { "role": "patchday", "db": "admin" };
+        let external = doc! { "createUser": "CN=patchday,OU=clients,O=lab", "roles": [role] };
+        self.runtime
+            .block_on(async { Client::with_uri_str(&open).await?.database("$external").run_command(external).await })?;
         certificates::make(&self.machine, &self.certificates.0, CERTIFICATES)?;
         let conf = self.machine.read_file("/etc/mongod.conf")?;
         let tls = format!(
@@ -305,15 +316,16 @@ impl Site {
         wait_for("a primary", WAIT, || Ok((0..self.ports.len()).find(is_primary)))
     }
 
-    /// A run has something to do, even when no package is pending.
-    pub(crate) fn want_reboot(&self) -> Result<()> {
+    /// A run has something to do: one small package to upgrade, and a reboot that is wanted.
+    pub(crate) fn want_work(&self) -> Result<()> {
+        self.machine.exec_ok(&["dpkg", "--install", "/srv/old.deb"])?;
         self.machine.write_file("/run/reboot-required", "*** System restart required ***\n")?;
         self.machine.write_file("/run/reboot-required.pkgs", "libc6\n")
     }
 
     /// A whole run with its reboot; its exit code and its report.
     pub(crate) fn run(&self) -> Result<(i32, String)> {
-        self.want_reboot()?;
+        self.want_work()?;
         let boot = self.machine.boot_id()?;
         let mut run = self.machine.spawn(&["patchday", "run", "--yes"])?;
         let rebooted = self.machine.wait_for_reboot(&boot, Duration::from_secs(600));
@@ -330,7 +342,7 @@ impl Site {
 
     /// A run without a reboot; its exit code and everything that it said.
     pub(crate) fn stop_only(&self, arguments: &[&str]) -> Result<(i32, String)> {
-        self.want_reboot()?;
+        self.want_work()?;
         let command = [&["patchday", "run", "--yes", "--no-reboot"], arguments].concat();
         let output = self.machine.exec(&command)?;
         Ok((output.code().unwrap_or(-1), format!("{}{}", output.stderr, output.stdout)))

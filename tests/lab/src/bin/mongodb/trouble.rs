@@ -71,6 +71,11 @@ pub(crate) fn standalone(site: &Site) -> Result<Vec<Case>> {
     cases.push(case(site, "fsyncLock, allowed", &["database-locked"], end));
     leak(site, &mut cases)?;
 
+    site.configure(&format!("uri = \"mongodb://%2Ftmp%2Fmongodb-{}.sock/\"", site.ports[0]))?;
+    let end = site.stop_only(&[])?;
+    cases.push(case(site, "over the Unix socket", &["mongod.service"], end));
+    site.configure("")?;
+
     let said = frozen(site)?;
     site.machine.thaw("mongod.service")?;
     cases.push(case(site, "hangs before its shutdown", &["ask MongoDB", "did not answer", "no server"], said));
@@ -100,7 +105,7 @@ fn leak(site: &Site, cases: &mut Vec<Case>) -> Result<()> {
 
 /// Freezes mongod once the API is down.
 fn frozen(site: &Site) -> Result<(i32, String)> {
-    site.want_reboot()?;
+    site.want_work()?;
     let run = site.machine.spawn(&["patchday", "run", "--yes", "--no-reboot"])?;
     let state = || site.machine.exec_ok(&["systemctl", "show", "-P", "ActiveState", "sample-api.service"]);
     wait_for("the API's stop", WAIT, || Ok((state()?.trim() == "inactive").then_some(())))?;
@@ -128,6 +133,22 @@ pub(crate) fn secured(site: &Site) -> Result<Vec<Case>> {
     let end = site.stop_only(&["--allow", "database-shutdown"])?;
     cases.push(case(site, "may not shut down, allowed", &["SIGTERM instead"], end));
     site.login("patchday", crate::setup::PASSWORD)?;
+
+    let port = site.ports[0];
+    let tls = "tls=true&tlsCAFile=/etc/mongodb/ca.pem";
+    let certificate = "tlsCertificateKeyFile=/etc/mongodb/client.pem&authMechanism=MONGODB-X509";
+    let string = site.machine.read_file("/etc/patchday/mongodb.uri")?;
+    site.machine.write_file("/etc/credstore/lab", &string)?;
+    site.machine.exec_ok(&["chmod", "0600", "/etc/credstore/lab"])?;
+    for (name, way) in [
+        ("login by certificate", format!("uri = \"mongodb://127.0.0.1:{port}/?{tls}&{certificate}\"")),
+        ("connection string in a credential", "uri-credential = \"lab\"".to_owned()),
+    ] {
+        site.configure(&way)?;
+        let end = site.stop_only(&[])?;
+        cases.push(case(site, name, &["proven down", "is down", "mongod.service: stopped", "mongod.service"], end));
+    }
+    site.configure("")?;
     Ok(cases)
 }
 
