@@ -17,6 +17,7 @@
 //! | host | [`host`] | the ports, and below it the adapters: systemd, logind, MongoDB, apt, kernels, probes |
 //! | core | [`machine`] | the state machine: which fact may follow, and what to do next |
 //! | core | [`events`] | what views are told: past tense, versioned |
+//! | core | [`window`] | when the host may be patched: calendar expressions, windows, blackouts, a hold |
 //! | core | [`model`] | data only: run, step, attempt, phase, fact, observation, baseline |
 //! | core | [`exit_code`] | the documented exit codes |
 //!
@@ -53,3 +54,4 @@ pub mod report;
 pub mod steps;
 pub mod store;
 pub mod ui;
+pub mod window;

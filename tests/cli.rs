@@ -98,7 +98,8 @@ fn open_run(scenario: &Scenario) -> RunId {
     let planned: Timestamp = "2026-12-07T03:00:00Z".parse().unwrap();
     let id = RunId::mint(planned, 2);
     let boot: BootId = "00000000-0000-4000-8000-000000000007".parse().unwrap();
-    let options = RunOptions { trigger: Trigger::Operator, no_reboot: false, allowed_checks: vec![] };
+    let options =
+        RunOptions { trigger: Trigger::Operator, no_reboot: false, allowed_checks: vec![], outside_window: false };
     let steps = planned_steps(&scenario.settings);
     let services = scenario.settings.planned_services();
     let mut run = Run::plan(id.clone(), "web1".into(), planned, boot.clone(), options, steps.clone(), services);
@@ -312,17 +313,17 @@ fn a_state_that_cannot_be_understood_exits_with_30() {
     fs::write(&file, &good[..good.len() / 2]).unwrap();
     for args in [&["status"][..], &["status", "--json"], &["report"], &["report", "--json"], &["attach", &id]] {
         let said = refusal(&on_state(state, args), 30);
-        assert!(said.contains("run.json: not a run of Patchday: ") && said.contains("\nhint: "), "{said}");
+        assert!(said.contains("run.json: not as Patchday wrote it: ") && said.contains("\nhint: "), "{said}");
     }
     // One broken record does not hide the others, but it is told.
     let history = on_state(state, &["history"]);
-    assert!(err(&history).contains("not a run of Patchday"), "{history:?}");
+    assert!(err(&history).contains("not as Patchday wrote it"), "{history:?}");
     assert_eq!(history.status.code(), Some(30), "{history:?}");
 
     fs::write(&file, &good).unwrap();
     fs::write(state.join("open-run"), "whatever\n").unwrap();
     let said = refusal(&on_state(state, &["status"]), 30);
-    assert!(said.contains("open-run: not a run of Patchday"), "{said}");
+    assert!(said.contains("open-run: not as Patchday wrote it"), "{said}");
 }
 
 #[test]

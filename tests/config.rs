@@ -210,7 +210,13 @@ fn with_key(table: &str, line: &str) -> String {
     let kind =
         if table == "service.mongodb" || line.starts_with("drain-timeout") { "kind = \"mongodb\"\n" } else { "" };
     let other = if line.contains("mongod.service") && !line.starts_with("unit") { other } else { "" };
+    let others = |table: &str| {
+        let required = KEYS.iter().filter(|key| key.table == table && key.default == "required");
+        let missing = required.filter(|key| !line.starts_with(&format!("{} =", key.name)));
+        missing.map(|key| format!("{} = {}\n", key.name, key.example)).collect::<String>()
+    };
     match table {
+        "window" | "blackout" => format!("{}\n{line}\n{}", header(table), others(table)),
         "service" => format!("[[service]]\n{unit}{kind}{line}\n{other}"),
         "service.readiness" | "service.mongodb" => format!("[[service]]\n{unit}{kind}[{table}]\n{needs}{line}\n"),
         _ => format!("[{table}]\n{line}\n"),

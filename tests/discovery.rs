@@ -71,6 +71,8 @@ fn settings(services: Vec<ServiceSettings>) -> Settings {
     let minutes = SignedDuration::from_mins;
     Settings {
         services,
+        windows: Vec::new(),
+        blackouts: Vec::new(),
         limits: Limits { cpu_percent: 50, cpu_weight: 20, io_weight: 20, cpus: 4 },
         upgrade: UpgradeSettings { allow_removals: Vec::new(), lock_timeout: minutes(10) },
         kernel: KernelSettings { dkms: true },

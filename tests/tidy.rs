@@ -26,14 +26,15 @@ const fn layer(module: &'static str, may: &'static [&'static str], because: &'st
 }
 
 /// The longest name that fits a module is its layer. A module without a layer is an error: somebody has to think.
-const LAYERS: [Layer; 21] = [
+const LAYERS: [Layer; 22] = [
     layer("", &["*"], "lib.rs only names the modules"),
     layer("main", &["*"], "hands over to cli"),
     layer("exit_code", &[], "constants"),
     layer("model", &["exit_code"], "pure data; a run knows what it is worth to a script"),
     layer("machine", &["model", "config::settings::Policy"], "pure: every observation is an argument"),
+    layer("window", &["model"], "pure arithmetic on expressions, windows, blackouts and a hold"),
     layer("events", &["model"], "what the views are told"),
-    layer("config", &["model"], "settings are made of the model's words"),
+    layer("config", &["model", "window"], "settings are made of the model's words, and of windows"),
     layer(
         "store",
         &["model", "events", "config::settings"],
@@ -60,7 +61,7 @@ const LAYERS: [Layer; 21] = [
         "the loop: it observes, decides, records, performs and tells",
     ),
     layer("report", &["model", "events", "exit_code"], "built from the run and its events, and from nothing else"),
-    layer("ui", &["events", "report", "model"], "shows what it is told, and asks nobody"),
+    layer("ui", &["events", "report", "model", "window"], "shows what it is told, and asks nobody"),
     layer("error", &["config", "exit_code", "host!", "store"], "maps every kind of failure to its exit code"),
     layer("notify", &["events", "report", "model"], "tells people outside what the report says"),
     layer("cli", &["*"], "the only place where everything meets"),

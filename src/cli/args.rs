@@ -15,6 +15,7 @@ Examples:
   patchday plan                 what a run would do, and what stands in its way
   patchday run                  patch, reboot, verify
   patchday run --no-reboot      patch, bring the services back, reboot another day
+  patchday windows              when it may be patched next
   patchday attach               follow the run that is at work
   patchday report --format markdown
 
@@ -86,6 +87,12 @@ pub(super) enum Command {
     Resume(ResumeArgs),
     /// End the run at its next safe point, and bring the services back.
     Abort(AbortArgs),
+    /// Show when the host may be patched next, and what keeps it from being.
+    Windows(WindowsArgs),
+    /// Let no run begin until then.
+    Hold(HoldArgs),
+    /// Take the hold back.
+    Release,
     /// Print a completion script for a shell.
     Completions {
         /// The shell.
@@ -168,6 +175,9 @@ pub(super) struct RunArgs {
     /// Count blockers of this check as warnings; may be given again.
     #[arg(long, value_name = "LABEL")]
     pub(super) allow: Vec<String>,
+    /// Begin outside the maintenance window or in a blackout, and heed neither; the report says so.
+    #[arg(long)]
+    pub(super) outside_window: bool,
     /// Tell events as lines of JSON on stdout.
     #[arg(long)]
     pub(super) json: bool,
@@ -177,6 +187,26 @@ pub(super) struct RunArgs {
     /// The run's ID, minted by the caller.
     #[arg(long, hide = true, requires = "foreground")]
     pub(super) run_id: Option<RunId>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct WindowsArgs {
+    /// How many windows.
+    #[arg(long, short = 'n', value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u8).range(1..=100))]
+    pub(super) count: u8,
+    /// As JSON.
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct HoldArgs {
+    /// A duration (12h), a day (2026-12-01, inclusive) or a minute ("2026-12-01 18:00").
+    #[arg(long, value_name = "WHEN")]
+    pub(super) until: String,
+    /// Why; told to whoever wants to begin a run.
+    #[arg(long, value_name = "TEXT")]
+    pub(super) reason: String,
 }
 
 #[derive(Debug, clap::Args)]

@@ -12,7 +12,7 @@ use crate::error::{Failure, FailureKind};
 use crate::events::{EventKind, EventSink};
 use crate::exit_code;
 use crate::host::Host;
-use crate::model::{Abort, AbortWish, BootId, Run, RunId, RunOptions};
+use crate::model::{Abort, AbortWish, BootId, Run, RunId, RunOptions, RunWindow};
 use crate::steps;
 use crate::store::{RunStore, WishBox};
 
@@ -29,11 +29,12 @@ pub(super) async fn new_run(
     settings: &Settings,
     id: RunId,
     options: RunOptions,
+    window: Option<RunWindow>,
     json: bool,
 ) -> Result<u8, Failure> {
     let locked = app.state.lock(&format!("run {id}"))?;
     let boot = host.system.boot().await.ok_or_else(no_boot_id)?;
-    let run = Run::plan(
+    let mut run = Run::plan(
         id,
         hostname(),
         Timestamp::now(),
@@ -42,6 +43,7 @@ pub(super) async fn new_run(
         steps::planned_steps(settings),
         settings.planned_services(),
     );
+    run.window = window;
     let store = locked.create_run(&run, settings)?;
     store.prune(settings.keep_runs);
     carry(app, host, settings, store, run, Beginning::New, &AbortFlag::default(), json).await
@@ -104,11 +106,17 @@ async fn carry(
     let mut hangup = signal(SignalKind::hangup()).map_err(no_signals)?;
     let steps = run.steps.clone();
     let host_name = run.host.clone();
+    let outside_window = run.options.outside_window;
     let mut coordinator = Coordinator::new(host, settings, Journal::new(run, store), &narrator, abort);
     let drive = async {
         match beginning {
             Beginning::New => {
                 narrator.emit(EventKind::RunStarted { host: host_name, steps });
+                if outside_window {
+                    narrator.emit(EventKind::Noted {
+                        message: "the maintenance window is not heeded (--outside-window)".into(),
+                    });
+                }
                 coordinator.drive().await
             }
             Beginning::Resumed { automatic } => coordinator.resume(automatic).await,

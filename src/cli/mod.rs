@@ -8,13 +8,16 @@ mod checks;
 mod coordinate;
 mod doctor;
 mod follow;
+mod gate;
 mod history;
+mod hold;
 mod init;
 mod plan;
 mod report;
 mod resume;
 mod run;
 mod status;
+mod windows;
 
 use std::io::{stderr, stdout};
 use std::process::ExitCode;
@@ -60,6 +63,9 @@ fn dispatch(app: &App, command: Command) -> Result<u8, Failure> {
         // These need neither the bus nor a runtime: they answer at once.
         Command::Status(args) => status::status(app, &args),
         Command::Report(args) => report::report(app, &args),
+        Command::Windows(args) => windows::windows(app, &args),
+        Command::Hold(args) => hold::hold(app, &args),
+        Command::Release => hold::release(app),
         Command::History(args) => history::history(app, &args),
         Command::Checks(args) => checks::checks(app, &args),
         Command::Completions { shell } => {

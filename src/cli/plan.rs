@@ -35,8 +35,12 @@ pub(super) async fn plan(app: &App, args: &PlanArgs) -> Result<u8, Failure> {
     let located = app.load_config()?;
     let host = app.host(&located.settings)?;
     app.require_units(&located, host.units.as_ref()).await?;
-    let options =
-        RunOptions { trigger: Trigger::Operator, no_reboot: args.no_reboot, allowed_checks: args.allow.clone() };
+    let options = RunOptions {
+        trigger: Trigger::Operator,
+        no_reboot: args.no_reboot,
+        allowed_checks: args.allow.clone(),
+        outside_window: false,
+    };
     let inputs = CheckInputs::new(&host, &located.settings, &options);
     let (checks, upgrade, kernels) = tokio::join!(checks::run_all(&inputs), inputs.upgrade(), inputs.kernels());
     let upgrade = upgrade?;

@@ -2,11 +2,11 @@
 
 use std::io::{IsTerminal, Write, stderr, stdin};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::app::{App, own_program, require_labels, require_root};
 use super::args::RunArgs;
-use super::{coordinate, follow};
+use super::{coordinate, follow, gate};
 use crate::error::{Failure, FailureKind};
 use crate::host::WorkUnits;
 use crate::model::{RunId, RunOptions, Trigger, UnitName};
@@ -21,15 +21,22 @@ pub(super) async fn run(app: &App, args: &RunArgs) -> Result<u8, Failure> {
     app.require_units(&located, host.units.as_ref()).await?;
 
     let trigger = if args.foreground && args.run_id.is_none() { Trigger::Unattended } else { Trigger::Operator };
-    let options = RunOptions { trigger, no_reboot: args.no_reboot, allowed_checks: args.allow.clone() };
+    let options = RunOptions {
+        trigger,
+        no_reboot: args.no_reboot,
+        allowed_checks: args.allow.clone(),
+        outside_window: args.outside_window,
+    };
+    let window = gate::may_begin(app, &located.settings, &options, SignedDuration::ZERO)?;
     let id = args.run_id.clone().unwrap_or_else(|| RunId::mint(Timestamp::now(), salt()));
     if args.foreground {
-        return coordinate::new_run(app, &host, &located.settings, id, options, args.json).await;
+        return coordinate::new_run(app, &host, &located.settings, id, options, window, args.json).await;
     }
 
     confirm(args, &located.settings.services.iter().rev().map(|service| &service.unit).collect::<Vec<_>>())?;
     let mut command = vec!["run".into(), "--foreground".into(), "--yes".into(), "--run-id".into(), id.to_string()];
     command.extend(args.no_reboot.then(|| "--no-reboot".into()));
+    command.extend(args.outside_window.then(|| "--outside-window".into()));
     command.extend(args.allow.iter().flat_map(|label| ["--allow".to_owned(), label.clone()]));
     start_coordinator(app, host.work.as_ref(), &coordinator_unit("run", &id)?, command).await?;
     follow::follow(app, &id, args.json).await

@@ -9,7 +9,7 @@ use toml::de::DeTable;
 use super::error::{ConfigError, Problem};
 use super::place::Position;
 use super::settings::Settings;
-use super::{keys, schema, validate};
+use super::{keys, schema, validate, window};
 use crate::model::UnitName;
 
 /// The whole file.
@@ -17,6 +17,8 @@ use crate::model::UnitName;
 #[serde(deny_unknown_fields, default)]
 pub(super) struct File {
     pub(super) service: Vec<Service>,
+    pub(super) window: Vec<window::Window>,
+    pub(super) blackout: Vec<window::Blackout>,
     pub(super) limits: Limits,
     pub(super) upgrade: Upgrade,
     pub(super) kernel: Kernel,

@@ -33,6 +33,12 @@ pub enum Kind {
     Packages,
     /// A list of labels of preflight checks.
     Labels,
+    /// A systemd calendar expression.
+    Calendar,
+    /// A day, or a day and a time.
+    Day,
+    /// Any words, in one line.
+    Words,
 }
 
 impl Kind {
@@ -54,6 +60,9 @@ impl Kind {
             Self::Path => "an absolute path".to_owned(),
             Self::Packages => "a list of package names".to_owned(),
             Self::Labels => "a list of labels of preflight checks".to_owned(),
+            Self::Calendar => "a systemd calendar expression".to_owned(),
+            Self::Day => "a day, or a day and a time".to_owned(),
+            Self::Words => "a line of text".to_owned(),
         }
     }
 }
@@ -90,6 +99,7 @@ impl Key {
         let (name, kind) = (self.name, self.kind.expected());
         let default = match self.default {
             "required" | "none" => self.default.to_owned(),
+            default if default.starts_with("the ") => default.to_owned(),
             default => format!("`{}`", default.replace(", for mongodb ", "`; for mongodb `")),
         };
         format!(
@@ -106,17 +116,34 @@ pub(super) fn path(table: &str, name: &str) -> String {
 
 /// The table's header, as in `[[service]]` or `[limits]`.
 pub fn header(table: &str) -> String {
-    if table == SERVICE { format!("[[{table}]]") } else { format!("[{table}]") }
+    if LISTS.contains(&table) { format!("[[{table}]]") } else { format!("[{table}]") }
 }
 
 const HOUR: i64 = 3600;
 const SERVICE: &str = "service";
 const READINESS: &str = "service.readiness";
 const MONGODB: &str = "service.mongodb";
+const WINDOW: &str = "window";
+const BLACKOUT: &str = "blackout";
 
-/// Tables in the order of the documentation. Only `service` may be there more than once.
-pub const TABLES: [&str; 10] =
-    [SERVICE, READINESS, MONGODB, "limits", "upgrade", "kernel", "reboot", "verify", "preflight", "report"];
+/// Tables that may be there more than once.
+pub const LISTS: [&str; 3] = [SERVICE, WINDOW, BLACKOUT];
+
+/// Tables in the order of the documentation.
+pub const TABLES: [&str; 12] = [
+    SERVICE,
+    READINESS,
+    MONGODB,
+    WINDOW,
+    BLACKOUT,
+    "limits",
+    "upgrade",
+    "kernel",
+    "reboot",
+    "verify",
+    "preflight",
+    "report",
+];
 
 macro_rules! keys {
     ($($id:ident = $table:expr, $name:literal, $kind:expr, $default:literal, $example:literal, $about:literal;)*) => {
@@ -174,6 +201,20 @@ keys! {
         "How far a member of a replica set may be behind its primary: to take over, and to be back.";
     CANARY = MONGODB, "canary", Kind::Collection, "none", "\"patchday.canary\"",
         "Collection whose documents are counted and summed before and after; nobody should write to it.";
+
+    CALENDAR = WINDOW, "calendar", Kind::Calendar, "required", "\"Sat *-*-8..14 22:00\"",
+        "When the window opens, in the host's time zone or in the one at its end; see `systemd-analyze calendar`.";
+    WINDOW_DURATION = WINDOW, "duration", Kind::Duration(7 * 24 * HOUR), "required", "\"4h\"",
+        "How long it is open.";
+    RESERVE = WINDOW, "reserve", Kind::Duration(6 * HOUR), "\"15m\"", "\"30m\"",
+        "What must be left of the window, by estimate, when the host is back in service.";
+
+    BLACKOUT_FROM = BLACKOUT, "from", Kind::Day, "required", "\"2026-12-20\"",
+        "The first day, or its first minute as in `\"2026-12-20 18:00\"`, in the host's time zone.";
+    BLACKOUT_UNTIL = BLACKOUT, "until", Kind::Day, "the day of `from`", "\"2027-01-02\"",
+        "The last day, which still belongs to it, or the minute at which it ends.";
+    BLACKOUT_REASON = BLACKOUT, "reason", Kind::Words, "required", "\"end of the year\"",
+        "Why; told to whoever wants to begin a run.";
 
     CPU = "limits", "cpu", Kind::Percent, "\"50%\"", "\"25%\"",
         "Share of the whole machine (all CPUs) that apt and kernel builds may use.";

@@ -17,6 +17,7 @@ mod schema;
 pub mod settings;
 mod validate;
 mod values;
+mod window;
 
 pub use error::{ConfigError, Problem};
 pub use file::{Located, Positions, parse};

@@ -87,17 +87,18 @@ impl Check<'_> {
 
     fn subtable(&mut self, name: &str, (key, value): Keyed<'_, '_>) {
         let header = keys::header(name);
+        let is_list = keys::LISTS.contains(&name);
         match value.get_ref() {
-            DeValue::Table(table) if name != "service" => self.table(name, table),
-            DeValue::Array(services) if name == "service" => {
-                for service in services {
-                    match service.get_ref() {
-                        DeValue::Table(table) => self.service(table, &service.span()),
+            DeValue::Table(table) if !is_list => self.table(name, table),
+            DeValue::Array(entries) if is_list => {
+                for entry in entries {
+                    match entry.get_ref() {
+                        DeValue::Table(table) => self.entry(name, table, &entry.span()),
                         other => self.wrong(
-                            &service.span(),
+                            &entry.span(),
                             header.clone(),
                             format!("expected a table, found {}", found(other)),
-                            "begin every service with a line [[service]]".to_owned(),
+                            format!("begin every {name} with a line {header}"),
                         ),
                     }
                 }
@@ -106,7 +107,7 @@ impl Check<'_> {
                 &key.span(),
                 format!("[{name}]"),
                 format!("expected {header}, found [{name}]"),
-                format!("services are a list: begin every one with a line {header}"),
+                format!("{name}s are a list: begin every one with a line {header}"),
             ),
             other => self.wrong(
                 &value.span(),
@@ -117,11 +118,11 @@ impl Check<'_> {
         }
     }
 
-    fn service(&mut self, table: &DeTable<'_>, span: &Range<usize>) {
-        self.table("service", table);
-        if !table.contains_key(keys::UNIT.name) {
-            let hint = format!("for example: unit = {}", keys::UNIT.example);
-            self.wrong(span, keys::UNIT.path(), "missing key".to_owned(), hint);
+    fn entry(&mut self, name: &str, table: &DeTable<'_>, span: &Range<usize>) {
+        self.table(name, table);
+        let required = keys::KEYS.iter().filter(|key| key.table == name && key.default == "required");
+        for key in required.filter(|key| !table.contains_key(key.name)) {
+            self.wrong(span, key.path(), "missing key".to_owned(), example(key));
         }
     }
 

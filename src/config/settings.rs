@@ -1,15 +1,23 @@
 //! Valid settings. Saved beside the run, so that a run that crosses a reboot ends under the settings it began with.
 
 use jiff::SignedDuration;
+use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{DatabaseAccess, Limits, PlannedService, ReadinessProbe, ServiceKind, UnitName};
+use crate::window::{Blackout, Schedule, Window};
 
 /// Everything that a run needs to know.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Settings {
     /// Services in dependency order: a service comes after everything in its `after`.
     pub services: Vec<ServiceSettings>,
+    /// When the host may be patched; always where there is none.
+    #[serde(default)]
+    pub windows: Vec<Window>,
+    /// When it must not be, whatever the windows say.
+    #[serde(default)]
+    pub blackouts: Vec<Blackout>,
     /// Limits of long work.
     pub limits: Limits,
     /// Packages.
@@ -166,6 +174,11 @@ impl Settings {
         Policy { reboot_grace: self.reboot.grace, max_boots: 2 }
     }
 
+    /// Windows and blackouts, in the host's time zone.
+    pub fn schedule<'a>(&'a self, zone: &'a TimeZone) -> Schedule<'a> {
+        Schedule { windows: &self.windows, blackouts: &self.blackouts, zone }
+    }
+
     /// The services as a run records them.
     pub fn planned_services(&self) -> Vec<PlannedService> {
         let planned = |service: &ServiceSettings| PlannedService {
@@ -184,6 +197,8 @@ impl Settings {
 
 #[cfg(test)]
 mod tests {
+    use jiff::civil::date;
+
     use super::*;
 
     fn settings() -> Settings {
@@ -215,6 +230,16 @@ mod tests {
                 service("mongod.service", ServiceKind::Mongodb, &[]),
                 service("api.service", ServiceKind::Service, &["mongod.service"]),
             ],
+            windows: vec![Window {
+                calendar: "Sun *-*-8..14 02:00 Europe/Berlin".parse().unwrap(),
+                duration: SignedDuration::from_hours(4),
+                reserve: SignedDuration::from_mins(15),
+            }],
+            blackouts: vec![Blackout {
+                from: date(2026, 12, 20).at(0, 0, 0, 0),
+                until: date(2027, 1, 3).at(0, 0, 0, 0),
+                reason: "end of the year".into(),
+            }],
             limits: Limits { cpu_percent: 50, cpu_weight: 20, io_weight: 10, cpus: 2 },
             upgrade: UpgradeSettings {
                 allow_removals: vec!["old-helper".into()],

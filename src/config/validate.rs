@@ -28,6 +28,8 @@ pub(super) fn validate(file: &File, text: &str, cpus: u32, known: &[&str]) -> Re
     let order = check.order(file, &services);
     let settings = Settings {
         services: order.into_iter().filter_map(|at| services.get(at).cloned()).collect(),
+        windows: file.window.iter().filter_map(|window| check.window(window)).collect(),
+        blackouts: file.blackout.iter().filter_map(|blackout| check.blackout(blackout)).collect(),
         limits: Limits {
             cpu_percent: check.taken(&keys::CPU, file.limits.cpu.as_ref(), values::percent).unwrap_or(50),
             cpu_weight: check.integer(&keys::CPU_WEIGHT, file.limits.cpu_weight.as_ref(), 20),
@@ -70,24 +72,30 @@ fn known_label(label: &str, known: &[&str]) -> Result<(), Wrong> {
     Err(Wrong::new(expected, quoted(label), hint))
 }
 
-struct Check<'a> {
+pub(super) struct Check<'a> {
     text: &'a str,
     problems: Vec<Problem>,
 }
 
 impl Check<'_> {
-    fn problem(&mut self, span: &Range<usize>, key: String, message: impl Into<String>, hint: impl Into<String>) {
+    pub(super) fn problem(
+        &mut self,
+        span: &Range<usize>,
+        key: String,
+        message: impl Into<String>,
+        hint: impl Into<String>,
+    ) {
         let at = Some(Position::start(self.text, span));
         self.problems.push(Problem { at, key: Some(key), message: message.into(), hint: hint.into() });
     }
 
-    fn wrong(&mut self, span: &Range<usize>, key: &Key, wrong: Wrong) {
+    pub(super) fn wrong(&mut self, span: &Range<usize>, key: &Key, wrong: Wrong) {
         let message = format!("expected {}, found {}", wrong.expected, wrong.found);
         self.problem(span, key.path(), message, wrong.hint);
     }
 
     /// A value that `take` understands; none where it is not given or wrong.
-    fn taken<T>(
+    pub(super) fn taken<T>(
         &mut self,
         key: &Key,
         value: Option<&Spanned<String>>,
@@ -97,7 +105,7 @@ impl Check<'_> {
         take(value.get_ref()).map_err(|wrong| self.wrong(&value.span(), key, wrong)).ok()
     }
 
-    fn text(
+    pub(super) fn text(
         &mut self,
         key: &Key,
         value: Option<&Spanned<String>>,
@@ -106,12 +114,12 @@ impl Check<'_> {
         self.taken(key, value, |text| take(text).map(|()| text.to_owned()))
     }
 
-    fn word<'v>(&mut self, key: &Key, value: Option<&'v Spanned<String>>) -> Option<&'v str> {
+    pub(super) fn word<'v>(&mut self, key: &Key, value: Option<&'v Spanned<String>>) -> Option<&'v str> {
         self.taken(key, value, |text| values::choice(key.kind, text))?;
         value.map(|value| value.get_ref().as_str())
     }
 
-    fn duration(&mut self, key: &Key, value: Option<&Spanned<String>>, default: i64) -> SignedDuration {
+    pub(super) fn duration(&mut self, key: &Key, value: Option<&Spanned<String>>, default: i64) -> SignedDuration {
         self.taken(key, value, |text| values::duration(key.kind, text)).unwrap_or(SignedDuration::from_secs(default))
     }
 

@@ -14,7 +14,7 @@ use crate::config::Settings;
 use crate::events::{EventKind, EventSink};
 use crate::host::{Host, InhibitorGuard};
 use crate::machine::{Decision, decide, may_abort};
-use crate::model::{Fact, Observation, Outcome, Phase, Run, Step, WorkLook};
+use crate::model::{Fact, Observation, Outcome, Phase, Run, Step, WindowMissed, WorkLook};
 use crate::steps::{self, Recorder, StepContext, StepEnd, StepError, StepResult};
 
 /// How long a state of the host that cannot be read is waited for before the run is left open for a resume.
@@ -133,6 +133,11 @@ impl<'a, S: RunStorage> Coordinator<'a, S> {
                     let grace = self.settings.reboot.grace;
                     let note = format!("the host was asked to reboot and is still up after {grace:#}");
                     self.end_step(&Step::Reboot, Outcome::Failed, Some(note));
+                }
+                Decision::MissWindow { step, reason } => {
+                    self.events.emit(EventKind::Noted { message: reason.clone() });
+                    let at = self.host.clock.now();
+                    self.record_or_degrade(Fact::WindowMissed(WindowMissed { step, at, reason }));
                 }
                 Decision::GiveUp { step, reason } => self.give_up(step, reason),
                 Decision::Close { exit_code } => {
@@ -334,6 +339,7 @@ fn describe(decision: &Decision) -> String {
         Decision::RecordBoot => "the host has rebooted".into(),
         Decision::AwaitReboot { until } => format!("wait for the reboot until {until}"),
         Decision::ConcludeNoReboot => "the reboot did not happen".into(),
+        Decision::MissWindow { reason, .. } => format!("end in safety: {reason}"),
         Decision::GiveUp { reason, .. } => format!("give up: {reason}"),
         Decision::Close { .. } => "close the run".into(),
         Decision::Stay { reason } => format!("wait: {reason}"),

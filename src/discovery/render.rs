@@ -207,8 +207,17 @@ fn tables(text: &mut Text, cpus: u32) {
         if key.table != table {
             table = key.table;
             text.gap();
-            text.table(table);
+            if keys::LISTS.contains(&table) {
+                text.comment(&format!("{}, as often as there is one:", keys::header(table)));
+            } else {
+                text.table(table);
+            }
         }
-        text.keep(key, key.default, (*key == keys::CPU).then_some(machine.as_str()));
+        // There is none unless somebody wants it, so that it has no defaults either.
+        if keys::LISTS.contains(&table) {
+            text.example(key);
+        } else {
+            text.keep(key, key.default, (*key == keys::CPU).then_some(machine.as_str()));
+        }
     }
 }

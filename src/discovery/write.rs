@@ -70,6 +70,12 @@ impl Text {
         self.line(&format!("#{} = {default}", key.name));
     }
 
+    /// A key of a table that is not there.
+    pub(super) fn example(&mut self, key: &Key) {
+        self.explain(key, None);
+        self.line(&format!("#   {} = {}", key.name, key.example));
+    }
+
     /// A key that has no default and no value here.
     pub(super) fn mention(&mut self, key: &Key) {
         if self.explained.insert(key.path()) {

@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 
+use super::budget::{needs_window, overrun};
 use crate::config::settings::Policy;
 use crate::model::{Observation, Outcome, Phase, Run, Step, WorkLook};
 
@@ -27,6 +28,13 @@ pub enum Decision {
     },
     /// The reboot did not happen.
     ConcludeNoReboot,
+    /// The step, and what follows it, does not fit into the window.
+    MissWindow {
+        /// The step.
+        step: Step,
+        /// In words.
+        reason: String,
+    },
     /// End the run as failed.
     GiveUp {
         /// At which step.
@@ -56,6 +64,7 @@ pub(super) const MAX_ATTEMPTS: u32 = 3;
 /// | any | unreadable | – | stay: it is neither the same nor another boot |
 /// | any | changed | – | record the boot; it tells what that means for the phase |
 /// | none, planned steps left | same | – | repair if the last packaging work was interrupted, else begin the next step |
+/// | none, the next step does not fit into the window | same | – | record that; go on without it, or end the run |
 /// | none, too many boots or attempts | same | – | give up at the next step |
 /// | none, reboot skipped | same | – | bring the services back, then verify |
 /// | none, failed or aborted | same | – | repair, bring the services back, report, close |
@@ -76,7 +85,7 @@ pub fn decide(run: &Run, observation: &Observation, now: Timestamp, policy: &Pol
         return Decision::RecordBoot;
     }
     match &run.attempt {
-        None => decide_without_attempt(run, policy),
+        None => decide_without_attempt(run, now, policy),
         Some(attempt) => match (&attempt.step, &observation.work) {
             (step @ (Step::Upgrade | Step::BuildKernel), look) => match look {
                 WorkLook::Running => Decision::Attach(step.clone()),
@@ -103,7 +112,7 @@ fn decide_reboot(run: &Run, now: Timestamp, policy: &Policy) -> Decision {
     }
 }
 
-fn decide_without_attempt(run: &Run, policy: &Policy) -> Decision {
+fn decide_without_attempt(run: &Run, now: Timestamp, policy: &Policy) -> Decision {
     if repair_is_due(run) {
         return Decision::Begin(Step::Repair);
     }
@@ -124,7 +133,10 @@ fn decide_without_attempt(run: &Run, policy: &Policy) -> Decision {
         let reason = format!("{step} was interrupted {MAX_ATTEMPTS} times");
         return Decision::GiveUp { step, reason };
     }
-    Decision::Begin(step)
+    match overrun(run, &step, now) {
+        Some(reason) => Decision::MissWindow { step, reason },
+        None => Decision::Begin(step),
+    }
 }
 
 fn decide_ending(run: &Run) -> Decision {
@@ -137,9 +149,12 @@ fn decide_ending(run: &Run) -> Decision {
     Decision::Close { exit_code: run.exit_code() }
 }
 
-/// The first planned step that has not finished. A reboot that somebody else did is not done again.
+/// The first planned step that has not finished. What there is no time for is left out. A reboot that somebody else did is not done again.
 pub(super) fn next_planned(run: &Run) -> Option<Step> {
-    let is_left = |step: &&Step| !run.has_finished(step) && (**step != Step::Reboot || run.rebooted.is_none());
+    let is_left = |step: &&Step| {
+        let is_left_out = run.window_missed.is_some() && needs_window(step);
+        !run.has_finished(step) && (**step != Step::Reboot || run.rebooted.is_none()) && !is_left_out
+    };
     run.steps.iter().find(is_left).cloned()
 }
 

@@ -1,5 +1,6 @@
 //! The state machine, pure: what may follow ([`apply`]), and what to do next ([`decide`]).
 
+mod budget;
 mod decide;
 mod transition;
 

@@ -5,3 +5,4 @@ mod effects;
 mod matrix;
 mod properties;
 mod sample;
+mod window;

@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 
+use super::budget::{goes_on_without_window, needs_window};
 use super::decide::{may_abort, may_begin};
 use crate::model::{Abort, Attempt, AttemptRecord, BootId, Closing, Fact, Outcome, Phase, Run, Step};
 
@@ -38,6 +39,19 @@ pub fn apply(run: &Run, fact: Fact) -> Result<Run, IllegalTransition> {
         (phase, _, Fact::GivenUp { step, reason, at }) if !phase.is_final() => {
             end_attempt(&mut next, Outcome::Failed, Some(reason.clone()), at);
             next.phase = Phase::Failed { step, reason };
+        }
+
+        (phase, None, Fact::WindowMissed(missed))
+            if !phase.is_final()
+                && run.window.is_some()
+                && run.window_missed.is_none()
+                && needs_window(&missed.step)
+                && may_begin(run, &missed.step) =>
+        {
+            if !goes_on_without_window(run) {
+                next.phase = Phase::Failed { step: missed.step.clone(), reason: missed.reason.clone() };
+            }
+            next.window_missed = Some(missed);
         }
 
         (_, Some(Step::Preflight), Fact::ChecksAnswered(checks)) => next.checks = checks,

@@ -11,10 +11,19 @@ impl Run {
         match &self.phase {
             Phase::NothingToDo => exit_code::DONE,
             Phase::Verified => match self.verification.as_ref().map(|verification| verification.verdict) {
+                // It was wanted, and there was no time left for it.
+                Some(Verdict::Healthy) if self.window_missed.is_some() && !self.reboot_reasons.is_empty() => {
+                    exit_code::NOT_REBOOTED
+                }
                 Some(Verdict::Healthy) => exit_code::DONE,
                 Some(Verdict::Degraded | Verdict::Failed) => exit_code::NOT_VERIFIED,
                 None => exit_code::UNEXPECTED,
             },
+            Phase::Failed { .. }
+                if self.window_missed.is_some() && !stopped_something && !self.has_touched_packages() =>
+            {
+                exit_code::BLOCKED
+            }
             Phase::Failed { step: Step::Verify, .. } => exit_code::NOT_VERIFIED,
             Phase::Failed { step: Step::Reboot, .. } => exit_code::NOT_REBOOTED,
             Phase::Failed { step, .. } if step.leaves_host_untouched() => exit_code::UNTOUCHED,

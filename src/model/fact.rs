@@ -4,6 +4,7 @@ use jiff::Timestamp;
 
 use super::{
     Baseline, BootId, Change, CheckResult, KernelPlan, Outcome, Recovery, Step, StopProof, UpgradePlan, Verification,
+    WindowMissed,
 };
 
 /// Something that happened, or that is about to be tried. Applied, then saved, in this order.
@@ -38,6 +39,8 @@ pub enum Fact {
         /// When.
         at: Timestamp,
     },
+    /// The rest of the run does not fit into its window.
+    WindowMissed(WindowMissed),
     /// The preflight checks answered.
     ChecksAnswered(Vec<CheckResult>),
     /// The simulation's plan.
@@ -107,6 +110,7 @@ impl Fact {
             Self::StepBegan { .. } => "step began",
             Self::StepEnded { .. } => "step ended",
             Self::GivenUp { .. } => "given up",
+            Self::WindowMissed(_) => "window missed",
             Self::ChecksAnswered(_) => "checks answered",
             Self::UpgradePlanned(_) => "upgrade planned",
             Self::NothingFound { .. } => "nothing found",

@@ -5,8 +5,10 @@ mod baseline;
 mod change;
 mod database;
 mod ending;
+mod estimate;
 mod fact;
 mod finding;
+mod hold;
 mod ids;
 mod inventory;
 mod kernel;
@@ -18,6 +20,7 @@ mod phase;
 mod probe;
 mod resources;
 mod run;
+mod run_window;
 mod service;
 mod step;
 mod symptoms;
@@ -32,8 +35,10 @@ pub use database::{
     Canary, ClientConnection, DatabaseAccess, DatabaseCondition, DatabaseFacts, DatabaseReturn, DatabaseStartEvidence,
     DatabaseStopEvidence, ReplicaMember, ReplicaSet, RunningOperation, summary_of_clients,
 };
+pub use estimate::{Basis, Estimate, StepEstimate};
 pub use fact::Fact;
 pub use finding::{CheckResult, Finding, Remedy, Severity};
+pub use hold::{Hold, HoldEntry};
 pub use ids::{BootId, InvalidId, RunId, UnitName};
 pub use inventory::{Address, Inventory, Modules, Reading, Route, Sysctl};
 pub use kernel::{DkmsModule, DkmsState, InstalledKernel, KernelFacts, KernelPlan, Vulnerability};
@@ -45,6 +50,7 @@ pub use phase::Phase;
 pub use probe::{Readiness, ReadinessProbe};
 pub use resources::Resources;
 pub use run::{Abort, AbortWish, Closing, PlannedService, Recovery, Run, RunOptions, Trigger};
+pub use run_window::{RunWindow, WindowMissed};
 pub use service::{ServiceKind, StopProof};
 pub use step::Step;
 pub use symptoms::{FileRole, FileState, LogRecord, MongodSymptoms};

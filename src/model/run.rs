@@ -4,8 +4,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Attempt, AttemptRecord, Baseline, BootId, Change, CheckResult, KernelPlan, Outcome, Phase, RunId, ServiceKind,
-    Step, StopProof, UnitName, UpgradePlan, Verification,
+    Attempt, AttemptRecord, Baseline, BootId, Change, CheckResult, Estimate, KernelPlan, Outcome, Phase, RunId,
+    RunWindow, ServiceKind, Step, StopProof, UnitName, UpgradePlan, Verification, WindowMissed,
 };
 
 /// Who started the run.
@@ -27,6 +27,9 @@ pub struct RunOptions {
     pub no_reboot: bool,
     /// Checks whose blockers count as warnings in this run.
     pub allowed_checks: Vec<String>,
+    /// Begin outside the maintenance window, and pay no heed to it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub outside_window: bool,
 }
 
 /// A service of the run, in dependency order.
@@ -96,6 +99,15 @@ pub struct Run {
     pub steps: Vec<Step>,
     /// The services, dependencies first.
     pub services: Vec<PlannedService>,
+    /// The maintenance window; none where none is configured, or where the caller does not want to know of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window: Option<RunWindow>,
+    /// Where the run no longer fitted into it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window_missed: Option<WindowMissed>,
+    /// How long it will take.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub estimate: Option<Estimate>,
     /// The boot on which the run began.
     pub first_boot: BootId,
     /// The boot that is running as far as is known.
@@ -160,6 +172,9 @@ impl Run {
             options,
             steps,
             services,
+            window: None,
+            window_missed: None,
+            estimate: None,
             first_boot: boot.clone(),
             boot,
             phase: Phase::Planned,

@@ -71,7 +71,12 @@ impl Story {
             "web1".into(),
             at(0.0),
             boot(1),
-            RunOptions { trigger: Trigger::Operator, no_reboot: false, allowed_checks: Vec::new() },
+            RunOptions {
+                trigger: Trigger::Operator,
+                no_reboot: false,
+                allowed_checks: Vec::new(),
+                outside_window: false,
+            },
             steps.clone(),
             vec![
                 PlannedService { unit: mongod.clone(), kind: ServiceKind::Mongodb, after: Vec::new() },

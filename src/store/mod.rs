@@ -4,6 +4,7 @@
 //! /var/lib/patchday/             0700
 //!   lock                         flock; opened, never replaced
 //!   open-run                     ID of the run that is not finished; the resume service's condition
+//!   holds.json                   who kept the host from being patched, until when and why
 //!   runs/RUN/run.json            the run, replaced whole
 //!   runs/RUN/settings.json       the settings it began with
 //!   runs/RUN/abort-wish          who wants the run to end; written while a step is at work
@@ -15,6 +16,7 @@
 mod atomic;
 mod event_log;
 mod format;
+mod holds;
 mod lock;
 mod run_store;
 
@@ -41,7 +43,7 @@ pub enum StoreError {
         source: std::io::Error,
     },
     /// The file is not what Patchday wrote.
-    #[error("{}: not a run of Patchday: {why}", path.display())]
+    #[error("{}: not as Patchday wrote it: {why}", path.display())]
     Unreadable {
         /// The file.
         path: PathBuf,

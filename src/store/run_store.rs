@@ -15,7 +15,7 @@ const ABORT_WISH: &str = "abort-wish";
 /// The state directory. Reading needs no lock: every file is replaced whole.
 #[derive(Debug, Clone)]
 pub struct StateDir {
-    root: PathBuf,
+    pub(super) root: PathBuf,
 }
 
 impl StateDir {

@@ -15,6 +15,7 @@ pub mod plan;
 pub mod status;
 mod steady;
 mod systemd;
+pub mod windows;
 
 use crate::events::Event;
 

@@ -699,6 +699,8 @@ pub fn settings() -> Settings {
             service(MONGOD, ServiceKind::Mongodb, &[], Some(access)),
             service(API, ServiceKind::Service, &[MONGOD], None),
         ],
+        windows: Vec::new(),
+        blackouts: Vec::new(),
         limits: Limits { cpu_percent: 50, cpu_weight: 20, io_weight: 20, cpus: 2 },
         upgrade: UpgradeSettings { allow_removals: vec![], lock_timeout: SignedDuration::from_secs(60) },
         kernel: KernelSettings { dkms: true },
@@ -726,7 +728,12 @@ impl Scenario {
         Self {
             world: World::new(),
             settings: settings(),
-            options: RunOptions { trigger: Trigger::Unattended, no_reboot: false, allowed_checks: vec![] },
+            options: RunOptions {
+                trigger: Trigger::Unattended,
+                no_reboot: false,
+                allowed_checks: vec![],
+                outside_window: false,
+            },
             state: StateDir::new(directory.path()),
             abort_at: None,
             directory,

@@ -37,6 +37,7 @@ pub fn planned_at(seconds: i64) -> Run {
         trigger: Trigger::Unattended,
         no_reboot: false,
         allowed_checks: vec!["apt-sources".into(), "free-space".into()],
+        outside_window: false,
     };
     let steps = [
         "preflight",

@@ -3,8 +3,8 @@
 use jiff::SignedDuration;
 
 use super::sample::{
-    GRACE, POLICY, aborted, api, at, before, begin, boot, booted, closed, done, end, failed, nothing_to_do, open,
-    planned, reboot_requested, reboot_skipped, step, verified, with_history,
+    CLOSES, GRACE, POLICY, aborted, api, at, before, begin, boot, booted, closed, done, end, failed, nothing_to_do,
+    open, planned, reboot_requested, reboot_skipped, step, verified, with_history,
 };
 use crate::machine::decide::{
     Decision, MAX_ATTEMPTS, decide, may_abort, may_begin, next_planned, repair_is_due, report_is_due, restore_is_due,
@@ -46,6 +46,7 @@ fn words(decision: &Decision) -> String {
         Decision::RecordBoot => "record boot".into(),
         Decision::AwaitReboot { .. } => "await reboot".into(),
         Decision::ConcludeNoReboot => "conclude no reboot".into(),
+        Decision::MissWindow { step, reason } => format!("miss the window at {step}: {reason}"),
         Decision::GiveUp { step, reason } => format!("give up {step}: {reason}"),
         Decision::Close { exit_code } => format!("close {exit_code}"),
         Decision::Stay { reason } => format!("stay: {reason}"),
@@ -97,6 +98,17 @@ fn every_row_of_the_table_is_true() {
     for run in [before(&Step::Reboot), open(Step::Reboot)] {
         // Somebody else rebooted the host that was ready for it: it is not rebooted again.
         check(row, &next(&booted(&run, 2)), "begin verify");
+    }
+
+    let row = ["none, the next step does not fit into the window", "same", "–"];
+    for step in [Step::Stop(api()), Step::Upgrade, Step::BuildKernel, Step::Reboot] {
+        let decision = decided(&before(&step), WorkLook::NoWork, CLOSES);
+        let closed = format!("miss the window at {step}: the window closed at {}", at(CLOSES));
+        check(row, &decision, &closed);
+    }
+    let row = ["none, planned steps left", "same", "–"];
+    for step in [Step::Preflight, Step::Fetch, Step::Baseline, Step::StageCheck, Step::Verify] {
+        check(row, &decided(&before(&step), WorkLook::NoWork, CLOSES), &format!("begin {step}"));
     }
 
     let row = ["none, too many boots or attempts", "same", "–"];

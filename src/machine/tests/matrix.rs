@@ -2,11 +2,11 @@
 
 use super::sample::{
     aborted, after, api, at, baseline, before, begin, boot, booted, closed, done, end, failed, judged, nothing_to_do,
-    open, planned, proof, reboot_requested, reboot_skipped, verified,
+    open, planned, proof, reboot_requested, reboot_skipped, verified, window_missed,
 };
 use crate::machine::apply;
 use crate::machine::decide::next_planned;
-use crate::model::{Change, Fact, KernelPlan, Outcome, Phase, Recovery, Run, Step, UpgradePlan};
+use crate::model::{Change, Fact, KernelPlan, Outcome, Phase, Recovery, Run, Step, UpgradePlan, WindowMissed};
 
 /// One sample of every variant, in this order. The `match` is exhaustive on purpose: a new variant does not compile
 /// until it has a sample here, and then it has no row below until somebody says what may follow it.
@@ -39,6 +39,7 @@ fn facts(run: &Run) -> Vec<Fact> {
         Fact::StepBegan { .. } => Fact::StepBegan { step: step.clone(), boot: boot_now.clone(), at: at(50) },
         Fact::StepEnded { .. } => Fact::StepEnded { step: step.clone(), outcome, note: None, at: at(50) },
         Fact::GivenUp { .. } => Fact::GivenUp { step: step.clone(), reason: "no way on".into(), at: at(50) },
+        Fact::WindowMissed(_) => Fact::WindowMissed(WindowMissed { step: step.clone(), at: at(50), reason: "late".into() }),
         Fact::ChecksAnswered(_) => Fact::ChecksAnswered(Vec::new()),
         Fact::UpgradePlanned(_) => Fact::UpgradePlanned(UpgradePlan::default()),
         Fact::NothingFound { .. } => Fact::NothingFound { at: at(50) },
@@ -139,7 +140,12 @@ const LEGAL: [(&str, &str, &str); 34] = [
         "baseline",
         "step ended baseline taken, given up failed, baseline taken =, boot changed failed, resumed =",
     ),
-    ("baseline taken", "-", "step began =, given up failed, boot changed failed, resumed =, abort requested aborted"),
+    (
+        "baseline taken",
+        "-",
+        "step began =, given up failed, window missed failed, boot changed failed, resumed =, \
+         abort requested aborted",
+    ),
     (
         "baseline taken",
         "stop:api.service",
@@ -151,13 +157,18 @@ const LEGAL: [(&str, &str, &str); 34] = [
         "step ended services stopped, given up failed, change intended =, service stopped =, boot changed failed, \
          resumed =",
     ),
-    ("services stopped", "-", "step began =, given up failed, boot changed failed, resumed =, abort requested aborted"),
+    (
+        "services stopped",
+        "-",
+        "step began =, given up failed, window missed failed, boot changed failed, resumed =, \
+         abort requested aborted",
+    ),
     ("services stopped", "upgrade", "step ended packages upgraded, given up failed, boot changed failed, resumed ="),
     ("services stopped", "repair", "step ended =, given up failed, boot changed failed, resumed ="),
     (
         "packages upgraded",
         "-",
-        "step began =, given up failed, boot changed failed, resumed =, abort requested aborted",
+        "step began =, given up failed, window missed =, boot changed failed, resumed =, abort requested aborted",
     ),
     ("packages upgraded", "build-kernel", "step ended kernel built, given up failed, boot changed failed, resumed ="),
     ("kernel built", "-", "step began =, given up failed, boot changed failed, resumed =, abort requested aborted"),
@@ -166,7 +177,11 @@ const LEGAL: [(&str, &str, &str); 34] = [
         "stage-check",
         "step ended staged, given up failed, reboot wanted =, kernel expected =, boot changed failed, resumed =",
     ),
-    ("staged", "-", "step began =, given up failed, boot changed rebooted, resumed =, abort requested aborted"),
+    (
+        "staged",
+        "-",
+        "step began =, given up failed, window missed =, boot changed rebooted, resumed =, abort requested aborted",
+    ),
     (
         "staged",
         "reboot",
@@ -264,6 +279,9 @@ fn nothing_follows_the_end() {
 fn a_fact_must_fit_the_run() {
     let cases = [
         (planned(), began_on(Step::Fetch, 1), "not the next step"),
+        (missed_twice(), missed(Step::Reboot), "once is enough"),
+        (without_window(), missed(Step::Upgrade), "a window that nobody configured"),
+        (before(&Step::Upgrade), missed(Step::Reboot), "not the next step"),
         (planned(), began_on(Step::Preflight, 2), "another boot"),
         (planned(), began_on(Step::Report, 1), "a report of a run that goes on"),
         (planned(), began_on(Step::Repair, 1), "a repair where no package was touched"),
@@ -297,6 +315,18 @@ fn began_on(step: Step, number: u32) -> Fact {
 
 fn ended_as(step: Step, outcome: Outcome) -> Fact {
     Fact::StepEnded { step, outcome, note: None, at: at(50) }
+}
+
+fn missed(step: Step) -> Fact {
+    Fact::WindowMissed(WindowMissed { step, at: at(50), reason: "late".into() })
+}
+
+fn missed_twice() -> Run {
+    window_missed(&before(&Step::Reboot), Step::Reboot)
+}
+
+fn without_window() -> Run {
+    Run { window: None, ..before(&Step::Upgrade) }
 }
 
 fn asked() -> Run {

@@ -10,7 +10,9 @@ use proptest::test_runner::{TestCaseError, TestRunner};
 
 use super::sample::{POLICY, api, at, boot, judged, planned, proof};
 use crate::machine::{Decision, apply, decide, may_abort};
-use crate::model::{Change, Fact, Observation, Outcome, Phase, Run, Step, WorkLook, WorkOutcome};
+use crate::model::{
+    Change, Fact, Observation, Outcome, Phase, Run, RunWindow, Step, WindowMissed, WorkLook, WorkOutcome,
+};
 
 /// The run is over after so many decisions, however the world behaves; a quiet world needs about thirty.
 const BOUND: usize = 2_000;
@@ -25,7 +27,10 @@ struct World {
 
 impl World {
     fn new(chances: Vec<u8>) -> Self {
-        Self { chances: chances.into_iter(), boots: 1, now: at(0), run: planned() }
+        let mut run = planned();
+        // So near that some runs miss it; a quiet one does not.
+        run.window = run.window.map(|window| RunWindow { closes: at(2_000), ..window });
+        Self { chances: chances.into_iter(), boots: 1, now: at(0), run }
     }
 
     /// True once in so many times.
@@ -171,6 +176,9 @@ impl World {
                 }
             }
             Decision::ConcludeNoReboot => self.end(&Step::Reboot, Outcome::Failed)?,
+            Decision::MissWindow { step, reason } => {
+                self.record(Fact::WindowMissed(WindowMissed { step, at: self.now, reason }))?;
+            }
             Decision::GiveUp { step, reason } => self.record(Fact::GivenUp { step, reason, at: self.now })?,
             Decision::Stay { .. } => self.pass(1),
             Decision::Close { exit_code } => {
@@ -196,6 +204,9 @@ impl World {
         let worked = |step| run.last_record(&step).is_some_and(|record| record.outcome == Outcome::Failed);
         if worked(Step::Upgrade) || worked(Step::BuildKernel) {
             prop_assert!(run.last_record(&Step::Repair).is_some(), "nobody repaired the packages");
+        }
+        if run.window_missed.is_some() {
+            prop_assert!(run.reboots == 0, "rebooted outside the window");
         }
         if run.phase == Phase::Verified {
             prop_assert!(run.verification.is_some() && run.has_finished(&Step::Upgrade));
@@ -291,6 +302,7 @@ fn the_random_world_reaches_every_ending() {
             phase => phase.name().to_owned(),
         };
         endings.insert(cause);
+        endings.extend(world.run.window_missed.as_ref().map(|missed| format!("no time for {}", missed.step)));
         endings.extend((world.run.reboots == 1).then(|| "rebooted".to_owned()));
         endings.extend((world.run.unplanned_reboots > 1).then(|| "went down twice".to_owned()));
         let skipped = world.run.last_record(&Step::Reboot).is_some_and(|record| record.outcome == Outcome::Skipped);

@@ -6,7 +6,8 @@ use crate::config::settings::Policy;
 use crate::machine::apply;
 use crate::model::{
     Attempt, AttemptRecord, Baseline, BootId, Change, Fact, KernelFacts, Outcome, Phase, PlannedService, Run, RunId,
-    RunOptions, ServiceKind, Step, StopProof, Trigger, UnitName, UnitSurvey, Verdict, Verification,
+    RunOptions, RunWindow, ServiceKind, Step, StopProof, Trigger, UnitName, UnitSurvey, Verdict, Verification,
+    WindowMissed,
 };
 
 pub(super) const GRACE: SignedDuration = SignedDuration::from_mins(5);
@@ -39,12 +40,12 @@ pub(super) fn step(name: &str) -> Step {
 /// A run of which nothing has happened yet.
 pub(super) fn planned() -> Run {
     let service = |unit, kind, after| PlannedService { unit, kind, after };
-    Run::plan(
+    let mut run = Run::plan(
         RunId::mint(at(0), 1),
         "web1".into(),
         at(0),
         boot(1),
-        RunOptions { trigger: Trigger::Operator, no_reboot: false, allowed_checks: Vec::new() },
+        RunOptions { trigger: Trigger::Operator, no_reboot: false, allowed_checks: Vec::new(), outside_window: false },
         vec![
             Step::Preflight,
             Step::Fetch,
@@ -58,7 +59,17 @@ pub(super) fn planned() -> Run {
             Step::Verify,
         ],
         vec![service(mongod(), ServiceKind::Mongodb, Vec::new()), service(api(), ServiceKind::Service, vec![mongod()])],
-    )
+    );
+    run.window = Some(RunWindow { opens: at(-60), closes: at(CLOSES), reserve: SignedDuration::from_mins(15) });
+    run
+}
+
+/// When the window of every run closes.
+pub(super) const CLOSES: i64 = 1_000_000;
+
+/// The window no longer suffices for the step.
+pub(super) fn window_missed(run: &Run, step: Step) -> Run {
+    after(run, Fact::WindowMissed(WindowMissed { step, at: at(CLOSES), reason: "the window closed".into() }))
 }
 
 /// The run after the fact, which must be legal.

@@ -1,0 +1,72 @@
+//! `patchday hold` and `patchday release`.
+
+use std::env;
+use std::io::stdout;
+
+use jiff::civil::{Date, DateTime, Time};
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
+
+use super::app::{App, require_root};
+use super::args::HoldArgs;
+use crate::error::{Failure, FailureKind};
+use crate::exit_code;
+use crate::model::{Hold, HoldEntry};
+use crate::ui;
+use crate::window::clock_time;
+
+pub(super) fn hold(app: &App, args: &HoldArgs) -> Result<u8, Failure> {
+    require_root("hold")?;
+    let (now, zone) = (Timestamp::now(), TimeZone::system());
+    let until = until(&args.until, now, &zone)?;
+    if args.reason.trim().is_empty() || args.reason.chars().any(char::is_control) {
+        return Err(usage("--reason: expected a few words in one line", "--reason \"quarterly closing\""));
+    }
+    let hold = Hold { since: now, until, reason: args.reason.trim().to_owned(), by: operator() };
+    let told = format!("no run begins until {}: {}\n", clock_time(until, &zone), hold.reason);
+    app.state.lock("hold")?.record_hold(HoldEntry::Held(hold))?;
+    ui::print_data(&mut stdout(), &told);
+    Ok(exit_code::DONE)
+}
+
+pub(super) fn release(app: &App) -> Result<u8, Failure> {
+    require_root("release")?;
+    let now = Timestamp::now();
+    let locked = app.state.lock("release")?;
+    let told = match app.state.hold()?.filter(|hold| hold.is_in_force(now)) {
+        Some(hold) => {
+            locked.record_hold(HoldEntry::Released { at: now, by: operator() })?;
+            format!("no longer {hold}\n")
+        }
+        None => "this host is not held\n".to_owned(),
+    };
+    ui::print_data(&mut stdout(), &told);
+    Ok(exit_code::DONE)
+}
+
+/// Who is at the keyboard, as far as sudo tells.
+fn operator() -> String {
+    env::var("SUDO_USER").ok().filter(|name| !name.is_empty()).unwrap_or_else(|| "root".to_owned())
+}
+
+/// A duration from now, a minute, or a day, which still belongs to the hold.
+fn until(text: &str, now: Timestamp, zone: &TimeZone) -> Result<Timestamp, Failure> {
+    let wrong = || {
+        let message =
+            format!("--until {text}: expected a duration, a day, or a day and a time, which is still to come");
+        usage(message, "--until 12h, --until 2026-12-01 or --until \"2026-12-01 18:00\"")
+    };
+    let civil = match text.parse::<Date>() {
+        Ok(date) if text.len() == 10 => date.tomorrow().ok().map(|next| next.to_datetime(Time::midnight())),
+        _ => text.parse::<DateTime>().ok(),
+    };
+    let at = match civil {
+        Some(civil) => zone.to_timestamp(civil).ok(),
+        None => text.parse::<SignedDuration>().ok().and_then(|duration| now.checked_add(duration).ok()),
+    };
+    at.filter(|at| *at > now).ok_or_else(wrong)
+}
+
+fn usage(message: impl Into<String>, example: &str) -> Failure {
+    Failure::new(FailureKind::Usage, message).hint(format!("for example: patchday hold {example}"))
+}

@@ -1,0 +1,61 @@
+//! How long a run will take, step by step, before it begins.
+
+use jiff::SignedDuration;
+use serde::{Deserialize, Serialize};
+
+use super::{Run, Step};
+
+/// What an estimate rests on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Basis {
+    /// Earlier runs of this host.
+    History,
+    /// The packages: their number and their sizes.
+    Sizes,
+    /// Neither is known: what other hosts take.
+    Assumed,
+}
+
+/// One step.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StepEstimate {
+    /// The step.
+    pub step: Step,
+    /// How long it will take.
+    pub takes: SignedDuration,
+    /// What that rests on.
+    pub basis: Basis,
+}
+
+/// A whole run.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Estimate {
+    /// Every step, in order.
+    pub steps: Vec<StepEstimate>,
+    /// The part of the last step until every service is ready; the rest only watches that they stay so.
+    pub until_ready: SignedDuration,
+}
+
+impl Estimate {
+    /// From the beginning of the run to its end.
+    pub fn total(&self) -> SignedDuration {
+        self.steps.iter().map(|step| step.takes).sum()
+    }
+
+    /// From the beginning of the first stop until every service is ready again; zero where nothing is stopped.
+    pub fn downtime(&self) -> SignedDuration {
+        let stopped = self.steps.iter().skip_while(|estimate| !matches!(estimate.step, Step::Stop(_)));
+        match stopped.filter(|estimate| estimate.step != Step::Verify).map(|estimate| estimate.takes).sum() {
+            SignedDuration::ZERO => SignedDuration::ZERO,
+            away => away + self.until_ready,
+        }
+    }
+
+    /// From the beginning of the step until every service is ready again. What the run has done already takes no time.
+    pub fn left_from(&self, step: &Step, run: &Run) -> SignedDuration {
+        let rest = self.steps.iter().skip_while(|estimate| &estimate.step != step);
+        let rest = rest.filter(|estimate| estimate.step != Step::Verify && !run.has_finished(&estimate.step));
+        rest.map(|estimate| estimate.takes).sum::<SignedDuration>() + self.until_ready
+    }
+}
