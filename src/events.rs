@@ -63,6 +63,21 @@ pub enum EventKind {
         /// What is being done.
         message: String,
     },
+    /// What the work took from the host in the last seconds.
+    WorkMeasured {
+        /// CPU time used, as a share of the whole machine; none where nobody counts.
+        cpu_percent: Option<u32>,
+        /// The cap in force, as a share of the whole machine; none where none is enforced.
+        limit_percent: Option<u32>,
+        /// For how long the cap has held work back so far, over all CPUs; none where nobody counts.
+        throttled: Option<SignedDuration>,
+        /// Load over one minute.
+        load: f64,
+        /// Bytes that a new program could use.
+        memory_available: u64,
+        /// Bytes of memory.
+        memory_total: u64,
+    },
     /// A step ended.
     StepEnded {
         /// The step.

@@ -14,7 +14,7 @@ use mock_bus::{Fault, soon};
 use patchday::host::logind::Logind;
 use patchday::host::systemd::{SystemdUnits, SystemdWork};
 use patchday::host::{HoldSpec, HostError, HostErrorKind, Power, Units, WorkUnits};
-use patchday::model::{ActiveState, JobResult, Limits, LoadState, UnitName, WorkLook, WorkOutcome, WorkSpec};
+use patchday::model::{ActiveState, JobResult, LoadState, UnitName, WorkLook, WorkOutcome, WorkSpec};
 use zbus::Connection;
 
 const UNIT: &str = "mongod.service";
@@ -71,7 +71,7 @@ fn spec(status: bool) -> WorkSpec {
         description: "test".into(),
         argv: vec!["/bin/true".into()],
         environment: Vec::new(),
-        limits: Limits { cpu_percent: 50, cpu_weight: 20, io_weight: 20, cpus: 2 },
+        nice: 10,
         log: "/tmp/log".into(),
         status: status.then(|| "/tmp/status".into()),
     }
@@ -301,7 +301,7 @@ async fn work_is_started_looked_at_and_collected() {
     soon("start", scene.work.start(&spec(true))).await.unwrap();
     let properties = scene.mock.transient_properties(WORK);
     assert_eq!(properties["Slice"], zbus::Variant::from("patchday.slice").try_to_owned().unwrap());
-    assert_eq!(properties["CPUQuotaPerSecUSec"], zbus::Variant::from(1_000_000u64).try_to_owned().unwrap());
+    assert_eq!(properties["Nice"], zbus::Variant::from(10i32).try_to_owned().unwrap());
     assert_eq!(soon("look", scene.work.look(&unit)).await, WorkLook::Running);
 
     let error = soon("start", scene.work.start(&spec(true))).await.unwrap_err();

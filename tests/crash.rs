@@ -8,7 +8,7 @@ mod fake_host;
 use fake_host::{API, Fault, MONGOD, Scenario};
 use patchday::coordinator::RunEnd;
 use patchday::exit_code;
-use patchday::model::{Outcome, Run, Step};
+use patchday::model::{Outcome, Run, SliceLimits, Step};
 
 fn assert_in_service(scenario: &Scenario, context: &str) {
     let mut world = scenario.world();
@@ -17,6 +17,7 @@ fn assert_in_service(scenario: &Scenario, context: &str) {
         assert!(!world.unit(unit).held, "{unit} is held {context}");
     }
     assert!(world.dpkg_broken.is_empty(), "dpkg is dirty {context}");
+    assert_eq!(world.limits, SliceLimits::default(), "the limits of the work are still set {context}");
     drop(world);
     assert_eq!(scenario.state.open_run().unwrap(), None, "the run is still open {context}");
 }

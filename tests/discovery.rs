@@ -73,7 +73,7 @@ fn settings(services: Vec<ServiceSettings>) -> Settings {
         services,
         windows: Vec::new(),
         blackouts: Vec::new(),
-        limits: Limits { cpu_percent: 50, cpu_weight: 20, io_weight: 20, cpus: 4 },
+        limits: Limits { cpu_percent: 50, cpu_weight: 20, io_weight: 20, memory_high: None, nice: 10, cpus: 4 },
         upgrade: UpgradeSettings { allow_removals: Vec::new(), lock_timeout: minutes(10) },
         kernel: KernelSettings { dkms: true },
         reboot: RebootSettings { when: RebootWhen::Needed, grace: minutes(10) },

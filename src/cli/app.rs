@@ -21,7 +21,7 @@ use crate::host::logind::Logind;
 use crate::host::mongodb::Mongo;
 use crate::host::probe::Probe;
 use crate::host::system::HostSystem;
-use crate::host::systemd::{SystemdUnits, SystemdWork};
+use crate::host::systemd::{SystemdBudget, SystemdUnits, SystemdWork};
 use crate::host::{Host, Units};
 use crate::model::{LoadState, RunId};
 use crate::store::StateDir;
@@ -82,6 +82,7 @@ impl App {
             prober: Arc::new(Probe::new(units.clone(), database.clone())),
             units,
             work: Arc::new(SystemdWork::new(bus.clone(), program)),
+            budget: Arc::new(SystemdBudget::new(bus.clone(), root.clone())?),
             power: Arc::new(Logind::new(bus)),
             insight: database.clone(),
             forensics: database.clone(),

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::checks::Topic;
-use crate::config::DEFAULT_PATH;
+use crate::config::{self, DEFAULT_PATH};
 use crate::model::{RunId, UnitName};
 use crate::ui::ColorChoice;
 
@@ -17,6 +17,7 @@ Examples:
   patchday run --no-reboot      patch, bring the services back, reboot another day
   patchday windows              when it may be patched next
   patchday attach               follow the run that is at work
+  patchday limits --cpu 80%     give its work more of the machine, now
   patchday report --format markdown
 
 Exit codes: 0 done, 2 usage, 10 refused, 11 locked, 20 failed and untouched,
@@ -93,6 +94,8 @@ pub(super) enum Command {
     Hold(HoldArgs),
     /// Take the hold back.
     Release,
+    /// Show what long work may take from the host and what it takes; change it while a run is at work.
+    Limits(LimitsArgs),
     /// Print a completion script for a shell.
     Completions {
         /// The shell.
@@ -219,6 +222,43 @@ pub(super) struct AttachArgs {
     /// Tell events as lines of JSON on stdout.
     #[arg(long)]
     pub(super) json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct LimitsArgs {
+    /// Share of the whole machine from now on, as in 80%.
+    #[arg(long, value_name = "SHARE", value_parser = share)]
+    pub(super) cpu: Option<u8>,
+    /// Weight when CPUs are short, 1 to 10000.
+    #[arg(long, value_name = "WEIGHT", value_parser = clap::value_parser!(u64).range(1..=10_000))]
+    pub(super) cpu_weight: Option<u64>,
+    /// Weight when disks are busy, 1 to 10000.
+    #[arg(long, value_name = "WEIGHT", value_parser = clap::value_parser!(u64).range(1..=10_000))]
+    pub(super) io_weight: Option<u64>,
+    /// Memory that may be used before the kernel slows the work down, as in 2G.
+    #[arg(long, value_name = "AMOUNT", value_parser = amount)]
+    pub(super) memory_high: Option<u64>,
+    /// As JSON.
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+impl LimitsArgs {
+    pub(super) fn changes_something(&self) -> bool {
+        self.cpu.is_some() || self.cpu_weight.is_some() || self.io_weight.is_some() || self.memory_high.is_some()
+    }
+}
+
+fn share(text: &str) -> Result<u8, String> {
+    config::percent(text).map_err(told)
+}
+
+fn amount(text: &str) -> Result<u64, String> {
+    config::size(text).map_err(told)
+}
+
+fn told(wrong: config::Wrong) -> String {
+    format!("expected {}; {}", wrong.expected, wrong.hint)
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

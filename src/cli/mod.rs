@@ -12,6 +12,7 @@ mod gate;
 mod history;
 mod hold;
 mod init;
+mod limits;
 mod plan;
 mod report;
 mod resume;
@@ -107,6 +108,7 @@ async fn dispatch_async(app: &App, command: Command) -> Result<u8, Failure> {
         Command::Attach(args) => attach::attach(app, &args).await,
         Command::Resume(args) => resume::resume(app, &args).await,
         Command::Abort(args) => abort::abort(app, &args).await,
+        Command::Limits(args) => limits::limits(app, &args).await,
         other => Err(Failure::new(FailureKind::Unexpected, format!("{other:?} needs no runtime"))),
     }
 }

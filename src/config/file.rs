@@ -76,6 +76,8 @@ pub(super) struct Limits {
     pub(super) cpu: Option<Spanned<String>>,
     pub(super) cpu_weight: Option<Spanned<i64>>,
     pub(super) io_weight: Option<Spanned<i64>>,
+    pub(super) memory_high: Option<Spanned<String>>,
+    pub(super) nice: Option<Spanned<i64>>,
 }
 
 /// `[upgrade]`.

@@ -15,6 +15,8 @@ pub enum Kind {
     Integer(i64, i64),
     /// A share, as in `"50%"`.
     Percent,
+    /// An amount of memory, as in `"2G"`.
+    Size,
     /// `true` or `false`.
     Boolean,
     /// `HOST:PORT`.
@@ -51,6 +53,7 @@ impl Kind {
             Self::Duration(max) => format!("a duration from 1s to {}", longest(max)),
             Self::Integer(min, max) => format!("a whole number from {min} to {max}"),
             Self::Percent => "a share from 1% to 100%".to_owned(),
+            Self::Size => "an amount from 64M to 1024G".to_owned(),
             Self::Boolean => "true or false".to_owned(),
             Self::Address => "an address and a port".to_owned(),
             Self::Url => "an http or https URL".to_owned(),
@@ -217,11 +220,16 @@ keys! {
         "Why; told to whoever wants to begin a run.";
 
     CPU = "limits", "cpu", Kind::Percent, "\"50%\"", "\"25%\"",
-        "Share of the whole machine (all CPUs) that apt and kernel builds may use.";
+        "Share of the whole machine (all CPUs) that apt, DKMS and kernel builds may use together.";
     CPU_WEIGHT = "limits", "cpu-weight", Kind::Integer(1, 10_000), "20", "50",
         "Their weight when CPUs are short; a unit has 100 unless told otherwise.";
     IO_WEIGHT = "limits", "io-weight", Kind::Integer(1, 10_000), "20", "50",
         "Their weight when disks are busy; a unit has 100 unless told otherwise.";
+
+    MEMORY_HIGH = "limits", "memory-high", Kind::Size, "none", "\"2G\"",
+        "Memory that they may use together before the kernel slows them down and takes it back; nothing is killed.";
+    NICE = "limits", "nice", Kind::Integer(0, 19), "10", "19",
+        "Their nice value: the one limit that also holds where a host has no cpu controller.";
 
     ALLOW_REMOVALS = "upgrade", "allow-removals", Kind::Packages, "[]", "[\"libold1\"]",
         "Packages that the upgrade may remove; any other removal stops the run before the host is touched.";

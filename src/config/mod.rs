@@ -28,4 +28,4 @@ pub use settings::{
     KernelSettings, LeftoverClients, LongOperations, MongodbSettings, Policy, RebootSettings, RebootWhen,
     ServiceSettings, Settings, UpgradeSettings, VerifySettings,
 };
-pub use values::{takes_unit, takes_url};
+pub use values::{Wrong, percent, size, takes_unit, takes_url};

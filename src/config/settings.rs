@@ -240,7 +240,14 @@ mod tests {
                 until: date(2027, 1, 3).at(0, 0, 0, 0),
                 reason: "end of the year".into(),
             }],
-            limits: Limits { cpu_percent: 50, cpu_weight: 20, io_weight: 10, cpus: 2 },
+            limits: Limits {
+                cpu_percent: 50,
+                cpu_weight: 20,
+                io_weight: 10,
+                memory_high: Some(1 << 30),
+                nice: 7,
+                cpus: 2,
+            },
             upgrade: UpgradeSettings {
                 allow_removals: vec!["old-helper".into()],
                 lock_timeout: SignedDuration::from_mins(10),

@@ -34,6 +34,8 @@ pub(super) fn validate(file: &File, text: &str, cpus: u32, known: &[&str]) -> Re
             cpu_percent: check.taken(&keys::CPU, file.limits.cpu.as_ref(), values::percent).unwrap_or(50),
             cpu_weight: check.integer(&keys::CPU_WEIGHT, file.limits.cpu_weight.as_ref(), 20),
             io_weight: check.integer(&keys::IO_WEIGHT, file.limits.io_weight.as_ref(), 20),
+            memory_high: check.taken(&keys::MEMORY_HIGH, file.limits.memory_high.as_ref(), values::size),
+            nice: check.integer(&keys::NICE, file.limits.nice.as_ref(), 10),
             cpus,
         },
         upgrade: UpgradeSettings {

@@ -9,10 +9,13 @@ use crate::model::UnitName;
 
 /// A value that is not what its key takes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Wrong {
-    pub(super) expected: String,
-    pub(super) found: String,
-    pub(super) hint: String,
+pub struct Wrong {
+    /// What would have been right.
+    pub expected: String,
+    /// What was written.
+    pub found: String,
+    /// What to write.
+    pub hint: String,
 }
 
 impl Wrong {
@@ -67,11 +70,32 @@ pub(super) fn duration(kind: Kind, text: &str) -> Taken<SignedDuration> {
 }
 
 /// A share in percent.
-pub(super) fn percent(text: &str) -> Taken<u8> {
+///
+/// # Errors
+///
+/// What is wrong with the text.
+pub fn percent(text: &str) -> Result<u8, Wrong> {
     let digits = text.strip_suffix('%').filter(|number| number.bytes().all(|byte| byte.is_ascii_digit()));
     let share = digits.and_then(|number| number.parse::<u8>().ok());
     share.filter(|share| (1..=100).contains(share)).ok_or_else(|| {
         Wrong::new(Kind::Percent.expected(), quoted(text), "write a whole number and the sign, as in \"50%\"")
+    })
+}
+
+/// An amount of memory in bytes: a whole number and `M` or `G`, by 1024 as systemd counts.
+///
+/// # Errors
+///
+/// What is wrong with the text.
+pub fn size(text: &str) -> Result<u64, Wrong> {
+    let mebi = 1u64 << 20;
+    let unit_of = |suffix, unit| text.strip_suffix(suffix).map(|number| (number, unit));
+    let bytes = unit_of('M', mebi)
+        .or_else(|| unit_of('G', mebi << 10))
+        .filter(|(number, _)| number.bytes().all(|byte| byte.is_ascii_digit()))
+        .and_then(|(number, unit)| number.parse::<u64>().ok()?.checked_mul(unit));
+    bytes.filter(|bytes| (64 * mebi..=mebi << 20).contains(bytes)).ok_or_else(|| {
+        Wrong::new(Kind::Size.expected(), quoted(text), "write a whole number and M or G, as in \"512M\" or \"2G\"")
     })
 }
 

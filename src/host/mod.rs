@@ -10,9 +10,9 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::model::{
     BootId, Canary, ClientConnection, DatabaseAccess, DatabaseCondition, DatabaseFacts, DatabaseStartEvidence,
-    DatabaseStopEvidence, DkmsModule, JobResult, KernelFacts, ListeningSocket, MongodSymptoms, PackageState, Readiness,
-    ReadinessProbe, ReplicaSet, Resources, RunId, RunningOperation, UnitName, UnitState, UnitSurvey, UpgradePlan,
-    WorkLook, WorkProgress, WorkSpec,
+    DatabaseStopEvidence, DkmsModule, GroupUse, JobResult, KernelFacts, ListeningSocket, MongodSymptoms, PackageState,
+    Readiness, ReadinessProbe, ReplicaSet, Resources, RunId, RunningOperation, SliceLimits, UnitName, UnitState,
+    UnitSurvey, UpgradePlan, WorkLook, WorkProgress, WorkSpec,
 };
 
 pub mod apt;
@@ -121,6 +121,22 @@ pub trait WorkUnits: Send + Sync {
     /// Starts `program` with `args` as a service of its own which outlives the caller (the coordinator). The unit is
     /// forgotten when it ends.
     async fn start_service(&self, unit: &UnitName, description: &str, argv: &[String]) -> HostResult<()>;
+}
+
+/// The slice that all long work shares, and its limits.
+#[async_trait]
+pub trait Budget: Send + Sync {
+    /// Its name.
+    fn slice(&self) -> UnitName;
+
+    /// The limits that systemd has for it.
+    async fn limits(&self) -> HostResult<SliceLimits>;
+
+    /// Sets its limits until the next boot, also while work runs.
+    async fn set_limits(&self, limits: &SliceLimits) -> HostResult<()>;
+
+    /// What the kernel enforces, and what was used; none while no work runs.
+    async fn usage(&self) -> HostResult<Option<GroupUse>>;
 }
 
 /// A lock that keeps the host from shutting down; released on drop.
@@ -337,6 +353,8 @@ pub struct Host {
     pub units: Arc<dyn Units>,
     /// Transient units that do long work.
     pub work: Arc<dyn WorkUnits>,
+    /// The limits of all work.
+    pub budget: Arc<dyn Budget>,
     /// logind.
     pub power: Arc<dyn Power>,
     /// MongoDB: who it is, and its end.

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::budget::{goes_on_without_window, needs_window};
 use super::decide::{may_abort, may_begin};
-use crate::model::{Abort, Attempt, AttemptRecord, BootId, Closing, Fact, Outcome, Phase, Run, Step};
+use crate::model::{Abort, Attempt, AttemptRecord, BootId, Change, Closing, Fact, Outcome, Phase, Run, Step};
 
 /// A fact that cannot follow. Always a fault in Patchday: the coordinator stops without touching anything.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -70,6 +70,14 @@ pub fn apply(run: &Run, fact: Fact) -> Result<Run, IllegalTransition> {
             if !run.changes.contains(&change) {
                 next.changes.push(change);
             }
+        }
+        (_, Some(step), Fact::ChangeIntended(change @ Change::Limited { .. })) if step.does_long_work() => {
+            if !run.changes.iter().any(|known| matches!(known, Change::Limited { .. })) {
+                next.changes.push(change);
+            }
+        }
+        (_, Some(Step::Report), Fact::ChangeUndone(change @ Change::Limited { .. })) => {
+            next.changes.retain(|known| known != &change);
         }
         (_, Some(Step::Restore), Fact::ChangeUndone(change)) => next.changes.retain(|known| known != &change),
 

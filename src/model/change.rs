@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::UnitName;
+use super::{SliceLimits, UnitName};
 
 /// One change, recorded before it is made and struck out after it is undone. Every change here lives in `/run` or in
 /// the memory of systemd, so that a reboot undoes it too.
@@ -13,13 +13,20 @@ pub enum Change {
     Held(UnitName),
     /// The unit was active, and was stopped.
     Stopped(UnitName),
+    /// The slice of all work has limits of ours, at run time.
+    Limited {
+        /// The slice.
+        slice: UnitName,
+        /// What it had before.
+        before: SliceLimits,
+    },
 }
 
 impl Change {
     /// The unit that was changed.
     pub fn unit(&self) -> &UnitName {
         match self {
-            Self::Held(unit) | Self::Stopped(unit) => unit,
+            Self::Held(unit) | Self::Stopped(unit) | Self::Limited { slice: unit, .. } => unit,
         }
     }
 }

@@ -43,7 +43,7 @@ pub use ids::{BootId, InvalidId, RunId, UnitName};
 pub use inventory::{Address, Inventory, Modules, Reading, Route, Sysctl};
 pub use kernel::{DkmsModule, DkmsState, InstalledKernel, KernelFacts, KernelPlan, Vulnerability};
 pub use latency::Latency;
-pub use limits::Limits;
+pub use limits::{CpuCap, GroupUse, Limits, SliceLimits, make_jobs, quota_of, share_of};
 pub use observation::{Observation, WorkLook};
 pub use packages::{PackageAction, PackageChange, PackageState, UpgradePlan, error_summary, is_lock_conflict};
 pub use phase::Phase;

@@ -64,6 +64,11 @@ impl Step {
         matches!(self, Self::Upgrade | Self::BuildKernel | Self::Repair)
     }
 
+    /// Whether the step runs work in the limited slice.
+    pub fn does_long_work(&self) -> bool {
+        matches!(self, Self::Fetch) || self.works_on_packages()
+    }
+
     /// A few words for people.
     pub fn title(&self) -> String {
         match self {

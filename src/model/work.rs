@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Limits, UnitName};
+use super::UnitName;
 
 /// A transient unit that is wanted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,8 +18,8 @@ pub struct WorkSpec {
     pub argv: Vec<String>,
     /// `Environment=`.
     pub environment: Vec<(String, String)>,
-    /// Limits.
-    pub limits: Limits,
+    /// `Nice=`; every other limit is the slice's.
+    pub nice: i32,
     /// Output and errors are appended here.
     pub log: PathBuf,
     /// Machine-readable progress is appended here, through a descriptor.

@@ -50,6 +50,7 @@ pub(super) fn wrong(report: &Report) -> Vec<Problem> {
             plain(match change {
                 Change::Held(unit) => format!("{unit} is still held"),
                 Change::Stopped(unit) => format!("{unit} is still stopped"),
+                Change::Limited { slice, .. } => format!("{slice} still has the limits of the run"),
             })
         }));
     }

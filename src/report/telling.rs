@@ -44,6 +44,8 @@ pub fn tell(event: &Event) -> Option<Telling> {
         EventKind::StepProgressed { step, fraction, message } => {
             (Tone::Plain, format!("{}: {}", step.title(), progress(*fraction, message)))
         }
+        // A reading every few seconds: for a view that has a place for it.
+        EventKind::WorkMeasured { .. } => return None,
         EventKind::StepEnded { step, outcome, note, took } => {
             let (tone, ended) = match outcome {
                 Outcome::Succeeded => (Tone::Good, format!("done in {}", duration(*took))),
@@ -131,6 +133,7 @@ pub fn changes(changes: &[Change]) -> String {
         let word = match change {
             Change::Held(_) => "held",
             Change::Stopped(_) => "stopped",
+            Change::Limited { .. } => "limited",
         };
         match units.iter_mut().find(|(unit, _)| *unit == change.unit()) {
             Some((_, words)) => words.push(word),
@@ -189,6 +192,14 @@ mod tests {
             progressed(Some(0.629), "Unpacking\tlibssl3"),
             progressed(Some(0.999), ""),
             progressed(None, "waiting for the package lock"),
+            EventKind::WorkMeasured {
+                cpu_percent: Some(48),
+                limit_percent: Some(50),
+                throttled: Some(secs(12.5)),
+                load: 1.9,
+                memory_available: 1 << 30,
+                memory_total: 1 << 31,
+            },
             ended(Outcome::Succeeded, Some("21 packages"), 84.0),
             ended(Outcome::Succeeded, None, 0.4),
             ended(Outcome::Failed, Some("E: Sub-process dpkg returned an error code (1)"), 9.0),

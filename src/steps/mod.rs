@@ -5,6 +5,7 @@ mod baseline;
 mod build_kernel;
 mod drain;
 mod fetch;
+mod limits;
 mod preflight;
 mod reboot;
 mod reboot_reasons;

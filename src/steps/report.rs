@@ -1,9 +1,11 @@
 //! Write down what happened.
 
-use super::{StepContext, StepEnd, StepError, StepResult};
+use super::{StepContext, StepEnd, StepError, StepResult, limits};
 use crate::report;
 
 pub(super) async fn perform(ctx: &mut StepContext<'_>) -> StepResult {
+    // The last step of every run: what the run set for its work goes now, and the report says so where it stays.
+    limits::lift(ctx).await?;
     let timeline = ctx.recorder.timeline();
     let report = report::build(ctx.run(), &timeline, ctx.host.clock.now());
     let json = report::json::render(&report).map_err(|error| StepError::Failed(format!("the report: {error}")))?;

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use jiff::SignedDuration;
 
+use super::limits::{self, Meter};
 use super::{StepContext, StepError};
 use crate::events::EventKind;
 use crate::host::{Host, PackageWork};
@@ -73,17 +74,21 @@ pub(super) async fn run_to_end(ctx: &mut StepContext<'_>, work: Work<'_>) -> Res
     match ctx.host.work.look(&unit).await {
         WorkLook::NotLoaded | WorkLook::NoWork => {
             let (argv, environment) = work.task.command(ctx.host);
+            let newly_limited = limit(ctx, &work.step).await?;
             let wants_status = argv.iter().any(|arg| arg.contains(WorkSpec::STATUS_FD));
             let spec = WorkSpec {
                 unit: unit.clone(),
                 description: work.description.clone(),
                 argv,
                 environment,
-                limits: ctx.settings.limits.clone(),
+                nice: ctx.settings.limits.nice,
                 log,
                 status: wants_status.then(|| status.clone()),
             };
             ctx.host.work.start(&spec).await?;
+            if newly_limited {
+                limits::tell_unless_enforced(ctx).await;
+            }
         }
         WorkLook::Running => ctx.events.emit(EventKind::StepAttached { step: work.step.clone() }),
         WorkLook::Exited(_) => {}
@@ -96,6 +101,17 @@ pub(super) async fn run_to_end(ctx: &mut StepContext<'_>, work: Work<'_>) -> Res
     Ok(outcome)
 }
 
+/// A repair must go on without limits rather than not at all; everything else waits until they can be set.
+async fn limit(ctx: &mut StepContext<'_>, step: &Step) -> Result<bool, StepError> {
+    match limits::ensure(ctx).await {
+        Err(StepError::Failed(why)) if *step == Step::Repair => {
+            ctx.note(format!("the repair runs without limits: {why}"));
+            Ok(false)
+        }
+        limited => limited,
+    }
+}
+
 async fn follow(
     ctx: &StepContext<'_>,
     work: &Work<'_>,
@@ -105,6 +121,7 @@ async fn follow(
     let mut progress = Progress::new(work.span);
     let mut offset = 0;
     let mut told_unknown = false;
+    let mut meter = Meter::default();
     loop {
         let look = ctx.host.work.look(unit).await;
         if let Ok((text, next)) = ctx.host.work.read_since(status, offset).await {
@@ -119,7 +136,10 @@ async fn follow(
             }
         }
         match look {
-            WorkLook::Running => told_unknown = false,
+            WorkLook::Running => {
+                told_unknown = false;
+                meter.look(ctx).await;
+            }
             WorkLook::Exited(outcome) => return Ok(outcome),
             WorkLook::NotLoaded | WorkLook::NoWork => {
                 return Err(StepError::Failed(format!("{unit} is gone, and with it the outcome of its work")));

@@ -116,6 +116,17 @@ impl StateDir {
         wish.map(Some).map_err(|error| StoreError::Unreadable { path, why: error.to_string() })
     }
 
+    /// The settings with which the run began.
+    ///
+    /// # Errors
+    ///
+    /// When they cannot be read or understood.
+    pub fn settings(&self, id: &RunId) -> StoreResult<Settings> {
+        let path = self.run_dir(id).join("settings.json");
+        let text = fs::read(&path).map_err(StoreError::io("read", &path))?;
+        serde_json::from_slice(&text).map_err(|error| StoreError::Unreadable { path, why: error.to_string() })
+    }
+
     /// A file of the run, as in `report.txt`.
     ///
     /// # Errors
@@ -198,10 +209,7 @@ impl LockedState {
             return Ok(None);
         }
         let directory = self.dir().run_dir(&id);
-        let path = directory.join("settings.json");
-        let text = fs::read(&path).map_err(StoreError::io("read", &path))?;
-        let settings = serde_json::from_slice(&text);
-        let settings = settings.map_err(|error| StoreError::Unreadable { path, why: error.to_string() })?;
+        let settings = self.dir().settings(&id)?;
         Ok(Some((RunStore { lock: self, directory }, run, settings)))
     }
 }

@@ -10,6 +10,7 @@ pub mod doctor;
 mod error;
 pub mod history;
 mod jsonl;
+pub mod limits;
 mod lines;
 pub mod plan;
 pub mod status;

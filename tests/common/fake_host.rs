@@ -16,7 +16,7 @@ use patchday::config::{
 use patchday::coordinator::{AbortFlag, Coordinator, Journal, Narrator, RunEnd, RunStorage};
 use patchday::events::{Event, EventKind};
 use patchday::host::{
-    Clock, Database, DatabaseForensics, DatabaseInsight, HoldSpec, Host, HostError, HostErrorKind, HostResult,
+    Budget, Clock, Database, DatabaseForensics, DatabaseInsight, HoldSpec, Host, HostError, HostErrorKind, HostResult,
     Inhibitor, InhibitorGuard, Kernels, PackageWork, Packages, Power, Prober, ShutdownSpec, System, Units, WorkUnits,
 };
 use patchday::model::*;
@@ -96,6 +96,8 @@ pub struct World {
     pub foreign_lock: bool,
     /// What systemd says of itself.
     pub system_state: &'static str,
+    /// What the slice of all work is limited to; a boot forgets it.
+    pub limits: SliceLimits,
     /// What cannot be taken back, in order.
     pub effects: Vec<String>,
     works: BTreeMap<String, FakeWork>,
@@ -143,6 +145,7 @@ impl World {
             clients: Vec::new(),
             operations: Vec::new(),
             shutdown_is_refused: false,
+            limits: SliceLimits::default(),
             effects: Vec::new(),
             works: BTreeMap::new(),
             saves: 0,
@@ -168,6 +171,7 @@ impl World {
         }
         self.works.clear();
         self.going_down = false;
+        self.limits = SliceLimits::default();
         self.boots += 1;
         self.now += SignedDuration::from_secs(20);
         self.booted = self.now;
@@ -383,6 +387,28 @@ impl WorkUnits for Fake {
 
 struct NoGuard;
 impl InhibitorGuard for NoGuard {}
+
+#[async_trait]
+impl Budget for Fake {
+    fn slice(&self) -> UnitName {
+        "patchday.slice".parse().unwrap()
+    }
+
+    async fn limits(&self) -> HostResult<SliceLimits> {
+        Ok(lock(&self.0).limits)
+    }
+
+    async fn set_limits(&self, limits: &SliceLimits) -> HostResult<()> {
+        point(&self.0, "limit");
+        lock(&self.0).limits = *limits;
+        point(&self.0, "limited");
+        Ok(())
+    }
+
+    async fn usage(&self) -> HostResult<Option<GroupUse>> {
+        Ok(None)
+    }
+}
 
 #[async_trait]
 impl Power for Fake {
@@ -633,6 +659,7 @@ pub fn host(world: &Shared) -> Host {
     Host {
         units: fake(),
         work: fake(),
+        budget: fake(),
         power: fake(),
         database: fake(),
         insight: fake(),
@@ -701,7 +728,7 @@ pub fn settings() -> Settings {
         ],
         windows: Vec::new(),
         blackouts: Vec::new(),
-        limits: Limits { cpu_percent: 50, cpu_weight: 20, io_weight: 20, cpus: 2 },
+        limits: Limits { cpu_percent: 50, cpu_weight: 20, io_weight: 20, memory_high: None, nice: 10, cpus: 2 },
         upgrade: UpgradeSettings { allow_removals: vec![], lock_timeout: SignedDuration::from_secs(60) },
         kernel: KernelSettings { dkms: true },
         reboot: RebootSettings { when: RebootWhen::Needed, grace: SignedDuration::from_mins(5) },

@@ -1,4 +1,5 @@
-//! Counting the processes of a control group: a service is down when none is left, whatever its main process did.
+//! What control groups say: how many processes are left (a service is down when none is, whatever its main process
+//! did), which caps are in force, and what was used.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -6,9 +7,89 @@ use std::path::{Path, PathBuf};
 
 use rustix::io::Errno;
 
+use crate::model::{CpuCap, GroupUse};
+
 /// Where systemd keeps its control groups: the unified hierarchy, the unified half of a hybrid set-up, and the named
 /// hierarchy of version 1. Looking at all of them is cheaper than finding out which one it is, and cannot go wrong.
 const HIERARCHIES: [&str; 3] = ["sys/fs/cgroup", "sys/fs/cgroup/unified", "sys/fs/cgroup/systemd"];
+
+/// Where the cpu and memory controllers of version 1 are mounted, by the names that systemd gives them.
+const CPU_V1: [&str; 2] = ["sys/fs/cgroup/cpu,cpuacct", "sys/fs/cgroup/cpu"];
+const MEMORY_V1: &str = "sys/fs/cgroup/memory";
+
+/// The cap in force and the use of a control group; none where there is no such group.
+///
+/// # Errors
+///
+/// A file of the group is there and cannot be read or understood.
+pub(super) fn group_use(root: &Path, control_group: &str) -> io::Result<Option<GroupUse>> {
+    let relative = control_group.trim_matches('/');
+    if relative.is_empty() || !HIERARCHIES.iter().any(|hierarchy| root.join(hierarchy).join(relative).is_dir()) {
+        return Ok(None);
+    }
+    let unified = HIERARCHIES[..2].iter().map(|hierarchy| root.join(hierarchy).join(relative));
+    for group in unified {
+        if let Some(max) = text(&group, "cpu.max")? {
+            let stat = text(&group, "cpu.stat")?.unwrap_or_default();
+            return Ok(Some(GroupUse {
+                cpu: cap_v2(&max).ok_or_else(|| odd(&group, "cpu.max", &max))?,
+                cpu_usec: counter(&stat, "usage_usec"),
+                throttled_usec: counter(&stat, "throttled_usec"),
+                memory: number(&group, "memory.current")?,
+            }));
+        }
+    }
+    for group in CPU_V1.map(|controller| root.join(controller).join(relative)) {
+        if let (Some(quota), Some(period)) = (text(&group, "cpu.cfs_quota_us")?, number(&group, "cpu.cfs_period_us")?) {
+            let stat = text(&group, "cpu.stat")?.unwrap_or_default();
+            return Ok(Some(GroupUse {
+                cpu: cap(quota.trim(), period).ok_or_else(|| odd(&group, "cpu.cfs_quota_us", &quota))?,
+                cpu_usec: number(&group, "cpuacct.usage")?.map(|nanoseconds| nanoseconds / 1000),
+                throttled_usec: counter(&stat, "throttled_time").map(|nanoseconds| nanoseconds / 1000),
+                memory: number(&root.join(MEMORY_V1).join(relative), "memory.usage_in_bytes")?,
+            }));
+        }
+    }
+    // Without the controller a group of version 2 still counts the time that it uses.
+    let mut used = None;
+    for hierarchy in &HIERARCHIES[..2] {
+        let stat = text(&root.join(hierarchy).join(relative), "cpu.stat")?;
+        used = used.or_else(|| counter(stat.as_deref()?, "usage_usec"));
+    }
+    Ok(Some(GroupUse { cpu: CpuCap::NotEnforced, cpu_usec: used, throttled_usec: None, memory: None }))
+}
+
+/// `QUOTA PERIOD`, both in microseconds, as in `50000 100000`; the quota may be `max`.
+fn cap_v2(max: &str) -> Option<CpuCap> {
+    let (quota, period) = max.trim().split_once(' ')?;
+    cap(quota, period.parse().ok()?)
+}
+
+fn cap(quota: &str, period: u64) -> Option<CpuCap> {
+    if quota == "max" || quota == "-1" {
+        return Some(CpuCap::Unlimited);
+    }
+    let quota: u64 = quota.parse().ok()?;
+    Some(CpuCap::Enforced(quota.checked_mul(1_000_000)?.checked_div(period)?))
+}
+
+fn text(group: &Path, name: &str) -> io::Result<Option<String>> {
+    present(std::fs::read_to_string(group.join(name)), group)
+}
+
+fn number(group: &Path, name: &str) -> io::Result<Option<u64>> {
+    let Some(text) = text(group, name)? else { return Ok(None) };
+    text.trim().parse().map(Some).map_err(|_| odd(group, name, &text))
+}
+
+/// One line `NAME VALUE` of a statistic.
+fn counter(stat: &str, name: &str) -> Option<u64> {
+    stat.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.trim().parse().ok())
+}
+
+fn odd(group: &Path, name: &str, text: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, format!("{}: {:?}", group.join(name).display(), text.trim()))
+}
 
 /// Processes in a control group and in those below it. A group that does not exist has none, and so has the empty path
 /// of a unit that has no group; the root group is no unit's.
@@ -78,6 +159,56 @@ mod tests {
         group(root.path(), "system.slice/b.service", "20\n");
         assert_eq!(count_processes(root.path(), "/system.slice/a.service").unwrap(), 4);
         assert_eq!(count_processes(root.path(), "").unwrap(), 0);
+    }
+
+    #[test]
+    fn the_cap_in_force_is_the_kernels_word() {
+        let write = |root: &Path, path: &str, text: &str| {
+            let path = root.join("sys/fs/cgroup").join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        };
+        let slice = "/patchday.slice";
+        let new = || tempfile::tempdir().unwrap();
+
+        let root = new();
+        assert_eq!(group_use(root.path(), slice).unwrap(), None);
+        assert_eq!(group_use(root.path(), "").unwrap(), None);
+
+        write(root.path(), "patchday.slice/cpu.max", "50000 100000\n");
+        let stat = "usage_usec 12000000\nuser_usec 1\nnr_periods 7\nthrottled_usec 2500000\n";
+        write(root.path(), "patchday.slice/cpu.stat", stat);
+        write(root.path(), "patchday.slice/memory.current", "4096\n");
+        let seen = GroupUse {
+            cpu: CpuCap::Enforced(500_000),
+            cpu_usec: Some(12_000_000),
+            throttled_usec: Some(2_500_000),
+            memory: Some(4096),
+        };
+        assert_eq!(group_use(root.path(), slice).unwrap(), Some(seen));
+        write(root.path(), "patchday.slice/cpu.max", "max 100000\n");
+        assert_eq!(group_use(root.path(), slice).unwrap().unwrap().cpu, CpuCap::Unlimited);
+        write(root.path(), "patchday.slice/cpu.max", "plenty\n");
+        assert!(group_use(root.path(), slice).unwrap_err().to_string().contains("plenty"));
+
+        let v1 = new();
+        for (path, text) in [
+            ("systemd/patchday.slice/cgroup.procs", ""),
+            ("cpu,cpuacct/patchday.slice/cpu.cfs_quota_us", "40000\n"),
+            ("cpu,cpuacct/patchday.slice/cpu.cfs_period_us", "100000\n"),
+            ("cpu,cpuacct/patchday.slice/cpu.stat", "nr_periods 1\nnr_throttled 1\nthrottled_time 5000000\n"),
+            ("cpu,cpuacct/patchday.slice/cpuacct.usage", "9000000\n"),
+        ] {
+            write(v1.path(), path, text);
+        }
+        let seen =
+            GroupUse { cpu: CpuCap::Enforced(400_000), cpu_usec: Some(9000), throttled_usec: Some(5000), memory: None };
+        assert_eq!(group_use(v1.path(), slice).unwrap(), Some(seen));
+
+        let without = new();
+        write(without.path(), "unified/patchday.slice/cpu.stat", "usage_usec 7\n");
+        let seen = GroupUse { cpu: CpuCap::NotEnforced, cpu_usec: Some(7), throttled_usec: None, memory: None };
+        assert_eq!(group_use(without.path(), slice).unwrap(), Some(seen));
     }
 
     #[test]

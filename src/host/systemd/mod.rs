@@ -9,12 +9,14 @@
 //! | `proxy` | the interfaces, and properties read afresh |
 //! | `manager` | reading units |
 //! | `jobs` | waiting for a job without a race, across restarts of the bus |
-//! | `cgroup` | counting what is left of a service |
+//! | `cgroup` | what control groups say: processes left, caps in force, CPU time used |
+//! | `budget` | the limits of the slice that all work shares |
 //! | `hold` | keeping a unit from starting |
 //! | `unit_spec` | our words to systemd's properties, pure |
 //! | `units`, `work` | the ports |
 //! | `exec_with_status` | the hidden verb that gives a program a status descriptor |
 
+mod budget;
 mod cgroup;
 mod exec_with_status;
 mod hold;
@@ -25,6 +27,7 @@ mod unit_spec;
 mod units;
 mod work;
 
+pub use budget::SystemdBudget;
 pub use exec_with_status::exec_with_status;
 pub use units::SystemdUnits;
 pub use work::SystemdWork;

@@ -4,13 +4,13 @@ use std::path::Path;
 
 use zbus::Variant;
 
-use crate::model::WorkSpec;
+use crate::model::{SliceLimits, WorkSpec};
 
 /// Property of a transient unit: name and value.
 pub(super) type Property = (&'static str, Variant<'static>);
 
 /// The slice of all work, so that it can be limited as a whole.
-const SLICE: &str = "patchday.slice";
+pub(super) const SLICE: &str = "patchday.slice";
 
 /// When memory runs out, work goes before the services, but not before everything else: the upgrade must not be the
 /// first victim.
@@ -26,6 +26,8 @@ const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin
 ///
 /// - `Type=exec`: the start job fails when the program cannot be executed, and does not wait for its end.
 /// - `RemainAfterExit=`: the outcome is kept until it was saved.
+/// - Its limits are those of the slice, so that everything that works there shares one budget. Only `Nice=` is the
+///   unit's own: a slice has none.
 /// - No timeouts, no SIGKILL, and the signal only to the main process: nobody may cut dpkg short.
 ///
 /// `program` is this binary; it opens the status file where one is wanted.
@@ -42,15 +44,25 @@ pub(super) fn work_properties(spec: &WorkSpec, program: &Path) -> Vec<Property> 
         ("StandardInput", "null".into()),
         ("StandardOutputFileToAppend", log.clone().into()),
         ("StandardErrorFileToAppend", log.into()),
-        ("CPUQuotaPerSecUSec", spec.limits.cpu_quota_per_sec_usec().into()),
-        ("CPUWeight", spec.limits.cpu_weight.into()),
-        ("IOWeight", spec.limits.io_weight.into()),
+        ("Nice", spec.nice.into()),
         ("OOMScoreAdjust", OOM_SCORE_ADJUST.into()),
         ("TimeoutStartUSec", INFINITY.into()),
         ("TimeoutStopUSec", INFINITY.into()),
         ("KillMode", "mixed".into()),
         ("SendSIGKILL", false.into()),
     ]
+}
+
+/// Properties of the slice; what is not limited gets systemd's own default.
+pub(super) fn slice_properties(limits: &SliceLimits) -> Vec<Property> {
+    [
+        ("CPUQuotaPerSecUSec", limits.cpu_quota_per_sec_usec),
+        ("CPUWeight", limits.cpu_weight),
+        ("IOWeight", limits.io_weight),
+        ("MemoryHigh", limits.memory_high),
+    ]
+    .map(|(name, value)| (name, value.unwrap_or(INFINITY).into()))
+    .to_vec()
 }
 
 /// Properties of a service that outlives its caller and is forgotten when it ends. It may tell systemd its status.
@@ -88,7 +100,6 @@ fn exec_start(argv: &[String]) -> Variant<'static> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Limits;
 
     fn spec(status: Option<&str>) -> WorkSpec {
         WorkSpec {
@@ -96,7 +107,7 @@ mod tests {
             description: "Upgrade of packages".into(),
             argv: ["/usr/bin/apt-get", "-o", "APT::Status-Fd=@STATUS_FD@", "cost=$5"].map(String::from).to_vec(),
             environment: vec![("LC_ALL".into(), "C.UTF-8".into()), ("DEBIAN_FRONTEND".into(), "noninteractive".into())],
-            limits: Limits { cpu_percent: 50, cpu_weight: 20, io_weight: 30, cpus: 4 },
+            nice: 10,
             log: "/var/log/patchday/x.log".into(),
             status: status.map(Into::into),
         }
@@ -127,9 +138,7 @@ mod tests {
             ("StandardInput", "s", "null".into()),
             ("StandardOutputFileToAppend", "s", "/var/log/patchday/x.log".into()),
             ("StandardErrorFileToAppend", "s", "/var/log/patchday/x.log".into()),
-            ("CPUQuotaPerSecUSec", "t", 2_000_000u64.into()),
-            ("CPUWeight", "t", 20u64.into()),
-            ("IOWeight", "t", 30u64.into()),
+            ("Nice", "i", 10i32.into()),
             ("OOMScoreAdjust", "i", 100i32.into()),
             ("TimeoutStartUSec", "t", u64::MAX.into()),
             ("TimeoutStopUSec", "t", u64::MAX.into()),
@@ -141,6 +150,18 @@ mod tests {
             assert_eq!((name, value), (wanted_name, wanted));
             assert_eq!(value.value_signature().to_string(), *signature, "{name}");
         }
+    }
+
+    #[test]
+    fn a_limit_that_is_not_set_is_taken_away() {
+        let limits = SliceLimits { cpu_quota_per_sec_usec: Some(1_000_000), io_weight: Some(20), ..Default::default() };
+        let wanted: Vec<Property> = vec![
+            ("CPUQuotaPerSecUSec", 1_000_000u64.into()),
+            ("CPUWeight", u64::MAX.into()),
+            ("IOWeight", 20u64.into()),
+            ("MemoryHigh", u64::MAX.into()),
+        ];
+        assert_eq!(slice_properties(&limits), wanted);
     }
 
     #[test]

@@ -1,0 +1,91 @@
+//! The upgrade on real machines: its limits, its packages, and what is told of both. See `docs/testing.md`.
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
+
+#[path = "common/on_machine.rs"]
+mod on_machine;
+
+use std::time::Duration;
+
+use on_machine::{CONFIG, assert_in_service, json, machine_with_patchday, patchday, step};
+use patchday_lab::{Machine, Suite, wait_for};
+
+const PATIENCE: Duration = Duration::from_secs(300);
+
+fn machine(name: &str, more: &str) -> Machine {
+    let machine = machine_with_patchday(Suite::Bookworm, name);
+    let text = format!(
+        r#"
+[[service]]
+unit = "mongod.service"
+kind = "mongodb"
+start-timeout = "60s"
+drain-timeout = "3s"
+[service.readiness]
+probe = "mongodb"
+[service.mongodb]
+uri = "mongodb://127.0.0.1:{mongod}"
+
+[[service]]
+unit = "sample-api.service"
+after = ["mongod.service"]
+start-timeout = "60s"
+[service.readiness]
+probe = "http"
+url = "http://127.0.0.1:{api}/health"
+
+[verify]
+settle = "1s"
+
+[preflight]
+allow = ["boot-space"]
+
+{more}
+"#,
+        mongod = machine.mongod_port(),
+        api = machine.api_port(),
+    );
+    machine.exec_ok(&["mkdir", "-p", "/etc/patchday"]).unwrap();
+    machine.write_file(CONFIG, &text).unwrap();
+    machine
+}
+
+fn slice(machine: &Machine, property: &str) -> String {
+    machine.exec_ok(&["systemctl", "show", "-P", property, "patchday.slice"]).unwrap().trim().to_owned()
+}
+
+#[test]
+fn all_work_shares_limits_that_can_be_changed_and_are_given_back() {
+    let machine = machine("limits", "[limits]\ncpu = \"30%\"\nmemory-high = \"1G\"\nnice = 12\n");
+    // Somebody's own limit: the run must give it back.
+    machine.exec_ok(&["systemctl", "set-property", "--runtime", "patchday.slice", "CPUWeight=77"]).unwrap();
+    let refused = patchday(&machine, &["limits", "--cpu", "80%"]);
+    assert_eq!(refused.code(), Some(10), "{refused:?}");
+
+    let mut run = machine.spawn(&["patchday", "run", "--yes", "--no-reboot"]).unwrap();
+    wait_for("apt at work", PATIENCE, || Ok(step(&machine).filter(|step| step == "upgrade"))).unwrap();
+    let shown = json(&machine, &["limits", "--json"]);
+    println!("{shown:#}\n{}", patchday(&machine, &["limits"]).stdout);
+    let cpus = shown["cpus"].as_u64().unwrap();
+    assert_eq!(shown["set"]["cpu_quota_per_sec_usec"], cpus * 300_000);
+    assert_eq!(shown["set"]["memory_high"], 1u64 << 30);
+    assert_eq!(shown["set"]["cpu_weight"], 20);
+    let unit = machine.exec_ok(&["sh", "-c", "systemctl show -P Nice 'patchday-upgrade-*'"]).unwrap();
+    assert_eq!(unit.trim(), "12");
+
+    let raised = patchday(&machine, &["limits", "--cpu", "80%"]);
+    assert_eq!(raised.code(), Some(0), "{raised:?}");
+    assert_eq!(json(&machine, &["limits", "--json"])["set"]["cpu_quota_per_sec_usec"], cpus * 800_000);
+
+    assert_eq!(run.wait().unwrap().code(), Some(0), "{}", patchday(&machine, &["report"]).stdout);
+    assert_in_service(&machine);
+    assert_eq!(slice(&machine, "CPUQuotaPerSecUSec"), "infinity");
+    assert_eq!(slice(&machine, "CPUWeight"), "77");
+    assert_eq!(slice(&machine, "MemoryHigh"), "infinity");
+    let report = json(&machine, &["report", "--json"]);
+    assert_eq!(report["still_changed"].as_array().map(Vec::len), Some(0), "{}", report["still_changed"]);
+    let told = machine.exec_ok(&["sh", "-c", "cat /var/lib/patchday/runs/*/events.jsonl"]).unwrap();
+    assert!(told.contains("\"event\":\"work-measured\""), "{told}");
+    // What the kernel does is told as it is: these machines have a cpu controller only where the host has version 2.
+    let enforced = machine.exists("/sys/fs/cgroup/patchday.slice/cpu.max").unwrap();
+    assert_eq!(told.contains("set but not enforced"), !enforced, "{told}");
+}
