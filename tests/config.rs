@@ -219,6 +219,7 @@ fn with_key(table: &str, line: &str) -> String {
         "window" | "blackout" => format!("{}\n{line}\n{}", header(table), others(table)),
         "service" => format!("[[service]]\n{unit}{kind}{line}\n{other}"),
         "service.readiness" | "service.mongodb" => format!("[[service]]\n{unit}{kind}[{table}]\n{needs}{line}\n"),
+        _ if line.starts_with("users-limit") => format!("[{table}]\nusers-url = \"http://127.0.0.1/\"\n{line}\n"),
         _ => format!("[{table}]\n{line}\n"),
     }
 }

@@ -86,13 +86,21 @@ fn an_allowed_blocker_is_a_warning() {
 
 #[test]
 fn a_removal_that_is_not_allowed_leaves_the_host_untouched() {
-    let scenario = Scenario::new();
-    scenario.world().pending[1].action = PackageAction::Remove;
-    let (end, run) = scenario.run_to_end();
-    assert_eq!(ended(&end), exit_code::UNTOUCHED);
-    assert_eq!(effects_between(&scenario), ["refresh began", "refresh ended"]);
-    let Phase::Failed { step: Step::Fetch, reason } = run.phase else { panic!("{:?}", run.phase) };
-    assert!(reason.contains("tzdata"), "{reason}");
+    // Seen in the package lists as they are, or only after they were refreshed: as where the first look was overruled.
+    for (allowed, effects, step) in [
+        (vec![], vec![], Step::Preflight),
+        (vec!["removals".to_owned()], vec!["refresh began", "refresh ended"], Step::Fetch),
+    ] {
+        let mut scenario = Scenario::new();
+        scenario.options.allowed_checks = allowed;
+        scenario.world().pending[1].action = PackageAction::Remove;
+        let (end, run) = scenario.run_to_end();
+        assert_eq!(ended(&end), exit_code::UNTOUCHED);
+        assert_eq!(effects_between(&scenario), effects);
+        let Phase::Failed { step: failed, reason } = run.phase else { panic!("{:?}", run.phase) };
+        assert_eq!(failed, step);
+        assert!(reason.contains(if step == Step::Fetch { "tzdata" } else { "removals" }), "{reason}");
+    }
 }
 
 #[test]

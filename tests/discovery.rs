@@ -8,8 +8,8 @@ use std::path::Path;
 use jiff::SignedDuration;
 use patchday::config::keys::KEYS;
 use patchday::config::{
-    KernelSettings, MongodbSettings, RebootSettings, RebootWhen, ServiceSettings, Settings, UpgradeSettings,
-    VerifySettings, parse,
+    KernelSettings, MongodbSettings, PreflightSettings, RebootSettings, RebootWhen, ServiceSettings, Settings,
+    UpgradeSettings, VerifySettings, parse,
 };
 use patchday::discovery::{Candidate, HttpAnswer, render};
 use patchday::model::{DatabaseAccess, Limits, ReadinessProbe, ServiceKind, UnitName};
@@ -79,6 +79,7 @@ fn settings(services: Vec<ServiceSettings>) -> Settings {
         reboot: RebootSettings { when: RebootWhen::Needed, grace: minutes(10) },
         verify: VerifySettings { settle: minutes(1), boot_timeout: minutes(10) },
         allowed_checks: Vec::new(),
+        preflight: PreflightSettings::default(),
         keep_runs: 24,
     }
 }

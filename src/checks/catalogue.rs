@@ -7,7 +7,7 @@ use futures_util::future::BoxFuture;
 use serde::Serialize;
 
 use super::inputs::CheckInputs;
-use super::{database, host, packages, services, space};
+use super::{database, deployments, host, kernel, packages, people, services, space};
 use crate::host::HostError;
 use crate::model::{Finding, Severity};
 
@@ -116,14 +116,38 @@ impl Check {
 /// Every check, in the order in which it is told.
 pub const CATALOGUE: &[Check] = &[
     packages::DPKG_CLEAN,
+    packages::APT_LOCK,
+    packages::REMOVALS,
+    packages::DOWNGRADE,
+    packages::MONGODB_JUMP,
+    packages::THIRD_PARTY,
+    packages::PACKAGES_HELD,
+    packages::PACKAGES_PHASED,
+    packages::CONFFILES,
+    packages::SOURCES_REACHABLE,
+    packages::LISTS_AGE,
     space::DISK_SPACE,
+    space::INODES,
     space::BOOT_SPACE,
     space::MEMORY_AVAILABLE,
-    host::CPU_VULNERABLE,
+    kernel::KERNEL_CURRENT,
+    kernel::KERNEL_COMPLETE,
+    kernel::INITRAMFS_TOOLS,
+    kernel::BOOT_LOADER,
+    kernel::KERNEL_HEADERS,
+    kernel::DKMS_MODULES,
+    kernel::SECURE_BOOT,
+    kernel::CPU_VULNERABLE,
+    kernel::UPTIME,
+    kernel::REBOOT_REQUIRED,
     services::UNIT_LOADED,
     services::UNIT_ENABLED,
+    services::UNIT_RUNNING,
     services::RESUME_ENABLED,
+    services::DAEMON_RELOAD,
     services::RESTART_STORM,
+    services::START_LIMIT,
+    services::STOP_TIMEOUT,
     services::ORDER_DECLARED,
     services::UNITS_FAILED,
     database::DATABASE_REACHABLE,
@@ -136,9 +160,23 @@ pub const CATALOGUE: &[Check] = &[
     database::DATABASE_COMPATIBILITY,
     database::DATABASE_JOURNAL,
     database::DATABASE_FILES,
-    space::LOAD,
+    people::USERS_LOGGED_IN,
+    people::CONNECTIONS,
+    people::USERS_ACTIVE,
+    people::LOAD,
+    deployments::DEPLOYMENT_CHANGES,
+    deployments::DEPLOYMENT_STASHES,
+    deployments::DEPLOYMENT_UNPUSHED,
+    deployments::DEPLOYMENT_BEHIND,
+    host::MOUNTS_DECLARED,
+    host::FSTAB,
+    host::CLOCK,
     host::SHUTDOWN_SCHEDULED,
     host::SHUTDOWN_INHIBITED,
+    host::PATCH_TOOLS,
+    host::BATTERY,
+    host::VIRTUALIZATION,
+    host::SYSTEMD_VERSION,
 ];
 
 /// The labels of all checks.

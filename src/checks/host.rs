@@ -1,14 +1,123 @@
-//! The host, and who else wants something from it.
+//! The host itself, and who else wants something from it.
 
-use super::check;
-use crate::host::Inhibitor;
+use super::{CheckInputs, check};
+use crate::host::{HostResult, Inhibitor};
+use crate::model::{ActiveState, FstabEntry, LoadState, Mount, Severity, UnitName};
+
+/// Older ones lack what holds and work units are made of; tried with 252 and 257.
+const OLDEST_SYSTEMD: u32 = 247;
+
+/// Kinds of mounts that are made by programs and not by the boot, or by the boot without a table.
+const OTHERS_MOUNT: [&str; 8] =
+    ["autofs", "fuse.gvfsd-fuse", "fuse.lxcfs", "fuse.portal", "nsfs", "overlay", "squashfs", "zfs"];
+
+/// What patches Debian and Ubuntu by itself: a timer or service, and the service that works.
+const TOOLS: [(&str, &str); 6] = [
+    ("apt-daily.timer", "apt-daily.service"),
+    ("apt-daily-upgrade.timer", "apt-daily-upgrade.service"),
+    ("unattended-upgrades.service", ""),
+    ("packagekit.service", "packagekit.service"),
+    ("ua-timer.timer", "ua-timer.service"),
+    ("landscape-client.service", ""),
+];
+
+check!(
+    MOUNTS_DECLARED,
+    Host,
+    "mounts-declared",
+    Warning,
+    10,
+    "everything that is mounted will be mounted again",
+    "What somebody mounted by hand is gone after the reboot, and services write into the empty directory below it.",
+    |check, inputs| {
+        // Without the mounts of the kernel, of containers and of sessions.
+        let lasting = inputs.host.system.mounts().await?;
+        let (mounts, table) = (inputs.host.premises.mounts().await?, inputs.host.premises.fstab().await?);
+        let declared = |mount: &Mount| mount.has_unit_file || table.iter().any(|entry| entry.point == mount.point);
+        let undeclared = mounts.iter().filter(|mount| {
+            // The root is the boot loader's business, and nobody misses what was in a temporary `/tmp`.
+            mount.point != "/"
+                && (mount.point != "/tmp" || mount.kind != "tmpfs")
+                && lasting.contains_key(&mount.point)
+                && !OTHERS_MOUNT.contains(&mount.kind.as_str())
+                && !declared(mount)
+        });
+        let lines: Vec<String> =
+            undeclared.map(|mount| format!("{} ({}) from {}", mount.point, mount.kind, mount.source)).collect();
+        let Some(first) = lines.first().and_then(|line| line.split(' ').next()).map(str::to_owned) else {
+            return Ok(None);
+        };
+        let finding = check.found("something is mounted that no boot would mount").lines(lines);
+        Ok(Some(finding.remedy("write it into /etc/fstab, or unmount it", format!("findmnt {first}"))))
+    }
+);
+
+check!(
+    FSTAB,
+    Host,
+    "fstab",
+    Blocker,
+    10,
+    "every entry of /etc/fstab can be mounted at boot",
+    "A device that is missing at boot ends it in emergency mode, where nobody can log in over the network. An entry with \
+     nofail only costs 90 seconds, and one that is not mounted now is told too.",
+    |check, inputs| {
+        let (table, mounts) = (inputs.host.premises.fstab().await?, inputs.host.premises.mounts().await?);
+        let at_boot: Vec<&FstabEntry> = table.iter().filter(|entry| !entry.has("noauto")).collect();
+        let missing = at_boot.iter().filter(|entry| entry.source_exists == Some(false));
+        let (harmless, fatal): (Vec<&FstabEntry>, Vec<&FstabEntry>) = missing.partition(|entry| entry.has("nofail"));
+        let is_mounted = |entry: &FstabEntry| mounts.iter().any(|mount| mount.point == entry.point);
+        let unmounted = at_boot.iter().filter(|entry| {
+            entry.source_exists != Some(false)
+                && entry.point.starts_with('/')
+                && entry.kind != "swap"
+                && !entry.has("x-systemd.automount")
+                && !is_mounted(entry)
+        });
+        let of = |why: &'static str| move |entry: &FstabEntry| format!("{} on {}: {why}", entry.source, entry.point);
+        let unmounted: Vec<String> = unmounted.map(|entry| of("not mounted now")(entry)).collect();
+        let (fatal, harmless): (Vec<String>, Vec<String>) = (
+            fatal.iter().map(|entry| of("there is no such device")(entry)).collect(),
+            harmless.iter().map(|entry| of("there is no such device, and nofail")(entry)).collect(),
+        );
+        let is_fatal = !fatal.is_empty();
+        let lines: Vec<String> = [fatal, harmless, unmounted].concat();
+        if lines.is_empty() {
+            return Ok(None);
+        }
+        let mut finding = check.found("an entry of /etc/fstab would fail at boot").lines(lines);
+        if !is_fatal {
+            finding.severity = Severity::Warning;
+            "an entry of /etc/fstab does not hold now".clone_into(&mut finding.title);
+        }
+        Ok(Some(finding.remedy("mend the entry, or add nofail to it", "findmnt --verify")))
+    }
+);
+
+check!(
+    CLOCK,
+    Host,
+    "clock",
+    Warning,
+    60,
+    "the clock is synchronised",
+    "A clock that is wrong breaks certificates, the window of the run, and the order in every log. In a container it is \
+     the host's.",
+    |check, inputs| {
+        if is_container(&inputs.survey().await?.virtualization) || inputs.host.premises.clock_synchronized().await? {
+            return Ok(None);
+        }
+        let finding = check.found("the clock is not synchronised").evidence("timedated says NTPSynchronized=no");
+        Ok(Some(finding.remedy("see who keeps it", "timedatectl timesync-status")))
+    }
+);
 
 check!(
     SHUTDOWN_SCHEDULED,
     Host,
     "shutdown-scheduled",
     Blocker,
-    30,
+    60,
     "nobody has scheduled a shutdown",
     "A shutdown that comes while dpkg works breaks packages. Let it pass, or cancel it.",
     |check, inputs| {
@@ -23,39 +132,133 @@ check!(
     Host,
     "shutdown-inhibited",
     Warning,
-    30,
+    60,
     "nobody inhibits a shutdown",
     "Since systemd 257 a lock stops the reboot; before, the reboot tramples on what the lock protects.",
     |check, inputs| {
         let holders = inputs.host.power.inhibitors().await?;
-        let evidence: Vec<String> =
+        let lines: Vec<String> =
             holders.iter().filter(|holder| holder.blocks_shutdown()).map(Inhibitor::to_string).collect();
-        if evidence.is_empty() {
-            return Ok(None);
-        }
-        let mut finding = check.found("somebody inhibits a shutdown now");
-        finding.evidence = evidence;
-        Ok(Some(finding.remedy("it must be gone before the reboot", "systemd-inhibit --list")))
+        let finding = check.found("somebody inhibits a shutdown now");
+        Ok((!lines.is_empty())
+            .then(|| finding.lines(lines).remedy("it must be gone before the reboot", "systemd-inhibit --list")))
     }
 );
 
 check!(
-    CPU_VULNERABLE,
-    Kernel,
-    "cpu-vulnerable",
-    Info,
-    10,
-    "which CPU vulnerabilities are unmitigated now",
-    "What the running kernel leaves open, to compare with after the reboot.",
+    PATCH_TOOLS,
+    Host,
+    "patch-tools",
+    Warning,
+    60,
+    "no other tool upgrades this host now",
+    "Two that upgrade at once wait for each other's locks, and one of them may reboot under the other. A tool that only \
+     waits for its hour is told, and no more.",
     |check, inputs| {
-        let all = &inputs.kernels().await?.vulnerabilities;
-        let open = all.iter().filter(|one| one.state.starts_with("Vulnerable"));
-        let evidence: Vec<String> = open.map(|one| format!("{}: {}", one.name, one.state)).collect();
-        if evidence.is_empty() {
+        let mut lines = Vec::new();
+        let mut at_work = None;
+        for (name, service) in TOOLS {
+            let found = look(inputs, name).await?;
+            if let Some(active) = found.filter(|active| matches!(active, ActiveState::Active)) {
+                lines.push(format!("{name} is {active}"));
+            }
+            let working = if service.is_empty() { None } else { look(inputs, service).await? };
+            if working.is_some_and(|active| matches!(active, ActiveState::Active | ActiveState::Activating)) {
+                lines.push(format!("{service} is at work"));
+                at_work = at_work.or(Some(service));
+            }
+        }
+        if lines.is_empty() {
             return Ok(None);
         }
-        let mut finding = check.found("the running kernel leaves CPUs vulnerable");
-        finding.evidence = evidence;
-        Ok(Some(finding.hint("a newer kernel or microcode may mitigate them; the report compares")))
+        if let Some(service) = at_work {
+            let finding = check.found("another tool upgrades this host now").lines(lines);
+            return Ok(Some(finding.remedy("let it end", format!("systemctl status {service}"))));
+        }
+        let mut finding = check.found("another tool upgrades this host at its own hour").lines(lines);
+        finding.severity = Severity::Info;
+        Ok(Some(finding.remedy("see when", "systemctl list-timers")))
     }
 );
+
+check!(
+    BATTERY,
+    Host,
+    "battery",
+    Blocker,
+    10,
+    "the host does not run from a battery",
+    "Power that ends while dpkg works leaves packages half installed.",
+    |check, inputs| {
+        let supplies = inputs.host.premises.power_supplies().await?;
+        let is_battery = |kind: &str| matches!(kind, "Battery" | "UPS");
+        let draining: Vec<_> =
+            supplies.iter().filter(|one| is_battery(&one.kind) && one.status == "Discharging").collect();
+        let powered = supplies.iter().any(|one| !is_battery(&one.kind) && one.online == Some(true));
+        if draining.is_empty() || powered {
+            return Ok(None);
+        }
+        let lines = draining.iter().map(|one| {
+            let left = one.capacity.map_or(String::new(), |capacity| format!(", {capacity} % left"));
+            format!("{} is discharging{left}", one.name)
+        });
+        Ok(Some(check.found("the host runs from a battery").lines(lines).hint("connect it to the mains")))
+    }
+);
+
+check!(
+    VIRTUALIZATION,
+    Host,
+    "virtualization",
+    Info,
+    60,
+    "the host is no container",
+    "A container shares the kernel of the host below it: no kernel installed here is ever booted, and its reboot is none \
+     of the machine.",
+    |check, inputs| {
+        let kind = &inputs.survey().await?.virtualization;
+        let finding = check.found(format!("this is a container ({kind})"));
+        Ok(is_container(kind).then(|| finding.hint("kernel, CPU mitigations and clock are the business of its host")))
+    }
+);
+
+check!(
+    SYSTEMD_VERSION,
+    Host,
+    "systemd-version",
+    Warning,
+    60,
+    "systemd is 247 or newer",
+    "Older ones lack what Patchday relies on to hold services and to keep the outcome of its work.",
+    |check, inputs| {
+        let version = &inputs.survey().await?.systemd_version;
+        let number: Option<u32> =
+            version.split(|c: char| !c.is_ascii_digit()).next().and_then(|text| text.parse().ok());
+        let finding = check.found(format!("systemd {version} is older than Patchday was made for"));
+        Ok((number.is_none_or(|number| number < OLDEST_SYSTEMD)).then(|| finding.hint("upgrade the release by hand")))
+    }
+);
+
+fn is_container(virtualization: &str) -> bool {
+    const CONTAINERS: [&str; 11] = [
+        "container-other",
+        "docker",
+        "lxc",
+        "lxc-libvirt",
+        "openvz",
+        "podman",
+        "pouch",
+        "proot",
+        "rkt",
+        "systemd-nspawn",
+        "wsl",
+    ];
+    CONTAINERS.contains(&virtualization)
+}
+
+/// What a unit does; none where the host has no such unit.
+async fn look(inputs: &CheckInputs<'_>, name: &str) -> HostResult<Option<ActiveState>> {
+    let Ok(unit) = name.parse::<UnitName>() else { return Ok(None) };
+    let state = inputs.host.units.state(&unit).await?;
+    Ok((state.load == LoadState::Loaded).then_some(state.active))
+}

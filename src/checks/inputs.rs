@@ -1,10 +1,13 @@
 //! What a check may look at. What several checks ask for is asked once.
 
+use futures_util::future::try_join_all;
 use tokio::sync::OnceCell;
 
 use crate::config::Settings;
 use crate::host::{Host, HostResult};
-use crate::model::{KernelFacts, RunOptions, UnitName, UnitState, UnitSurvey, UpgradePlan};
+use crate::model::{
+    BootSurvey, Checkout, DkmsModule, KernelFacts, RunOptions, UnitName, UnitState, UnitSurvey, UpgradePlan,
+};
 
 /// What a check may look at: the ports themselves, and what more than one check wants to know.
 pub struct CheckInputs<'a> {
@@ -18,6 +21,9 @@ pub struct CheckInputs<'a> {
     kernels: OnceCell<HostResult<KernelFacts>>,
     units: OnceCell<HostResult<Vec<(UnitName, UnitState)>>>,
     survey: OnceCell<HostResult<UnitSurvey>>,
+    boot: OnceCell<HostResult<BootSurvey>>,
+    dkms: OnceCell<HostResult<Vec<DkmsModule>>>,
+    checkouts: OnceCell<HostResult<Vec<Checkout>>>,
 }
 
 impl<'a> CheckInputs<'a> {
@@ -31,6 +37,9 @@ impl<'a> CheckInputs<'a> {
             kernels: OnceCell::new(),
             units: OnceCell::new(),
             survey: OnceCell::new(),
+            boot: OnceCell::new(),
+            dkms: OnceCell::new(),
+            checkouts: OnceCell::new(),
         }
     }
 
@@ -59,6 +68,23 @@ impl<'a> CheckInputs<'a> {
     /// All units.
     pub async fn survey(&self) -> HostResult<&UnitSurvey> {
         answer(self.survey.get_or_init(|| self.host.units.survey()).await)
+    }
+
+    /// What the next boot needs besides a kernel.
+    pub async fn boot(&self) -> HostResult<&BootSurvey> {
+        answer(self.boot.get_or_init(|| self.host.kernels.boot_survey()).await)
+    }
+
+    /// DKMS modules.
+    pub async fn dkms(&self) -> HostResult<&Vec<DkmsModule>> {
+        answer(self.dkms.get_or_init(|| self.host.kernels.dkms()).await)
+    }
+
+    /// The configured deployments.
+    pub async fn checkouts(&self) -> HostResult<&Vec<Checkout>> {
+        let look =
+            || try_join_all(self.settings.preflight.deployments.iter().map(|path| self.host.deployments.look(path)));
+        answer(self.checkouts.get_or_init(look).await)
     }
 }
 

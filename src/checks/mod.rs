@@ -5,13 +5,17 @@ mod inputs;
 mod run;
 
 mod database;
+mod deployments;
 mod host;
+mod kernel;
 mod packages;
+mod people;
 mod services;
 mod space;
 
 pub use catalogue::{CATALOGUE, Check, CheckAnswer, Topic, labels};
 pub use inputs::CheckInputs;
+pub use packages::{BOOT_CRITICAL, refused_removals};
 pub use run::run_all;
 
 use catalogue::check;

@@ -1,18 +1,21 @@
 //! The configured units, and whether they will come back by themselves.
 
+use jiff::SignedDuration;
+
 use super::{CheckInputs, check};
 use crate::config::RebootWhen;
-use crate::host::HostError;
-use crate::model::{LoadState, UnitName, UnitState};
-
-/// More restarts than this since the unit was started is a storm, not an accident.
-const RESTARTS_LIMIT: u32 = 5;
+use crate::host::HostResult;
+use crate::model::{ActiveState, LoadState, RestartRule, ServiceKind, Severity, UnitName, UnitState};
 
 async fn units_with<'a>(
     inputs: &'a CheckInputs<'_>,
     is_wrong: impl Fn(&UnitState) -> bool,
-) -> Result<Vec<&'a (UnitName, UnitState)>, HostError> {
+) -> HostResult<Vec<&'a (UnitName, UnitState)>> {
     Ok(inputs.units().await?.iter().filter(|(_, state)| is_wrong(state)).collect())
+}
+
+fn reboots(inputs: &CheckInputs<'_>) -> bool {
+    inputs.settings.reboot.when != RebootWhen::Never && !inputs.options.no_reboot
 }
 
 check!(
@@ -20,17 +23,16 @@ check!(
     Services,
     "unit-loaded",
     Blocker,
-    30,
+    60,
     "every configured unit exists and is loaded",
     "A unit that systemd cannot load can neither be stopped cleanly nor be started again.",
     |check, inputs| {
         let wrong = units_with(inputs, |state| state.load != LoadState::Loaded).await?;
         let Some((first, _)) = wrong.first() else { return Ok(None) };
-        let mut finding = check.found("a configured unit cannot be loaded");
-        finding.evidence = wrong.iter().map(|(unit, state)| format!("{unit} is {}", state.load)).collect();
-        Ok(Some(
-            finding.remedy("mend the unit, or take it out of the configuration", format!("systemctl status {first}")),
-        ))
+        let lines = wrong.iter().map(|(unit, state)| format!("{unit} is {}", state.load));
+        let finding = check.found("a configured unit cannot be loaded").lines(lines);
+        let command = format!("systemctl status {first}");
+        Ok(Some(finding.remedy("mend the unit, or take it out of the configuration", command)))
     }
 );
 
@@ -39,21 +41,40 @@ check!(
     Services,
     "unit-enabled",
     Blocker,
-    30,
+    60,
     "every configured unit that runs is enabled",
     "A unit that runs but is not enabled was started by hand. After the reboot nobody starts it.",
     |check, inputs| {
-        if inputs.settings.reboot.when == RebootWhen::Never || inputs.options.no_reboot {
+        if !reboots(inputs) {
             return Ok(None);
         }
         // Static, generated and alias units are started by others; only these two say that nobody starts them.
         let nobody_starts = |state: &UnitState| matches!(state.unit_file.as_str(), "disabled" | "masked");
         let wrong = units_with(inputs, |state| state.is_up() && nobody_starts(state)).await?;
         let Some((first, _)) = wrong.first() else { return Ok(None) };
-        let title = "a unit runs but is not enabled: it would not come back after the reboot";
-        let mut finding = check.found(title);
-        finding.evidence = wrong.iter().map(|(unit, state)| format!("{unit} is {}", state.unit_file)).collect();
-        Ok(Some(finding.remedy("enable it", format!("systemctl enable {first}"))))
+        let lines = wrong.iter().map(|(unit, state)| format!("{unit} is {}", state.unit_file));
+        let finding = check.found("a unit runs but is not enabled: it would not come back after the reboot");
+        Ok(Some(finding.lines(lines).remedy("enable it", format!("systemctl enable {first}"))))
+    }
+);
+
+check!(
+    UNIT_RUNNING,
+    Services,
+    "unit-running",
+    Warning,
+    60,
+    "every configured unit runs",
+    "What is down before the run cannot show that it comes back well after it.",
+    |check, inputs| {
+        let down = units_with(inputs, |state| state.load == LoadState::Loaded && !state.is_up()).await?;
+        let Some((first, _)) = down.first() else { return Ok(None) };
+        let finding = check.found("a configured unit does not run now");
+        let lines = down.iter().map(|(unit, state)| {
+            let result = state.result.as_deref().filter(|result| *result != "success");
+            format!("{unit} is {} ({}){}", state.active, state.sub, result.map_or(String::new(), |r| format!(": {r}")))
+        });
+        Ok(Some(finding.lines(lines).remedy("start it, or take it out", format!("systemctl start {first}"))))
     }
 );
 
@@ -62,11 +83,11 @@ check!(
     Services,
     "resume-enabled",
     Blocker,
-    30,
+    60,
     "Patchday itself goes on after the reboot",
     "The run goes on after the reboot only if its resume service starts with the host.",
     |check, inputs| {
-        if inputs.settings.reboot.when == RebootWhen::Never || inputs.options.no_reboot {
+        if !reboots(inputs) {
             return Ok(None);
         }
         let Ok(unit) = "patchday-resume.service".parse::<UnitName>() else { return Ok(None) };
@@ -74,10 +95,29 @@ check!(
         if state.load == LoadState::Loaded && state.unit_file == "enabled" {
             return Ok(None);
         }
-        let finding = check.found("nothing would verify the host after the reboot");
         let what = if state.load == LoadState::Loaded { state.unit_file } else { state.load.to_string() };
-        let finding = finding.evidence(format!("{unit} is {what}"));
+        let finding =
+            check.found("nothing would verify the host after the reboot").evidence(format!("{unit} is {what}"));
         Ok(Some(finding.remedy("install and enable it", format!("systemctl enable {unit}"))))
+    }
+);
+
+check!(
+    DAEMON_RELOAD,
+    Services,
+    "daemon-reload",
+    Warning,
+    60,
+    "systemd has read every configured unit as it is on disk",
+    "A unit file was changed and systemd not told. The reboot, or any package, makes the change come true.",
+    |check, inputs| {
+        let wrong = units_with(inputs, |state| state.needs_daemon_reload).await?;
+        if wrong.is_empty() {
+            return Ok(None);
+        }
+        let lines = wrong.iter().map(|(unit, _)| format!("{unit} was changed after it was loaded"));
+        let finding = check.found("a unit file waits to be read").lines(lines);
+        Ok(Some(finding.remedy("look at the change, then let systemd read it", "systemctl daemon-reload")))
     }
 );
 
@@ -86,15 +126,84 @@ check!(
     Services,
     "restart-storm",
     Warning,
-    30,
+    60,
     "no configured unit restarts again and again",
-    "A service that ends again and again is broken now. After the reboot it would look as if the upgrade had done it.",
+    "A service that ends again and again is broken now. After the reboot it would look as if the upgrade had done it. \
+     Counted are automatic restarts beyond [preflight] max-restarts, the last of them within an hour.",
     |check, inputs| {
-        let wrong = units_with(inputs, |state| state.restarts > RESTARTS_LIMIT).await?;
+        let uptime = inputs.host.system.uptime().await?;
+        let limit = inputs.settings.preflight.max_restarts;
+        let wrong =
+            units_with(inputs, |state| state.restarts > limit && up_for(state, uptime) < SignedDuration::from_hours(1));
+        let wrong = wrong.await?;
         let Some((first, _)) = wrong.first() else { return Ok(None) };
-        let mut finding = check.found("a service restarts again and again");
-        finding.evidence = wrong.iter().map(|(unit, state)| format!("{unit}: {} restarts", state.restarts)).collect();
+        let lines = wrong.iter().map(|(unit, state)| {
+            let seconds = up_for(state, uptime).as_secs();
+            format!("{unit}: {} automatic restarts, up for {seconds} s since the last", state.restarts)
+        });
+        let finding = check.found("a service restarts again and again").lines(lines);
         Ok(Some(finding.remedy("read why it ends", format!("journalctl -u {first}"))))
+    }
+);
+
+check!(
+    START_LIMIT,
+    Services,
+    "start-limit",
+    Warning,
+    60,
+    "no configured unit may give up before what it depends on is ready",
+    "After a boot systemd starts a service again when it fails, but only so often. Where that is over within seconds, \
+     a database that recovers for a minute leaves the service down for good.",
+    |check, inputs| {
+        let hit = units_with(inputs, has_given_up).await?;
+        if let Some((first, _)) = hit.first() {
+            let finding = check.found("systemd has given up starting a service");
+            let finding = finding
+                .lines(hit.iter().map(|(unit, state)| format!("{unit} failed after {} restarts", state.restarts)));
+            return Ok(Some(finding.remedy("mend it, then", format!("systemctl reset-failed {first}"))));
+        }
+        let services = inputs.settings.services.iter().zip(inputs.units().await?);
+        let hasty = services.filter(|(service, _)| !service.after.is_empty()).filter_map(|(_, (unit, state))| {
+            let patience = gives_up_after(state.restart.as_ref()?)?;
+            Some(format!("{unit} gives up after failing for {} s", patience.as_secs()))
+        });
+        let lines: Vec<String> = hasty.collect();
+        let Some(first) = lines.first().and_then(|line| line.split(' ').next()).map(str::to_owned) else {
+            return Ok(None);
+        };
+        let mut finding = check.found("a service may give up before what it depends on is ready").lines(lines);
+        finding.severity = Severity::Info;
+        Ok(Some(
+            finding
+                .remedy("let systemd try for longer", drop_in(&first, "start", "[Unit]\\nStartLimitIntervalSec=0\\n")),
+        ))
+    }
+);
+
+check!(
+    STOP_TIMEOUT,
+    Services,
+    "stop-timeout",
+    Info,
+    60,
+    "systemd gives every MongoDB the time to stop that the configuration gives it",
+    "Patchday raises the timeout while it works. At any other stop, as at a reboot by hand, systemd kills the server when \
+     the unit's own time is over, and it recovers at the next start.",
+    |check, inputs| {
+        let services = inputs.settings.services.iter().zip(inputs.units().await?);
+        let short = services.filter(|(service, _)| service.kind == ServiceKind::Mongodb).filter_map(
+            |(service, (unit, state))| {
+                let own = state.stop_timeout.filter(|own| *own < service.stop_timeout)?;
+                let text = format!("[Service]\\nTimeoutStopSec={}\\n", service.stop_timeout.as_secs());
+                let line = format!("{unit}: {} s, configured are {} s", own.as_secs(), service.stop_timeout.as_secs());
+                Some((line, drop_in(unit.as_str(), "stop", &text)))
+            },
+        );
+        let (lines, commands): (Vec<String>, Vec<String>) = short.unzip();
+        let Some(command) = commands.into_iter().next() else { return Ok(None) };
+        let finding = check.found("a stop without Patchday may kill MongoDB").lines(lines);
+        Ok(Some(finding.remedy("give the unit as long", command)))
     }
 );
 
@@ -103,22 +212,40 @@ check!(
     Services,
     "order-declared",
     Warning,
-    30,
+    60,
     "systemd knows the configured order",
     "At boot systemd starts the services, and knows only the order that their units declare.",
     |check, inputs| {
-        let mut evidence = Vec::new();
-        for (service, (_, state)) in inputs.settings.services.iter().zip(inputs.units().await?) {
-            let missing = service.after.iter().filter(|after| !state.after.contains(after));
-            evidence.extend(missing.map(|after| format!("{} lacks After={after}", service.unit)));
+        let units = inputs.units().await?;
+        let state_of = |unit: &UnitName| units.iter().find(|(known, _)| known == unit).map(|(_, state)| state);
+        let mut lines = Vec::new();
+        let mut command = None;
+        for service in &inputs.settings.services {
+            let Some(state) = state_of(&service.unit) else { continue };
+            let missing: Vec<&str> =
+                service.after.iter().filter(|after| !state.after.contains(after)).map(UnitName::as_str).collect();
+            for after in &missing {
+                lines.push(format!("{} lacks After={after}", service.unit));
+            }
+            for after in &service.after {
+                if state_of(after).is_some_and(|other| other.after.contains(&service.unit)) {
+                    lines.push(format!("{after} declares After={}: the other way round", service.unit));
+                }
+            }
+            if !missing.is_empty() {
+                let names = missing.join(" ");
+                let text = format!("[Unit]\\nAfter={names}\\nWants={names}\\n");
+                command = command.or_else(|| Some(drop_in(service.unit.as_str(), "order", &text)));
+            }
         }
-        if evidence.is_empty() {
+        if lines.is_empty() {
             return Ok(None);
         }
-        let title = "systemd may start a service before what it depends on";
-        let mut finding = check.found(title);
-        finding.evidence = evidence;
-        Ok(Some(finding.hint("add the After= lines in a drop-in (systemctl edit UNIT)")))
+        let finding = check.found("systemd may start a service before what it depends on").lines(lines);
+        Ok(Some(match command {
+            Some(command) => finding.remedy("add a drop-in", command),
+            None => finding.hint("take one of the two orders back"),
+        }))
     }
 );
 
@@ -127,7 +254,7 @@ check!(
     Services,
     "units-failed",
     Info,
-    30,
+    60,
     "no unit has failed already",
     "What has failed before the run is not held against it. Mended first, it cannot hide a new failure.",
     |check, inputs| {
@@ -136,8 +263,60 @@ check!(
             return Ok(None);
         }
         let title = format!("{} units failed before the run; they will not count against it", failed.len());
-        let mut finding = check.found(title);
-        finding.evidence = failed.iter().map(ToString::to_string).collect();
+        let finding = check.found(title).lines(failed.iter().map(ToString::to_string));
         Ok(Some(finding.remedy("mend or reset them", "systemctl --failed")))
     }
 );
+
+/// How long the unit is active; nothing where it is not.
+fn up_for(state: &UnitState, uptime: SignedDuration) -> SignedDuration {
+    let since = state.active_since_usec.filter(|_| state.is_up()).and_then(|usec| i64::try_from(usec).ok());
+    since.map_or(SignedDuration::ZERO, |usec| uptime.saturating_sub(SignedDuration::from_micros(usec)))
+}
+
+/// Whether the start limit was reached. Only a service that ended well says so in its result; for one that failed the
+/// result stays what it failed of (systemd 252 and 257).
+fn has_given_up(state: &UnitState) -> bool {
+    let burst = state.restart.as_ref().map_or(0, |rule| rule.burst);
+    let tried_often = burst > 0 && state.restarts > 0 && state.restarts.saturating_add(1) >= burst;
+    state.active == ActiveState::Failed && (tried_often || state.result.as_deref() == Some("start-limit-hit"))
+}
+
+/// How long a service that fails at once is started again; none where that has no end.
+fn gives_up_after(rule: &RestartRule) -> Option<SignedDuration> {
+    let restarts = !matches!(rule.policy.as_str(), "" | "no");
+    let burst = i32::try_from(rule.burst).ok().filter(|burst| *burst > 0)?;
+    let tried_for = rule.delay.checked_mul(burst)?;
+    (restarts && !rule.interval.is_zero() && tried_for < rule.interval).then_some(tried_for)
+}
+
+/// A command that writes a drop-in and lets systemd read it. `text` is as printf takes it.
+fn drop_in(unit: &str, name: &str, text: &str) -> String {
+    let path = format!("/etc/systemd/system/{unit}.d/{name}.conf");
+    format!("printf '{text}' | install -Dm644 /dev/stdin {path} && systemctl daemon-reload")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_service_gives_up_where_its_tries_fit_into_the_interval() {
+        let rule = |policy: &str, delay, burst, interval| RestartRule {
+            policy: policy.into(),
+            delay: SignedDuration::from_millis(delay),
+            burst,
+            interval: SignedDuration::from_secs(interval),
+        };
+        for (rule, expected) in [
+            (rule("on-failure", 100, 5, 10), Some(0)),
+            (rule("always", 1000, 5, 10), Some(5)),
+            (rule("always", 2000, 5, 10), None),
+            (rule("no", 100, 5, 10), None),
+            (rule("always", 100, 5, 0), None),
+            (rule("always", 100, 0, 10), None),
+        ] {
+            assert_eq!(gives_up_after(&rule).map(|patience| patience.as_secs()), expected, "{rule:?}");
+        }
+    }
+}

@@ -3,8 +3,16 @@
 use super::check;
 
 const MIB: u64 = 1024 * 1024;
-const LOW_SPACE: u64 = 500 * MIB;
 const LOW_MEMORY: u64 = 256 * MIB;
+
+/// An upgrade of a release touches a hundred thousand files; one of a month a few thousand.
+const LOW_INODES: u64 = 20_000;
+
+/// What a compiler takes for one file of a kernel module.
+const MEMORY_PER_JOB: u64 = 512 * MIB;
+
+/// Where dpkg unpacks, keeps its database, and where apt puts what it fetches.
+const PATHS: [&str; 5] = ["/", "/usr", "/var", "/var/lib/dpkg", "/var/cache/apt/archives"];
 
 check!(
     DISK_SPACE,
@@ -12,21 +20,38 @@ check!(
     "disk-space",
     Blocker,
     10,
-    "/ and /var have room for an upgrade",
-    "dpkg that runs out of space leaves packages half unpacked. Make room before it begins.",
+    "/, /usr, /var and the package cache have room for an upgrade",
+    "dpkg that runs out of space leaves packages half unpacked. [preflight] min-free-mib says how much is enough.",
     |check, inputs| {
-        let free = inputs.host.system.free_space(&["/", "/var", "/var/cache/apt/archives"]).await?;
-        let low: Vec<String> = free
-            .iter()
-            .filter(|(_, bytes)| **bytes < LOW_SPACE)
-            .map(|(path, bytes)| format!("{path}: {} MiB free, {} MiB wanted", bytes / MIB, LOW_SPACE / MIB))
-            .collect();
-        if low.is_empty() {
-            return Ok(None);
-        }
-        let mut finding = check.found("too little space for an upgrade");
-        finding.evidence = low;
-        Ok(Some(finding.remedy("make room; old packages are a good start", "apt-get clean")))
+        let wanted = u64::from(inputs.settings.preflight.min_free_mib);
+        let free = inputs.host.system.free_space(&PATHS).await?;
+        let low = free.iter().filter(|(_, bytes)| **bytes < wanted * MIB);
+        let lines: Vec<String> =
+            low.map(|(path, bytes)| format!("{path}: {} MiB free, {wanted} MiB wanted", bytes / MIB)).collect();
+        let finding = check.found("too little space for an upgrade");
+        Ok((!lines.is_empty())
+            .then(|| finding.lines(lines).remedy("make room; old packages are a good start", "apt-get clean")))
+    }
+);
+
+check!(
+    INODES,
+    Space,
+    "inodes",
+    Blocker,
+    10,
+    "/, /usr, /var and /boot have inodes for new files",
+    "A file system without a free inode is full, whatever df says of its space.",
+    |check, inputs| {
+        let free = inputs.host.premises.free_inodes(&[&PATHS[..], &["/boot"]].concat()).await?;
+        // A small file system of its own, as /boot, has few files and needs few.
+        let low = free.iter().filter(|(_, (free, all))| *free < LOW_INODES.min(all / 20));
+        let lines: Vec<String> =
+            low.map(|(path, (free, all))| format!("{path}: {free} of {all} inodes free")).collect();
+        let finding = check.found("too few inodes for an upgrade");
+        Ok((!lines.is_empty()).then(|| {
+            finding.lines(lines).remedy("find what is made of many files", "du --inodes -x / | sort -n | tail")
+        }))
     }
 );
 
@@ -47,12 +72,9 @@ check!(
         if free >= wanted {
             return Ok(None);
         }
-        let finding = check.found("a new kernel may not fit into /boot").evidence(format!(
-            "/boot: {} MiB free, {} MiB wanted",
-            free / MIB,
-            wanted / MIB
-        ));
-        Ok(Some(finding.remedy("remove old kernels", "apt-get autoremove --purge")))
+        let finding = check.found("a new kernel may not fit into /boot");
+        let finding = finding.evidence(format!("/boot: {} MiB free, {} MiB wanted", free / MIB, wanted.div_ceil(MIB)));
+        Ok(Some(finding.remedy("remove kernels that nobody boots", "apt-get autoremove --purge")))
     }
 );
 
@@ -61,38 +83,27 @@ check!(
     Space,
     "memory-available",
     Warning,
-    10,
-    "dpkg and the initramfs tools have memory to work in",
-    "An upgrade that is killed for want of memory leaves packages half configured.",
+    120,
+    "dpkg, the initramfs tools and the compiler have memory to work in",
+    "An upgrade that is killed for want of memory leaves packages half configured. Where DKMS builds modules, every job \
+     of the compiler needs its part.",
     |check, inputs| {
         let resources = inputs.host.system.resources().await?;
-        if resources.memory_available >= LOW_MEMORY {
+        let limits = &inputs.settings.limits;
+        let builds = inputs.settings.kernel.dkms && !inputs.dkms().await?.is_empty();
+        let jobs = (resources.cpus * u32::from(limits.cpu_percent)).div_ceil(100).max(1);
+        let wanted = if builds { LOW_MEMORY + u64::from(jobs) * MEMORY_PER_JOB } else { LOW_MEMORY };
+        if resources.memory_available >= wanted {
             return Ok(None);
         }
-        let finding = check.found("little memory is left for the upgrade").evidence(format!(
-            "{} MiB of {} MiB available",
+        let jobs = if builds { format!(" for {jobs} jobs of the compiler") } else { String::new() };
+        let line = format!(
+            "{} MiB of {} MiB available, {} MiB wanted{jobs}",
             resources.memory_available / MIB,
-            resources.memory_total / MIB
-        ));
-        Ok(Some(finding.remedy("see what takes it", "ps --sort -rss -eo rss,unit,comm | head")))
-    }
-);
-
-check!(
-    LOAD,
-    People,
-    "load",
-    Warning,
-    10,
-    "the host is not overloaded already",
-    "A busy host upgrades slowly, and somebody is being served. Wait, or find out what keeps it busy.",
-    |check, inputs| {
-        let resources = inputs.host.system.resources().await?;
-        if resources.load_one_minute <= 2.0 * f64::from(resources.cpus.max(1)) {
-            return Ok(None);
-        }
-        let evidence = format!("load {:.1} on {} CPUs", resources.load_one_minute, resources.cpus);
-        let finding = check.found("the host is busy; the run will take longer");
-        Ok(Some(finding.evidence(evidence).hint("wait for a quieter hour, or see what keeps it busy")))
+            resources.memory_total / MIB,
+            wanted / MIB
+        );
+        let finding = check.found("little memory is left for the upgrade").evidence(line);
+        Ok(Some(finding.remedy("see what takes it", "ps --sort -rss -eo rss,unit,comm")))
     }
 );

@@ -16,9 +16,12 @@ use crate::error::{Failure, FailureKind};
 use crate::host::apt::Apt;
 use crate::host::bus::{Bus, BusAddress};
 use crate::host::clock::SystemClock;
+use crate::host::git::Git;
 use crate::host::kernel::Kernel;
 use crate::host::logind::Logind;
 use crate::host::mongodb::Mongo;
+use crate::host::people::HostPeople;
+use crate::host::premises::HostPremises;
 use crate::host::probe::Probe;
 use crate::host::system::HostSystem;
 use crate::host::systemd::{SystemdBudget, SystemdUnits, SystemdWork};
@@ -78,17 +81,22 @@ impl App {
         let units: Arc<dyn Units> = Arc::new(SystemdUnits::new(bus.clone(), root.clone()));
         let credentials = env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
         let database = Arc::new(Mongo::new(root.clone(), 0).with_credentials(credentials));
+        let apt = Apt::new(root.clone(), settings.upgrade.lock_timeout);
         Ok(Host {
             prober: Arc::new(Probe::new(units.clone(), database.clone())),
             units,
             work: Arc::new(SystemdWork::new(bus.clone(), program)),
             budget: Arc::new(SystemdBudget::new(bus.clone(), root.clone())?),
-            power: Arc::new(Logind::new(bus)),
+            power: Arc::new(Logind::new(bus.clone())),
             insight: database.clone(),
             forensics: database.clone(),
             database,
-            packages: Arc::new(Apt::new(root.clone(), settings.upgrade.lock_timeout)),
+            packages: Arc::new(apt.clone()),
+            package_survey: Arc::new(apt),
             kernels: Arc::new(Kernel::new(root.clone())),
+            premises: Arc::new(HostPremises::new(bus.clone(), root.clone())),
+            people: Arc::new(HostPeople::new(bus, root.clone())),
+            deployments: Arc::new(Git::new(root.clone())),
             system: Arc::new(HostSystem::new(root)),
             clock: Arc::new(SystemClock),
         })

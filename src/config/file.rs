@@ -113,9 +113,16 @@ pub(super) struct Verify {
 
 /// `[preflight]`.
 #[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub(super) struct Preflight {
     pub(super) allow: Vec<Spanned<String>>,
+    pub(super) min_free_mib: Option<Spanned<i64>>,
+    pub(super) max_restarts: Option<Spanned<i64>>,
+    pub(super) max_connections: Option<Spanned<i64>>,
+    pub(super) trusted_origins: Vec<Spanned<String>>,
+    pub(super) deployments: Vec<Spanned<String>>,
+    pub(super) users_url: Option<Spanned<String>>,
+    pub(super) users_limit: Option<Spanned<i64>>,
 }
 
 /// `[report]`.

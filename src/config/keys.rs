@@ -41,6 +41,10 @@ pub enum Kind {
     Day,
     /// Any words, in one line.
     Words,
+    /// A list of absolute paths.
+    Paths,
+    /// A list of archives, as apt names them before the colon.
+    Origins,
 }
 
 impl Kind {
@@ -66,6 +70,8 @@ impl Kind {
             Self::Calendar => "a systemd calendar expression".to_owned(),
             Self::Day => "a day, or a day and a time".to_owned(),
             Self::Words => "a line of text".to_owned(),
+            Self::Paths => "a list of absolute paths".to_owned(),
+            Self::Origins => "a list of names of archives".to_owned(),
         }
     }
 }
@@ -251,6 +257,20 @@ keys! {
 
     ALLOW = "preflight", "allow", Kind::Labels, "[]", "[\"boot-space\"]",
         "Preflight checks whose blockers count as warnings.";
+    MIN_FREE = "preflight", "min-free-mib", Kind::Integer(1, 10_000_000), "500", "2000",
+        "MiB that `/`, `/usr`, `/var` and the package cache must have free (`disk-space`).";
+    MAX_RESTARTS = "preflight", "max-restarts", Kind::Integer(0, 10_000), "5", "20",
+        "Automatic restarts of a service beyond which, the last within an hour, it is warned of (`restart-storm`).";
+    MAX_CONNECTIONS = "preflight", "max-connections", Kind::Integer(0, 1_000_000), "100", "0",
+        "Connections of clients to the services beyond which it is warned of them (`connections`).";
+    TRUSTED_ORIGINS = "preflight", "trusted-origins", Kind::Origins, "[]", "[\"mongodb\"]",
+        "Archives besides those of Debian and Ubuntu that packages are expected from (`third-party`).";
+    DEPLOYMENTS = "preflight", "deployments", Kind::Paths, "[]", "[\"/srv/app\"]",
+        "Checkouts of git from which services run (`deployment-changes` and its like).";
+    USERS_URL = "preflight", "users-url", Kind::Url, "none", "\"http://127.0.0.1:8080/active-users\"",
+        "A page that answers with the number of active users, alone or as the only number of a JSON object.";
+    USERS_LIMIT = "preflight", "users-limit", Kind::Integer(0, 1_000_000), "0", "5",
+        "Active users beyond which no run begins (`users-active`); only with `users-url`.";
 
     KEEP = "report", "keep", Kind::Integer(1, 1000), "24", "12",
         "How many finished runs are kept.";

@@ -54,7 +54,13 @@ fn key_of_line(text: &str, offset: usize) -> Option<(&'static Key, &str)> {
 /// What a key takes, as it is written.
 fn expected(kind: Kind) -> String {
     match kind {
-        Kind::Units | Kind::Packages | Kind::Labels | Kind::Boolean | Kind::Integer(..) => kind.expected(),
+        Kind::Units
+        | Kind::Packages
+        | Kind::Labels
+        | Kind::Paths
+        | Kind::Origins
+        | Kind::Boolean
+        | Kind::Integer(..) => kind.expected(),
         _ => format!("{} in quotes", kind.expected()),
     }
 }
@@ -131,14 +137,14 @@ impl Check<'_> {
             return self.unknown(table, (name, value));
         };
         let of_type = match (key.kind, value.get_ref()) {
-            (Kind::Units | Kind::Packages | Kind::Labels, DeValue::Array(items)) => {
+            (Kind::Units | Kind::Packages | Kind::Labels | Kind::Paths | Kind::Origins, DeValue::Array(items)) => {
                 for item in items.iter().filter(|item| !item.get_ref().is_str()) {
                     let message = format!("expected text in quotes, found {}", found(item.get_ref()));
                     self.wrong(&item.span(), key.path(), message, example(key));
                 }
                 true
             }
-            (Kind::Units | Kind::Packages | Kind::Labels, _) => false,
+            (Kind::Units | Kind::Packages | Kind::Labels | Kind::Paths | Kind::Origins, _) => false,
             (Kind::Boolean, value) => value.is_bool(),
             (Kind::Integer(..), DeValue::Integer(number)) => {
                 i64::from_str_radix(number.as_str(), number.radix()).is_ok()

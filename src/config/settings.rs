@@ -30,6 +30,9 @@ pub struct Settings {
     pub verify: VerifySettings,
     /// Checks whose blockers count as warnings.
     pub allowed_checks: Vec<String>,
+    /// What the checks measure against.
+    #[serde(default)]
+    pub preflight: PreflightSettings,
     /// Finished runs that are kept.
     pub keep_runs: u32,
 }
@@ -159,6 +162,46 @@ pub struct VerifySettings {
     pub boot_timeout: SignedDuration,
 }
 
+/// What the checks measure against.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct PreflightSettings {
+    /// MiB that the file systems of packages must have free.
+    pub min_free_mib: u32,
+    /// Automatic restarts of a service that are no storm yet.
+    pub max_restarts: u32,
+    /// Connections of clients that are usual.
+    pub max_connections: u32,
+    /// Archives besides Debian's and Ubuntu's that packages are expected from.
+    pub trusted_origins: Vec<String>,
+    /// Checkouts from which services run.
+    pub deployments: Vec<String>,
+    /// How active users are counted; none where they are not.
+    pub users: Option<UserCount>,
+}
+
+impl Default for PreflightSettings {
+    fn default() -> Self {
+        Self {
+            min_free_mib: 500,
+            max_restarts: 5,
+            max_connections: 100,
+            trusted_origins: Vec::new(),
+            deployments: Vec::new(),
+            users: None,
+        }
+    }
+}
+
+/// How active users are counted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UserCount {
+    /// The page that answers with their number.
+    pub url: String,
+    /// More than these keep a run from beginning.
+    pub limit: u64,
+}
+
 /// What `decide` needs to know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Policy {
@@ -259,6 +302,14 @@ mod tests {
                 boot_timeout: SignedDuration::from_mins(10),
             },
             allowed_checks: vec!["boot-space".into()],
+            preflight: PreflightSettings {
+                min_free_mib: 2000,
+                max_restarts: 1,
+                max_connections: 7,
+                trusted_origins: vec!["mongodb".into()],
+                deployments: vec!["/srv/app".into()],
+                users: Some(UserCount { url: "http://127.0.0.1/users".into(), limit: 3 }),
+            },
             keep_runs: 24,
         }
     }

@@ -6,13 +6,13 @@ use jiff::SignedDuration;
 use toml::Spanned;
 
 use super::error::Problem;
-use super::file::{File, Located, Mongodb, Positions, Readiness, Service};
+use super::file::{File, Located, Mongodb, Positions, Preflight, Readiness, Service};
 use super::keys::{self, Key, Kind};
 use super::order::dependency_order;
 use super::place::Position;
 use super::settings::{
-    KernelSettings, LeftoverClients, LongOperations, MongodbSettings, RebootSettings, RebootWhen, ServiceSettings,
-    Settings, UpgradeSettings, VerifySettings,
+    KernelSettings, LeftoverClients, LongOperations, MongodbSettings, PreflightSettings, RebootSettings, RebootWhen,
+    ServiceSettings, Settings, UpgradeSettings, UserCount, VerifySettings,
 };
 use super::values::{self, Wrong, quoted};
 use crate::model::{DatabaseAccess, Limits, ReadinessProbe, ServiceKind, UnitName};
@@ -55,6 +55,7 @@ pub(super) fn validate(file: &File, text: &str, cpus: u32, known: &[&str]) -> Re
             settle: check.duration(&keys::SETTLE, file.verify.settle.as_ref(), 60),
             boot_timeout: check.duration(&keys::BOOT_TIMEOUT, file.verify.boot_timeout.as_ref(), 600),
         },
+        preflight: check.preflight(&file.preflight),
         allowed_checks: check.list(&keys::ALLOW, &file.preflight.allow, |label| known_label(label, known)),
         keep_runs: check.integer(&keys::KEEP, file.report.keep.as_ref(), 24),
     };
@@ -141,6 +142,24 @@ impl Check<'_> {
 
     fn list(&mut self, key: &Key, values: &[Spanned<String>], take: impl Fn(&str) -> Result<(), Wrong>) -> Vec<String> {
         values.iter().filter_map(|value| self.text(key, Some(value), &take)).collect()
+    }
+
+    fn preflight(&mut self, given: &Preflight) -> PreflightSettings {
+        let PreflightSettings { min_free_mib, max_restarts, max_connections, .. } = PreflightSettings::default();
+        let limit = self.integer(&keys::USERS_LIMIT, given.users_limit.as_ref(), 0_i64);
+        if let (None, Some(limit)) = (&given.users_url, &given.users_limit) {
+            let hint = format!("for example: {} = {}", keys::USERS_URL.name, keys::USERS_URL.example);
+            self.problem(&limit.span(), keys::USERS_LIMIT.path(), "only with users-url, found it alone", hint);
+        }
+        let url = self.text(&keys::USERS_URL, given.users_url.as_ref(), values::url);
+        PreflightSettings {
+            min_free_mib: self.integer(&keys::MIN_FREE, given.min_free_mib.as_ref(), min_free_mib),
+            max_restarts: self.integer(&keys::MAX_RESTARTS, given.max_restarts.as_ref(), max_restarts),
+            max_connections: self.integer(&keys::MAX_CONNECTIONS, given.max_connections.as_ref(), max_connections),
+            trusted_origins: self.list(&keys::TRUSTED_ORIGINS, &given.trusted_origins, values::origin),
+            deployments: self.list(&keys::DEPLOYMENTS, &given.deployments, values::path),
+            users: url.map(|url| UserCount { url, limit: limit.unsigned_abs() }),
+        }
     }
 
     fn service(&mut self, service: &Service, positions: &mut Positions) -> Option<ServiceSettings> {

@@ -168,6 +168,15 @@ pub(super) fn path(text: &str) -> Taken<()> {
     ))
 }
 
+/// The name of an archive, as apt writes it before the colon.
+pub(super) fn origin(text: &str) -> Taken<()> {
+    if !text.is_empty() && text.trim() == text && !text.contains([':', ',', '\n']) {
+        return Ok(());
+    }
+    let hint = "write what stands before the colon in: apt-get -s dist-upgrade";
+    Err(Wrong::new("the name of an archive, as in \"mongodb\"", quoted(text), hint))
+}
+
 /// `HOST:PORT`.
 pub(super) fn address(text: &str) -> Taken<()> {
     if is_address(text, true) {

@@ -216,6 +216,8 @@ fn tables(text: &mut Text, cpus: u32) {
         // There is none unless somebody wants it, so that it has no defaults either.
         if keys::LISTS.contains(&table) {
             text.example(key);
+        } else if key.default == "none" {
+            text.mention(key);
         } else {
             text.keep(key, key.default, (*key == keys::CPU).then_some(machine.as_str()));
         }

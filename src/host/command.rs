@@ -9,7 +9,7 @@ use tokio::process::Command;
 use super::{HostError, HostErrorKind, HostResult};
 
 /// Where programs are looked for: never the caller's `PATH`, which under sudo may be anything.
-const PROGRAM_DIRS: [&str; 4] = ["usr/sbin", "usr/bin", "sbin", "bin"];
+const PROGRAM_DIRS: [&str; 5] = ["usr/sbin", "usr/bin", "sbin", "bin", "usr/lib/apt"];
 
 /// `PATH` for programs and the scripts that they start: systemd's default for services.
 pub const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -33,30 +33,66 @@ pub fn below(root: &Path, path: &str) -> PathBuf {
     root.join(path.trim_start_matches('/'))
 }
 
+/// Whom a program runs as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Identity {
+    /// The user's number.
+    pub user: u32,
+    /// The group's number; the program is in no other group.
+    pub group: u32,
+}
+
 /// Runs a program below `root` with an environment of ours and nothing on its input, and waits for its end. Its exit
 /// status is the caller's to judge.
 ///
 /// `NotFound` where it is not installed; `Unknown` where it does not end within `timeout`: then it is killed, so only
 /// programs that change nothing may be run this way.
 pub async fn read(root: &Path, name: &str, args: &[&str], timeout: Duration) -> HostResult<Output> {
-    let what = || std::iter::once(name).chain(args.iter().copied()).collect::<Vec<_>>().join(" ");
-    let program =
-        find(root, name).ok_or_else(|| HostError::new(HostErrorKind::NotFound, what(), "it is not installed"))?;
-    let run = Command::new(program)
-        .args(args)
-        .env_clear()
-        .env("PATH", PATH)
-        .env("LC_ALL", LOCALE)
-        .stdin(Stdio::null())
-        .kill_on_drop(true)
-        .output();
-    match tokio::time::timeout(timeout, run).await {
+    run(command(root, name, args)?, name, args, timeout).await
+}
+
+/// As [`read`], as somebody else and with more in the environment. Only root can be somebody else: for anybody else
+/// this is [`read`].
+pub async fn read_as(
+    root: &Path,
+    name: &str,
+    args: &[&str],
+    environment: &[(&str, &str)],
+    identity: Identity,
+    timeout: Duration,
+) -> HostResult<Output> {
+    let mut command = command(root, name, args)?;
+    command.envs(environment.iter().copied());
+    if rustix::process::geteuid().is_root() {
+        command.uid(identity.user).gid(identity.group);
+    }
+    run(command, name, args, timeout).await
+}
+
+fn command(root: &Path, name: &str, args: &[&str]) -> HostResult<Command> {
+    let program = find(root, name)
+        .ok_or_else(|| HostError::new(HostErrorKind::NotFound, words(name, args), "it is not installed"))?;
+    let mut command = Command::new(program);
+    command.args(args).env_clear().env("PATH", PATH).env("LC_ALL", LOCALE).stdin(Stdio::null()).kill_on_drop(true);
+    Ok(command)
+}
+
+async fn run(mut command: Command, name: &str, args: &[&str], timeout: Duration) -> HostResult<Output> {
+    match tokio::time::timeout(timeout, command.output()).await {
         Ok(Ok(output)) => Ok(output),
-        Ok(Err(error)) => Err(HostError::failed(what(), error)),
+        Ok(Err(error)) => Err(HostError::failed(words(name, args), error)),
         Err(_) => {
-            Err(HostError::new(HostErrorKind::Unknown, what(), format!("no answer within {} s", timeout.as_secs())))
+            let why = format!("no answer within {} s", timeout.as_secs());
+            Err(HostError::new(HostErrorKind::Unknown, words(name, args), why))
         }
     }
+}
+
+/// A command as it is told. The arguments of a long list are not.
+fn words(name: &str, args: &[&str]) -> String {
+    let told = args.iter().copied().take(12);
+    let more = if args.len() > 12 { Some("…") } else { None };
+    std::iter::once(name).chain(told).chain(more).collect::<Vec<_>>().join(" ")
 }
 
 /// As [`read`], for a program that must succeed: gives its output as text. Bytes that are no UTF-8 are replaced.
@@ -65,8 +101,7 @@ pub async fn read_text(root: &Path, name: &str, args: &[&str], timeout: Duration
     if output.status.success() {
         return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
     }
-    let what = std::iter::once(name).chain(args.iter().copied()).collect::<Vec<_>>().join(" ");
-    Err(HostError::failed(what, complaint(&output)))
+    Err(HostError::failed(words(name, args), complaint(&output)))
 }
 
 /// What a failed program said, in one line: its errors, and how it ended.

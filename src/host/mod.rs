@@ -9,10 +9,7 @@ use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::model::{
-    BootId, Canary, ClientConnection, DatabaseAccess, DatabaseCondition, DatabaseFacts, DatabaseStartEvidence,
-    DatabaseStopEvidence, DkmsModule, GroupUse, JobResult, KernelFacts, ListeningSocket, MongodSymptoms, PackageState,
-    Readiness, ReadinessProbe, ReplicaSet, Resources, RunId, RunningOperation, SliceLimits, UnitName, UnitState,
-    UnitSurvey, UpgradePlan, WorkLook, WorkProgress, WorkSpec,
+    BootId, BootSurvey, Canary, ChangedConffile, Checkout, ClientConnection, DatabaseAccess, DatabaseCondition, DatabaseFacts, DatabaseStartEvidence, DatabaseStopEvidence, DkmsModule, FstabEntry, GroupUse, JobResult, KernelFacts, ListeningSocket, LockHolder, MongodSymptoms, Mount, PackageState, PortPeers, PowerSupply, Readiness, ReadinessProbe, ReplicaSet, Resources, RunId, RunningOperation, Session, SliceLimits, SourceState, UnitName, UnitState, UnitSurvey, UpgradePlan, WorkLook, WorkProgress, WorkSpec,
 };
 
 pub mod apt;
@@ -20,9 +17,12 @@ pub mod boot_clock;
 pub mod bus;
 pub mod clock;
 pub mod command;
+pub mod git;
 pub mod kernel;
 pub mod logind;
 pub mod mongodb;
+pub mod people;
+pub mod premises;
 pub mod probe;
 pub mod sockets;
 pub mod system;
@@ -284,6 +284,9 @@ pub trait Packages: Send + Sync {
     /// Whether dpkg's database is consistent.
     async fn state(&self) -> HostResult<PackageState>;
 
+    /// Who holds a lock of apt or dpkg now. Takes none itself.
+    async fn lock_holders(&self) -> HostResult<Vec<LockHolder>>;
+
     /// Installed packages and their versions.
     async fn installed(&self) -> HostResult<BTreeMap<String, String>>;
 
@@ -295,6 +298,22 @@ pub trait Packages: Send + Sync {
     fn progress(&self, work: &PackageWork, line: &str) -> Option<WorkProgress>;
 }
 
+/// What of apt and dpkg is worth knowing before the work begins. All of it only looks.
+#[async_trait]
+pub trait PackageSurvey: Send + Sync {
+    /// Every source of apt, each asked for its index.
+    async fn sources(&self) -> HostResult<Vec<SourceState>>;
+
+    /// When the package lists were refreshed last; none for never.
+    async fn lists_refreshed(&self) -> HostResult<Option<Timestamp>>;
+
+    /// Configuration files of these packages that were changed on this host.
+    async fn changed_conffiles(&self, packages: &[String]) -> HostResult<Vec<ChangedConffile>>;
+
+    /// Packages that somebody put on hold.
+    async fn held(&self) -> HostResult<Vec<String>>;
+}
+
 /// Kernels.
 #[async_trait]
 pub trait Kernels: Send + Sync {
@@ -303,6 +322,9 @@ pub trait Kernels: Send + Sync {
 
     /// DKMS modules; empty where dkms is not installed.
     async fn dkms(&self) -> HostResult<Vec<DkmsModule>>;
+
+    /// What the next boot needs besides a kernel.
+    async fn boot_survey(&self) -> HostResult<BootSurvey>;
 
     /// Program, arguments and environment that build the missing modules of one kernel.
     fn dkms_command(&self, release: &str) -> (Vec<String>, Vec<(String, String)>);
@@ -330,11 +352,52 @@ pub trait System: Send + Sync {
     async fn listening_sockets(&self) -> HostResult<Vec<ListeningSocket>>;
 }
 
+/// What the host stands on.
+#[async_trait]
+pub trait Premises: Send + Sync {
+    /// Free inodes and all inodes of the file systems that hold the given paths. Paths that do not exist, and file
+    /// systems that do not count inodes, are left out.
+    async fn free_inodes(&self, paths: &[&str]) -> HostResult<BTreeMap<String, (u64, u64)>>;
+
+    /// Everything that is mounted.
+    async fn mounts(&self) -> HostResult<Vec<Mount>>;
+
+    /// The lines of `/etc/fstab`; none where there is no such file.
+    async fn fstab(&self) -> HostResult<Vec<FstabEntry>>;
+
+    /// Mains and batteries; none where the host has none that it could tell of.
+    async fn power_supplies(&self) -> HostResult<Vec<PowerSupply>>;
+
+    /// Whether the kernel's clock is kept right by somebody.
+    async fn clock_synchronized(&self) -> HostResult<bool>;
+}
+
+/// Who uses the host.
+#[async_trait]
+pub trait People: Send + Sync {
+    /// Sessions of people.
+    async fn sessions(&self) -> HostResult<Vec<Session>>;
+
+    /// Connections that stand to these TCP ports of this host, by where they come from.
+    async fn peers(&self, ports: &[u16]) -> HostResult<Vec<PortPeers>>;
+}
+
+/// Checkouts from which services run.
+#[async_trait]
+pub trait Deployments: Send + Sync {
+    /// What is only here, in the checkout at `path`. Asks no other host, writes nothing, and runs nothing of the checkout
+    /// as anybody but its owner.
+    async fn look(&self, path: &str) -> HostResult<Checkout>;
+}
+
 /// Readiness of services.
 #[async_trait]
 pub trait Prober: Send + Sync {
     /// Tests once, and gives up after `timeout`. Never an error: what cannot be told is not ready.
     async fn probe(&self, unit: &UnitName, probe: &ReadinessProbe, timeout: SignedDuration) -> Readiness;
+
+    /// The number that a page of an application answers with: alone, or the only number of an object in JSON.
+    async fn count(&self, url: &str) -> HostResult<u64>;
 }
 
 /// The clock, and waiting.
@@ -365,10 +428,18 @@ pub struct Host {
     pub forensics: Arc<dyn DatabaseForensics>,
     /// apt and dpkg.
     pub packages: Arc<dyn Packages>,
+    /// What of apt and dpkg is worth knowing before.
+    pub package_survey: Arc<dyn PackageSurvey>,
     /// Kernels.
     pub kernels: Arc<dyn Kernels>,
     /// The host itself.
     pub system: Arc<dyn System>,
+    /// What the host stands on.
+    pub premises: Arc<dyn Premises>,
+    /// Who uses the host.
+    pub people: Arc<dyn People>,
+    /// Checkouts from which services run.
+    pub deployments: Arc<dyn Deployments>,
     /// Readiness of services.
     pub prober: Arc<dyn Prober>,
     /// The clock.

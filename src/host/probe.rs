@@ -8,8 +8,11 @@ use async_trait::async_trait;
 use jiff::SignedDuration;
 use tokio::net::TcpStream;
 
-use super::{Database, Prober, Units};
+use super::{Database, HostError, HostErrorKind, HostResult, Prober, Units};
 use crate::model::{DatabaseAccess, Readiness, ReadinessProbe, UnitName};
+
+/// How long a page that counts users may take.
+const COUNT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Gives the process the one TLS implementation that the HTTP client uses. Harmless where it has one already.
 ///
@@ -90,6 +93,34 @@ impl Prober for Probe {
             Err(_) => Readiness::NotReady(format!("no answer within {timeout:#}")),
         }
     }
+
+    async fn count(&self, url: &str) -> HostResult<u64> {
+        let what = format!("ask {url} for a number");
+        let unknown = |why: String| HostError::new(HostErrorKind::Unknown, what.clone(), why);
+        let client = self.http.as_ref().map_err(|error| unknown(format!("set up HTTP: {error}")))?;
+        let asked = async {
+            let answer = client.get(url).send().await?.error_for_status()?;
+            answer.text().await
+        };
+        let text = match tokio::time::timeout(COUNT_TIMEOUT, asked).await {
+            Ok(text) => text.map_err(|error| unknown(reasons(&error.without_url())))?,
+            Err(_) => return Err(unknown(format!("no answer within {} s", COUNT_TIMEOUT.as_secs()))),
+        };
+        number(&text).ok_or_else(|| {
+            let begin: String = text.chars().take(60).collect();
+            unknown(format!("{begin:?} is no number, and no object with one number"))
+        })
+    }
+}
+
+/// A number alone, or the only number of an object in JSON.
+fn number(text: &str) -> Option<u64> {
+    if let Ok(number) = text.trim().parse() {
+        return Some(number);
+    }
+    let object: serde_json::Map<String, serde_json::Value> = serde_json::from_str(text).ok()?;
+    let mut numbers = object.values().filter_map(serde_json::Value::as_u64);
+    numbers.next().filter(|_| numbers.next().is_none())
 }
 
 /// An error and its causes in one line; the outermost alone says only that sending failed.

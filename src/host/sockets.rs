@@ -8,7 +8,7 @@ use std::path::Path;
 
 use super::command::below;
 use super::{HostError, HostResult};
-use crate::model::{ListeningSocket, UnitName};
+use crate::model::{ListeningSocket, PortPeers, UnitName};
 
 /// States of a TCP socket that matter here; the numbers are those of the kernel's `tcp_states.h`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -143,6 +143,32 @@ pub fn connections_to(root: &Path, port: u16) -> HostResult<Vec<PortClient>> {
         *clients.entry((unit, program)).or_default() += 1;
     }
     Ok(clients.into_iter().map(|((unit, program), connections)| PortClient { unit, program, connections }).collect())
+}
+
+/// Connections that stand to `ports` of this host, by where they come from. The other end's unit is told where that is a
+/// process of this host. Our own connections do not count.
+pub fn peers_of(root: &Path, ports: &[u16]) -> HostResult<Vec<PortPeers>> {
+    let mut sockets = read_table(root, "tcp")?;
+    sockets.extend(read_table(root, "tcp6")?);
+    sockets.retain(|socket| socket.state == TcpState::Established);
+    let canonical = |address: SocketAddr| SocketAddr::new(address.ip().to_canonical(), address.port());
+    let inode_of: BTreeMap<_, u64> =
+        sockets.iter().map(|s| ((canonical(s.local), canonical(s.remote)), s.inode)).collect();
+    // Only what one of our own processes holds: where containers share a network, their sockets are in the table too.
+    let ours = owners(root, &sockets.iter().map(|socket| socket.inode).collect())?;
+    let own: BTreeSet<u64> = sockets_of(&root.join("proc/self")).into_iter().collect();
+    let mut peers: BTreeMap<(u16, String, Option<UnitName>), usize> = BTreeMap::new();
+    for socket in sockets.iter().filter(|s| ports.contains(&s.local.port()) && ours.contains_key(&s.inode)) {
+        let other_end = inode_of.get(&(canonical(socket.remote), canonical(socket.local)));
+        if other_end.is_some_and(|inode| own.contains(inode)) {
+            continue;
+        }
+        let unit = other_end.and_then(|inode| ours.get(inode)).and_then(|(_, unit)| unit.clone());
+        let from = canonical(socket.remote).ip().to_string();
+        *peers.entry((socket.local.port(), from, unit)).or_default() += 1;
+    }
+    let peer = |((port, from, unit), connections)| PortPeers { port, from, unit, connections };
+    Ok(peers.into_iter().map(peer).collect())
 }
 
 /// A table of the kernel; empty where it has none, as without IPv6.
@@ -296,6 +322,17 @@ mod tests {
         };
         assert_eq!(clients, [api]);
         assert!(connections_to(dir.path(), 5432).unwrap().is_empty());
+    }
+
+    #[test]
+    #[cfg(target_endian = "little")]
+    fn peers_of_a_port_are_told_with_their_unit() {
+        let dir = root();
+        let seen = peers_of(dir.path(), &[27017]).unwrap();
+        let told: Vec<_> =
+            seen.iter().map(|p| (p.from.as_str(), p.unit.as_ref().map(UnitName::as_str), p.connections)).collect();
+        assert_eq!(told, [("127.0.0.1", Some("sample-api.service"), 1)]);
+        assert!(peers_of(dir.path(), &[22]).unwrap().is_empty());
     }
 
     #[test]

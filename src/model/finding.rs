@@ -75,6 +75,13 @@ impl Finding {
         self
     }
 
+    /// Adds lines of evidence.
+    #[must_use]
+    pub fn lines(mut self, lines: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.evidence.extend(lines.into_iter().map(Into::into));
+        self
+    }
+
     /// Adds the way out, in words.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {

@@ -15,6 +15,46 @@ pub struct InstalledKernel {
     pub has_modules: bool,
 }
 
+impl InstalledKernel {
+    /// What keeps it from booting; nothing where it is whole. Whether an initrd is needed is told by the others.
+    pub fn problems(&self, all: &[Self]) -> Vec<&'static str> {
+        let others_have_initrd = all.iter().any(|kernel| kernel.initrd_bytes.is_some());
+        let problems = [
+            (self.image_bytes == 0, "its image is empty"),
+            (self.initrd_bytes == Some(0), "its initrd is empty"),
+            (self.initrd_bytes.is_none() && others_have_initrd, "it has no initrd, other kernels do"),
+            (!self.has_modules, "it has no modules"),
+        ];
+        problems.into_iter().filter(|(is_problem, _)| *is_problem).map(|(_, problem)| problem).collect()
+    }
+}
+
+/// What the next boot needs besides a kernel.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct BootSurvey {
+    /// Releases whose headers are installed.
+    pub with_headers: Vec<String>,
+    /// The program that builds an initrd; none where there is none.
+    pub initramfs_tool: Option<String>,
+    /// What the boot loader has entries for; none where no boot loader is known.
+    pub entries: Option<BootEntries>,
+    /// Whether Secure Boot is on; none where the firmware does not tell, as without EFI.
+    pub secure_boot: Option<bool>,
+    /// Modules of DKMS without a signature, as in `6.1.0-50-amd64: zfs.ko`.
+    pub unsigned_modules: Vec<String>,
+    /// When a reboot was asked for; none where it was not.
+    pub reboot_required_since: Option<jiff::Timestamp>,
+}
+
+/// The entries of a boot loader.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BootEntries {
+    /// The boot loader, as in `GRUB`.
+    pub loader: String,
+    /// Installed releases that it has an entry for.
+    pub releases: Vec<String>,
+}
+
 /// One line of `/sys/devices/system/cpu/vulnerabilities`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Vulnerability {
@@ -71,4 +111,30 @@ pub struct KernelPlan {
     pub expected: String,
     /// Whether that kernel is in `/boot`; false where it comes from outside (containers, direct kernel boot).
     pub managed_here: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_half_installed_kernel_is_seen() {
+        let kernel = |image_bytes, initrd_bytes, has_modules| InstalledKernel {
+            release: "6.1.0-42-amd64".into(),
+            image_bytes,
+            initrd_bytes,
+            has_modules,
+        };
+        let good = kernel(8, Some(20), true);
+        for (newest, others, problems) in [
+            (good.clone(), vec![], 0),
+            (kernel(8, None, true), vec![], 0),
+            (kernel(8, None, true), vec![good.clone()], 1),
+            (kernel(0, Some(20), true), vec![], 1),
+            (kernel(8, Some(0), false), vec![], 2),
+        ] {
+            let all = [vec![newest.clone()], others].concat();
+            assert_eq!(newest.problems(&all).len(), problems, "{newest:?}");
+        }
+    }
 }

@@ -4,6 +4,7 @@ mod attempt;
 mod baseline;
 mod change;
 mod database;
+mod deployment;
 mod ending;
 mod estimate;
 mod fact;
@@ -16,7 +17,9 @@ mod latency;
 mod limits;
 mod observation;
 mod packages;
+mod people;
 mod phase;
+mod premises;
 mod probe;
 mod resources;
 mod run;
@@ -26,6 +29,7 @@ mod step;
 mod symptoms;
 mod unit;
 mod verification;
+mod version;
 mod work;
 
 pub use attempt::{Attempt, AttemptRecord, Outcome};
@@ -36,17 +40,25 @@ pub use database::{
     DatabaseStopEvidence, ReplicaMember, ReplicaSet, RunningOperation, summary_of_clients,
 };
 pub use estimate::{Basis, Estimate, StepEstimate};
+pub use deployment::Checkout;
 pub use fact::Fact;
 pub use finding::{CheckResult, Finding, Remedy, Severity};
 pub use hold::{Hold, HoldEntry};
 pub use ids::{BootId, InvalidId, RunId, UnitName};
 pub use inventory::{Address, Inventory, Modules, Reading, Route, Sysctl};
-pub use kernel::{DkmsModule, DkmsState, InstalledKernel, KernelFacts, KernelPlan, Vulnerability};
+pub use kernel::{
+    BootEntries, BootSurvey, DkmsModule, DkmsState, InstalledKernel, KernelFacts, KernelPlan, Vulnerability,
+};
 pub use latency::Latency;
 pub use limits::{CpuCap, GroupUse, Limits, SliceLimits, make_jobs, quota_of, share_of};
 pub use observation::{Observation, WorkLook};
-pub use packages::{PackageAction, PackageChange, PackageState, UpgradePlan, error_summary, is_lock_conflict};
+pub use packages::{
+    ChangedConffile, LockHolder, PackageAction, PackageChange, PackageState, SourceState, UpgradePlan, error_summary,
+    is_lock_conflict,
+};
+pub use people::{PortPeers, Session};
 pub use phase::Phase;
+pub use premises::{FstabEntry, Mount, PowerSupply};
 pub use probe::{Readiness, ReadinessProbe};
 pub use resources::Resources;
 pub use run::{Abort, AbortWish, Closing, PlannedService, Recovery, Run, RunOptions, Trigger};
@@ -54,6 +66,7 @@ pub use run_window::{RunWindow, WindowMissed};
 pub use service::{ServiceKind, StopProof};
 pub use step::Step;
 pub use symptoms::{FileRole, FileState, LogRecord, MongodSymptoms};
-pub use unit::{ActiveState, JobResult, LoadState, UnitState, UnitSurvey};
+pub use unit::{ActiveState, JobResult, LoadState, RestartRule, UnitState, UnitSurvey};
 pub use verification::{EdgeReturn, ExpectedDifference, OrderKept, ServiceReturn, Verdict, Verification};
+pub use version::{compare_releases, compare_versions, kernel_flavour};
 pub use work::{WorkOutcome, WorkProgress, WorkSpec};

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::UnitName;
+
 /// What apt would do with a package.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -41,8 +43,11 @@ impl PackageChange {
 pub struct UpgradePlan {
     /// Every change.
     pub changes: Vec<PackageChange>,
-    /// Packages that apt keeps back: held, phased or not resolvable.
+    /// Packages that apt keeps back: held or not resolvable.
     pub kept_back: Vec<String>,
+    /// Packages whose update is deferred by phasing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub phased: Vec<String>,
 }
 
 impl UpgradePlan {
@@ -71,6 +76,50 @@ impl PackageState {
     pub fn is_clean(&self) -> bool {
         self.broken.is_empty() && !self.interrupted
     }
+}
+
+/// Somebody who holds one of the locks of apt and dpkg.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LockHolder {
+    /// The lock's file.
+    pub lock: String,
+    /// The process; none where it is outside of this container.
+    pub pid: Option<u32>,
+    /// Its program; empty where it has ended since.
+    pub program: String,
+    /// The unit that it runs in.
+    pub unit: Option<UnitName>,
+}
+
+impl std::fmt::Display for LockHolder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.pid {
+            Some(pid) => write!(f, "process {pid} ({})", self.program)?,
+            None => f.write_str("a process outside of this container")?,
+        }
+        if let Some(unit) = &self.unit {
+            write!(f, " of {unit}")?;
+        }
+        write!(f, " holds {}", self.lock)
+    }
+}
+
+/// One of apt's sources.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceState {
+    /// Its address, without credentials.
+    pub name: String,
+    /// Why it cannot be read; none where it can.
+    pub problem: Option<String>,
+}
+
+/// A configuration file that is not as its package left it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChangedConffile {
+    /// The package.
+    pub package: String,
+    /// The file.
+    pub path: String,
 }
 
 /// Lines at the end of a log that are shown as they are.
@@ -140,6 +189,14 @@ mod tests {
                    E: Unmet dependencies.\n";
         assert!(!is_lock_conflict(log));
         assert_eq!(error_summary(log)[0], "E: Unmet dependencies.");
+    }
+
+    #[test]
+    fn a_plan_of_an_older_version_has_nothing_phased() {
+        let plan: UpgradePlan = serde_json::from_str(r#"{"changes":[],"kept_back":["a"]}"#).unwrap();
+        assert_eq!((plan.kept_back.len(), plan.phased.len()), (1, 0));
+        let plan = UpgradePlan { phased: vec!["b".into()], ..plan };
+        assert_eq!(serde_json::from_str::<UpgradePlan>(&serde_json::to_string(&plan).unwrap()).unwrap(), plan);
     }
 
     #[test]

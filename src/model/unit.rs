@@ -105,6 +105,22 @@ pub struct UnitState {
     pub after: Vec<UnitName>,
     /// `NeedDaemonReload`.
     pub needs_daemon_reload: bool,
+    /// When systemd starts it again by itself; none for other kinds of unit.
+    #[serde(default)]
+    pub restart: Option<RestartRule>,
+}
+
+/// When systemd starts a service again by itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RestartRule {
+    /// `Restart`, as in `on-failure`.
+    pub policy: String,
+    /// `RestartUSec`.
+    pub delay: SignedDuration,
+    /// `StartLimitBurst`: starts within the interval before systemd gives up.
+    pub burst: u32,
+    /// `StartLimitIntervalUSec`; zero for no limit.
+    pub interval: SignedDuration,
 }
 
 impl UnitState {
@@ -130,4 +146,31 @@ pub struct UnitSurvey {
     pub active: Vec<UnitName>,
     /// Units that failed.
     pub failed: Vec<UnitName>,
+    /// `Manager.Virtualization`, as in `kvm` or `systemd-nspawn`; empty on bare metal.
+    #[serde(default)]
+    pub virtualization: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What an older version did not save, it did not look at.
+    #[test]
+    fn what_was_added_later_is_read_back_and_may_be_missing() {
+        let rule = RestartRule {
+            policy: "on-failure".into(),
+            delay: SignedDuration::from_millis(100),
+            burst: 5,
+            interval: SignedDuration::from_secs(10),
+        };
+        let text = serde_json::to_string(&rule).unwrap();
+        assert_eq!(serde_json::from_str::<RestartRule>(&text).unwrap(), rule);
+        let mut survey = UnitSurvey { virtualization: "kvm".into(), ..UnitSurvey::default() };
+        let text = serde_json::to_string(&survey).unwrap();
+        assert_eq!(serde_json::from_str::<UnitSurvey>(&text).unwrap(), survey);
+        survey.virtualization.clear();
+        let older = text.replace(",\"virtualization\":\"kvm\"", "");
+        assert_eq!(serde_json::from_str::<UnitSurvey>(&older).unwrap(), survey);
+    }
 }

@@ -178,6 +178,7 @@ impl Story {
                 },
             ],
             kept_back: vec!["grub-pc".into()],
+            phased: Vec::new(),
         });
         self.tell(EventKind::UpgradePlanned { changes: 3, security: 2, removals: 0 });
         self.end(8.2, Outcome::Succeeded, "3 packages, 2 security");
@@ -362,6 +363,7 @@ fn baseline() -> Baseline {
         invocation: "00ff".into(),
         after: Vec::new(),
         needs_daemon_reload: false,
+        restart: None,
     };
     let service = |name: &str| ServiceBaseline {
         unit: unit(name),

@@ -4,6 +4,7 @@ use jiff::SignedDuration;
 
 use super::work::{self, Task, Work};
 use super::{StepContext, StepEnd, StepError, StepResult, build_kernel, reboot_reasons};
+use crate::checks::refused_removals;
 use crate::config::RebootWhen;
 use crate::events::EventKind;
 use crate::host::PackageWork;
@@ -38,6 +39,7 @@ fn summary(plan: &UpgradePlan, security: usize) -> String {
         (count(PackageAction::Remove), "to remove"),
         (security, "from security"),
         (plan.kept_back.len(), "kept back"),
+        (plan.phased.len(), "deferred by phasing"),
     ];
     let told: Vec<_> = parts.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")).collect();
     told.join(", ")
@@ -81,12 +83,12 @@ async fn packaging(
 
 /// A dist-upgrade may remove what the server lives on; only what is named may go.
 fn refuse_removals(plan: &UpgradePlan, allowed: &[String]) -> Result<(), StepError> {
-    let refused: Vec<&str> = plan.removals().filter(|name| !allowed.iter().any(|allowed| allowed == name)).collect();
+    let refused = refused_removals(plan, allowed);
     if refused.is_empty() {
         return Ok(());
     }
     Err(StepError::Failed(format!(
-        "the upgrade would remove {}, which [upgrade] allow-removals does not name",
+        "the upgrade would remove {}, which [upgrade] allow-removals does not name or may not name",
         refused.join(", ")
     )))
 }
@@ -113,7 +115,7 @@ mod tests {
             to: None,
             origin: None,
         };
-        let plan = UpgradePlan { changes: vec![remove("old-lib"), remove("mariadb-server")], kept_back: vec![] };
+        let plan = UpgradePlan { changes: vec![remove("old-lib"), remove("mariadb-server")], ..UpgradePlan::default() };
         let error = refuse_removals(&plan, &["old-lib".into()]).unwrap_err().to_string();
         assert!(error.contains("mariadb-server") && !error.contains("old-lib"), "{error}");
         assert!(refuse_removals(&plan, &["old-lib".into(), "mariadb-server".into()]).is_ok());

@@ -208,7 +208,7 @@ mod tests {
                 to: None,
                 origin: None,
             };
-            let upgrade = UpgradePlan { changes: vec![removal], kept_back: Vec::new() };
+            let upgrade = UpgradePlan { changes: vec![removal], ..UpgradePlan::default() };
             let blocked = PlanInputs { checks: &blocked, upgrade: Some(&upgrade), ..inputs };
             assert_snapshot!("plan_blocked", render(&blocked, &Style::plain()));
             inputs.upgrade = None;

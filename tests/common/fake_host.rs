@@ -10,14 +10,13 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 use patchday::config::{
-    KernelSettings, MongodbSettings, RebootSettings, RebootWhen, ServiceSettings, Settings, UpgradeSettings,
-    VerifySettings,
+    KernelSettings, MongodbSettings, PreflightSettings, RebootSettings, RebootWhen, ServiceSettings, Settings,
+    UpgradeSettings, VerifySettings,
 };
 use patchday::coordinator::{AbortFlag, Coordinator, Journal, Narrator, RunEnd, RunStorage};
 use patchday::events::{Event, EventKind};
 use patchday::host::{
-    Budget, Clock, Database, DatabaseForensics, DatabaseInsight, HoldSpec, Host, HostError, HostErrorKind, HostResult,
-    Inhibitor, InhibitorGuard, Kernels, PackageWork, Packages, Power, Prober, ShutdownSpec, System, Units, WorkUnits,
+    Budget, Clock, Database, DatabaseForensics, DatabaseInsight, Deployments, HoldSpec, Host, HostError, HostErrorKind, HostResult, Inhibitor, InhibitorGuard, Kernels, PackageSurvey, PackageWork, Packages, People, Power, Premises, Prober, ShutdownSpec, System, Units, WorkUnits,
 };
 use patchday::model::*;
 use patchday::store::{RunStore, StateDir, StoreError, StoreResult};
@@ -98,6 +97,12 @@ pub struct World {
     pub system_state: &'static str,
     /// What the slice of all work is limited to; a boot forgets it.
     pub limits: SliceLimits,
+    /// CPUs, memory and load.
+    pub resources: Resources,
+    pub systemd: &'static str,
+    pub virtualization: &'static str,
+    /// None where timedated does not answer.
+    pub clock_is_right: Option<bool>,
     /// What cannot be taken back, in order.
     pub effects: Vec<String>,
     works: BTreeMap<String, FakeWork>,
@@ -129,7 +134,7 @@ impl World {
         Arc::new(Mutex::new(Self {
             now,
             boots: 1,
-            booted: now - SignedDuration::from_hours(2400),
+            booted: now - SignedDuration::from_hours(1200),
             units,
             pending: vec![upgrade("libc6"), upgrade("tzdata")],
             dpkg_broken: Vec::new(),
@@ -146,6 +151,10 @@ impl World {
             operations: Vec::new(),
             shutdown_is_refused: false,
             limits: SliceLimits::default(),
+            resources: Resources { cpus: 2, memory_total: 1 << 32, memory_available: 1 << 31, load_one_minute: 0.1 },
+            systemd: "252",
+            virtualization: "",
+            clock_is_right: Some(true),
             effects: Vec::new(),
             works: BTreeMap::new(),
             saves: 0,
@@ -258,6 +267,7 @@ impl Units for Fake {
             invocation: fake.map_or(0, |fake| fake.invocation).to_string(),
             after: vec![MONGOD.parse().unwrap()],
             needs_daemon_reload: false,
+            restart: None,
         })
     }
 
@@ -317,10 +327,11 @@ impl Units for Fake {
             units.map(|(unit, _)| unit.parse().unwrap()).collect()
         };
         Ok(UnitSurvey {
-            systemd_version: "252".into(),
+            systemd_version: world.systemd.into(),
             system_state: world.system_state.into(),
             active: with("active"),
             failed: with("failed"),
+            virtualization: world.virtualization.into(),
         })
     }
 }
@@ -552,11 +563,15 @@ impl DatabaseForensics for Fake {
 #[async_trait]
 impl Packages for Fake {
     async fn simulate(&self) -> HostResult<UpgradePlan> {
-        Ok(UpgradePlan { changes: lock(&self.0).pending.clone(), kept_back: Vec::new() })
+        Ok(UpgradePlan { changes: lock(&self.0).pending.clone(), ..UpgradePlan::default() })
     }
 
     async fn state(&self) -> HostResult<PackageState> {
         Ok(PackageState { broken: lock(&self.0).dpkg_broken.clone(), interrupted: false })
+    }
+
+    async fn lock_holders(&self) -> HostResult<Vec<LockHolder>> {
+        Ok(Vec::new())
     }
 
     async fn installed(&self) -> HostResult<BTreeMap<String, String>> {
@@ -579,6 +594,67 @@ impl Packages for Fake {
     }
 }
 
+/// A host at rest: nothing that a check would mind.
+#[async_trait]
+impl PackageSurvey for Fake {
+    async fn sources(&self) -> HostResult<Vec<SourceState>> {
+        Ok(vec![SourceState { name: "http://deb.debian.org/debian/dists/bookworm".into(), problem: None }])
+    }
+
+    async fn lists_refreshed(&self) -> HostResult<Option<Timestamp>> {
+        Ok(Some(lock(&self.0).now))
+    }
+
+    async fn changed_conffiles(&self, _packages: &[String]) -> HostResult<Vec<ChangedConffile>> {
+        Ok(Vec::new())
+    }
+
+    async fn held(&self) -> HostResult<Vec<String>> {
+        Ok(Vec::new())
+    }
+}
+
+#[async_trait]
+impl Premises for Fake {
+    async fn free_inodes(&self, _paths: &[&str]) -> HostResult<BTreeMap<String, (u64, u64)>> {
+        Ok(BTreeMap::new())
+    }
+
+    async fn mounts(&self) -> HostResult<Vec<Mount>> {
+        Ok(Vec::new())
+    }
+
+    async fn fstab(&self) -> HostResult<Vec<FstabEntry>> {
+        Ok(Vec::new())
+    }
+
+    async fn power_supplies(&self) -> HostResult<Vec<PowerSupply>> {
+        Ok(Vec::new())
+    }
+
+    async fn clock_synchronized(&self) -> HostResult<bool> {
+        lock(&self.0).clock_is_right.ok_or_else(|| unknown("the clock"))
+    }
+}
+
+#[async_trait]
+impl People for Fake {
+    async fn sessions(&self) -> HostResult<Vec<Session>> {
+        Ok(Vec::new())
+    }
+
+    async fn peers(&self, _ports: &[u16]) -> HostResult<Vec<PortPeers>> {
+        Ok(Vec::new())
+    }
+}
+
+#[async_trait]
+impl Deployments for Fake {
+    async fn look(&self, path: &str) -> HostResult<Checkout> {
+        Ok(Checkout { path: path.to_owned(), ..Checkout::default() })
+    }
+}
+
 #[async_trait]
 impl Kernels for Fake {
     async fn facts(&self) -> HostResult<KernelFacts> {
@@ -587,6 +663,10 @@ impl Kernels for Fake {
 
     async fn dkms(&self) -> HostResult<Vec<DkmsModule>> {
         Ok(Vec::new())
+    }
+
+    async fn boot_survey(&self) -> HostResult<BootSurvey> {
+        Ok(BootSurvey::default())
     }
 
     fn dkms_command(&self, _release: &str) -> (Vec<String>, Vec<(String, String)>) {
@@ -610,7 +690,7 @@ impl System for Fake {
     }
 
     async fn resources(&self) -> HostResult<Resources> {
-        Ok(Resources { cpus: 2, memory_total: 1 << 32, memory_available: 1 << 31, load_one_minute: 0.1 })
+        Ok(lock(&self.0).resources.clone())
     }
 
     async fn mounts(&self) -> HostResult<BTreeMap<String, String>> {
@@ -632,6 +712,10 @@ impl Prober for Fake {
             ("active", true) => Readiness::NotReady("HTTP 503".into()),
             _ => Readiness::NotReady("the unit is down".into()),
         }
+    }
+
+    async fn count(&self, _url: &str) -> HostResult<u64> {
+        Ok(0)
     }
 }
 
@@ -665,8 +749,12 @@ pub fn host(world: &Shared) -> Host {
         insight: fake(),
         forensics: fake(),
         packages: fake(),
+        package_survey: fake(),
         kernels: fake(),
         system: fake(),
+        premises: fake(),
+        people: fake(),
+        deployments: fake(),
         prober: fake(),
         clock: fake(),
     }
@@ -734,6 +822,7 @@ pub fn settings() -> Settings {
         reboot: RebootSettings { when: RebootWhen::Needed, grace: SignedDuration::from_mins(5) },
         verify: VerifySettings { settle: SignedDuration::from_secs(5), boot_timeout: SignedDuration::from_mins(2) },
         allowed_checks: vec![],
+        preflight: PreflightSettings::default(),
         keep_runs: 5,
     }
 }

@@ -1,5 +1,5 @@
 //! Patchday on a disposable machine: what every test there does.
-#![allow(unreachable_pub)]
+#![allow(dead_code, unreachable_pub)]
 
 use std::path::Path;
 use std::time::Duration;

@@ -213,6 +213,7 @@ fn upgrade_plan() -> UpgradePlan {
             change("old-helper", PackageAction::Remove, Some("1.2-3"), None),
         ],
         kept_back: vec!["docker-ce".into()],
+        phased: Vec::new(),
     }
 }
 
@@ -234,6 +235,7 @@ fn baseline() -> Baseline {
         invocation: "8a52a7c3b1f24d0f9d0e5c9b0c7f2a11".into(),
         after: vec![unit("network.target")],
         needs_daemon_reload: true,
+        restart: None,
     };
     let service = |unit, pid, readiness| ServiceBaseline { unit, state: state(pid), readiness, latency: None };
     Baseline {
@@ -244,6 +246,7 @@ fn baseline() -> Baseline {
             system_state: "degraded".into(),
             active: vec![mongod(), api()],
             failed: vec![unit("logrotate.service")],
+            virtualization: String::new(),
         },
         services: vec![
             service(mongod(), 640, Readiness::Ready(millis(3))),

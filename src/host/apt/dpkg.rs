@@ -62,6 +62,12 @@ pub(super) fn broken(packages: &[DpkgPackage]) -> Vec<String> {
     broken.map(|package| format!("{} {}", package.status.trim_end(), package.name)).collect()
 }
 
+/// Installed packages that somebody put on hold.
+pub(super) fn held(packages: &[DpkgPackage]) -> Vec<String> {
+    let held = packages.iter().filter(|package| package.status.starts_with('h') && package.is_installed());
+    held.map(|package| package.name.clone()).collect()
+}
+
 /// Installed packages and their versions.
 pub(super) fn installed(packages: &[DpkgPackage]) -> BTreeMap<String, String> {
     let installed = packages.iter().filter(|package| package.is_installed());
@@ -109,6 +115,7 @@ mod tests {
         let installed = installed(&packages);
         assert_eq!(installed["dpkg"], "1.21.23");
         assert_eq!(installed["lab-held"], "1");
+        assert_eq!(held(&packages), ["lab-held"]);
     }
 
     #[test]

@@ -1,7 +1,10 @@
 //! apt and dpkg: what would change, what is installed, and the command lines of the work.
 
+mod conffiles;
 mod dpkg;
+mod locks;
 mod simulation;
+mod sources;
 mod status_fd;
 
 use std::collections::BTreeMap;
@@ -11,11 +14,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 
 use super::command::{self, below};
-use super::{HostError, HostResult, PackageWork, Packages};
-use crate::model::{PackageState, UpgradePlan, WorkProgress, WorkSpec};
+use super::{HostError, HostResult, PackageSurvey, PackageWork, Packages};
+use crate::model::{ChangedConffile, LockHolder, PackageState, SourceState, UpgradePlan, WorkProgress, WorkSpec};
 
 /// A simulation takes a second or two; a slow disk and a throttled machine may need much longer.
 const SIMULATION_TIMEOUT: Duration = Duration::from_secs(300);
@@ -109,6 +112,10 @@ impl Packages for Apt {
         Ok(PackageState { broken: dpkg::broken(&self.query().await?), interrupted: self.interrupted()? })
     }
 
+    async fn lock_holders(&self) -> HostResult<Vec<LockHolder>> {
+        locks::holders(&self.root)
+    }
+
     async fn installed(&self) -> HostResult<BTreeMap<String, String>> {
         Ok(dpkg::installed(&self.query().await?))
     }
@@ -152,6 +159,32 @@ impl Packages for Apt {
 
     fn progress(&self, work: &PackageWork, line: &str) -> Option<WorkProgress> {
         status_fd::parse_line(work, line)
+    }
+}
+
+#[async_trait]
+impl PackageSurvey for Apt {
+    async fn sources(&self) -> HostResult<Vec<SourceState>> {
+        sources::look(&self.root).await
+    }
+
+    /// apt puts what it fetches into `partial` first, even where nothing is new.
+    async fn lists_refreshed(&self) -> HostResult<Option<Timestamp>> {
+        let path = below(&self.root, "/var/lib/apt/lists/partial");
+        let failed = |error: &dyn std::fmt::Display| HostError::failed(format!("look at {}", path.display()), error);
+        match fs::metadata(&path).and_then(|metadata| metadata.modified()) {
+            Ok(time) => Timestamp::try_from(time).map(Some).map_err(|error| failed(&error)),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(failed(&error)),
+        }
+    }
+
+    async fn changed_conffiles(&self, packages: &[String]) -> HostResult<Vec<ChangedConffile>> {
+        conffiles::changed(&self.root, packages).await
+    }
+
+    async fn held(&self) -> HostResult<Vec<String>> {
+        Ok(dpkg::held(&self.query().await?))
     }
 }
 

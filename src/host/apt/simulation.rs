@@ -5,12 +5,9 @@ use std::collections::BTreeSet;
 use crate::model::{PackageAction, PackageChange, UpgradePlan};
 
 /// Headings of the blocks that name packages which stay as they are: of apt-get, and of apt's newer lists.
-const KEPT_BACK: [&str; 4] = [
-    "The following packages have been kept back:",
-    "The following upgrades have been deferred due to phasing:",
-    "Not upgrading:",
-    "Not upgrading yet due to phasing:",
-];
+const KEPT_BACK: [&str; 2] = ["The following packages have been kept back:", "Not upgrading:"];
+const PHASED: [&str; 2] =
+    ["The following upgrades have been deferred due to phasing:", "Not upgrading yet due to phasing:"];
 
 /// Reads the simulation's text.
 ///
@@ -19,13 +16,18 @@ const KEPT_BACK: [&str; 4] = [
 pub(super) fn parse(text: &str) -> Result<UpgradePlan, String> {
     let mut plan = UpgradePlan::default();
     let mut summary = None;
-    let mut in_kept_back = false;
+    let (mut in_kept_back, mut in_phased) = (false, false);
     for line in text.lines() {
-        if in_kept_back && line.starts_with(' ') {
-            plan.kept_back.extend(line.split_whitespace().map(|name| name.trim_end_matches('*').to_owned()));
+        if (in_kept_back || in_phased) && line.starts_with(' ') {
+            let names = line.split_whitespace().map(|name| name.trim_end_matches('*').to_owned());
+            if in_phased {
+                plan.phased.extend(names)
+            } else {
+                plan.kept_back.extend(names)
+            }
             continue;
         }
-        in_kept_back = KEPT_BACK.contains(&line.trim_end());
+        (in_kept_back, in_phased) = (KEPT_BACK.contains(&line.trim_end()), PHASED.contains(&line.trim_end()));
         let change = match line.split_once(' ') {
             Some(("Inst", rest)) => parse_install(rest),
             Some(("Remv" | "Purg", rest)) => parse_removal(rest),
@@ -190,13 +192,14 @@ mod tests {
     }
 
     #[test]
-    fn phased_upgrades_are_kept_back() {
+    fn phased_upgrades_are_told_apart() {
         let text = "The following upgrades have been deferred due to phasing:\n  libnetplan1 netplan.io\n\
             The following packages will be upgraded:\n  bash\n\
             1 upgraded, 0 newly installed, 0 to remove and 2 not upgraded.\n\
             Inst bash [5.2.21-2ubuntu4] (5.2.21-2ubuntu4.1 Ubuntu:24.04/noble-security [amd64])\n";
         let plan = parse(text).unwrap();
-        assert_eq!(plan.kept_back, ["libnetplan1", "netplan.io"]);
+        assert_eq!(plan.phased, ["libnetplan1", "netplan.io"]);
+        assert!(plan.kept_back.is_empty());
         assert!(plan.changes[0].is_security());
     }
 

@@ -1,7 +1,7 @@
 //! Kernels: what runs, what `/boot` holds, and the modules that DKMS builds.
 
+mod boot;
 mod dkms;
-mod version;
 
 use std::fs;
 use std::io::ErrorKind;
@@ -12,7 +12,7 @@ use async_trait::async_trait;
 
 use super::command::{self, below};
 use super::{HostError, HostErrorKind, HostResult, Kernels};
-use crate::model::{DkmsModule, InstalledKernel, KernelFacts, Vulnerability};
+use crate::model::{BootSurvey, DkmsModule, InstalledKernel, KernelFacts, Vulnerability, compare_releases};
 
 /// `dkms status` compares the checksums of all modules; on slow disks this takes a while.
 const DKMS_TIMEOUT: Duration = Duration::from_secs(120);
@@ -32,7 +32,7 @@ impl Kernel {
         Self { root }
     }
 
-    /// Images in `/boot`, newest first in the order of [`version::compare`]. A missing `/boot` holds none.
+    /// Images in `/boot`, newest first in the order of [`compare_releases`]. A missing `/boot` holds none.
     fn installed(&self) -> HostResult<Vec<InstalledKernel>> {
         let boot = self.root.join("boot");
         let mut kernels = Vec::new();
@@ -48,7 +48,7 @@ impl Kernel {
                 has_modules: !names_in(&self.root.join("lib/modules").join(release))?.is_empty(),
             });
         }
-        kernels.sort_by(|left, right| version::compare(&right.release, &left.release));
+        kernels.sort_by(|left, right| compare_releases(&right.release, &left.release));
         Ok(kernels)
     }
 
@@ -101,6 +101,11 @@ impl Kernels for Kernel {
             Err(error) if error.kind == HostErrorKind::NotFound => Ok(Vec::new()),
             Err(error) => Err(error),
         }
+    }
+
+    async fn boot_survey(&self) -> HostResult<BootSurvey> {
+        let releases: Vec<String> = self.installed()?.into_iter().map(|kernel| kernel.release).collect();
+        boot::survey(&self.root, &releases)
     }
 
     /// `dkms autoinstall` ignores failed builds on Debian 11: [`Kernels::dkms`] afterwards is what counts.

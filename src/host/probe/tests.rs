@@ -41,6 +41,7 @@ impl Units for FakeHost {
             invocation: String::new(),
             after: vec![],
             needs_daemon_reload: false,
+            restart: None,
         })
     }
 

@@ -11,7 +11,7 @@ use super::proxy::{self, Properties, manager};
 use crate::host::boot_clock::boot_began;
 use crate::host::bus::{Bus, host_error};
 use crate::host::{HostError, HostErrorKind, HostResult};
-use crate::model::{LoadState, UnitName, UnitState, UnitSurvey};
+use crate::model::{LoadState, RestartRule, UnitName, UnitState, UnitSurvey};
 
 /// systemd as seen over one bus handle; what the adapters share.
 #[derive(Debug, Clone)]
@@ -95,6 +95,7 @@ impl Manager {
                 let mut survey = UnitSurvey {
                     systemd_version: manager.version().await?,
                     system_state: manager.system_state().await?,
+                    virtualization: manager.virtualization().await?,
                     ..UnitSurvey::default()
                 };
                 for row in manager.list_units_filtered(&["active", "reloading", "failed"]).await? {
@@ -126,6 +127,16 @@ pub(super) fn exit_status(service: &Properties) -> Option<i32> {
     service.signed("ExecMainStatus").filter(|_| service.signed("ExecMainCode") == Some(1))
 }
 
+fn restart_rule(unit: &Properties, service: &Properties) -> Option<RestartRule> {
+    let duration = |usec: Option<u64>| usec.and_then(|usec| i64::try_from(usec).ok()).map(SignedDuration::from_micros);
+    Some(RestartRule {
+        policy: service.text("Restart")?,
+        delay: duration(service.counter("RestartUSec"))?,
+        burst: unit.number("StartLimitBurst")?,
+        interval: duration(unit.counter("StartLimitIntervalUSec")).unwrap_or_default(),
+    })
+}
+
 /// systemd always tells the load and the active state; an answer without them is none.
 fn unit_state(raw: &RawUnit, control_group: String, processes: u32, boot_began: Duration) -> Result<UnitState, String> {
     let RawUnit { unit, service } = raw;
@@ -150,5 +161,6 @@ fn unit_state(raw: &RawUnit, control_group: String, processes: u32, boot_began: 
         invocation: unit.hex("InvocationID"),
         after: unit.texts("After").iter().filter_map(|name| name.parse().ok()).collect(),
         needs_daemon_reload: unit.flag("NeedDaemonReload").unwrap_or_default(),
+        restart: restart_rule(unit, service),
     })
 }

@@ -45,7 +45,7 @@ fn what_a_step_found_is_kept() {
         to: Some("2".into()),
         origin: None,
     };
-    let plan = UpgradePlan { changes: vec![change], kept_back: Vec::new() };
+    let plan = UpgradePlan { changes: vec![change], ..UpgradePlan::default() };
     assert_eq!(after(&open(Step::Fetch), Fact::UpgradePlanned(plan.clone())).upgrade, Some(plan));
 
     let run = after(&open(Step::Baseline), Fact::BaselineTaken(Box::new(baseline())));

@@ -394,6 +394,10 @@ impl Manager {
     }
 
     #[zbus(property)]
+    fn virtualization(&self) -> String {
+        "systemd-nspawn".into()
+    }
+    #[zbus(property)]
     fn system_state(&self) -> String {
         "running".into()
     }

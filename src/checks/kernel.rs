@@ -1,0 +1,307 @@
+//! The kernel that runs, the one that will, and what boots it.
+
+use super::{CheckInputs, check};
+use crate::host::HostResult;
+use crate::model::{
+    BootSurvey, DkmsModule, DkmsState, InstalledKernel, KernelFacts, PackageAction, Severity, UpgradePlan,
+    compare_releases, kernel_flavour,
+};
+
+/// After this a reboot finds what nobody remembers to have changed.
+const LONG_UPTIME_DAYS: i64 = 90;
+
+/// The newest kernel of the running one's flavour: what the next boot should bring.
+fn newest(facts: &KernelFacts) -> Option<&InstalledKernel> {
+    let flavour = kernel_flavour(&facts.running);
+    let same = facts.installed.iter().find(|kernel| kernel_flavour(&kernel.release) == flavour);
+    same.or(facts.installed.first())
+}
+
+/// The kernel that the upgrade would install.
+fn candidate(plan: &UpgradePlan) -> Option<&str> {
+    let releases = plan.changes.iter().filter(|change| change.action == PackageAction::Install).filter_map(|change| {
+        let release = change.name.strip_prefix("linux-image-")?.trim_start_matches("unsigned-");
+        release.starts_with(|first: char| first.is_ascii_digit()).then_some(release)
+    });
+    releases.max_by(|left, right| compare_releases(left, right))
+}
+
+async fn boot<'a>(inputs: &'a CheckInputs<'_>) -> HostResult<(&'a KernelFacts, &'a BootSurvey)> {
+    Ok((inputs.kernels().await?, inputs.boot().await?))
+}
+
+check!(
+    KERNEL_CURRENT,
+    Kernel,
+    "kernel-current",
+    Info,
+    120,
+    "the newest kernel runs, and the upgrade brings none",
+    "Tells which kernel the reboot is for. Compared by number and within one flavour, as in cloud-amd64.",
+    |check, inputs| {
+        let (facts, plan) = (inputs.kernels().await?, inputs.upgrade().await?);
+        let installed = newest(facts).map(|kernel| kernel.release.as_str());
+        let installed = installed.filter(|release| compare_releases(release, &facts.running).is_gt());
+        let lines: Vec<String> = [("installed", installed), ("to be installed", candidate(plan))]
+            .into_iter()
+            .filter_map(|(what, release)| Some(format!("{}: {what}", release?)))
+            .collect();
+        let finding = check.found(format!("another kernel than {} is to run", facts.running));
+        Ok((!lines.is_empty()).then(|| finding.lines(lines).hint("it runs after the reboot")))
+    }
+);
+
+check!(
+    KERNEL_COMPLETE,
+    Kernel,
+    "kernel-complete",
+    Blocker,
+    10,
+    "the newest kernel has its image, its initrd and its modules",
+    "The boot loader takes the newest kernel. Where a part of it is missing, the host does not come back.",
+    |check, inputs| {
+        let facts = inputs.kernels().await?;
+        let Some(newest) = facts.installed.first() else { return Ok(None) };
+        let problems = newest.problems(&facts.installed);
+        if problems.is_empty() {
+            return Ok(None);
+        }
+        let finding = check.found(format!("kernel {} would not boot", newest.release)).lines(problems);
+        let command = format!("apt-get install --reinstall linux-image-{}", newest.release);
+        Ok(Some(finding.remedy("install it again, or remove it", command)))
+    }
+);
+
+check!(
+    INITRAMFS_TOOLS,
+    Kernel,
+    "initramfs-tools",
+    Blocker,
+    10,
+    "there is a tool that builds an initrd for a new kernel",
+    "The kernels here boot with an initrd. Without the tool a new kernel gets none, and cannot find its disk.",
+    |check, inputs| {
+        let (facts, survey) = boot(inputs).await?;
+        let with_initrd = facts.installed.iter().find(|kernel| kernel.initrd_bytes.is_some());
+        let Some(kernel) = with_initrd.filter(|_| survey.initramfs_tool.is_none()) else { return Ok(None) };
+        let finding = check.found("nothing builds an initrd for a new kernel");
+        let finding = finding.evidence(format!("{} has one; update-initramfs and dracut are missing", kernel.release));
+        Ok(Some(finding.remedy("install the tool", "apt-get install initramfs-tools")))
+    }
+);
+
+check!(
+    BOOT_LOADER,
+    Kernel,
+    "boot-loader",
+    Warning,
+    10,
+    "the boot loader has an entry for the newest kernel",
+    "Without an entry the host boots the old kernel again, and the verification after the reboot fails.",
+    |check, inputs| {
+        let (facts, survey) = boot(inputs).await?;
+        let (Some(newest), Some(entries)) = (facts.installed.first(), &survey.entries) else { return Ok(None) };
+        if entries.releases.contains(&newest.release) {
+            return Ok(None);
+        }
+        let finding = check.found(format!("{} has no entry for {}", entries.loader, newest.release));
+        let others = entries.releases.iter().map(|release| format!("it has one for {release}"));
+        let command = if entries.loader == "GRUB" { "update-grub" } else { "kernel-install list" };
+        Ok(Some(finding.lines(others).remedy("write its entries anew", command)))
+    }
+);
+
+check!(
+    KERNEL_HEADERS,
+    Kernel,
+    "kernel-headers",
+    Warning,
+    120,
+    "DKMS has headers to build its modules against",
+    "Without the headers of a kernel DKMS skips its modules for it, and calls that a success.",
+    |check, inputs| {
+        if inputs.dkms().await?.is_empty() {
+            return Ok(None);
+        }
+        let ((facts, survey), plan) = (boot(inputs).await?, inputs.upgrade().await?);
+        let comes = |release: &str| plan.changes.iter().any(|change| change.name == format!("linux-headers-{release}"));
+        let wanted = newest(facts).map(|kernel| kernel.release.as_str()).into_iter().chain(candidate(plan));
+        let missing: Vec<&str> = wanted
+            .filter(|release| !survey.with_headers.iter().any(|with| with == release) && !comes(release))
+            .collect();
+        let Some(first) = missing.first() else { return Ok(None) };
+        let finding = check.found("DKMS would skip its modules for want of headers");
+        let finding = finding.lines(missing.iter().map(|release| format!("no headers of {release}")));
+        Ok(Some(finding.remedy("install them", format!("apt-get install linux-headers-{first}"))))
+    }
+);
+
+check!(
+    DKMS_MODULES,
+    Kernel,
+    "dkms-modules",
+    Warning,
+    120,
+    "every DKMS module is ready for the newest kernel",
+    "A module that does not build leaves hardware or a file system without its driver after the reboot.",
+    |check, inputs| {
+        let (modules, facts) = (inputs.dkms().await?, inputs.kernels().await?);
+        let Some(newest) = newest(facts) else { return Ok(None) };
+        let lines: Vec<String> = unready(modules, &facts.running, &newest.release);
+        let command = format!("dkms autoinstall -k {}", newest.release);
+        let finding = check.found(format!("DKMS modules are not ready for {}", newest.release));
+        Ok((!lines.is_empty()).then(|| finding.lines(lines).remedy("build them, and read their make.log", command)))
+    }
+);
+
+check!(
+    SECURE_BOOT,
+    Kernel,
+    "secure-boot",
+    Warning,
+    60,
+    "no module would be refused by Secure Boot",
+    "With Secure Boot the kernel loads no module without a signature that it knows.",
+    |check, inputs| {
+        let (_, survey) = boot(inputs).await?;
+        if survey.secure_boot != Some(true) || survey.unsigned_modules.is_empty() {
+            return Ok(None);
+        }
+        let finding = check.found("Secure Boot is on, and modules carry no signature");
+        let finding = finding.lines(survey.unsigned_modules.iter().cloned());
+        Ok(Some(finding.remedy("enroll a key, and let DKMS sign with it", "mokutil --import /var/lib/dkms/mok.pub")))
+    }
+);
+
+check!(
+    CPU_VULNERABLE,
+    Kernel,
+    "cpu-vulnerable",
+    Info,
+    10,
+    "the running kernel mitigates every CPU vulnerability that it knows",
+    "What the running kernel leaves open, to compare with after the reboot.",
+    |check, inputs| {
+        let all = &inputs.kernels().await?.vulnerabilities;
+        let open = all.iter().filter(|one| one.state.starts_with("Vulnerable"));
+        let lines: Vec<String> = open.map(|one| format!("{}: {}", one.name, one.state)).collect();
+        let finding = check.found("the running kernel leaves CPUs vulnerable");
+        Ok((!lines.is_empty())
+            .then(|| finding.lines(lines).hint("a newer kernel or microcode may mitigate them; the report compares")))
+    }
+);
+
+check!(
+    UPTIME,
+    Kernel,
+    "uptime",
+    Info,
+    10,
+    "the host was booted within the last 90 days",
+    "A host that runs for long has seen changes that no boot has tried yet: mounts, units that nobody enabled.",
+    |check, inputs| {
+        let days = inputs.host.system.uptime().await?.as_hours() / 24;
+        let finding = check.found(format!("the host was booted {days} days ago"));
+        Ok((days >= LONG_UPTIME_DAYS).then(|| finding.hint("expect surprises of the boot itself; be near a console")))
+    }
+);
+
+check!(
+    REBOOT_REQUIRED,
+    Kernel,
+    "reboot-required",
+    Warning,
+    10,
+    "no package asks for a reboot in vain",
+    "The flag /run/reboot-required makes a run reboot. One that is older than this boot asks for what was done.",
+    |check, inputs| {
+        let Some(packages) = &inputs.kernels().await?.reboot_required else { return Ok(None) };
+        let uptime = inputs.host.system.uptime().await?;
+        let booted = inputs.host.clock.now() - uptime;
+        let since = inputs.boot().await?.reboot_required_since;
+        let named = packages.iter().map(|package| format!("asked for by {package}"));
+        if let Some(since) = since.filter(|since| *since < booted) {
+            let finding = check.found("the request for a reboot is older than this boot").lines(named);
+            let finding = finding.evidence(format!("of {since:.0}, booted {booted:.0}"));
+            return Ok(Some(finding.remedy("take it away", "rm /run/reboot-required /run/reboot-required.pkgs")));
+        }
+        let mut finding = check.found("packages ask for a reboot").lines(named);
+        finding.severity = Severity::Info;
+        Ok(Some(finding.hint("the run reboots for it")))
+    }
+);
+
+/// Modules that the running kernel has and the newest has not, and those that are broken.
+fn unready(modules: &[DkmsModule], running: &str, newest: &str) -> Vec<String> {
+    let is_ready = |module: &str, kernel: &str| {
+        let found = |known: &&DkmsModule| known.module == module && known.kernel.as_deref() == Some(kernel);
+        modules.iter().find(found).is_some_and(|known| known.state == DkmsState::Installed)
+    };
+    let mut lines = Vec::new();
+    for module in modules {
+        let line = match &module.state {
+            DkmsState::Other(state) => format!("{}: {state}", module.module),
+            _ if is_ready(&module.module, newest) => continue,
+            _ if is_ready(&module.module, running) => format!("{}: installed for {running} only", module.module),
+            _ => continue,
+        };
+        if !lines.contains(&line) {
+            lines.push(line);
+        }
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::PackageChange;
+
+    #[test]
+    fn modules_that_only_the_running_kernel_has_are_told_once() {
+        let module = |module: &str, kernel: Option<&str>, state| DkmsModule {
+            module: module.into(),
+            kernel: kernel.map(str::to_owned),
+            state,
+        };
+        let modules = [
+            module("zfs/2", Some("6.1.0-50"), DkmsState::Installed),
+            module("zfs/2", Some("6.1.0-9"), DkmsState::Installed),
+            module("good/1", Some("6.1.0-50"), DkmsState::Installed),
+            module("good/1", Some("6.1.0-56"), DkmsState::Installed),
+            module("never/1", None, DkmsState::Added),
+            module("old/1", None, DkmsState::Other("broken".into())),
+        ];
+        let seen = unready(&modules, "6.1.0-50", "6.1.0-56");
+        assert_eq!(seen, ["zfs/2: installed for 6.1.0-50 only", "old/1: broken"]);
+    }
+
+    #[test]
+    fn the_newest_kernel_is_of_the_running_flavour() {
+        let kernel = |release: &str| InstalledKernel {
+            release: release.into(),
+            image_bytes: 1,
+            initrd_bytes: Some(1),
+            has_modules: true,
+        };
+        let installed = ["6.1.0-60-rt-amd64", "6.1.0-56-cloud-amd64", "6.1.0-50-cloud-amd64"].map(kernel).to_vec();
+        let mut facts = KernelFacts { running: "6.1.0-50-cloud-amd64".into(), installed, ..KernelFacts::default() };
+        assert_eq!(newest(&facts).unwrap().release, "6.1.0-56-cloud-amd64");
+        facts.running = "6.1.0-50-amd64".into();
+        assert_eq!(newest(&facts).unwrap().release, "6.1.0-60-rt-amd64");
+    }
+
+    #[test]
+    fn the_candidate_is_the_newest_image_and_no_metapackage() {
+        let install = |name: &str| PackageChange {
+            name: name.into(),
+            action: PackageAction::Install,
+            from: None,
+            to: Some("1".into()),
+            origin: None,
+        };
+        let names = ["linux-image-amd64", "linux-image-6.1.0-9-amd64", "linux-image-unsigned-6.1.0-56-amd64"];
+        let plan = UpgradePlan { changes: names.map(install).into(), ..UpgradePlan::default() };
+        assert_eq!(candidate(&plan), Some("6.1.0-56-amd64"));
+    }
+}

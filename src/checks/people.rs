@@ -1,0 +1,114 @@
+//! Who uses the host now.
+
+use std::collections::BTreeMap;
+
+use super::check;
+use crate::model::{PortPeers, Session, Severity, Trigger};
+
+check!(
+    USERS_LOGGED_IN,
+    People,
+    "users-logged-in",
+    Warning,
+    60,
+    "nobody but you is logged in",
+    "The reboot ends every session, and what was not saved in it. A run that a person starts expects one session: \
+     that person's.",
+    |check, inputs| {
+        let sessions = inputs.host.people.sessions().await?;
+        let own = usize::from(inputs.options.trigger == Trigger::Operator);
+        if sessions.len() <= own {
+            return Ok(None);
+        }
+        let title = format!("{} sessions would be ended by the reboot", sessions.len());
+        let finding = check.found(title).lines(sessions.iter().map(told));
+        Ok(Some(finding.remedy("tell them", "loginctl list-sessions")))
+    }
+);
+
+check!(
+    CONNECTIONS,
+    People,
+    "connections",
+    Warning,
+    60,
+    "no more clients are connected to the services than usual",
+    "The stop cuts these connections. [preflight] max-connections says how many are usual; fewer are only told. \
+     Connections of one configured service to another do not count.",
+    |check, inputs| {
+        let services: Vec<_> = inputs.settings.services.iter().map(|service| &service.unit).collect();
+        let mut ports: BTreeMap<u16, &str> = BTreeMap::new();
+        let sockets = inputs.host.system.listening_sockets().await?;
+        for socket in &sockets {
+            let Some(unit) = socket.unit.as_ref().filter(|unit| services.contains(unit)) else { continue };
+            let port = socket.address.rsplit_once(':').and_then(|(_, port)| port.parse().ok());
+            ports.extend(port.map(|port| (port, unit.as_str())));
+        }
+        let peers = inputs.host.people.peers(&ports.keys().copied().collect::<Vec<_>>()).await?;
+        let clients: Vec<&PortPeers> =
+            peers.iter().filter(|peer| !peer.unit.as_ref().is_some_and(|unit| services.contains(&unit))).collect();
+        let count: usize = clients.iter().map(|peer| peer.connections).sum();
+        if count == 0 {
+            return Ok(None);
+        }
+        let lines = clients.iter().map(|peer| {
+            let unit = peer.unit.as_ref().map_or(String::new(), |unit| format!(" ({unit})"));
+            let service = ports.get(&peer.port).copied().unwrap_or_default();
+            format!("{service}: {} from {}{unit} to port {}", peer.connections, peer.from, peer.port)
+        });
+        let mut finding = check.found(format!("{count} connections to the services stand")).lines(lines.take(20));
+        if count <= inputs.settings.preflight.max_connections as usize {
+            finding.severity = Severity::Info;
+        }
+        Ok(Some(finding.remedy("see whose they are", "ss -tnp state established")))
+    }
+);
+
+check!(
+    USERS_ACTIVE,
+    People,
+    "users-active",
+    Blocker,
+    60,
+    "the application counts no more active users than its limit",
+    "[preflight.users] names a page of the application that answers with a number, and the limit. Above it the run \
+     waits for another day.",
+    |check, inputs| {
+        let Some(users) = &inputs.settings.preflight.users else { return Ok(None) };
+        let active = inputs.host.prober.count(&users.url).await?;
+        if active <= users.limit {
+            return Ok(None);
+        }
+        let finding = check.found(format!("{active} users are active"));
+        let finding = finding.evidence(format!("{} says {active}, the limit is {}", users.url, users.limit));
+        Ok(Some(finding.hint("wait until they are gone, or raise [preflight.users] limit")))
+    }
+);
+
+check!(
+    LOAD,
+    People,
+    "load",
+    Warning,
+    10,
+    "the host is not overloaded already",
+    "A busy host upgrades slowly, and somebody is being served. Wait, or find out what keeps it busy.",
+    |check, inputs| {
+        let resources = inputs.host.system.resources().await?;
+        if resources.load_one_minute <= 2.0 * f64::from(resources.cpus.max(1)) {
+            return Ok(None);
+        }
+        let line = format!("load {:.1} on {} CPUs", resources.load_one_minute, resources.cpus);
+        let finding = check.found("the host is busy; the run will take longer").evidence(line);
+        Ok(Some(
+            finding.remedy("wait for a quieter hour, or see what keeps it busy", "ps --sort -pcpu -eo pcpu,unit,comm"),
+        ))
+    }
+);
+
+fn told(session: &Session) -> String {
+    let on = if session.terminal.is_empty() { String::new() } else { format!(" on {}", session.terminal) };
+    let from = if session.remote_host.is_empty() { String::new() } else { format!(" from {}", session.remote_host) };
+    let since = session.since.map_or(String::new(), |since| format!(" since {since:.0}"));
+    format!("{}{on}{from}{since} (session {})", session.user, session.id)
+}

@@ -1,0 +1,130 @@
+//! What the next boot needs besides a kernel: headers and tools to build with, an entry of the boot loader, signatures.
+
+use std::fs;
+use std::path::Path;
+
+use jiff::Timestamp;
+
+use super::{names_in, read_error, read_or_empty};
+use crate::host::HostResult;
+use crate::host::command::{self, below};
+use crate::model::{BootEntries, BootSurvey};
+
+const GRUB: &str = "/boot/grub/grub.cfg";
+const EXTLINUX: &str = "/boot/extlinux/extlinux.conf";
+/// Entries of systemd-boot, and of GRUB where it reads them.
+const LOADER_ENTRIES: [&str; 3] = ["/boot/loader/entries", "/boot/efi/loader/entries", "/efi/loader/entries"];
+/// The firmware's variable; four bytes of attributes, then one of value.
+const SECURE_BOOT: &str = "/sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c";
+/// What `scripts/sign-file` of the kernel appends to a signed module.
+const SIGNATURE: &[u8] = b"~Module signature appended~\n";
+/// Where DKMS puts its modules, below `/lib/modules/RELEASE`.
+const DKMS_DIRS: [&str; 2] = ["updates/dkms", "extra"];
+const INITRAMFS_TOOLS: [&str; 2] = ["update-initramfs", "dracut"];
+
+pub(super) fn survey(root: &Path, releases: &[String]) -> HostResult<BootSurvey> {
+    let with_headers = releases.iter().filter(|release| below(root, &format!("/lib/modules/{release}/build")).exists());
+    let mut unsigned_modules = Vec::new();
+    for release in releases {
+        unsigned_modules.extend(unsigned(root, release)?);
+    }
+    Ok(BootSurvey {
+        with_headers: with_headers.cloned().collect(),
+        initramfs_tool: INITRAMFS_TOOLS
+            .iter()
+            .find(|tool| command::find(root, tool).is_some())
+            .map(|t| (*t).to_owned()),
+        entries: entries(root, releases)?,
+        secure_boot: fs::read(below(root, SECURE_BOOT)).ok().map(|value| value.get(4) == Some(&1)),
+        unsigned_modules,
+        reboot_required_since: changed(&below(root, "/run/reboot-required")),
+    })
+}
+
+/// When a file was written last; none where there is none.
+fn changed(path: &Path) -> Option<Timestamp> {
+    fs::metadata(path).and_then(|metadata| metadata.modified()).ok().and_then(|time| Timestamp::try_from(time).ok())
+}
+
+/// Which of the releases a boot loader has an entry for; none where no boot loader of ours is there.
+fn entries(root: &Path, releases: &[String]) -> HostResult<Option<BootEntries>> {
+    let mut texts: Vec<(&str, String)> = Vec::new();
+    for (loader, path) in [("GRUB", GRUB), ("extlinux", EXTLINUX)] {
+        let text = read_or_empty(&below(root, path))?;
+        if !text.is_empty() {
+            texts.push((loader, text));
+        }
+    }
+    for dir in LOADER_ENTRIES {
+        let dir = below(root, dir);
+        for name in names_in(&dir)?.into_iter().filter(|name| name.ends_with(".conf")) {
+            texts.push(("systemd-boot", read_or_empty(&dir.join(name))?));
+        }
+    }
+    let Some((loader, _)) = texts.first() else { return Ok(None) };
+    let loader = (*loader).to_owned();
+    let has = |release: &&String| texts.iter().any(|(_, text)| mentions(text, release));
+    Ok(Some(BootEntries { loader, releases: releases.iter().filter(has).cloned().collect() }))
+}
+
+/// Whether a configuration loads the kernel: `vmlinuz-6.1.0-5` must not be found in `vmlinuz-6.1.0-50`.
+fn mentions(text: &str, release: &str) -> bool {
+    let names = [format!("vmlinuz-{release}"), format!("/{release}/linux")];
+    let ends = |rest: &str| rest.chars().next().is_none_or(|c| c.is_whitespace() || matches!(c, '\'' | '"'));
+    names.iter().any(|name| text.match_indices(name.as_str()).any(|(at, _)| ends(&text[at + name.len()..])))
+}
+
+/// DKMS's modules of a release without a signature. Compressed ones cannot be told, and are not.
+fn unsigned(root: &Path, release: &str) -> HostResult<Vec<String>> {
+    let mut found = Vec::new();
+    for dir in DKMS_DIRS {
+        let dir = below(root, &format!("/lib/modules/{release}/{dir}"));
+        for name in names_in(&dir)?.into_iter().filter(|name| name.ends_with(".ko")) {
+            let path = dir.join(&name);
+            let bytes = fs::read(&path).map_err(|error| read_error(&path, &error))?;
+            if !bytes.ends_with(SIGNATURE) {
+                found.push(format!("{release}: {name}"));
+            }
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn write(root: &Path, path: &str, bytes: &[u8]) {
+        let path = root.join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, bytes).unwrap();
+    }
+
+    #[test]
+    fn an_empty_host_has_nothing_and_says_so() {
+        let dir = tempfile::tempdir().unwrap();
+        let seen = survey(dir.path(), &["6.1.0-50-amd64".into()]).unwrap();
+        assert_eq!(seen, BootSurvey::default());
+    }
+
+    #[test]
+    fn headers_entries_and_signatures_are_told_by_release() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path();
+        let releases = ["6.1.0-50-amd64".to_owned(), "6.1.0-5-amd64".to_owned()];
+        write(root, "lib/modules/6.1.0-50-amd64/build/Makefile", b"");
+        write(root, "usr/sbin/update-initramfs", b"");
+        let grub = b"menuentry 'Debian' {\n linux /boot/vmlinuz-6.1.0-50-amd64 root=UUID=1 ro\n}\n";
+        write(root, "boot/grub/grub.cfg", grub);
+        write(root, SECURE_BOOT.trim_start_matches('/'), &[6, 0, 0, 0, 1]);
+        write(root, "lib/modules/6.1.0-50-amd64/updates/dkms/good.ko", b"ELF~Module signature appended~\n");
+        write(root, "lib/modules/6.1.0-50-amd64/updates/dkms/bad.ko", b"ELF");
+        let seen = survey(root, &releases).unwrap();
+        assert_eq!(seen.with_headers, releases[..1]);
+        assert_eq!(seen.initramfs_tool.as_deref(), Some("update-initramfs"));
+        assert_eq!(seen.entries, Some(BootEntries { loader: "GRUB".into(), releases: releases[..1].to_vec() }));
+        assert_eq!(seen.secure_boot, Some(true));
+        assert_eq!(seen.unsigned_modules, ["6.1.0-50-amd64: bad.ko"]);
+    }
+}
