@@ -80,7 +80,7 @@ const PROVOKED: &[(&str, &str, &[&str])] = &[
     (
         "fstab",
         "blocker",
-        &["UUID=dead-beef on /srv/data: there is no such device", "/srv/disk: there is no such device, and nofail"],
+        &["UUID=dead-beef on /srv/data: there is no such device", "/srv/disk: there is no such device (nofail)"],
     ),
     ("shutdown-scheduled", "blocker", &["a reboot is scheduled", "shutdown -c"]),
     ("shutdown-inhibited", "warning", &["a backup is at work"]),

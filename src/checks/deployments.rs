@@ -20,12 +20,16 @@ async fn each(
     for checkout in inputs.checkouts().await? {
         let lines = lines(checkout);
         let more = lines.len().saturating_sub(TOLD);
-        first = first.or_else(|| (!lines.is_empty()).then_some(&checkout.path));
+        first = first.or_else(|| (!lines.is_empty()).then_some(checkout));
         finding = finding.lines(lines.into_iter().take(TOLD).map(|line| format!("{}: {line}", checkout.path)));
         finding = finding.lines((more > 0).then(|| format!("{}: and {more} more", checkout.path)));
     }
     let (hint, command) = remedy;
-    Ok(first.map(|path| finding.remedy(hint, format!("git -C {path} {command}"))))
+    Ok(first.map(|checkout| {
+        // git refuses to work in somebody else's checkout, and is right.
+        let as_owner = if checkout.owner == 0 { String::new() } else { format!("sudo -u '#{}' ", checkout.owner) };
+        finding.remedy(hint, format!("{as_owner}git -C {} {command}", checkout.path))
+    }))
 }
 
 check!(

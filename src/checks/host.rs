@@ -64,8 +64,10 @@ check!(
     |check, inputs| {
         let (table, mounts) = (inputs.host.premises.fstab().await?, inputs.host.premises.mounts().await?);
         let at_boot: Vec<&FstabEntry> = table.iter().filter(|entry| !entry.has("noauto")).collect();
-        let missing = at_boot.iter().filter(|entry| entry.source_exists == Some(false));
-        let (harmless, fatal): (Vec<&FstabEntry>, Vec<&FstabEntry>) = missing.partition(|entry| entry.has("nofail"));
+        let missing: Vec<&FstabEntry> =
+            at_boot.iter().copied().filter(|entry| entry.source_exists == Some(false)).collect();
+        // systemd waits for a missing swap, and boots on without it.
+        let is_fatal = missing.iter().any(|entry| !entry.has("nofail") && entry.kind != "swap");
         let is_mounted = |entry: &FstabEntry| mounts.iter().any(|mount| mount.point == entry.point);
         let unmounted = at_boot.iter().filter(|entry| {
             entry.source_exists != Some(false)
@@ -74,14 +76,14 @@ check!(
                 && !entry.has("x-systemd.automount")
                 && !is_mounted(entry)
         });
-        let of = |why: &'static str| move |entry: &FstabEntry| format!("{} on {}: {why}", entry.source, entry.point);
-        let unmounted: Vec<String> = unmounted.map(|entry| of("not mounted now")(entry)).collect();
-        let (fatal, harmless): (Vec<String>, Vec<String>) = (
-            fatal.iter().map(|entry| of("there is no such device")(entry)).collect(),
-            harmless.iter().map(|entry| of("there is no such device, and nofail")(entry)).collect(),
-        );
-        let is_fatal = !fatal.is_empty();
-        let lines: Vec<String> = [fatal, harmless, unmounted].concat();
+        let told = |entry: &FstabEntry, why: &str| format!("{} on {}: {why}", entry.source, entry.point);
+        let missing = missing.iter().map(|entry| {
+            told(
+                entry,
+                if entry.has("nofail") { "there is no such device (nofail)" } else { "there is no such device" },
+            )
+        });
+        let lines: Vec<String> = missing.chain(unmounted.map(|entry| told(entry, "not mounted now"))).collect();
         if lines.is_empty() {
             return Ok(None);
         }

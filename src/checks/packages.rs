@@ -244,7 +244,7 @@ check!(
         let line = |file: &ChangedConffile| format!("{} of {}", file.path, file.package);
         let finding = check.found("yours will be kept; a new one may appear beside it").lines(changed.iter().map(line));
         Ok((!changed.is_empty())
-            .then(|| finding.remedy("look for new ones afterwards", "find /etc -name '*.dpkg-dist' -newer /run/utmp")))
+            .then(|| finding.remedy("look for new ones afterwards", "find /etc -name '*.dpkg-dist'")))
     }
 );
 

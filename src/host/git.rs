@@ -73,6 +73,7 @@ impl Deployments for Git {
         let lines = |text: &str| text.lines().map(str::to_owned).collect();
         let mut checkout = parse_status(&status);
         checkout.path = path.to_owned();
+        checkout.owner = owner.user;
         checkout.stashes = lines(&stashes);
         checkout.unpushed = lines(&unpushed);
         Ok(checkout)

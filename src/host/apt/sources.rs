@@ -99,6 +99,8 @@ struct Scratch(PathBuf);
 impl Scratch {
     fn new(root: &Path) -> HostResult<Self> {
         let path = below(root, &format!("/run/patchday-sources-{}", std::process::id()));
+        // One that was killed may have left it behind.
+        let _ = fs::remove_dir_all(&path);
         fs::create_dir(&path).map_err(|error| HostError::failed(format!("make {}", path.display()), error))?;
         Ok(Self(path))
     }
