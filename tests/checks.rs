@@ -20,7 +20,7 @@ use patchday::host::premises::HostPremises;
 use patchday::model::{CheckResult, Finding, RunOptions, Severity, Trigger};
 
 fn options() -> RunOptions {
-    RunOptions { trigger: Trigger::Unattended, no_reboot: false, allowed_checks: Vec::new() }
+    RunOptions { trigger: Trigger::Unattended, no_reboot: false, allowed_checks: Vec::new(), outside_window: false }
 }
 
 fn results(host: &Host, settings: &Settings, options: &RunOptions) -> Vec<CheckResult> {

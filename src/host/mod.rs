@@ -9,7 +9,11 @@ use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::model::{
-    BootId, BootSurvey, Canary, ChangedConffile, Checkout, ClientConnection, DatabaseAccess, DatabaseCondition, DatabaseFacts, DatabaseStartEvidence, DatabaseStopEvidence, DkmsModule, FstabEntry, GroupUse, JobResult, KernelFacts, ListeningSocket, LockHolder, MongodSymptoms, Mount, PackageState, PortPeers, PowerSupply, Readiness, ReadinessProbe, ReplicaSet, Resources, RunId, RunningOperation, Session, SliceLimits, SourceState, UnitName, UnitState, UnitSurvey, UpgradePlan, WorkLook, WorkProgress, WorkSpec,
+    BootId, BootSurvey, Canary, ChangedConffile, Checkout, ClientConnection, DatabaseAccess, DatabaseCondition,
+    DatabaseFacts, DatabaseStartEvidence, DatabaseStopEvidence, DkmsModule, FstabEntry, GroupUse, JobResult,
+    KernelFacts, ListeningSocket, LockHolder, MongodSymptoms, Mount, PackageState, PortPeers, PowerSupply, Readiness,
+    ReadinessProbe, ReplicaSet, Resources, RunId, RunningOperation, Session, SliceLimits, SourceState, UnitName,
+    UnitState, UnitSurvey, UpgradePlan, WorkLook, WorkProgress, WorkSpec,
 };
 
 pub mod apt;

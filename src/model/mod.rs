@@ -39,8 +39,8 @@ pub use database::{
     Canary, ClientConnection, DatabaseAccess, DatabaseCondition, DatabaseFacts, DatabaseReturn, DatabaseStartEvidence,
     DatabaseStopEvidence, ReplicaMember, ReplicaSet, RunningOperation, summary_of_clients,
 };
-pub use estimate::{Basis, Estimate, StepEstimate};
 pub use deployment::Checkout;
+pub use estimate::{Basis, Estimate, StepEstimate};
 pub use fact::Fact;
 pub use finding::{CheckResult, Finding, Remedy, Severity};
 pub use hold::{Hold, HoldEntry};

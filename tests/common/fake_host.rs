@@ -16,7 +16,9 @@ use patchday::config::{
 use patchday::coordinator::{AbortFlag, Coordinator, Journal, Narrator, RunEnd, RunStorage};
 use patchday::events::{Event, EventKind};
 use patchday::host::{
-    Budget, Clock, Database, DatabaseForensics, DatabaseInsight, Deployments, HoldSpec, Host, HostError, HostErrorKind, HostResult, Inhibitor, InhibitorGuard, Kernels, PackageSurvey, PackageWork, Packages, People, Power, Premises, Prober, ShutdownSpec, System, Units, WorkUnits,
+    Budget, Clock, Database, DatabaseForensics, DatabaseInsight, Deployments, HoldSpec, Host, HostError, HostErrorKind,
+    HostResult, Inhibitor, InhibitorGuard, Kernels, PackageSurvey, PackageWork, Packages, People, Power, Premises,
+    Prober, ShutdownSpec, System, Units, WorkUnits,
 };
 use patchday::model::*;
 use patchday::store::{RunStore, StateDir, StoreError, StoreResult};
