@@ -110,6 +110,8 @@ pub struct World {
     works: BTreeMap<String, FakeWork>,
     saves: u32,
     points: u32,
+    /// How often each kind of moment came.
+    pub moments: BTreeMap<&'static str, u32>,
     crash_at: Option<(u32, Fault)>,
 }
 
@@ -161,6 +163,7 @@ impl World {
             works: BTreeMap::new(),
             saves: 0,
             points: 0,
+            moments: BTreeMap::new(),
             crash_at: None,
         }))
     }
@@ -220,10 +223,11 @@ impl World {
 }
 
 /// A moment at which the world may end. Called before and after everything that leaves a mark.
-fn point(world: &Shared, _name: &str) {
+fn point(world: &Shared, name: &'static str) {
     let fault = {
         let mut world = lock(world);
         world.points += 1;
+        *world.moments.entry(name).or_default() += 1;
         match world.crash_at {
             Some((at, fault)) if at == world.points => Some(fault),
             _ => None,
@@ -380,6 +384,7 @@ impl WorkUnits for Fake {
     async fn collect(&self, unit: &UnitName) -> HostResult<()> {
         point(&self.0, "collect");
         lock(&self.0).works.remove(unit.as_str());
+        point(&self.0, "collected");
         Ok(())
     }
 
@@ -426,6 +431,7 @@ impl Budget for Fake {
 #[async_trait]
 impl Power for Fake {
     async fn inhibit(&self, _why: &str) -> HostResult<Box<dyn InhibitorGuard>> {
+        point(&self.0, "inhibit");
         Ok(Box::new(NoGuard))
     }
 
@@ -452,8 +458,13 @@ impl Power for Fake {
     async fn reboot(&self) -> HostResult<()> {
         point(&self.0, "reboot");
         let mut world = lock(&self.0);
-        world.effects.push("reboot".into());
+        // logind takes a second request for the first.
+        if !world.going_down {
+            world.effects.push("reboot".into());
+        }
         world.going_down = !world.reboot_does_nothing;
+        drop(world);
+        point(&self.0, "reboot asked for");
         Ok(())
     }
 }
@@ -786,7 +797,10 @@ impl RunStorage for CrashingStore {
     }
 
     fn write_file(&self, name: &str, content: &[u8]) -> StoreResult<()> {
-        self.store.write_file(name, content)
+        point(&self.world, "write file");
+        self.store.write_file(name, content)?;
+        point(&self.world, "file written");
+        Ok(())
     }
 
     fn output_path(&self, name: &str) -> PathBuf {
@@ -895,7 +909,9 @@ impl Scenario {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let host = host(&self.world);
         let life = || {
+            point(&self.world, "lock");
             let locked = self.state.lock("a test").unwrap();
+            point(&self.world, "locked");
             let (store, run) = match resume {
                 None => {
                     let (now, boot) = {
@@ -912,6 +928,7 @@ impl Scenario {
                         self.settings.planned_services(),
                     );
                     let store = locked.create_run(&run, &self.settings).unwrap();
+                    point(&self.world, "run created");
                     (store, run)
                 }
                 Some(_) => match locked.reopen_run().unwrap() {
@@ -928,7 +945,10 @@ impl Scenario {
             let clock = Arc::new(Fake(self.world.clone()));
             let abort = Arc::new(AbortFlag::default());
             let (signal, at) = (Arc::clone(&abort), self.abort_at.clone());
+            let world = self.world.clone();
             let view = move |event: &Event| {
+                // The view is told after the log.
+                point(&world, "event logged");
                 if let EventKind::StepStarted { step, .. } = &event.kind
                     && Some(step) == at.as_ref()
                 {
