@@ -28,9 +28,13 @@
 //! | `supervisor` | starts nspawn again when the machine rebooted |
 //! | `uml` | a machine with a kernel of its own: caps that bite, and power cuts that lose the page cache |
 //! | `testbed` | what both kinds of machines can do |
+//! | `agent` | what the agent in a machine sees, and how it is told to run commands |
+//! | `faults` | kills and power cuts in the middle of a run, and the judge of what comes after |
 //! | `cgroup`, `ports`, `files`, `hex`, `http`, `process`, `wait` | the small tools below them |
 
+mod agent;
 mod cgroup;
+pub mod faults;
 mod files;
 mod hex;
 mod host_apt;
@@ -46,11 +50,12 @@ mod testbed;
 mod uml;
 mod wait;
 
+pub use agent::Sighting;
 pub use hex::{hex, unhex};
 pub use http::{Response, request};
 pub use image::{Image, Suite};
 pub use lab::Lab;
 pub use machine::{ApiFault, Machine, Output};
 pub use testbed::Testbed;
-pub use uml::{Sighting, UML_PACKAGES, UmlMachine};
+pub use uml::{UML_PACKAGES, UmlMachine};
 pub use wait::wait_for;

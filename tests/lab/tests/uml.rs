@@ -18,22 +18,18 @@ fn a_uml_machine_serves_and_loses_what_was_not_synced() -> anyhow::Result<()> {
     let controllers = machine.read_file("/sys/fs/cgroup/cgroup.controllers")?;
     assert!(["cpu", "io", "memory"].iter().all(|name| controllers.contains(name)), "{controllers}");
 
-    // What an order's writer was told is durable survives the power cut; what was only written does not.
     machine.write_orders()?;
     wait_for("ten acknowledged orders", PATIENCE, || Ok((machine.sightings(0).len() >= 10).then_some(())))?;
+
+    // What was synced survives a power cut; what was only written does not.
     let first_boot = machine.boot_id()?;
     machine.exec_ok(&["sh", "-c", "echo kept >/kept && sync /kept / && echo lost >/lost"])?;
     machine.cut_power()?;
-    let acknowledged = machine.sightings(0);
     machine.boot()?;
     machine.wait_for_boot(2, PATIENCE)?;
     machine.wait_until_healthy(PATIENCE)?;
     assert_ne!(machine.boot_id()?, first_boot);
     assert_eq!(machine.read_file("/kept")?, "kept\n");
     assert!(machine.read_file("/lost").is_err(), "the page cache survived the power cut");
-    let orders = machine.request("GET", "/orders")?.body;
-    for order in acknowledged.iter().filter(|sighting| sighting.source == "order") {
-        assert!(orders.contains(&order.text), "order {} was acknowledged and is lost", order.text);
-    }
     Ok(())
 }

@@ -1,6 +1,6 @@
-//! What the lab reaches inside a UML machine, which has no network: it runs commands, and tells at once what it sees.
+//! What the lab has inside a machine: it runs commands, and tells at once what it sees.
 //!
-//! It talks over a serial line, in lines of words. Texts are in hexadecimal.
+//! It talks over the serial line of a UML machine, in lines of words, or only tells, to its standard output. Texts are in hexadecimal.
 //!
 //! | line | meaning |
 //! |---|---|
@@ -18,7 +18,7 @@ use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode, Stdio};
+use std::process::{Command, ExitCode, Stdio, exit};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -42,8 +42,9 @@ fn main() -> ExitCode {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let result = match words[..] {
         ["serve", tty] => serve(tty),
+        ["watch"] => watch(),
         ["request", method, port, path] => ask(method, port, path),
-        _ => Err(anyhow::anyhow!("usage: lab-agent serve TTY | request METHOD PORT PATH")),
+        _ => Err(anyhow::anyhow!("usage: lab-agent serve TTY | watch | request METHOD PORT PATH")),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -70,8 +71,7 @@ fn serve(tty: &str) -> Result<()> {
         bail!("stty failed on {tty}");
     }
     let line: Line = Arc::new(Mutex::new(output));
-    let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").context("cannot read the boot ID")?;
-    say(&line, &format!("\nhello {}", boot.trim()));
+    say_hello(&line)?;
     for watcher in [watch_logs as fn(&Line), write_orders] {
         let line = Arc::clone(&line);
         thread::spawn(move || watcher(&line));
@@ -88,11 +88,28 @@ fn serve(tty: &str) -> Result<()> {
     Ok(())
 }
 
+fn say_hello(line: &Line) -> Result<()> {
+    let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").context("cannot read the boot ID")?;
+    say(line, &format!("\nhello {}", boot.trim()));
+    Ok(())
+}
+
+/// Only tells what it sees, until nobody listens.
+fn watch() -> Result<()> {
+    let line: Line = Arc::new(Mutex::new(File::options().write(true).open("/dev/stdout")?));
+    say_hello(&line)?;
+    let writer = Arc::clone(&line);
+    thread::spawn(move || write_orders(&writer));
+    watch_logs(&line);
+    Ok(())
+}
+
 /// One write for each line, so that lines of several threads do not mix.
 fn say(line: &Line, text: &str) {
     let mut line = line.lock().unwrap_or_else(PoisonError::into_inner);
     if let Err(error) = line.write_all(format!("{text}\n").as_bytes()) {
-        eprintln!("lab-agent: the line is gone: {error}");
+        eprintln!("lab-agent: nobody listens: {error}");
+        exit(1);
     }
 }
 
@@ -127,9 +144,9 @@ fn answer(line: &Line, request: &str) -> Result<()> {
     Ok(())
 }
 
-/// Tells each new line of dpkg's log and of the events of runs.
+/// Tells each line of dpkg's log and of the events of runs, as they come.
 fn watch_logs(line: &Line) {
-    let mut offsets: BTreeMap<PathBuf, u64> = logs().into_iter().map(|(_, path)| (path.clone(), size(&path))).collect();
+    let mut offsets: BTreeMap<PathBuf, u64> = BTreeMap::new();
     loop {
         for (source, path) in logs() {
             let offset = offsets.entry(path.clone()).or_default();

@@ -1,7 +1,7 @@
 //! Creates, boots, waits, cuts the power.
 
-use super::channel::{Channel, Sighting, lock};
 use super::image::{API_PORT, MONGOD_PORT, UmlImage, is_settled};
+use crate::agent::{Channel, Sighting, lock};
 use crate::cgroup::Cgroup;
 use crate::http::Response;
 use crate::lab::Lab;
@@ -25,7 +25,7 @@ use std::time::Duration;
 const MEMORY: &str = "768M";
 
 /// A command that takes longer is started with [`UmlMachine::start`].
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(120);
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(300);
 
 /// What a machine is made of, besides its memory.
 pub(super) struct Board {
@@ -140,7 +140,7 @@ impl UmlMachine {
 
     /// How often the machine came up so far, its reboots and its boots after a power cut counted.
     pub fn boot_count(&self) -> u32 {
-        self.channel.boots().0
+        self.channel.boots()
     }
 
     /// Cuts the power: all is gone that was not written to the disk.

@@ -7,16 +7,13 @@
 //! |---|---|
 //! | `image.rs` | the disk from which machines are made |
 //! | `packages.rs` | the packages that are pending on it |
-//! | `channel.rs` | how the lab talks to the agent inside, and what the agent saw |
 //! | `life.rs` | creates, boots, waits, cuts the power |
 
-mod channel;
 mod image;
 mod life;
 mod packages;
 
 pub(crate) use image::UmlImage;
 
-pub use channel::Sighting;
 pub use life::UmlMachine;
 pub use packages::PENDING as UML_PACKAGES;

@@ -1,11 +1,11 @@
-//! The serial line to the agent in a UML machine: commands go in, their ends and the agent's sightings come out.
+//! The lab's side of the agent in a machine: commands go in, their ends and the agent's sightings come out.
 //!
 //! The lines are described in the agent, `src/bin/lab-agent.rs`.
 
 use crate::hex::{hex, unhex};
 use crate::machine::Output;
 use anyhow::{Context, Result, bail};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io::{BufRead, BufReader, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
@@ -29,29 +29,32 @@ pub struct Sighting {
     pub text: String,
 }
 
+/// What an agent said so far.
 #[derive(Default)]
-struct Heard {
+pub(crate) struct Heard {
     boots: u32,
     boot_id: String,
     sightings: Vec<Sighting>,
+    /// On every boot the agent tells each log from its beginning.
+    known: HashSet<(String, String)>,
     waiting: HashMap<u64, Sender<Output>>,
     last_number: u64,
 }
 
 /// The lab's end of the line.
-pub(super) struct Channel {
+pub(crate) struct Channel {
     heard: Arc<Mutex<Heard>>,
     line: Mutex<Option<UnixStream>>,
 }
 
 impl Channel {
     /// A line that leads nowhere yet.
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { heard: Arc::default(), line: Mutex::new(None) }
     }
 
     /// Opens a new line, and returns the end for the machine.
-    pub(super) fn open(&self) -> Result<OwnedFd> {
+    pub(crate) fn open(&self) -> Result<OwnedFd> {
         let (ours, theirs) = UnixStream::pair().context("cannot make a line")?;
         let incoming = BufReader::new(ours.try_clone().context("cannot make a line")?);
         let heard = Arc::clone(&self.heard);
@@ -67,19 +70,18 @@ impl Channel {
         Ok(theirs.into())
     }
 
-    /// How often the agent said hello, and on which boot last.
-    pub(super) fn boots(&self) -> (u32, String) {
-        let heard = lock(&self.heard);
-        (heard.boots, heard.boot_id.clone())
+    /// On how many boots the agent said hello.
+    pub(crate) fn boots(&self) -> u32 {
+        lock(&self.heard).boots()
     }
 
     /// What the agent saw, from the given number on.
-    pub(super) fn sightings(&self, from: usize) -> Vec<Sighting> {
-        lock(&self.heard).sightings.get(from..).unwrap_or_default().to_vec()
+    pub(crate) fn sightings(&self, from: usize) -> Vec<Sighting> {
+        lock(&self.heard).sightings(from)
     }
 
     /// Sends a request and waits for its answer. A machine that goes down meanwhile is an error.
-    pub(super) fn ask(&self, verb: &str, arguments: &[&str], timeout: Duration) -> Result<Output> {
+    pub(crate) fn ask(&self, verb: &str, arguments: &[&str], timeout: Duration) -> Result<Output> {
         let (answer, answered) = mpsc::channel();
         let number = {
             let mut heard = lock(&self.heard);
@@ -104,7 +106,15 @@ impl Channel {
 }
 
 impl Heard {
-    fn take(&mut self, line: &str) {
+    pub(crate) fn boots(&self) -> u32 {
+        self.boots
+    }
+
+    pub(crate) fn sightings(&self, from: usize) -> Vec<Sighting> {
+        self.sightings.get(from..).unwrap_or_default().to_vec()
+    }
+
+    pub(crate) fn take(&mut self, line: &str) {
         match line.trim_end().split(' ').collect::<Vec<_>>()[..] {
             ["hello", boot_id] => {
                 self.hang_up();
@@ -124,6 +134,9 @@ impl Heard {
                 if let Ok(text) = unhex(text) {
                     let text = String::from_utf8_lossy(&text).into_owned();
                     let source = source.to_owned();
+                    if !self.known.insert((source.clone(), text.clone())) {
+                        return;
+                    }
                     self.sightings.push(Sighting { at: Instant::now(), boot: self.boots, source, text });
                 }
             }
@@ -144,6 +157,6 @@ fn output(code: &str, stdout: &str, stderr: &str) -> Result<Output> {
     Ok(Output { status: ExitStatus::from_raw(code << 8), stdout: text(stdout)?, stderr: text(stderr)? })
 }
 
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

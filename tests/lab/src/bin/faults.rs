@@ -1,0 +1,222 @@
+//! The whole matrix of faults, on disposable machines: kills at every kind of event, power cuts all over a run. Prints
+//! what was done, where, and what came of it, and fails on any violation.
+
+use anyhow::{Context, Result};
+use clap::{Parser, ValueEnum};
+use patchday_lab::faults::{
+    Experiment, Fault, Moment, Recovery, Subject, Watched, configure, cuts, kills, perform, pulls,
+};
+use patchday_lab::{Lab, Suite, Testbed, UmlMachine};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+const BOOT_TIMEOUT: Duration = Duration::from_secs(300);
+
+/// Inject every fault into runs on disposable machines
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Arguments {
+    /// The patchday program
+    #[arg(long)]
+    patchday: PathBuf,
+    /// The directory with its unit files
+    #[arg(long, default_value_os_t = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../systemd"))]
+    systemd: PathBuf,
+    /// The Debian release: bookworm or trixie
+    #[arg(long, default_value_t = Suite::Bookworm)]
+    suite: Suite,
+    /// Only these kinds of faults
+    #[arg(long, value_enum, value_delimiter = ',')]
+    only: Vec<Kind>,
+    /// Only moments whose name contains this
+    #[arg(long)]
+    moment: Option<String>,
+    /// How many machines at once
+    #[arg(long, default_value_t = 2)]
+    jobs: usize,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
+enum Kind {
+    /// SIGKILL to the coordinator, on nspawn machines with real updates
+    Kills,
+    /// All processes end at once, on nspawn machines with real updates
+    Pulls,
+    /// The power is cut, with the page cache, on UML machines
+    Cuts,
+}
+
+impl Kind {
+    fn moments(self) -> (Fault, Vec<Moment>) {
+        match self {
+            Self::Kills => (Fault::Kill, kills()),
+            Self::Pulls => (Fault::PowerCut, pulls()),
+            Self::Cuts => (Fault::PowerCut, cuts()),
+        }
+    }
+
+    fn words(self) -> &'static str {
+        match self {
+            Self::Kills => "kill",
+            Self::Pulls => "pull (nspawn)",
+            Self::Cuts => "cut (UML)",
+        }
+    }
+}
+
+struct Trial {
+    kind: Kind,
+    experiment: Experiment,
+    result: Result<Recovery>,
+}
+
+fn main() -> ExitCode {
+    match inject_all(&Arguments::parse()) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("faults: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn inject_all(arguments: &Arguments) -> Result<bool> {
+    let lab = Lab::new()?;
+    let plan = plan(arguments);
+    let (next, trials) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
+    let began = Instant::now();
+    thread::scope(|scope| {
+        for _ in 0..arguments.jobs.max(1) {
+            scope.spawn(|| {
+                while let Some((kind, experiment)) = plan.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let result = try_one(&lab, arguments, *kind, experiment);
+                    let trial = Trial { kind: *kind, experiment: experiment.clone(), result };
+                    println!("{}", trial.line());
+                    if let Ok(mut trials) = trials.lock() {
+                        trials.push(trial);
+                    }
+                }
+            });
+        }
+    });
+    let trials = trials.into_inner().unwrap_or_default();
+    Ok(summary(&trials, began.elapsed()))
+}
+
+fn plan(arguments: &Arguments) -> Vec<(Kind, Experiment)> {
+    let kinds = [Kind::Kills, Kind::Pulls, Kind::Cuts];
+    let mut plan = Vec::new();
+    for kind in kinds.into_iter().filter(|kind| arguments.only.is_empty() || arguments.only.contains(kind)) {
+        let (fault, moments) = kind.moments();
+        let is_wanted =
+            |moment: &Moment| arguments.moment.as_ref().is_none_or(|part| moment.to_string().contains(part));
+        plan.extend(moments.into_iter().filter(is_wanted).map(|moment| (kind, Experiment { fault, moment })));
+    }
+    plan
+}
+
+fn try_one(lab: &Lab, arguments: &Arguments, kind: Kind, experiment: &Experiment) -> Result<Recovery> {
+    let name = format!("{kind:?}").to_lowercase();
+    let prepare = |machine: &dyn Testbed| {
+        machine.install(&arguments.patchday, &arguments.systemd)?;
+        configure(machine)
+    };
+    let subject: Box<dyn Subject> = if kind == Kind::Cuts {
+        let machine: UmlMachine = lab.uml_machine(arguments.suite, &name)?;
+        machine.boot()?;
+        machine.wait_until_up(BOOT_TIMEOUT)?;
+        machine.wait_until_healthy(BOOT_TIMEOUT)?;
+        prepare(&machine)?;
+        Box::new(machine)
+    } else {
+        let machine = lab.booted_machine(arguments.suite, &name)?;
+        prepare(&machine)?;
+        Box::new(Watched::new(lab, machine)?)
+    };
+    patchday_lab::wait_for("the first order", BOOT_TIMEOUT, || {
+        Ok(subject.sightings(0).iter().any(|sighting| sighting.source == "order").then_some(()))
+    })?;
+    perform(&*subject, experiment).with_context(|| subject.last_words())
+}
+
+impl Trial {
+    fn line(&self) -> String {
+        let what = format!("{:<14} {:<55}", self.kind.words(), self.experiment.moment.to_string());
+        match &self.result {
+            Err(error) => format!("{what} VIOLATION: {error:#}"),
+            Ok(recovery) => {
+                let seconds =
+                    |time: Option<Duration>| time.map_or_else(String::new, |t| format!("{:.1} s", t.as_secs_f64()));
+                let judgement = &recovery.judgement;
+                let mut line = format!(
+                    "{what} {:<25} exit {:<3} run {:>8} healthy {:>7} closed {:>7}  {}",
+                    judgement.end.to_string(),
+                    judgement.exit_code,
+                    seconds(Some(recovery.took)),
+                    seconds(recovery.healthy_after),
+                    seconds(recovery.closed_after),
+                    judgement.said,
+                );
+                for violation in self.violations() {
+                    line.push_str(&format!("\n    VIOLATION: {violation}"));
+                }
+                line
+            }
+        }
+    }
+
+    fn violations(&self) -> Vec<String> {
+        let Ok(recovery) = &self.result else { return vec!["no end".to_owned()] };
+        let mut violations = recovery.judgement.violations.clone();
+        // Who only lost a coordinator must not see it in the end.
+        if self.kind == Kind::Kills && recovery.judgement.exit_code != 0 {
+            violations.push(format!("a kill changed the end: exit code {}", recovery.judgement.exit_code));
+        }
+        violations
+    }
+}
+
+/// Prints the sums; whether nothing was violated.
+fn summary(trials: &[Trial], took: Duration) -> bool {
+    println!();
+    let mut violations = 0;
+    for kind in [Kind::Kills, Kind::Pulls, Kind::Cuts] {
+        let trials: Vec<&Trial> = trials.iter().filter(|trial| trial.kind == kind).collect();
+        if trials.is_empty() {
+            continue;
+        }
+        let mut ends: BTreeMap<String, usize> = BTreeMap::new();
+        let (mut healthy, mut closed) = (Vec::new(), Vec::new());
+        for trial in &trials {
+            violations += trial.violations().len();
+            match &trial.result {
+                Ok(recovery) => {
+                    *ends.entry(recovery.judgement.end.to_string()).or_default() += 1;
+                    healthy.extend(recovery.healthy_after);
+                    closed.extend(recovery.closed_after);
+                }
+                Err(_) => *ends.entry("no end".to_owned()).or_default() += 1,
+            }
+        }
+        let ends: Vec<String> = ends.iter().map(|(end, count)| format!("{count} {end}")).collect();
+        println!("{}: {} injected: {}", kind.words(), trials.len(), ends.join(", "));
+        for (what, times) in [("services healthy", &healthy), ("run closed", &closed)] {
+            if let (Some(most), false) = (times.iter().max(), times.is_empty()) {
+                let mean = times.iter().sum::<Duration>().as_secs_f64() / times.len() as f64;
+                println!("  from power on to {what}: mean {mean:.1} s, most {:.1} s", most.as_secs_f64());
+            }
+        }
+        let in_dpkg = trials.iter().filter(|trial| trial.experiment.moment.is_in_dpkg()).count();
+        if in_dpkg > 0 {
+            println!("  {in_dpkg} of them in dpkg's unpack and configure");
+        }
+    }
+    println!("{} faults in {:.0} min, {violations} violations", trials.len(), took.as_secs_f64() / 60.0);
+    violations == 0
+}

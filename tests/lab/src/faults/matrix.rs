@@ -1,0 +1,112 @@
+//! The faults that are injected, and when.
+
+use super::moment::Moment;
+use std::fmt;
+
+/// What is done to the machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// SIGKILL to the coordinator, wherever it runs; then, if need be, `patchday resume`.
+    Kill,
+    /// The power is cut; the machine is switched on again, and nobody helps it.
+    PowerCut,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Kill => "kill",
+            Self::PowerCut => "power cut",
+        })
+    }
+}
+
+const API: &str = "sample-api.service";
+const MONGOD: &str = "mongod.service";
+
+const STEPS: [&str; 11] = [
+    "preflight",
+    "fetch",
+    "baseline",
+    "stop:sample-api.service",
+    "stop:mongod.service",
+    "upgrade",
+    "build-kernel",
+    "stage-check",
+    "reboot",
+    "verify",
+    "report",
+];
+
+/// Every kind of event of a run that succeeds, for each step and service that has it.
+pub fn kills() -> Vec<Moment> {
+    let mut moments = vec![Moment::event("run-started")];
+    for step in STEPS {
+        moments.push(Moment::event_of("step-started", step));
+        moments.push(Moment::event_of("step-ended", step));
+    }
+    moments.push(Moment::event("upgrade-planned"));
+    moments.extend([API, MONGOD].map(|unit| Moment::event_of("service-stopped", unit)));
+    moments.extend(
+        [("fetch", 0.3), ("upgrade", 0.01), ("upgrade", 0.3), ("upgrade", 0.6), ("upgrade", 0.9)]
+            .map(|(step, fraction)| Moment::progress(step, fraction)),
+    );
+    moments.push(Moment::event("reboot-requested"));
+    moments.push(Moment::event("boot-changed"));
+    moments.push(Moment::event("run-resumed"));
+    moments.extend([MONGOD, API].map(|unit| Moment::event_of("service-ready", unit)));
+    moments.push(Moment::event("verdict-reached"));
+    moments.push(Moment::event("run-ended"));
+    moments
+}
+
+/// Moments spread over the whole run, with many in dpkg's unpack and configure. The odd delays put them into the middle
+/// of something.
+pub fn cuts() -> Vec<Moment> {
+    vec![
+        Moment::event("run-started"),
+        Moment::event_of("step-started", "preflight").plus_millis(130),
+        Moment::event_of("step-started", "fetch").plus_millis(310),
+        Moment::event_of("step-started", "baseline").plus_millis(90),
+        Moment::event_of("step-started", "stop:sample-api.service").plus_millis(70),
+        Moment::event_of("service-stopped", API).plus_millis(40),
+        Moment::event_of("step-started", "stop:mongod.service").plus_millis(210),
+        Moment::event_of("service-stopped", MONGOD).plus_millis(20),
+        Moment::event_of("step-started", "upgrade").plus_millis(150),
+        Moment::dpkg("upgrade lab-runtime").plus_millis(400),
+        Moment::dpkg("upgrade lab-data").plus_millis(1130),
+        Moment::dpkg("status half-installed lab-data"),
+        Moment::dpkg("status unpacked lab-data").plus_millis(15),
+        Moment::dpkg("status half-installed lab-plugins").plus_millis(60),
+        Moment::dpkg("status unpacked lab-server").plus_millis(35),
+        Moment::dpkg("status half-configured lab-runtime").plus_millis(500),
+        Moment::dpkg("status half-configured lab-daemon").plus_millis(1700),
+        Moment::dpkg("status half-configured lab-plugins").plus_millis(777),
+        Moment::dpkg("status installed lab-tools").plus_millis(5),
+        Moment::dpkg("status installed lab-server"),
+        Moment::event_of("step-ended", "upgrade").plus_millis(25),
+        Moment::event_of("step-started", "build-kernel").plus_millis(45),
+        Moment::event_of("step-started", "stage-check").plus_millis(110),
+        Moment::event_of("step-started", "reboot").plus_millis(10),
+        Moment::event("reboot-requested"),
+        Moment::event("reboot-requested").plus_millis(900),
+        Moment::event("boot-changed").plus_millis(30),
+        Moment::event_of("step-started", "verify").plus_millis(300),
+        Moment::event_of("service-ready", MONGOD).plus_millis(100),
+        Moment::event("verdict-reached"),
+        Moment::event_of("step-started", "report").plus_millis(20),
+        Moment::event("run-ended"),
+    ]
+}
+
+/// A few moments for machines whose page cache survives.
+pub fn pulls() -> Vec<Moment> {
+    vec![
+        Moment::event_of("step-started", "baseline"),
+        Moment::event_of("service-stopped", MONGOD).plus_millis(20),
+        Moment::progress("upgrade", 0.3),
+        Moment::progress("upgrade", 0.7).plus_millis(330),
+        Moment::event("reboot-requested").plus_millis(300),
+        Moment::event_of("step-started", "verify").plus_millis(200),
+    ]
+}

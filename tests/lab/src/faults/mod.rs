@@ -1,0 +1,22 @@
+//! Faults in the middle of a run: the coordinator is killed, or the power is cut, at chosen moments. What comes after is
+//! judged by one function, [`assert_safe`].
+//!
+//! | file | what it knows |
+//! |---|---|
+//! | `subject.rs` | what an experiment needs from a machine, and how an nspawn machine is watched |
+//! | `moment.rs` | moments of a run, told by what the agent sees |
+//! | `matrix.rs` | the faults that are injected, and when |
+//! | `experiment.rs` | one fault on one machine: run, inject, come back, judge |
+//! | `judge.rs` | what must hold afterwards, whatever happened |
+
+mod experiment;
+mod judge;
+mod matrix;
+mod moment;
+mod subject;
+
+pub use experiment::{Experiment, Recovery, configure, perform};
+pub use judge::{Before, EndState, Judgement, assert_safe};
+pub use matrix::{Fault, cuts, kills, pulls};
+pub use moment::Moment;
+pub use subject::{Subject, Watched};
