@@ -17,6 +17,7 @@
 //! | host | [`host`] | the ports, and below it the adapters: systemd, logind, MongoDB, apt, kernels, probes |
 //! | core | [`machine`] | the state machine: which fact may follow, and what to do next |
 //! | core | [`events`] | what views are told: past tense, versioned |
+//! | core | [`estimate`] | how long a run will take, and why |
 //! | core | [`window`] | when the host may be patched: calendar expressions, windows, blackouts, a hold |
 //! | core | [`model`] | data only: run, step, attempt, phase, fact, observation, baseline |
 //! | core | [`exit_code`] | the documented exit codes |
@@ -45,6 +46,7 @@ pub mod coordinator;
 pub mod discovery;
 pub mod doctor;
 pub mod error;
+pub mod estimate;
 pub mod events;
 pub mod exit_code;
 pub mod host;

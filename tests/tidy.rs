@@ -26,12 +26,13 @@ const fn layer(module: &'static str, may: &'static [&'static str], because: &'st
 }
 
 /// The longest name that fits a module is its layer. A module without a layer is an error: somebody has to think.
-const LAYERS: [Layer; 22] = [
+const LAYERS: [Layer; 23] = [
     layer("", &["*"], "lib.rs only names the modules"),
     layer("main", &["*"], "hands over to cli"),
     layer("exit_code", &[], "constants"),
     layer("model", &["exit_code"], "pure data; a run knows what it is worth to a script"),
-    layer("machine", &["model", "config::settings::Policy"], "pure: every observation is an argument"),
+    layer("machine", &["model", "estimate", "config::settings::Policy"], "pure: every observation is an argument"),
+    layer("estimate", &["model"], "pure: earlier runs and packages in, durations out"),
     layer("window", &["model"], "pure arithmetic on expressions, windows, blackouts and a hold"),
     layer("events", &["model"], "what the views are told"),
     layer("config", &["model", "window"], "settings are made of the model's words, and of windows"),

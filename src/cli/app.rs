@@ -13,6 +13,7 @@ use super::args::Args;
 use crate::checks;
 use crate::config::{self, ConfigError, Located, Settings};
 use crate::error::{Failure, FailureKind};
+use crate::estimate::{self, EstimateInputs};
 use crate::host::apt::Apt;
 use crate::host::bus::{Bus, BusAddress};
 use crate::host::clock::SystemClock;
@@ -26,7 +27,8 @@ use crate::host::probe::Probe;
 use crate::host::system::HostSystem;
 use crate::host::systemd::{SystemdBudget, SystemdUnits, SystemdWork};
 use crate::host::{Host, Units};
-use crate::model::{LoadState, RunId};
+use crate::model::{Estimate, LoadState, Run, RunId, UpgradePlan};
+use crate::steps;
 use crate::store::StateDir;
 use crate::ui::{self, Style, View, ViewInputs};
 
@@ -123,6 +125,26 @@ impl App {
             return Ok(());
         }
         Err(ConfigError { path: self.config.clone(), problems }.into())
+    }
+
+    /// The last runs that can be read, oldest first; for estimates.
+    pub(super) fn recent_runs(&self) -> Vec<Run> {
+        let ids = self.state.runs().unwrap_or_default();
+        let recent = &ids[ids.len().saturating_sub(8)..];
+        recent.iter().filter_map(|id| self.state.load(id).ok()).filter(|run| !run.is_open()).collect()
+    }
+
+    /// The estimate of a run.
+    pub(super) fn estimate(&self, settings: &Settings, plan: &UpgradePlan, reboots: bool) -> Estimate {
+        estimate::estimate(&EstimateInputs {
+            steps: &steps::planned_steps(settings),
+            services: &settings.planned_services(),
+            plan,
+            history: &self.recent_runs(),
+            limits: &settings.limits,
+            settle: settings.verify.settle,
+            reboots,
+        })
     }
 
     /// The named run, or the open one, or the last one.

@@ -6,13 +6,14 @@ use jiff::Timestamp;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::app::{App, hostname};
+use super::gate;
 use crate::config::Settings;
 use crate::coordinator::{AbortFlag, Coordinator, Journal, Narrator, RunEnd};
 use crate::error::{Failure, FailureKind};
 use crate::events::{EventKind, EventSink};
 use crate::exit_code;
 use crate::host::Host;
-use crate::model::{Abort, AbortWish, BootId, Run, RunId, RunOptions, RunWindow};
+use crate::model::{Abort, AbortWish, BootId, Run, RunId, RunOptions, RunWindow, UpgradePlan};
 use crate::steps;
 use crate::store::{RunStore, WishBox};
 
@@ -44,6 +45,9 @@ pub(super) async fn new_run(
         settings.planned_services(),
     );
     run.window = window;
+    // Corrected when the package lists are fresh.
+    let reboots = gate::reboots(settings, &run.options);
+    run.estimate = Some(app.estimate(settings, &UpgradePlan::default(), reboots));
     let store = locked.create_run(&run, settings)?;
     store.prune(settings.keep_runs);
     carry(app, host, settings, store, run, Beginning::New, &AbortFlag::default(), json).await

@@ -4,7 +4,7 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
 use super::app::App;
-use crate::config::Settings;
+use crate::config::{RebootWhen, Settings};
 use crate::error::{Failure, FailureKind};
 use crate::model::{RunId, RunOptions, RunWindow, Trigger};
 use crate::window::{Closed, Piece, clock_time};
@@ -52,6 +52,35 @@ pub(super) fn may_begin(
         return Err(refused(message, "patchday report, then patchday run by hand"));
     }
     Ok(Some(window))
+}
+
+/// For a plan: whether a window is open, whether a run that takes so long fits into it or into the next one, and both
+/// in words.
+pub(super) fn outlook(app: &App, settings: &Settings, takes: SignedDuration) -> Result<(bool, bool, String), Failure> {
+    let (now, zone) = (Timestamp::now(), TimeZone::system());
+    let hold = app.state.hold()?;
+    let schedule = settings.schedule(&zone);
+    let fits = |piece: &Piece| takes + piece.opening.reserve <= piece.until.duration_since(piece.from.max(now));
+    match schedule.open_at(now, hold.as_ref()) {
+        Ok(piece) if piece.until == Timestamp::MAX => Ok((true, true, "none is configured: open".to_owned())),
+        Ok(piece) => {
+            let fits = fits(&piece);
+            let word = if fits { "a run fits" } else { "too late for a run" };
+            Ok((true, fits, format!("open until {}; {word}", clock_time(piece.until, &zone))))
+        }
+        Err(closed) => {
+            let pieces = schedule.pieces(now, hold.as_ref(), 20);
+            let next = pieces.iter().find(|piece| piece.blocked.is_none());
+            let fits = next.is_some_and(fits);
+            let word = if fits { "a run fits into the next one" } else { "a run does not fit into the next one" };
+            Ok((false, fits, format!("{}; {word}", closed.told(&zone))))
+        }
+    }
+}
+
+/// Whether the run may reboot: whether it will is only known after the upgrade.
+pub(super) fn reboots(settings: &Settings, options: &RunOptions) -> bool {
+    settings.reboot.when != RebootWhen::Never && !options.no_reboot
 }
 
 fn refused(message: String, hint: &str) -> Failure {

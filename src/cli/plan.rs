@@ -2,17 +2,21 @@
 
 use std::io::stdout;
 
+use jiff::SignedDuration;
 use serde::Serialize;
 
 use super::app::{App, hostname, json_text, require_labels, require_root};
 use super::args::PlanArgs;
+use super::gate;
 use crate::checks::{self, CheckInputs};
+use crate::config::RebootWhen;
 use crate::error::Failure;
+use crate::estimate;
 use crate::exit_code;
-use crate::model::{CheckResult, PlannedService, RunOptions, Severity, Step, Trigger, UpgradePlan};
+use crate::model::{CheckResult, Estimate, PlannedService, RunOptions, Severity, Step, Trigger, UpgradePlan};
 use crate::steps;
 use crate::ui;
-use crate::ui::plan::PlanInputs;
+use crate::ui::plan::{PlanInputs, PlanTime};
 
 /// Version of the shape of `patchday plan --json`.
 const PLAN_FORMAT: u32 = 1;
@@ -27,6 +31,26 @@ struct Plan<'a> {
     services: &'a [PlannedService],
     steps: &'a [Step],
     reboot_reasons: &'a [String],
+    estimate: &'a Estimate,
+    total: SignedDuration,
+    downtime: SignedDuration,
+    savings: Vec<Saving<'a>>,
+    window: PlanWindow<'a>,
+}
+
+#[derive(Serialize)]
+struct Saving<'a> {
+    what: &'a str,
+    saves: SignedDuration,
+}
+
+#[derive(Serialize)]
+struct PlanWindow<'a> {
+    /// A run may begin now, for all that windows, blackouts and a hold say.
+    open: bool,
+    /// It would end in time, now or when the next one opens.
+    fits: bool,
+    told: &'a str,
 }
 
 pub(super) async fn plan(app: &App, args: &PlanArgs) -> Result<u8, Failure> {
@@ -51,6 +75,16 @@ pub(super) async fn plan(app: &App, args: &PlanArgs) -> Result<u8, Failure> {
     let name = hostname();
     let services = located.settings.planned_services();
     let steps = steps::planned_steps(&located.settings);
+    let settings = &located.settings;
+    let asked_for = !reasons.is_empty() || (settings.reboot.when == RebootWhen::Always && !upgrade.is_empty());
+    let estimate = app.estimate(settings, upgrade, gate::reboots(settings, &options) && asked_for);
+    let savings = estimate::savings(&estimate, &settings.limits);
+    let last = app
+        .recent_runs()
+        .into_iter()
+        .rev()
+        .find_map(|run| Some((estimate::measured_downtime(&run)?, run.estimate.as_ref().map(Estimate::downtime))));
+    let (open, fits, window) = gate::outlook(app, settings, estimate.until_back())?;
     let text = if args.json {
         let plan = Plan {
             format: PLAN_FORMAT,
@@ -61,6 +95,11 @@ pub(super) async fn plan(app: &App, args: &PlanArgs) -> Result<u8, Failure> {
             services: &services,
             steps: &steps,
             reboot_reasons: &reasons,
+            total: estimate.total(),
+            downtime: estimate.downtime(),
+            savings: savings.iter().map(|(what, saves)| Saving { what, saves: *saves }).collect(),
+            window: PlanWindow { open, fits, told: &window },
+            estimate: &estimate,
         };
         json_text(&plan)?
     } else {
@@ -71,9 +110,14 @@ pub(super) async fn plan(app: &App, args: &PlanArgs) -> Result<u8, Failure> {
             services: &services,
             steps: &steps,
             reboot_reasons: &reasons,
+            time: Some(PlanTime { estimate: &estimate, savings: &savings, last, window: &window, fits }),
         };
         ui::plan::render(&inputs, &app.stdout_style())
     };
     ui::print_data(&mut stdout(), &text);
-    Ok(if blocked { exit_code::UNTOUCHED } else { exit_code::DONE })
+    Ok(match (blocked, fits) {
+        (true, _) => exit_code::UNTOUCHED,
+        (false, false) => exit_code::BLOCKED,
+        (false, true) => exit_code::DONE,
+    })
 }

@@ -27,7 +27,14 @@ pub(super) async fn run(app: &App, args: &RunArgs) -> Result<u8, Failure> {
         allowed_checks: args.allow.clone(),
         outside_window: args.outside_window,
     };
-    let window = gate::may_begin(app, &located.settings, &options, SignedDuration::ZERO)?;
+    // Without an end to keep to, nobody need know beforehand how long it takes.
+    let heeds_windows = !located.settings.windows.is_empty() || !located.settings.blackouts.is_empty();
+    let mut window = gate::may_begin(app, &located.settings, &options, SignedDuration::ZERO)?;
+    if heeds_windows && window.is_some() {
+        let plan = host.packages.simulate().await?;
+        let takes = app.estimate(&located.settings, &plan, gate::reboots(&located.settings, &options)).until_back();
+        window = gate::may_begin(app, &located.settings, &options, takes)?;
+    }
     let id = args.run_id.clone().unwrap_or_else(|| RunId::mint(Timestamp::now(), salt()));
     if args.foreground {
         return coordinate::new_run(app, &host, &located.settings, id, options, window, args.json).await;

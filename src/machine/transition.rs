@@ -4,6 +4,7 @@ use jiff::Timestamp;
 
 use super::budget::{goes_on_without_window, needs_window};
 use super::decide::{may_abort, may_begin};
+use crate::estimate::for_plan;
 use crate::model::{Abort, Attempt, AttemptRecord, BootId, Change, Closing, Fact, Outcome, Phase, Run, Step};
 
 /// A fact that cannot follow. Always a fault in Patchday: the coordinator stops without touching anything.
@@ -55,7 +56,11 @@ pub fn apply(run: &Run, fact: Fact) -> Result<Run, IllegalTransition> {
         }
 
         (_, Some(Step::Preflight), Fact::ChecksAnswered(checks)) => next.checks = checks,
-        (_, Some(Step::Fetch), Fact::UpgradePlanned(plan)) => next.upgrade = Some(plan),
+        (_, Some(Step::Fetch), Fact::UpgradePlanned(plan)) => {
+            let before = run.upgrade.clone().unwrap_or_default();
+            next.estimate = run.estimate.as_ref().map(|estimate| for_plan(estimate, &before, &plan));
+            next.upgrade = Some(plan);
+        }
         (_, Some(Step::Fetch), Fact::NothingFound { at }) => {
             end_attempt(&mut next, Outcome::Succeeded, Some("nothing to do".into()), at);
             next.phase = Phase::NothingToDo;

@@ -43,6 +43,12 @@ impl Estimate {
         self.steps.iter().map(|step| step.takes).sum()
     }
 
+    /// From the beginning of the run until every service is ready again.
+    pub fn until_back(&self) -> SignedDuration {
+        let before = self.steps.iter().filter(|estimate| estimate.step != Step::Verify);
+        before.map(|estimate| estimate.takes).sum::<SignedDuration>() + self.until_ready
+    }
+
     /// From the beginning of the first stop until every service is ready again; zero where nothing is stopped.
     pub fn downtime(&self) -> SignedDuration {
         let stopped = self.steps.iter().skip_while(|estimate| !matches!(estimate.step, Step::Stop(_)));

@@ -53,8 +53,8 @@ pub use latency::Latency;
 pub use limits::{CpuCap, GroupUse, Limits, SliceLimits, make_jobs, quota_of, share_of};
 pub use observation::{Observation, WorkLook};
 pub use packages::{
-    ChangedConffile, LockHolder, PackageAction, PackageChange, PackageState, SourceState, UpgradePlan, error_summary,
-    is_lock_conflict,
+    ChangedConffile, LockHolder, PackageAction, PackageChange, PackageSize, PackageState, SourceState, UpgradePlan,
+    error_summary, is_lock_conflict,
 };
 pub use people::{PortPeers, Session};
 pub use phase::Phase;

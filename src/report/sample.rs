@@ -178,7 +178,7 @@ impl Story {
                 },
             ],
             kept_back: vec!["grub-pc".into()],
-            phased: Vec::new(),
+            ..UpgradePlan::default()
         });
         self.tell(EventKind::UpgradePlanned { changes: 3, security: 2, removals: 0 });
         self.end(8.2, Outcome::Succeeded, "3 packages, 2 security");

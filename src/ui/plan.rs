@@ -1,10 +1,14 @@
 //! `patchday plan`: what a run would do, and what stands in its way.
 
+use jiff::SignedDuration;
+
 use super::status::field;
 use super::{Mark, Paint, Style};
-use crate::model::{CheckResult, Finding, PackageAction, PackageChange, PlannedService, Severity, Step, UpgradePlan};
+use crate::model::{
+    Basis, CheckResult, Estimate, Finding, PackageAction, PackageChange, PlannedService, Severity, Step, UpgradePlan,
+};
 use crate::report::telling;
-use crate::report::words::{count, one_line};
+use crate::report::words::{clock, count, one_line};
 
 /// What a run would do.
 #[derive(Debug, Clone, Copy)]
@@ -21,6 +25,23 @@ pub struct PlanInputs<'a> {
     pub steps: &'a [Step],
     /// Why the host would reboot; empty where nothing asks for it yet.
     pub reboot_reasons: &'a [String],
+    /// How long it takes; none where that was not asked.
+    pub time: Option<PlanTime<'a>>,
+}
+
+/// How long it takes, and when it may be.
+#[derive(Debug, Clone, Copy)]
+pub struct PlanTime<'a> {
+    /// Step by step.
+    pub estimate: &'a Estimate,
+    /// What would shorten the time without the services.
+    pub savings: &'a [(String, SignedDuration)],
+    /// What the services were away for the last time, and what was estimated then.
+    pub last: Option<(SignedDuration, Option<SignedDuration>)>,
+    /// The window, in words.
+    pub window: &'a str,
+    /// Whether a run fits into it.
+    pub fits: bool,
 }
 
 /// Packages that are named; the rest is counted.
@@ -35,7 +56,8 @@ pub fn render(plan: &PlanInputs<'_>, style: &Style) -> String {
         ("Packages", packages(plan.upgrade, style)),
         ("Services", services(plan.services, style)),
         ("Reboot", reboot(plan, style)),
-        ("Steps", steps(plan.steps, style)),
+        ("Steps", steps(plan, style)),
+        ("Time", time(plan.time, style)),
     ] {
         if !section.is_empty() {
             lines.extend([String::new(), style.paint(Paint::Strong, title)]);
@@ -107,6 +129,7 @@ fn packages(upgrade: Option<&UpgradePlan>, style: &Style) -> Vec<String> {
         let text = format!("{}: {}", removals.len(), one_line(&removals.join(", ")));
         lines.extend(field("remove", &text, style).iter().map(|line| style.paint(Paint::Warn, line)));
     }
+    lines.extend(table(upgrade, style));
     if !upgrade.kept_back.is_empty() {
         lines.extend(field("kept back", &named(upgrade.kept_back.iter().map(String::as_str)), style));
     }
@@ -145,18 +168,89 @@ fn reboot(plan: &PlanInputs<'_>, style: &Style) -> Vec<String> {
     field("because", &telling::reasons(plan.reboot_reasons), style)
 }
 
-fn steps(steps: &[Step], style: &Style) -> Vec<String> {
+/// Each package: what it is now, what it will be, how much is fetched, where it comes from. Security first.
+fn table(upgrade: &UpgradePlan, style: &Style) -> Vec<String> {
+    let mut changes: Vec<&PackageChange> =
+        upgrade.changes.iter().filter(|change| change.action != PackageAction::Remove).collect();
+    changes.sort_by_key(|change| (!change.is_security(), change.name.clone()));
+    let versions = |change: &PackageChange| match (&change.from, &change.to) {
+        (Some(from), Some(to)) => format!("{from} {} {to}", style.arrow()),
+        (None, Some(to)) => format!("new: {to}"),
+        _ => String::new(),
+    };
+    let widest = |texts: &mut dyn Iterator<Item = usize>, limit: usize| texts.max().unwrap_or(0).min(limit);
+    let shown = &changes[..changes.len().min(NAMED)];
+    let name = widest(&mut shown.iter().map(|change| change.name.chars().count()), 24);
+    let room = style.width.saturating_sub(name + 24);
+    let version = widest(&mut shown.iter().map(|change| versions(change).chars().count()), room);
+    let row = |change: &&PackageChange| {
+        let size = upgrade.sizes.get(&change.name).map_or("-".to_owned(), |size| bytes(size.download));
+        let origin = if change.is_security() { "security" } else { "" };
+        let name = style.fit(&one_line(&change.name), name);
+        let version = style.fit(&one_line(&versions(change)), version);
+        format!("    {name}  {version}  {size:>8}  {origin}").trim_end().to_owned()
+    };
+    let mut lines: Vec<String> = shown.iter().map(row).collect();
+    if changes.len() > NAMED {
+        let rest = changes.len() - NAMED;
+        lines.push(style.paint(Paint::Dim, &format!("    and {rest} more: patchday plan --json")));
+    }
+    if upgrade.download_bytes() > 0 {
+        lines.extend(field("to fetch", &bytes(upgrade.download_bytes()), style));
+    }
+    lines
+}
+
+/// As people write sizes of files.
+fn bytes(number: u64) -> String {
+    match number as f64 {
+        few if few < 1e6 => format!("{:.0} kB", few / 1e3),
+        some if some < 1e9 => format!("{:.1} MB", some / 1e6),
+        many => format!("{:.1} GB", many / 1e9),
+    }
+}
+
+fn steps(plan: &PlanInputs<'_>, style: &Style) -> Vec<String> {
     let row = |(number, step): (usize, &Step)| {
         let number = style.paint(Paint::Dim, &format!("  {number:>2}"));
-        format!("{number}  {}", step.title())
+        let all = plan.time.iter().flat_map(|time| &time.estimate.steps);
+        let Some(one) = all.into_iter().find(|one| &one.step == step) else {
+            return format!("{number}  {}", step.title());
+        };
+        let basis = match one.basis {
+            Basis::History => "as before",
+            Basis::Sizes => "by size",
+            Basis::Assumed => "a guess",
+        };
+        let title = style.fit(&step.title(), 34);
+        format!("{number}  {title}  {:>7}  {}", clock(one.takes), style.paint(Paint::Dim, basis))
     };
-    (1..).zip(steps).map(row).collect()
+    (1..).zip(plan.steps).map(row).collect()
+}
+
+fn time(time: Option<PlanTime<'_>>, style: &Style) -> Vec<String> {
+    let Some(time) = time else { return Vec::new() };
+    let mut lines = field("in all", &clock(time.estimate.total()), style);
+    lines.extend(field("services", &format!("away for about {}", clock(time.estimate.downtime())), style));
+    if let Some((took, estimated)) = time.last {
+        let than = estimated.map_or(String::new(), |estimated| format!(", estimated {}", clock(estimated)));
+        lines.extend(field("last time", &format!("{}{than}", clock(took)), style));
+    }
+    for (what, saves) in time.savings {
+        lines.extend(field("less", &format!("{}: {what}", clock(*saves)), style));
+    }
+    let window = field("window", &one_line(time.window), style);
+    lines.extend(window.iter().map(|line| if time.fits { line.clone() } else { style.paint(Paint::Warn, line) }));
+    lines
 }
 
 fn conclusion(plan: &PlanInputs<'_>) -> String {
     let blockers = found(plan.checks, Severity::Blocker).count();
     if blockers > 0 {
         return format!("a run would stop before it touches anything: {}", count(blockers, "blocker"));
+    }
+    if plan.time.is_some_and(|time| !time.fits) {
+        return "no run would begin: it does not fit into the window".to_owned();
     }
     match plan.upgrade {
         Some(upgrade) if upgrade.is_empty() && plan.reboot_reasons.is_empty() => {
@@ -179,6 +273,7 @@ mod tests {
     use insta::assert_snapshot;
 
     use super::*;
+    use crate::model::StepEstimate;
     use crate::report::sample::{Story, snapshots};
 
     #[test]
@@ -194,9 +289,21 @@ mod tests {
             services: &run.services,
             steps: &run.steps,
             reboot_reasons: &reasons,
+            time: None,
         };
+        let takes = |secs| SignedDuration::from_secs(secs);
+        let one = |step: &Step| StepEstimate { step: step.clone(), takes: takes(12), basis: Basis::Sizes };
+        let estimate = Estimate { steps: run.steps.iter().map(one).collect(), until_ready: takes(20) };
+        let savings = [("no reboot now (patchday run --no-reboot)".to_owned(), takes(12))];
+        let window = "open until Sun 2026-11-08 02:00 UTC";
+        let last = Some((takes(95), Some(takes(90))));
+        inputs.time = Some(PlanTime { estimate: &estimate, savings: &savings, last, window, fits: true });
         snapshots(|| {
             assert_snapshot!("plan", render(&inputs, &Style::plain()));
+            assert_snapshot!("plan_wide", render(&inputs, &Style { width: 140, ..Style::plain() }));
+            inputs.time = inputs.time.map(|time| PlanTime { fits: false, ..time });
+            assert!(render(&inputs, &Style::plain()).contains("no run would begin"));
+            inputs.time = None;
             let finding = Finding::new("dpkg-clean", Severity::Blocker, "dpkg was interrupted")
                 .remedy("finish what dpkg began", "dpkg --configure -a");
             let blocked =

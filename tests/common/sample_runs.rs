@@ -213,7 +213,7 @@ fn upgrade_plan() -> UpgradePlan {
             change("old-helper", PackageAction::Remove, Some("1.2-3"), None),
         ],
         kept_back: vec!["docker-ce".into()],
-        phased: Vec::new(),
+        ..UpgradePlan::default()
     }
 }
 

@@ -4,6 +4,7 @@ mod conffiles;
 mod dpkg;
 mod locks;
 mod simulation;
+mod sizes;
 mod sources;
 mod status_fd;
 
@@ -105,7 +106,17 @@ impl Packages for Apt {
             let why = if errors.is_empty() { command::complaint(&output) } else { unique(&errors).join(" ") };
             return Err(HostError::failed(what, why));
         }
-        simulation::parse(&String::from_utf8_lossy(&output.stdout)).map_err(|why| HostError::failed(what, why))
+        let plan = simulation::parse(&String::from_utf8_lossy(&output.stdout));
+        let mut plan = plan.map_err(|why| HostError::failed(what, why))?;
+        let names = sizes::names(&plan);
+        if !names.is_empty() {
+            // Good to know, and no more: a plan without sizes is a plan.
+            let args: Vec<&str> = std::iter::once("show").chain(names.iter().map(String::as_str)).collect();
+            if let Ok(output) = command::read(&self.root, "apt-cache", &args, QUERY_TIMEOUT).await {
+                plan.sizes = sizes::parse(&String::from_utf8_lossy(&output.stdout), &plan);
+            }
+        }
+        Ok(plan)
     }
 
     async fn state(&self) -> HostResult<PackageState> {

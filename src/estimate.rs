@@ -1,0 +1,218 @@
+//! How long a run will take on this host: from its earlier runs, else from the packages. Pure.
+
+use jiff::SignedDuration;
+
+use crate::model::{
+    Basis, Estimate, Limits, Outcome, PlannedService, Run, ServiceKind, Step, StepEstimate, UpgradePlan,
+};
+
+/// What an estimate is made of.
+#[derive(Debug, Clone, Copy)]
+pub struct EstimateInputs<'a> {
+    /// The steps to take.
+    pub steps: &'a [Step],
+    /// The services, for how long they take to stop.
+    pub services: &'a [PlannedService],
+    /// What would be upgraded.
+    pub plan: &'a UpgradePlan,
+    /// Earlier runs, oldest first.
+    pub history: &'a [Run],
+    /// What the work may take from the host.
+    pub limits: &'a Limits,
+    /// How long the services are watched after they are ready.
+    pub settle: SignedDuration,
+    /// Whether the host will be rebooted.
+    pub reboots: bool,
+}
+
+/// Runs that count: hosts change.
+const RECENT: usize = 6;
+
+/// Seconds to a reboot and to readiness, where this host never did it.
+const REBOOT: f64 = 60.0;
+const UNTIL_READY: f64 = 20.0;
+
+/// Bytes a second of a mirror.
+const MIRROR: f64 = 4e6;
+
+/// The estimate.
+pub fn estimate(inputs: &EstimateInputs<'_>) -> Estimate {
+    let history = &inputs.history[inputs.history.len().saturating_sub(RECENT)..];
+    let until_ready = median(history.iter().filter_map(seconds_until_ready)).unwrap_or(UNTIL_READY);
+    let pace = pace(history);
+    let steps = inputs.steps.iter().map(|step| {
+        let seen = median(history.iter().filter_map(|run| seconds_of(run, step)));
+        let (seconds, basis) = match step {
+            Step::Reboot if !inputs.reboots => (0.0, Basis::Assumed),
+            Step::Upgrade => match pace {
+                Some(pace) => (inputs.plan.work() * pace, Basis::History),
+                None => (inputs.plan.work() * slowdown(inputs.limits), Basis::Sizes),
+            },
+            Step::Fetch => (5.0 + inputs.plan.download_bytes() as f64 / MIRROR, Basis::Sizes),
+            Step::Verify => {
+                let basis = if history.iter().any(|run| seconds_until_ready(run).is_some()) {
+                    Basis::History
+                } else {
+                    Basis::Assumed
+                };
+                (until_ready + inputs.settle.as_secs_f64(), basis)
+            }
+            step => match seen {
+                Some(seconds) => (seconds, Basis::History),
+                None => (assumed(step, inputs.services), Basis::Assumed),
+            },
+        };
+        StepEstimate { step: step.clone(), takes: whole(seconds), basis }
+    });
+    Estimate { steps: steps.collect(), until_ready: whole(until_ready) }
+}
+
+/// The same for another plan, as apt sees it once its lists are fresh.
+pub fn for_plan(estimate: &Estimate, before: &UpgradePlan, now: &UpgradePlan) -> Estimate {
+    let grown = now.work() / before.work();
+    let step = |step: &StepEstimate| match step.step {
+        Step::Upgrade => StepEstimate { takes: whole(step.takes.as_secs_f64() * grown), ..step.clone() },
+        _ => step.clone(),
+    };
+    Estimate { steps: estimate.steps.iter().map(step).collect(), ..estimate.clone() }
+}
+
+/// How long the services of a run were away: from the first stop until the last of them was seen ready.
+pub fn measured_downtime(run: &Run) -> Option<SignedDuration> {
+    let began = run.history.iter().find(|record| matches!(record.attempt.step, Step::Stop(_)))?.attempt.began;
+    let services = &run.verification.as_ref()?.services;
+    let back = services.iter().filter_map(|service| service.ready_at).max()?;
+    Some(back.duration_since(began)).filter(SignedDuration::is_positive)
+}
+
+/// What would shorten the time without the services, the most first.
+pub fn savings(estimate: &Estimate, limits: &Limits) -> Vec<(String, SignedDuration)> {
+    let takes =
+        |step: &Step| estimate.steps.iter().find(|one| &one.step == step).map_or(0.0, |one| one.takes.as_secs_f64());
+    let slowdown = slowdown(limits);
+    let mut savings = vec![
+        ("no reboot now (patchday run --no-reboot); it is then still to come".to_owned(), takes(&Step::Reboot)),
+        (
+            format!("the whole machine for the upgrade ([limits] cpu = \"100%\", not {}%)", limits.cpu_percent),
+            (takes(&Step::Upgrade) + takes(&Step::BuildKernel)) * (1.0 - 1.0 / slowdown),
+        ),
+    ];
+    savings.retain(|(_, seconds)| *seconds >= 1.0);
+    savings.sort_by(|(_, one), (_, other)| other.total_cmp(one));
+    savings.into_iter().map(|(what, seconds)| (what, whole(seconds))).collect()
+}
+
+/// dpkg works on one CPU: a share that is more than one slows nothing down.
+fn slowdown(limits: &Limits) -> f64 {
+    let cpus = f64::from(limits.cpu_percent.max(1)) / 100.0 * f64::from(limits.cpus.max(1));
+    (1.0 / cpus).max(1.0)
+}
+
+/// How long the upgrades of this host took, by what they should have.
+fn pace(history: &[Run]) -> Option<f64> {
+    median(history.iter().filter_map(|run| {
+        let plan = run.upgrade.as_ref().filter(|plan| !plan.is_empty())?;
+        Some(seconds_of(run, &Step::Upgrade)? / plan.work())
+    }))
+}
+
+fn seconds_of(run: &Run, step: &Step) -> Option<f64> {
+    let record = run.last_record(step).filter(|record| record.outcome == Outcome::Succeeded)?;
+    let took = record.ended.duration_since(record.attempt.began).as_secs_f64();
+    (took >= 0.0).then_some(took)
+}
+
+fn seconds_until_ready(run: &Run) -> Option<f64> {
+    let rebooted = run.rebooted?;
+    let back = run.verification.as_ref()?.services.iter().filter_map(|service| service.ready_at).max()?;
+    Some(back.duration_since(rebooted).as_secs_f64().max(0.0))
+}
+
+fn assumed(step: &Step, services: &[PlannedService]) -> f64 {
+    match step {
+        Step::Stop(unit) => {
+            let is_mongodb =
+                services.iter().any(|service| &service.unit == unit && service.kind == ServiceKind::Mongodb);
+            if is_mongodb { 10.0 } else { 3.0 }
+        }
+        Step::Reboot => REBOOT,
+        Step::Preflight => 3.0,
+        _ => 2.0,
+    }
+}
+
+fn median(values: impl Iterator<Item = f64>) -> Option<f64> {
+    let mut values: Vec<f64> = values.collect();
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied()
+}
+
+fn whole(seconds: f64) -> SignedDuration {
+    SignedDuration::from_secs(seconds.round().max(0.0) as i64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::sample::Story;
+
+    fn limits(cpu_percent: u8, cpus: u32) -> Limits {
+        serde_json::from_value(serde_json::json!({
+            "cpu_percent": cpu_percent, "cpu_weight": 20, "io_weight": 20, "cpus": cpus, "nice": 0
+        }))
+        .unwrap()
+    }
+
+    fn of(history: &[Run], limits: &Limits, reboots: bool) -> Estimate {
+        let run = Story::healthy().run;
+        let settle = SignedDuration::from_secs(60);
+        let plan = run.upgrade.as_ref().unwrap();
+        estimate(&EstimateInputs { steps: &run.steps, services: &run.services, plan, history, limits, settle, reboots })
+    }
+
+    fn takes(estimate: &Estimate, step: &Step) -> (i64, Basis) {
+        let one = estimate.steps.iter().find(|one| &one.step == step).unwrap();
+        (one.takes.as_secs(), one.basis)
+    }
+
+    #[test]
+    fn earlier_runs_of_the_host_count_more_than_guesses() {
+        let whole_machine = limits(100, 2);
+        let guessed = of(&[], &whole_machine, true);
+        assert_eq!(takes(&guessed, &Step::Reboot), (60, Basis::Assumed));
+        assert_eq!(takes(&guessed, &Step::Upgrade).1, Basis::Sizes);
+        let run = Story::healthy().run;
+        let known = of(std::slice::from_ref(&run), &whole_machine, true);
+        for step in [Step::Upgrade, Step::Reboot, Step::Preflight] {
+            let real = seconds_of(&run, &step).unwrap().round() as i64;
+            assert_eq!(takes(&known, &step), (real, Basis::History), "{step}");
+        }
+        // What it took is what would be told next time.
+        let measured = measured_downtime(&run).unwrap();
+        assert!((known.downtime() - measured).abs() <= SignedDuration::from_secs(5), "{measured:#}: {known:?}");
+    }
+
+    #[test]
+    fn a_share_below_one_cpu_makes_the_upgrade_longer() {
+        let upgrade = |limits: &Limits| takes(&of(&[], limits, true), &Step::Upgrade).0;
+        let whole = upgrade(&limits(100, 1));
+        assert_eq!(upgrade(&limits(50, 2)), whole);
+        assert!((upgrade(&limits(25, 1)) - 4 * whole).abs() <= 2);
+        let slow = limits(25, 1);
+        let savings = savings(&of(&[], &slow, true), &slow);
+        assert_eq!(savings.len(), 2, "{savings:?}");
+        assert!(savings.is_sorted_by(|one, other| one.1 >= other.1));
+        // Without a reboot there is none to save.
+        assert!(super::savings(&of(&[], &limits(100, 1), false), &limits(100, 1)).is_empty());
+    }
+
+    #[test]
+    fn fresh_package_lists_correct_the_upgrade_alone() {
+        let before = of(&[], &limits(100, 1), true);
+        let plan = Story::healthy().run.upgrade.unwrap();
+        let twice = UpgradePlan { changes: [plan.changes.clone(), plan.changes.clone()].concat(), ..plan.clone() };
+        let after = for_plan(&before, &plan, &twice);
+        assert!(takes(&after, &Step::Upgrade).0 > takes(&before, &Step::Upgrade).0);
+        assert_eq!(takes(&after, &Step::Reboot), takes(&before, &Step::Reboot));
+    }
+}

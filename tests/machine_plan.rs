@@ -1,0 +1,141 @@
+//! On a real machine: a plan changes nothing and costs little, windows keep runs out, and the estimate of the time
+//! without services is held against what a run then took. See `docs/testing.md`.
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
+
+#[path = "common/on_machine.rs"]
+mod on_machine;
+
+use std::time::{Duration, Instant};
+
+use jiff::SignedDuration;
+use on_machine::{CONFIG, UNITS, assert_in_service, json, machine_with_patchday, patchday};
+use patchday_lab::{Machine, Suite};
+use serde_json::Value;
+
+const PATIENCE: Duration = Duration::from_secs(540);
+
+/// The window opens once in a long time, and not now.
+fn configure(machine: &Machine, window: &str) {
+    let text = format!(
+        r#"{window}
+[[service]]
+unit = "mongod.service"
+kind = "mongodb"
+start-timeout = "60s"
+drain-timeout = "3s"
+[service.mongodb]
+uri = "mongodb://127.0.0.1:{mongod}"
+
+[[service]]
+unit = "sample-api.service"
+after = ["mongod.service"]
+[service.readiness]
+probe = "http"
+url = "http://127.0.0.1:{api}/health"
+
+[reboot]
+when = "always"
+
+[verify]
+settle = "3s"
+"#,
+        mongod = machine.mongod_port(),
+        api = machine.api_port(),
+    );
+    machine.exec_ok(&["mkdir", "-p", "/etc/patchday"]).unwrap();
+    machine.write_file(CONFIG, &text).unwrap();
+}
+
+const CLOSED: &str = "[[window]]\ncalendar = \"2190-01-01 02:00\"\nduration = \"4h\"\n";
+
+/// Everything that a plan could have changed: files with their times and sizes, units with their states, invocations.
+fn host(machine: &Machine) -> Vec<String> {
+    let text = |command: &str| machine.exec_ok(&["sh", "-c", command]).unwrap();
+    // What the journal, the database and the lookups of names write by themselves.
+    let files = text(
+        "find /etc /var/lib /run -xdev \\( -path /run/log -o -path /run/systemd/journal -o -path /var/lib/mongodb \
+         -o -path '/var/lib/mongo*' -o -path /run/udev -o -path /var/lib/systemd/timers \\) -prune \
+         -o -type f -printf '%p %T@ %s %m\\n' -o -type l -printf '%p -> %l\\n' | sort",
+    );
+    let units = text("systemctl list-units --all --plain --no-legend | awk '{print $1, $2, $3, $4}' | sort");
+    let invocations = text(&format!("systemctl show -P InvocationID {}", UNITS.join(" ")));
+    [files, units, invocations].iter().flat_map(|part| part.lines().map(str::to_owned)).collect()
+}
+
+/// The shortest of three.
+fn fastest(machine: &Machine, command: &[&str]) -> Duration {
+    let once = || {
+        let began = Instant::now();
+        machine.exec(command).unwrap();
+        began.elapsed()
+    };
+    (0..3).map(|_| once()).min().unwrap()
+}
+
+fn seconds(value: &Value) -> f64 {
+    value.as_str().unwrap().parse::<SignedDuration>().unwrap().as_secs_f64()
+}
+
+/// How long the services were away, by the report.
+fn downtime(machine: &Machine) -> f64 {
+    let report = json(machine, &["report", "--json"]);
+    let services = report["services"].as_array().unwrap().clone();
+    services.iter().map(|service| seconds(&service["downtime"]["took"])).fold(0.0, f64::max)
+}
+
+#[test]
+fn a_plan_changes_nothing_and_its_estimate_holds() {
+    let machine = machine_with_patchday(Suite::Bookworm, "plan");
+    configure(&machine, CLOSED);
+    machine.wait_until_healthy(Duration::from_secs(60)).unwrap();
+    patchday(&machine, &["plan"]);
+
+    let before = host(&machine);
+    let plan = patchday(&machine, &["plan"]);
+    println!("{}{}", plan.stdout, plan.stderr);
+    let after = host(&machine);
+    let changed: Vec<&String> = before.iter().filter(|line| !after.contains(line)).collect();
+    let appeared: Vec<&String> = after.iter().filter(|line| !before.contains(line)).collect();
+    assert!(changed.is_empty() && appeared.is_empty(), "gone: {changed:#?}\nnew: {appeared:#?}");
+    assert!(before.len() > 500, "only {} things were compared", before.len());
+    println!("a plan changed none of {} files, links, units and invocations", before.len());
+
+    let apt = fastest(&machine, &["apt-get", "-s", "dist-upgrade"]);
+    let ours = fastest(&machine, &["patchday", "plan"]);
+    let ratio = ours.as_secs_f64() / apt.as_secs_f64();
+    println!("apt-get -s dist-upgrade {apt:.2?}, patchday plan {ours:.2?}: {ratio:.2} x");
+    assert!(ratio < 4.0, "a plan takes {ratio:.2} times as long as apt");
+
+    // Outside the window: by hand, and by a timer that fires late.
+    let refused = patchday(&machine, &["run", "--yes"]);
+    assert_eq!(refused.code(), Some(10), "{refused:?}");
+    assert!(refused.stderr.contains("no maintenance window is open"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("--outside-window"), "{}", refused.stderr);
+    machine.exec_ok(&["systemctl", "start", "--wait", "patchday.service"]).ok();
+    let show = |property: &str| {
+        machine.exec_ok(&["systemctl", "show", "-P", property, "patchday.service"]).unwrap().trim().to_owned()
+    };
+    assert_eq!((show("ExecMainStatus"), show("Result")), ("10".to_owned(), "success".to_owned()));
+    assert!(json(&machine, &["history", "--json"])["runs"].as_array().is_none_or(Vec::is_empty));
+    assert_in_service(&machine);
+
+    // What was estimated, and what it took.
+    let estimated = seconds(&json(&machine, &["plan", "--json"])["downtime"]);
+    let boot = machine.boot_id().unwrap();
+    let mut run = machine.spawn(&["patchday", "run", "--yes", "--outside-window"]).unwrap();
+    machine.wait_for_reboot(&boot, PATIENCE).unwrap_or_else(|error| {
+        let _ = run.kill();
+        panic!("{error}\n{}", patchday(&machine, &["report"]).stdout);
+    });
+    let _ = run.wait();
+    let end = patchday(&machine, &["attach", "--last"]);
+    assert_eq!(end.code(), Some(0), "{}{}", end.stdout, end.stderr);
+    let measured = downtime(&machine);
+    println!("services away: estimated {estimated:.0} s from sizes, measured {measured:.1} s");
+    assert!((estimated / measured) < 6.0 && (measured / estimated) < 6.0, "{estimated} s against {measured} s");
+
+    // Now this host has a history.
+    let again = patchday(&machine, &["plan"]).stdout;
+    println!("{again}");
+    assert!(again.contains("as before") && again.contains("last time"), "{again}");
+}
