@@ -1,6 +1,6 @@
-//! MongoDB under Patchday on a disposable machine: a login with TLS through a whole run, and refusals to start. The long
+//! MongoDB under Patchday on a disposable machine: a canary through a whole run, and refusals to start. The long
 //! form, with replica sets, writers and more troubles, is `tests/lab/mongodb`.
-#![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::print_stdout)]
+#![allow(dead_code, missing_docs, clippy::unwrap_used, clippy::panic, clippy::print_stdout)]
 
 #[path = "common/on_machine.rs"]
 mod on_machine;
@@ -8,15 +8,15 @@ mod on_machine;
 use std::time::Duration;
 
 use on_machine::{CONFIG, assert_in_service, json, machine_with_patchday, patchday};
-use patchday_lab::{ApiFault, Machine, Suite, wait_for};
+use patchday_lab::{Machine, Suite, wait_for};
 
 const REBOOT: Duration = Duration::from_secs(300);
 
 /// Patchday's configuration. A flag of Debian's says that a reboot is wanted, so that no package need be upgraded.
-fn configure(machine: &Machine, mongodb: &str) {
+fn configure(machine: &Machine) {
     let text = format!(
         "[[service]]\nunit = \"mongod.service\"\nkind = \"mongodb\"\nstop-timeout = \"60s\"\ndrain-timeout = \"2s\"\n\
-         [service.mongodb]\nuri = \"mongodb://127.0.0.1:{}\"\ncanary = \"sample.orders\"\n{mongodb}\n\n[[service]]\nunit = \
+         [service.mongodb]\nuri = \"mongodb://127.0.0.1:{}\"\ncanary = \"sample.orders\"\n\n[[service]]\nunit = \
          \"sample-api.service\"\nafter = [\"mongod.service\"]\n[service.readiness]\nprobe = \"http\"\nurl = \
          \"http://127.0.0.1:{}/health\"\n\n[verify]\nsettle = \"2s\"\n",
         machine.mongod_port(),
@@ -29,18 +29,9 @@ fn configure(machine: &Machine, mongodb: &str) {
 }
 
 #[test]
-fn leaked_connections_are_named_and_the_canary_survives_the_reboot() {
-    let machine = machine_with_patchday(Suite::Bookworm, "db-leak");
-    configure(&machine, "client-limit = 20");
-    machine.set_api_faults(&[ApiFault::LeakOnRestart(15)]).unwrap();
-    for _ in 0..3 {
-        machine.exec_ok(&["systemctl", "restart", "sample-api.service"]).unwrap();
-        machine.wait_until_healthy(Duration::from_secs(60)).unwrap();
-    }
-    let plan = patchday(&machine, &["plan"]);
-    assert!(plan.stdout.contains("(database-clients)"), "{plan:?}");
-    assert!(plan.stdout.contains("sample-api from 127.0.0.1"), "{plan:?}");
-
+fn the_canary_survives_a_reboot_and_the_proof_is_whole() {
+    let machine = machine_with_patchday(Suite::Bookworm, "db-canary");
+    configure(&machine);
     let boot = machine.boot_id().unwrap();
     let mut run = machine.spawn(&["patchday", "run", "--yes"]).unwrap();
     machine.wait_for_reboot(&boot, REBOOT).unwrap();
@@ -52,11 +43,8 @@ fn leaked_connections_are_named_and_the_canary_survives_the_reboot() {
     let services = report["services"].as_array().unwrap();
     let mongod = services.iter().find(|service| service["unit"] == "mongod.service").unwrap();
     println!("{mongod:#}");
-    let stopped = &mongod["stopped"];
-    assert!(stopped["clients_left"].as_array().is_some_and(|clients| clients.len() >= 30), "{stopped}");
-    assert!(stopped["clients_left"][0]["age"].is_string(), "{stopped}");
+    let (stopped, back) = (&mongod["stopped"], &mongod["database"]);
     assert_eq!(stopped["database_evidence"]["storage_closed"], true, "{stopped}");
-    let back = &mongod["database"];
     assert_eq!(back["start"]["unclean_shutdown_seen"], false, "{back}");
     assert_eq!(back["canary"], stopped["canary"]);
     assert_eq!(back["canary"]["documents"], 500, "{back}");

@@ -199,6 +199,14 @@ pub(super) const RULES: &[Rule] = &[
         ..NOTHING_ELSE
     },
     Rule {
+        key: "mongod-memlock",
+        title: "it may not lock memory for its secrets, so that they could be swapped out",
+        texts: &["secure_allocator.cpp", "Failed to mlock"],
+        hint: "raise LimitMEMLOCK= of the unit to infinity",
+        command: Some("systemctl edit UNIT"),
+        ..NOTHING_ELSE
+    },
+    Rule {
         key: "mongod-limits",
         title: "it may not open as many files as it needs",
         texts: &["Too many open files"],

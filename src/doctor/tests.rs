@@ -97,6 +97,12 @@ fn the_holder_of_the_port_is_named() {
     assert_eq!(finding.remedy.unwrap().command.as_deref(), Some("ss -ltnp sport = :27017"));
 }
 
+/// Seen in a container without the right to lock memory.
+fn secure_memory() -> LogRecord {
+    let text = "Fatal assertion: src/mongo/base/secure_allocator.cpp".to_owned();
+    LogRecord { id: 23_089, severity: "F".into(), text }
+}
+
 #[test]
 fn states_of_systemd_are_causes_too() {
     let down = || MongodSymptoms { active: "inactive".into(), unit: "mongod.service".into(), ..Default::default() };
@@ -107,6 +113,7 @@ fn states_of_systemd_are_causes_too() {
         (MongodSymptoms { result: "oom-kill".into(), ..down() }, "mongod-memory"),
         (MongodSymptoms { result: "timeout".into(), ..down() }, "mongod-timeout"),
         (MongodSymptoms { exit_status: Some(62), ..down() }, "mongod-version"),
+        (MongodSymptoms { records: vec![secure_memory()], ..down() }, "mongod-memlock"),
         (down(), "mongod-unknown"),
     ] {
         assert_eq!(first(&symptoms).key, expected);

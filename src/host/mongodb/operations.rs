@@ -107,8 +107,11 @@ fn user(operation: &Document) -> Option<String> {
     Some(format!("{}@{}", text(user, "user"), text(user, "db")))
 }
 
+/// The build itself, or the client that waits for it: to end that one would end the build.
 fn is_index_build(operation: &Document) -> bool {
-    text(operation, "desc").starts_with("IndexBuildsCoordinator") || text(operation, "msg").starts_with("Index Build")
+    command(operation).is_some_and(|(name, _)| name == "createIndexes")
+        || text(operation, "desc").starts_with("IndexBuildsCoordinator")
+        || text(operation, "msg").starts_with("Index Build")
 }
 
 /// A tailable cursor that waits for what comes next, as change streams and the oplog's readers have.
@@ -173,6 +176,8 @@ mod tests {
             "secs_running": 40_i64 },
             doc! { "opid": 4, "desc": "IndexBuildsCoordinatorMongod-0", "active": true, "ns": "shop.orders",
             "secs_running": 90_i64 },
+            doc! { "opid": 7, "connectionId": 5, "client": "127.0.0.1:5", "appName": "indexer", "active": true,
+            "command": { "createIndexes": "orders" }, "ns": "shop.orders", "secs_running": 80_i64 },
             doc! { "opid": 5, "connectionId": 3, "client": "127.0.0.1:3", "active": true, "op": "getmore",
             "command": { "getMore": 1_i64 }, "cursor": { "awaitData": true, "tailable": true } },
             doc! { "opid": 6, "connectionId": 4, "client": "127.0.0.1:4", "active": false },
@@ -183,9 +188,13 @@ mod tests {
             told,
             [
                 "index build on shop.orders of IndexBuildsCoordinatorMongod-0, for 1m 30s",
+                "index build on shop.orders of indexer (127.0.0.1:5), for 1m 20s",
                 "aggregate shop.orders of report (127.0.0.1:2), for 40s",
             ]
         );
-        assert_eq!(seen.iter().map(|one| (one.id, one.is_index_build)).collect::<Vec<_>>(), [(4, true), (3, false)]);
+        assert_eq!(
+            seen.iter().map(|one| (one.id, one.is_index_build)).collect::<Vec<_>>(),
+            [(4, true), (7, true), (3, false)]
+        );
     }
 }

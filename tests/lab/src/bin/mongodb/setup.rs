@@ -218,7 +218,9 @@ impl Site {
             "net:\n  tls:\n    mode: requireTLS\n    certificateKeyFile: {CERTIFICATES}/server.pem\n    CAFile: \
              {CERTIFICATES}/ca.pem\n    allowConnectionsWithoutCertificates: true\n"
         );
-        let conf = conf.replace("net:\n", &tls) + "security:\n  authorization: enabled\n";
+        let conf = conf.replace("net:\n", &tls) + "security:\n  authorization: enabled\n"
+            // A container has no right to lock memory.
+            + "setParameter:\n  disabledSecureAllocatorDomains: '*'\n";
         self.machine.write_file("/etc/mongod.conf", &conf)?;
         self.machine.exec_ok(&["systemctl", "restart", "mongod.service"])?;
         self.login("patchday", PASSWORD)?;

@@ -9,6 +9,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 
+/// The driver itself would wait for ever for a server that went down in the middle.
+const ANSWER: Duration = Duration::from_secs(3);
+
 /// What became of the writes of one run.
 pub(crate) struct Account {
     pub(crate) acknowledged: usize,
@@ -20,7 +23,7 @@ pub(crate) struct Account {
 pub(crate) fn during<T>(site: &Site, round: i64, work: impl FnOnce() -> Result<T>) -> Result<(T, Account)> {
     // A majority of one server is itself, so that the journal is what counts there.
     let concern = if site.shape == Shape::Set { "&w=majority&journal=true" } else { "&journal=true" };
-    let client = site.client("writer", &format!("{concern}&retryWrites=false&socketTimeoutMS=3000"))?;
+    let client = site.client("writer", &format!("{concern}&retryWrites=false"))?;
     let writes = client.database("ledger").collection::<Document>("writes");
     let stop = Arc::new(AtomicBool::new(false));
     let refused = Arc::new(AtomicI64::new(0));
@@ -32,9 +35,9 @@ pub(crate) fn during<T>(site: &Site, round: i64, work: impl FnOnce() -> Result<T
             while !stop.load(Ordering::Acquire) {
                 number += 1;
                 // A write without an answer may be there or not: only a yes counts.
-                match writes.insert_one(doc! { "_id": number }).await {
-                    Ok(_) => acknowledged.push(number),
-                    Err(_) => {
+                match tokio::time::timeout(ANSWER, writes.insert_one(doc! { "_id": number })).await {
+                    Ok(Ok(_)) => acknowledged.push(number),
+                    Ok(Err(_)) | Err(_) => {
                         refused.fetch_add(1, Ordering::AcqRel);
                         tokio::time::sleep(Duration::from_millis(50)).await;
                     }
