@@ -106,7 +106,7 @@ pub struct UnitState {
     /// `NeedDaemonReload`.
     pub needs_daemon_reload: bool,
     /// When systemd starts it again by itself; none for other kinds of unit.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restart: Option<RestartRule>,
 }
 
@@ -147,7 +147,7 @@ pub struct UnitSurvey {
     /// Units that failed.
     pub failed: Vec<UnitName>,
     /// `Manager.Virtualization`, as in `kvm` or `systemd-nspawn`; empty on bare metal.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub virtualization: String,
 }
 
