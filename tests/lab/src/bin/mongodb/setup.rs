@@ -179,6 +179,12 @@ impl Site {
 
     /// Users, certificates, and a configuration that asks for both.
     fn secure(&mut self) -> Result<()> {
+        // A container has no right to lock memory, and mongod keeps secrets nowhere else, from the first user on.
+        let unlocked = "setParameter:\n  disabledSecureAllocatorDomains: '*'\n";
+        let conf = self.machine.read_file("/etc/mongod.conf")? + unlocked;
+        self.machine.write_file("/etc/mongod.conf", &conf)?;
+        self.machine.exec_ok(&["systemctl", "restart", "mongod.service"])?;
+        self.machine.wait_until_healthy(WAIT)?;
         let root = format!("{PASSWORD}-root");
         let make = |site: &Self, command: Document| {
             let uri = format!("mongodb://127.0.0.1:{}/?directConnection=true", site.ports[0]);
@@ -218,9 +224,7 @@ impl Site {
             "net:\n  tls:\n    mode: requireTLS\n    certificateKeyFile: {CERTIFICATES}/server.pem\n    CAFile: \
              {CERTIFICATES}/ca.pem\n    allowConnectionsWithoutCertificates: true\n"
         );
-        let conf = conf.replace("net:\n", &tls) + "security:\n  authorization: enabled\n"
-            // A container has no right to lock memory.
-            + "setParameter:\n  disabledSecureAllocatorDomains: '*'\n";
+        let conf = conf.replace("net:\n", &tls) + "security:\n  authorization: enabled\n";
         self.machine.write_file("/etc/mongod.conf", &conf)?;
         self.machine.exec_ok(&["systemctl", "restart", "mongod.service"])?;
         self.login("patchday", PASSWORD)?;
