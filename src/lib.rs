@@ -11,6 +11,7 @@
 //! | middle | [`steps`] | one file per step of a run; a step sees ports, never adapters |
 //! | middle | [`checks`] | the preflight's checks, one row of a catalogue each |
 //! | middle | [`report`] | from a run and its events to text, JSON, Markdown and HTML |
+//! | middle | [`notify`] | from a report to what those who wait are told, by which way |
 //! | middle | [`config`] | from the file to valid settings |
 //! | middle | [`discovery`] | from the services that run to a configuration file |
 //! | middle | [`store`] | the state directory: lock, atomic saves, event log |
@@ -52,6 +53,7 @@ pub mod exit_code;
 pub mod host;
 pub mod machine;
 pub mod model;
+pub mod notify;
 pub mod report;
 pub mod steps;
 pub mod store;

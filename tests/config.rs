@@ -219,8 +219,28 @@ fn with_key(table: &str, line: &str) -> String {
         "window" | "blackout" => format!("{}\n{line}\n{}", header(table), others(table)),
         "service" => format!("[[service]]\n{unit}{kind}{line}\n{other}"),
         "service.readiness" | "service.mongodb" => format!("[[service]]\n{unit}{kind}[{table}]\n{needs}{line}\n"),
+        "notify" => format!("[[notify]]\n{}{line}\n", notify_needs(line.split(' ').next().unwrap())),
         _ if line.starts_with("users-limit") => format!("[{table}]\nusers-url = \"http://127.0.0.1/\"\n{line}\n"),
         _ => format!("[{table}]\n{line}\n"),
+    }
+}
+
+/// What a key of `[[notify]]` needs beside it.
+fn notify_needs(key: &str) -> &'static str {
+    const MAIL: &str = "kind = \"mail\"\nto = [\"ops@example.org\"]\n";
+    match key {
+        "kind" => "to = [\"ops@example.org\"]\n",
+        "to" => "kind = \"mail\"\n",
+        "from" | "server" => MAIL,
+        "security" => "kind = \"mail\"\nto = [\"ops@example.org\"]\nserver = \"smtp.example.org:465\"\n",
+        "user" => {
+            "kind = \"mail\"\nto = [\"ops@example.org\"]\nserver = \"localhost:25\"\npassword-file = \"/etc/x\"\n"
+        }
+        "password-file" => "kind = \"mail\"\nto = [\"ops@example.org\"]\nserver = \"localhost:25\"\nuser = \"me\"\n",
+        "template" => "kind = \"webhook\"\nurl = \"http://127.0.0.1/\"\n",
+        "url" | "url-file" => "kind = \"webhook\"\n",
+        "file" => "kind = \"metrics\"\n",
+        _ => "kind = \"wall\"\n",
     }
 }
 

@@ -5,10 +5,11 @@
 mod fake_host;
 
 use fake_host::{API, MONGOD, Scenario};
+use jiff::SignedDuration;
 use patchday::config::RebootWhen;
 use patchday::coordinator::RunEnd;
 use patchday::exit_code;
-use patchday::model::{Outcome, PackageAction, Phase, Run, Step, Verdict};
+use patchday::model::{Occasion, Outcome, PackageAction, Parcel, Phase, Run, Step, Verdict};
 
 fn steps(run: &Run) -> Vec<String> {
     run.history.iter().map(|record| record.attempt.step.to_string()).collect()
@@ -34,14 +35,17 @@ fn a_healthy_run_takes_every_step_in_order() {
         "preflight",
         "fetch",
         "baseline",
+        "notify-start",
         "stop:api.service",
         "stop:mongod.service",
         "upgrade",
         "build-kernel",
         "stage-check",
+        "notify-reboot",
         "reboot",
         "verify",
         "report",
+        "notify-end",
     ];
     assert_eq!(steps(&run), expected);
     assert_eq!(run.verification.unwrap().verdict, Verdict::Healthy);
@@ -142,7 +146,7 @@ fn without_a_reboot_the_services_come_back_and_are_verified() {
     scenario.settings.reboot.when = RebootWhen::Never;
     let (end, run) = scenario.run_to_end();
     assert_eq!(ended(&end), exit_code::DONE);
-    assert_eq!(steps(&run)[8..], ["reboot", "restore", "verify", "report"]);
+    assert_eq!(steps(&run)[9..], ["notify-reboot", "reboot", "restore", "verify", "report", "notify-end"]);
     assert_eq!(scenario.world().effects_of("reboot"), 0);
     let verification = run.verification.unwrap();
     assert_eq!(verification.verdict, Verdict::Healthy);
@@ -255,4 +259,49 @@ fn a_shutdown_of_somebody_else_parks_the_run() {
     assert_eq!(end, RunEnd::Parked);
     assert!(run.is_open() && run.has_finished(&Step::Upgrade), "{:?}", run.phase);
     assert_eq!(scenario.world().effects_of("start mongod.service"), 0);
+}
+
+/// What was told: the wall's first words, and where the switch was pinged.
+fn told(scenario: &Scenario) -> Vec<String> {
+    let told = |parcel: &Parcel| match parcel {
+        Parcel::Wall { text } => text.split([':', '.']).next().unwrap().to_owned(),
+        Parcel::Post { suffix, .. } => format!("ping{suffix}"),
+        other => panic!("{other:?}"),
+    };
+    scenario.world().sent.iter().map(told).collect()
+}
+
+#[test]
+fn those_who_wait_are_told_of_each_turn() {
+    let scenario = Scenario::new();
+    let (_, run) = scenario.run_to_end();
+    assert_eq!(told(&scenario), ["Patchday begins on web1", "ping/start", "web1", "ping"]);
+    assert!(run.notifications.iter().all(|told| told.problem.is_none() && told.tries == 1));
+
+    let scenario = Scenario::new();
+    scenario.world().failing_work = Some("upgrade");
+    scenario.run_to_end();
+    assert_eq!(told(&scenario), ["Patchday begins on web1", "web1", "ping/fail"], "no reboot was near");
+
+    let scenario = Scenario::new();
+    scenario.world().pending.clear();
+    scenario.run_to_end();
+    assert_eq!(told(&scenario), ["ping"], "nothing changed");
+}
+
+#[test]
+fn that_nobody_can_be_told_changes_no_run() {
+    let (_, heard) = Scenario::new().run_to_end();
+    let scenario = Scenario::new();
+    scenario.world().nobody_listens = true;
+    let began = scenario.world().now;
+    let (end, run) = scenario.run_to_end();
+    assert_eq!(ended(&end), exit_code::DONE);
+    assert_eq!((&run.phase, steps(&run)), (&heard.phase, steps(&heard)));
+    let tries: Vec<_> = run.notifications.iter().map(|told| (told.occasion, told.tries > 1)).collect();
+    // Only at the end, when nobody waits for us, it is tried again.
+    let end = Occasion::End;
+    assert_eq!(tries, [(Occasion::Start, false), (Occasion::Reboot, false), (end, true), (end, true)]);
+    assert!(scenario.world().now.duration_since(began) < SignedDuration::from_mins(10), "not for ever");
+    assert!(run.notifications.iter().all(|told| told.problem.as_deref() == Some("wall: nobody listens")));
 }

@@ -81,6 +81,7 @@ fn settings(services: Vec<ServiceSettings>) -> Settings {
         allowed_checks: Vec::new(),
         preflight: PreflightSettings::default(),
         keep_runs: 24,
+        notify: Vec::new(),
     }
 }
 

@@ -20,6 +20,7 @@ use crate::host::clock::SystemClock;
 use crate::host::git::Git;
 use crate::host::kernel::Kernel;
 use crate::host::logind::Logind;
+use crate::host::messenger::Outbox;
 use crate::host::mongodb::Mongo;
 use crate::host::people::HostPeople;
 use crate::host::premises::HostPremises;
@@ -100,6 +101,7 @@ impl App {
             people: Arc::new(HostPeople::new(bus, root.clone())),
             deployments: Arc::new(Git::new(root.clone())),
             system: Arc::new(HostSystem::new(root)),
+            messenger: Arc::new(Outbox::new(PathBuf::from("/"), 0)),
             clock: Arc::new(SystemClock),
         })
     }

@@ -84,6 +84,8 @@ pub(super) enum Command {
     Report(ReportArgs),
     /// List the recorded runs.
     History(JsonArgs),
+    /// Show who is told of a run, or try whether messages arrive.
+    Notify(NotifyArgs),
     /// Go on with a run whose coordinator is gone.
     Resume(ResumeArgs),
     /// End the run at its next safe point, and bring the services back.
@@ -286,6 +288,13 @@ pub(super) struct ReportArgs {
     /// Write it into a file instead of printing it; a file that exists is replaced.
     #[arg(long, short, value_name = "FILE")]
     pub(super) output: Option<PathBuf>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct NotifyArgs {
+    /// Send a test message by every way.
+    #[arg(long)]
+    pub(super) test: bool,
 }
 
 #[derive(Debug, clap::Args)]

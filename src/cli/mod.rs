@@ -13,6 +13,7 @@ mod history;
 mod hold;
 mod init;
 mod limits;
+mod notify;
 mod plan;
 mod report;
 mod resume;
@@ -105,6 +106,7 @@ async fn dispatch_async(app: &App, command: Command) -> Result<u8, Failure> {
         Command::Plan(args) => plan::plan(app, &args).await,
         Command::Run(args) => run::run(app, &args).await,
         Command::Doctor(args) => doctor::doctor(app, &args).await,
+        Command::Notify(args) => notify::notify(app, &args).await,
         Command::Attach(args) => attach::attach(app, &args).await,
         Command::Resume(args) => resume::resume(app, &args).await,
         Command::Abort(args) => abort::abort(app, &args).await,

@@ -26,6 +26,7 @@ pub(super) struct File {
     pub(super) verify: Verify,
     pub(super) preflight: Preflight,
     pub(super) report: Report,
+    pub(super) notify: Vec<Spanned<Notify>>,
 }
 
 /// `[[service]]`.
@@ -132,11 +133,32 @@ pub(super) struct Report {
     pub(super) keep: Option<Spanned<i64>>,
 }
 
+/// `[[notify]]`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Notify {
+    pub(super) kind: Spanned<String>,
+    pub(super) when: Option<Spanned<String>>,
+    #[serde(default)]
+    pub(super) to: Vec<Spanned<String>>,
+    pub(super) from: Option<Spanned<String>>,
+    pub(super) server: Option<Spanned<String>>,
+    pub(super) security: Option<Spanned<String>>,
+    pub(super) user: Option<Spanned<String>>,
+    pub(super) password_file: Option<Spanned<String>>,
+    pub(super) url: Option<Spanned<String>>,
+    pub(super) url_file: Option<Spanned<String>>,
+    pub(super) template: Option<Spanned<String>>,
+    pub(super) file: Option<Spanned<String>>,
+}
+
 /// Where things are in the file that only the host can judge.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Positions {
     pub(super) units: Vec<(UnitName, Position)>,
     pub(super) uri_files: Vec<(UnitName, Position)>,
+    /// Files of `[[notify]]` that hold secrets, with the key that names each.
+    pub(super) secret_files: Vec<(String, &'static keys::Key, Position)>,
 }
 
 impl Positions {

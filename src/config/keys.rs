@@ -45,6 +45,10 @@ pub enum Kind {
     Paths,
     /// A list of archives, as apt names them before the colon.
     Origins,
+    /// A mail address.
+    Mail,
+    /// A list of mail addresses.
+    Mails,
 }
 
 impl Kind {
@@ -72,6 +76,8 @@ impl Kind {
             Self::Words => "a line of text".to_owned(),
             Self::Paths => "a list of absolute paths".to_owned(),
             Self::Origins => "a list of names of archives".to_owned(),
+            Self::Mail => "a mail address".to_owned(),
+            Self::Mails => "a list of mail addresses".to_owned(),
         }
     }
 }
@@ -130,16 +136,17 @@ pub fn header(table: &str) -> String {
 
 const HOUR: i64 = 3600;
 const SERVICE: &str = "service";
+const NOTIFY: &str = "notify";
 const READINESS: &str = "service.readiness";
 const MONGODB: &str = "service.mongodb";
 const WINDOW: &str = "window";
 const BLACKOUT: &str = "blackout";
 
 /// Tables that may be there more than once.
-pub const LISTS: [&str; 3] = [SERVICE, WINDOW, BLACKOUT];
+pub const LISTS: [&str; 4] = [SERVICE, WINDOW, BLACKOUT, NOTIFY];
 
 /// Tables in the order of the documentation.
-pub const TABLES: [&str; 12] = [
+pub const TABLES: [&str; 13] = [
     SERVICE,
     READINESS,
     MONGODB,
@@ -152,6 +159,7 @@ pub const TABLES: [&str; 12] = [
     "verify",
     "preflight",
     "report",
+    NOTIFY,
 ];
 
 macro_rules! keys {
@@ -274,4 +282,32 @@ keys! {
 
     KEEP = "report", "keep", Kind::Integer(1, 1000), "24", "12",
         "How many finished runs are kept.";
+
+    NOTIFY_KIND = NOTIFY, "kind", Kind::Choice(&["mail", "webhook", "ping", "metrics", "motd", "wall"]), "required",
+        "\"mail\"",
+        "How it is told: a mail, a POST, a dead-man's switch, a file of node_exporter, a login message, on terminals.";
+    NOTIFY_WHEN = NOTIFY, "when", Kind::Choice(&["always", "change", "failure"]),
+        "\"always\" for ping and metrics, else \"change\"", "\"failure\"",
+        "Of which runs: all; those that did something or failed; those that ended with another exit code than 0.";
+    NOTIFY_TO = NOTIFY, "to", Kind::Mails, "none", "[\"ops@example.org\"]",
+        "To whom; required with, and only for, `kind = \"mail\"`.";
+    NOTIFY_FROM = NOTIFY, "from", Kind::Mail, "none", "\"patchday@web1.example.org\"",
+        "From whom; without it `patchday@` and the host's name. Only for `kind = \"mail\"`.";
+    NOTIFY_SERVER = NOTIFY, "server", Kind::Address, "none", "\"smtp.example.org:587\"",
+        "The mail server; without it the mail goes through the host's `sendmail`. Only for `kind = \"mail\"`.";
+    NOTIFY_SECURITY = NOTIFY, "security", Kind::Choice(&["starttls", "tls", "plain"]), "\"starttls\"", "\"tls\"",
+        "How the connection to `server` is kept private; `plain` only to this host itself.";
+    NOTIFY_USER = NOTIFY, "user", Kind::Words, "none", "\"patchday\"",
+        "The name at `server`; together with `password-file`.";
+    NOTIFY_PASSWORD_FILE = NOTIFY, "password-file", Kind::Path, "none", "\"/etc/patchday/smtp.password\"",
+        "File that holds the password of `user`; it belongs to root and only root can read it.";
+    NOTIFY_URL = NOTIFY, "url", Kind::Url, "none", "\"http://127.0.0.1:9000/patchday\"",
+        "Where to POST, if the URL is no secret; only for `kind = \"webhook\"` and `kind = \"ping\"`.";
+    NOTIFY_URL_FILE = NOTIFY, "url-file", Kind::Path, "none", "\"/etc/patchday/slack.url\"",
+        "File that holds the URL, instead of `url`, since those of chats and switches are secrets; only root can read it.";
+    NOTIFY_TEMPLATE = NOTIFY, "template", Kind::Choice(&["json", "slack", "mattermost", "discord", "teams"]),
+        "\"json\"", "\"slack\"",
+        "What the other end understands; `json` has the whole report. Only for `kind = \"webhook\"`.";
+    NOTIFY_FILE = NOTIFY, "file", Kind::Path, "none", "\"/var/lib/prometheus/node-exporter/patchday.prom\"",
+        "Where to write; only for `metrics` (the example is its default) and `motd` (by default `/etc/motd.d/patchday`).";
 }

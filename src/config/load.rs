@@ -126,6 +126,10 @@ pub fn load_trusting(trust: Trust, path: &Path, cpus: u32, known_checks: &[&str]
 
 /// What is wrong with the files that hold connection strings.
 fn secret_files(trust: Trust, located: &Located) -> Vec<Problem> {
+    let told = located.positions.secret_files.iter().filter_map(|(file, key, at)| {
+        let (message, hint) = trust.open(Path::new(file), true).err()?;
+        Some(Problem { at: Some(*at), key: Some(key.path()), message: format!("{file}: {message}"), hint })
+    });
     let services = located.settings.services.iter();
     services
         .filter_map(|service| {
@@ -134,5 +138,6 @@ fn secret_files(trust: Trust, located: &Located) -> Vec<Problem> {
             let at = located.positions.uri_file(&service.unit);
             Some(Problem { at, key: Some(keys::URI_FILE.path()), message: format!("{file}: {message}"), hint })
         })
+        .chain(told)
         .collect()
 }

@@ -11,6 +11,7 @@ pub mod error;
 pub mod file;
 pub mod keys;
 pub mod load;
+mod notify;
 mod order;
 mod place;
 mod schema;

@@ -59,6 +59,7 @@ fn expected(kind: Kind) -> String {
         | Kind::Labels
         | Kind::Paths
         | Kind::Origins
+        | Kind::Mails
         | Kind::Boolean
         | Kind::Integer(..) => kind.expected(),
         _ => format!("{} in quotes", kind.expected()),
@@ -104,7 +105,7 @@ impl Check<'_> {
                             &entry.span(),
                             header.clone(),
                             format!("expected a table, found {}", found(other)),
-                            format!("begin every {name} with a line {header}"),
+                            format!("begin every one with a line {header}"),
                         ),
                     }
                 }
@@ -113,7 +114,7 @@ impl Check<'_> {
                 &key.span(),
                 format!("[{name}]"),
                 format!("expected {header}, found [{name}]"),
-                format!("{name}s are a list: begin every one with a line {header}"),
+                format!("this is a list: begin every one with a line {header}"),
             ),
             other => self.wrong(
                 &value.span(),
@@ -137,14 +138,17 @@ impl Check<'_> {
             return self.unknown(table, (name, value));
         };
         let of_type = match (key.kind, value.get_ref()) {
-            (Kind::Units | Kind::Packages | Kind::Labels | Kind::Paths | Kind::Origins, DeValue::Array(items)) => {
+            (
+                Kind::Units | Kind::Packages | Kind::Labels | Kind::Paths | Kind::Origins | Kind::Mails,
+                DeValue::Array(items),
+            ) => {
                 for item in items.iter().filter(|item| !item.get_ref().is_str()) {
                     let message = format!("expected text in quotes, found {}", found(item.get_ref()));
                     self.wrong(&item.span(), key.path(), message, example(key));
                 }
                 true
             }
-            (Kind::Units | Kind::Packages | Kind::Labels | Kind::Paths | Kind::Origins, _) => false,
+            (Kind::Units | Kind::Packages | Kind::Labels | Kind::Paths | Kind::Origins | Kind::Mails, _) => false,
             (Kind::Boolean, value) => value.is_bool(),
             (Kind::Integer(..), DeValue::Integer(number)) => {
                 i64::from_str_radix(number.as_str(), number.radix()).is_ok()

@@ -4,7 +4,7 @@ use jiff::SignedDuration;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
-use crate::model::{DatabaseAccess, Limits, PlannedService, ReadinessProbe, ServiceKind, UnitName};
+use crate::model::{Channel, DatabaseAccess, Limits, PlannedService, ReadinessProbe, ServiceKind, UnitName};
 use crate::window::{Blackout, Schedule, Window};
 
 /// Everything that a run needs to know.
@@ -35,6 +35,9 @@ pub struct Settings {
     pub preflight: PreflightSettings,
     /// Finished runs that are kept.
     pub keep_runs: u32,
+    /// Who is told.
+    #[serde(default)]
+    pub notify: Vec<Channel>,
 }
 
 /// One service.
@@ -311,6 +314,7 @@ mod tests {
                 users: Some(UserCount { url: "http://127.0.0.1/users".into(), limit: 3 }),
             },
             keep_runs: 24,
+            notify: vec![Channel { way: crate::model::Way::Wall, when: crate::model::NotifyWhen::Failure }],
         }
     }
 

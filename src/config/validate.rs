@@ -58,6 +58,7 @@ pub(super) fn validate(file: &File, text: &str, cpus: u32, known: &[&str]) -> Re
         preflight: check.preflight(&file.preflight),
         allowed_checks: check.list(&keys::ALLOW, &file.preflight.allow, |label| known_label(label, known)),
         keep_runs: check.integer(&keys::KEEP, file.report.keep.as_ref(), 24),
+        notify: file.notify.iter().filter_map(|channel| check.channel(channel, &mut positions)).collect(),
     };
     if check.problems.is_empty() { Ok(Located { settings, positions }) } else { Err(check.problems) }
 }
@@ -76,7 +77,7 @@ fn known_label(label: &str, known: &[&str]) -> Result<(), Wrong> {
 }
 
 pub(super) struct Check<'a> {
-    text: &'a str,
+    pub(super) text: &'a str,
     problems: Vec<Problem>,
 }
 
@@ -140,7 +141,12 @@ impl Check<'_> {
         }
     }
 
-    fn list(&mut self, key: &Key, values: &[Spanned<String>], take: impl Fn(&str) -> Result<(), Wrong>) -> Vec<String> {
+    pub(super) fn list(
+        &mut self,
+        key: &Key,
+        values: &[Spanned<String>],
+        take: impl Fn(&str) -> Result<(), Wrong>,
+    ) -> Vec<String> {
         values.iter().filter_map(|value| self.text(key, Some(value), &take)).collect()
     }
 

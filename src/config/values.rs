@@ -227,6 +227,26 @@ pub(super) fn url(text: &str) -> Taken<()> {
     Ok(())
 }
 
+/// A mail address, with or without a name before it.
+pub(super) fn mail(text: &str) -> Taken<()> {
+    let plain = text.trim_end_matches('>').rsplit('<').next().unwrap_or(text);
+    let valid = plain.split_once('@').is_some_and(|(user, host)| !user.is_empty() && !host.is_empty())
+        && !plain.contains([' ', ',', ';'])
+        && !text.contains(char::is_control);
+    if valid {
+        return Ok(());
+    }
+    Err(Wrong::new(Kind::Mail.expected(), quoted(text), "write it as in \"ops@example.org\""))
+}
+
+/// A name for a login.
+pub(super) fn name(text: &str) -> Taken<()> {
+    if !text.is_empty() && !text.contains(char::is_control) {
+        return Ok(());
+    }
+    Err(Wrong::new(Kind::Words.expected(), quoted(text), "write the name as the server knows it"))
+}
+
 /// What options that hold secrets are called.
 const SECRET_OPTIONS: [&str; 2] = ["password=", "aws_session_token"];
 

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 use std::time::Duration;
 
+use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 
 use super::{HostError, HostErrorKind, HostResult};
@@ -102,6 +103,30 @@ pub async fn read_text(root: &Path, name: &str, args: &[&str], timeout: Duration
         return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
     }
     Err(HostError::failed(words(name, args), complaint(&output)))
+}
+
+/// Runs a program that takes `input` and must succeed. It is killed where it does not end within `timeout`, and may
+/// then have done its work or not.
+pub async fn feed(root: &Path, name: &str, args: &[&str], input: &[u8], timeout: Duration) -> HostResult<()> {
+    let program =
+        find(root, name).ok_or_else(|| HostError::new(HostErrorKind::NotFound, name, "it is not installed"))?;
+    let mut command = Command::new(program);
+    command.args(args).env_clear().env("PATH", PATH).env("LC_ALL", LOCALE);
+    command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
+    let run = async {
+        let mut child = command.spawn()?;
+        if let Some(mut stdin) = child.stdin.take() {
+            // A program that does not read to the end says by its exit status what it made of that.
+            let _ = stdin.write_all(input).await;
+        }
+        child.wait_with_output().await
+    };
+    match tokio::time::timeout(timeout, run).await {
+        Ok(Ok(output)) if output.status.success() => Ok(()),
+        Ok(Ok(output)) => Err(HostError::failed(name, complaint(&output))),
+        Ok(Err(error)) => Err(HostError::failed(name, error)),
+        Err(_) => Err(HostError::new(HostErrorKind::Unknown, name, format!("not done within {} s", timeout.as_secs()))),
+    }
 }
 
 /// What a failed program said, in one line: its errors, and how it ended.

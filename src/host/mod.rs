@@ -11,9 +11,9 @@ use jiff::{SignedDuration, Timestamp};
 use crate::model::{
     BootId, BootSurvey, Canary, ChangedConffile, Checkout, ClientConnection, DatabaseAccess, DatabaseCondition,
     DatabaseFacts, DatabaseStartEvidence, DatabaseStopEvidence, DkmsModule, FstabEntry, GroupUse, JobResult,
-    KernelFacts, ListeningSocket, LockHolder, MongodSymptoms, Mount, PackageState, PortPeers, PowerSupply, Readiness,
-    ReadinessProbe, ReplicaSet, Resources, RunId, RunningOperation, Session, SliceLimits, SourceState, UnitName,
-    UnitState, UnitSurvey, UpgradePlan, WorkLook, WorkProgress, WorkSpec,
+    KernelFacts, ListeningSocket, LockHolder, MongodSymptoms, Mount, PackageState, Parcel, PortPeers, PowerSupply,
+    Readiness, ReadinessProbe, ReplicaSet, Resources, RunId, RunningOperation, Session, SliceLimits, SourceState,
+    UnitName, UnitState, UnitSurvey, UpgradePlan, WorkLook, WorkProgress, WorkSpec,
 };
 
 pub mod apt;
@@ -24,10 +24,12 @@ pub mod command;
 pub mod git;
 pub mod kernel;
 pub mod logind;
+pub mod messenger;
 pub mod mongodb;
 pub mod people;
 pub mod premises;
 pub mod probe;
+pub mod secret;
 pub mod sockets;
 pub mod system;
 pub mod systemd;
@@ -404,6 +406,13 @@ pub trait Prober: Send + Sync {
     async fn count(&self, url: &str) -> HostResult<u64>;
 }
 
+/// The way to people.
+#[async_trait]
+pub trait Messenger: Send + Sync {
+    /// Sends once, and gives up after seconds. `Unknown` where a later try may succeed. No error repeats a secret.
+    async fn send(&self, parcel: &Parcel) -> HostResult<()>;
+}
+
 /// The clock, and waiting.
 #[async_trait]
 pub trait Clock: Send + Sync {
@@ -446,6 +455,8 @@ pub struct Host {
     pub deployments: Arc<dyn Deployments>,
     /// Readiness of services.
     pub prober: Arc<dyn Prober>,
+    /// The way to people.
+    pub messenger: Arc<dyn Messenger>,
     /// The clock.
     pub clock: Arc<dyn Clock>,
 }

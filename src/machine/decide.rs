@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::budget::{needs_window, overrun};
 use crate::config::settings::Policy;
-use crate::model::{Observation, Outcome, Phase, Run, Step, WorkLook};
+use crate::model::{Observation, Occasion, Outcome, Phase, Run, Step, WorkLook};
 
 /// What the coordinator shall do. Each is carried out, recorded, and followed by another look.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,8 +67,8 @@ pub(super) const MAX_ATTEMPTS: u32 = 3;
 /// | none, the next step does not fit into the window | same | – | record that; go on without it, or end the run |
 /// | none, too many boots or attempts | same | – | give up at the next step |
 /// | none, reboot skipped | same | – | bring the services back, then verify |
-/// | none, failed or aborted | same | – | repair, bring the services back, report, close |
-/// | none, verified or nothing to do | same | – | report, close |
+/// | none, failed or aborted | same | – | repair, bring the services back, report, tell how it ended, close |
+/// | none, verified or nothing to do | same | – | report, tell how it ended, close |
 /// | upgrade, build-kernel | same | running | attach |
 /// | upgrade, build-kernel | same | exited (kept) | collect |
 /// | upgrade, build-kernel | same | not loaded | count as interrupted; repair; begin again |
@@ -146,13 +146,16 @@ fn decide_ending(run: &Run) -> Decision {
     if report_is_due(run) {
         return Decision::Begin(Step::Report);
     }
+    if end_is_to_be_told(run) {
+        return Decision::Begin(Step::Notify(Occasion::End));
+    }
     Decision::Close { exit_code: run.exit_code() }
 }
 
 /// The first planned step that has not finished. What there is no time for is left out. A reboot that somebody else did is not done again.
 pub(super) fn next_planned(run: &Run) -> Option<Step> {
     let is_left = |step: &&Step| {
-        let is_left_out = run.window_missed.is_some() && needs_window(step);
+        let is_left_out = run.window_missed.is_some() && needs_window(step) || is_told_often_enough(run, step);
         !run.has_finished(step) && (**step != Step::Reboot || run.rebooted.is_none()) && !is_left_out
     };
     run.steps.iter().find(is_left).cloned()
@@ -191,12 +194,25 @@ pub(super) fn report_is_due(run: &Run) -> bool {
     !tried && run.attempts_of(&Step::Report) < MAX_ATTEMPTS
 }
 
+/// That nobody can be told must not end a run.
+fn is_told_often_enough(run: &Run, step: &Step) -> bool {
+    matches!(step, Step::Notify(_)) && run.attempts_of(step) >= MAX_ATTEMPTS
+}
+
+/// Whoever was to be told of the beginning is told of the end, in every run. An interrupted telling is tried again.
+pub(super) fn end_is_to_be_told(run: &Run) -> bool {
+    let step = Step::Notify(Occasion::End);
+    let somebody_waits = run.steps.iter().any(|step| matches!(step, Step::Notify(_)));
+    somebody_waits && !run.has_finished(&step) && !is_told_often_enough(run, &step) && !report_is_due(run)
+}
+
 /// Whether the step may begin now: the next planned one, or one that serves an ending.
 pub(super) fn may_begin(run: &Run, step: &Step) -> bool {
     match step {
         Step::Repair => run.has_touched_packages(),
         Step::Restore => run.history.iter().any(|record| matches!(record.attempt.step, Step::Stop(_))),
         Step::Report => run.phase.is_final(),
+        Step::Notify(Occasion::End) => run.phase.is_final() && end_is_to_be_told(run),
         step => !run.phase.is_final() && next_planned(run).as_ref() == Some(step),
     }
 }

@@ -106,6 +106,10 @@ pub fn apply(run: &Run, fact: Fact) -> Result<Run, IllegalTransition> {
         {
             next.recoveries.push(recovery);
         }
+        (_, Some(Step::Notify(occasion)), Fact::Notified(told)) if told.occasion == occasion => {
+            next.notifications.retain(|known| (known.number, known.occasion) != (told.number, told.occasion));
+            next.notifications.push(told);
+        }
         (_, Some(Step::Verify), Fact::Judged(verification)) if verification.boot == run.boot => {
             next.verification = Some(*verification);
         }

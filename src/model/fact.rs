@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 
 use super::{
-    Baseline, BootId, Change, CheckResult, KernelPlan, Outcome, Recovery, Step, StopProof, UpgradePlan, Verification,
-    WindowMissed,
+    Baseline, BootId, Change, CheckResult, KernelPlan, Notification, Outcome, Recovery, Step, StopProof, UpgradePlan,
+    Verification, WindowMissed,
 };
 
 /// Something that happened, or that is about to be tried. Applied, then saved, in this order.
@@ -87,6 +87,8 @@ pub enum Fact {
     RecoveryIntended(Recovery),
     /// The host was judged.
     Judged(Box<Verification>),
+    /// A message was sent, or was not.
+    Notified(Notification),
     /// Somebody wants the run to end.
     AbortRequested {
         /// Who.
@@ -125,6 +127,7 @@ impl Fact {
             Self::Resumed { .. } => "resumed",
             Self::RecoveryIntended(_) => "recovery intended",
             Self::Judged(_) => "judged",
+            Self::Notified(_) => "notified",
             Self::AbortRequested { .. } => "abort requested",
             Self::Closed { .. } => "closed",
         }

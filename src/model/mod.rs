@@ -15,6 +15,7 @@ mod inventory;
 mod kernel;
 mod latency;
 mod limits;
+mod notify;
 mod observation;
 mod packages;
 mod people;
@@ -51,6 +52,10 @@ pub use kernel::{
 };
 pub use latency::Latency;
 pub use limits::{CpuCap, GroupUse, Limits, SliceLimits, make_jobs, quota_of, share_of};
+pub use notify::{
+    Channel, MailLogin, MailRoute, MailSecurity, Notification, NotifyWhen, Occasion, Parcel, UrlSource, Way,
+    WebhookTemplate,
+};
 pub use observation::{Observation, WorkLook};
 pub use packages::{
     ChangedConffile, LockHolder, PackageAction, PackageChange, PackageSize, PackageState, SourceState, UpgradePlan,

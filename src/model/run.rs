@@ -4,8 +4,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Attempt, AttemptRecord, Baseline, BootId, Change, CheckResult, Estimate, KernelPlan, Outcome, Phase, RunId,
-    RunWindow, ServiceKind, Step, StopProof, UnitName, UpgradePlan, Verification, WindowMissed,
+    Attempt, AttemptRecord, Baseline, BootId, Change, CheckResult, Estimate, KernelPlan, Notification, Outcome, Phase,
+    RunId, RunWindow, ServiceKind, Step, StopProof, UnitName, UpgradePlan, Verification, WindowMissed,
 };
 
 /// Who started the run.
@@ -147,6 +147,9 @@ pub struct Run {
     /// Restarts after the boot: saved before each is made, so that none is made twice.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub recoveries: Vec<Recovery>,
+    /// What became of the messages to those who wait.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub notifications: Vec<Notification>,
     /// The wish to end the run.
     pub abort: Option<Abort>,
     /// The end.
@@ -194,6 +197,7 @@ impl Run {
             kernel: None,
             verification: None,
             recoveries: Vec::new(),
+            notifications: Vec::new(),
             abort: None,
             closed: None,
         }

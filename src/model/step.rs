@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::{InvalidId, Phase, UnitName};
+use super::{InvalidId, Occasion, Phase, UnitName};
 
 /// One step. The order in which a run takes them is the run's own list, never the order here.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -35,6 +35,8 @@ pub enum Step {
     Restore,
     /// Write the report.
     Report,
+    /// Tell those who wait. Never fails a run.
+    Notify(Occasion),
 }
 
 impl Step {
@@ -50,13 +52,13 @@ impl Step {
             Self::StageCheck => Some(Phase::Staged),
             Self::Reboot => Some(Phase::Rebooted),
             Self::Verify => Some(Phase::Verified),
-            Self::Repair | Self::Restore | Self::Report => None,
+            Self::Repair | Self::Restore | Self::Report | Self::Notify(_) => None,
         }
     }
 
     /// Whether the host is still as it was when the step fails.
     pub fn leaves_host_untouched(&self) -> bool {
-        matches!(self, Self::Preflight | Self::Fetch | Self::Baseline)
+        matches!(self, Self::Preflight | Self::Fetch | Self::Baseline | Self::Notify(Occasion::Start))
     }
 
     /// Whether the step may leave packages half installed.
@@ -84,11 +86,15 @@ impl Step {
             Self::Repair => "repair the packages".into(),
             Self::Restore => "bring the services back".into(),
             Self::Report => "write the report".into(),
+            Self::Notify(Occasion::Start) => "tell that services go down".into(),
+            Self::Notify(Occasion::Reboot) => "tell that the host reboots".into(),
+            Self::Notify(Occasion::End) => "tell how the run ended".into(),
+            Self::Notify(Occasion::Test) => "try whether messages arrive".into(),
         }
     }
 }
 
-const PLAIN: [(&str, Step); 11] = [
+const PLAIN: [(&str, Step); 14] = [
     ("preflight", Step::Preflight),
     ("fetch", Step::Fetch),
     ("baseline", Step::Baseline),
@@ -100,6 +106,9 @@ const PLAIN: [(&str, Step); 11] = [
     ("repair", Step::Repair),
     ("restore", Step::Restore),
     ("report", Step::Report),
+    ("notify-start", Step::Notify(Occasion::Start)),
+    ("notify-reboot", Step::Notify(Occasion::Reboot)),
+    ("notify-end", Step::Notify(Occasion::End)),
 ];
 
 impl fmt::Display for Step {

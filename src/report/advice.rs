@@ -1,6 +1,6 @@
 //! What went wrong and what to do about it, for the faces that are read afterwards.
 
-use super::text::grade;
+use super::text::{grade, notification};
 use super::words::{capital, count, list};
 use super::{Ending, Mark, Report, telling};
 use crate::model::{Change, Finding, Outcome, Severity};
@@ -44,6 +44,10 @@ pub(super) fn wrong(report: &Report) -> Vec<Problem> {
         label: Some(finding.key.clone()),
         evidence: finding.evidence.clone(),
         severity: finding.severity,
+    }));
+    problems.extend(report.notifications.iter().filter(|told| told.problem.is_some()).map(|told| Problem {
+        severity: Severity::Warning,
+        ..plain(format!("A message did not arrive: {}", notification(told)))
     }));
     if report.ended.is_some() {
         problems.extend(report.still_changed.iter().map(|change| {

@@ -55,6 +55,7 @@ pub fn build(run: &Run, timeline: &[Event], now: Timestamp) -> Report {
         checks_made: run.checks.len(),
         checks: checks(run),
         still_changed: run.changes.clone(),
+        notifications: run.notifications.clone(),
         timeline: moments(run, timeline),
     }
 }
@@ -79,7 +80,7 @@ pub(super) fn is_judged(run: &Run) -> bool {
 
 /// Nothing is left to do but to write this report.
 pub(super) fn is_settled(run: &Run) -> bool {
-    let is_reporting = run.attempt.as_ref().is_some_and(|attempt| attempt.step == Step::Report);
+    let is_reporting = run.attempt.as_ref().is_some_and(|attempt| serves_readers(&attempt.step));
     !run.is_open() || (run.phase.is_final() && is_reporting)
 }
 
@@ -94,8 +95,12 @@ fn steps(run: &Run) -> Vec<StepStory> {
         }
     }
     let stories = order.into_iter().map(|step| step_story(run, step));
-    // That the report was written is told by its being there.
-    stories.filter(|story| story.step != Step::Report || story.outcome == Some(Outcome::Failed)).collect()
+    // That the report was written is told by its being there, and who was told has a section of its own.
+    stories.filter(|story| !serves_readers(&story.step) || story.outcome == Some(Outcome::Failed)).collect()
+}
+
+fn serves_readers(step: &Step) -> bool {
+    matches!(step, Step::Report | Step::Notify(_))
 }
 
 fn step_story(run: &Run, step: &Step) -> StepStory {

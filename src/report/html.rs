@@ -6,10 +6,10 @@ mod svg;
 use markup::{Html, element, literal, text};
 
 use super::advice::{self, Problem};
-use super::text::{grade, host, services};
+use super::text::{grade, host, notification, services};
 use super::words::{capital, count, duration, instant, time_of_day};
 use super::{Mark, Report, ServiceStory, StepStory, chart, telling};
-use crate::model::{Finding, Outcome, Severity, Trigger};
+use crate::model::{Finding, Notification, Outcome, Severity, Trigger};
 
 /// Packages up to this number are shown without a click.
 const OPEN_PACKAGES: usize = 40;
@@ -27,6 +27,7 @@ pub fn render(report: &Report) -> String {
         section(&host::packages_title(report), packages(report)),
         section("Notes", notes(report)),
         section("Steps", steps(report)),
+        section("Messages", messages(report)),
         section("What happened, moment by moment", moments(report)),
         footer(report),
     ]
@@ -266,6 +267,15 @@ fn steps(report: &Report) -> Html {
         ]
     };
     table(&["Step", "Outcome", "Began (UTC)", "Took", "Note"], report.steps.iter().map(row))
+}
+
+fn messages(report: &Report) -> Html {
+    let row = |told: &Notification| {
+        let (class, sign) = sign(if told.problem.is_some() { Mark::Warning } else { Mark::Done });
+        let mark = element("span", &[("class", &format!("mark {class}"))], text(sign));
+        element("p", &[], [mark, text(notification(told))])
+    };
+    report.notifications.iter().map(row).collect()
 }
 
 fn moments(report: &Report) -> Html {

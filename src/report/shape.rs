@@ -4,8 +4,8 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
-    BootId, Change, CheckResult, DatabaseReturn, Finding, Outcome, PackageChange, RunId, ServiceReturn, Step,
-    StopProof, Trigger, UnitName, Verdict,
+    BootId, Change, CheckResult, DatabaseReturn, Finding, Notification, Outcome, PackageChange, RunId, ServiceReturn,
+    Step, StopProof, Trigger, UnitName, Verdict,
 };
 
 /// Version of the shape of [`Report`]; grows when a reader of the old shape would misunderstand the new one.
@@ -82,6 +82,9 @@ pub struct Report {
     pub checks: Vec<CheckResult>,
     /// What Patchday changed on the host and has not undone. A run that ended leaves nothing here.
     pub still_changed: Vec<Change>,
+    /// Whom the run told, and whether it arrived.
+    #[serde(default)]
+    pub notifications: Vec<Notification>,
     /// What happened, in order.
     pub timeline: Vec<Moment>,
 }

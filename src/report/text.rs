@@ -3,10 +3,10 @@
 pub(super) mod host;
 pub(super) mod services;
 
-use super::words::{count, duration, instant, one_line};
+use super::words::{count, duration, instant, one_line, time_of_day};
 use super::{Ending, Mark, Paint, Report, StepStory, Style, telling};
 use crate::exit_code;
-use crate::model::{CheckResult, Finding, Outcome, Severity, Trigger, Verdict};
+use crate::model::{CheckResult, Finding, Notification, Outcome, Severity, Trigger, Verdict};
 
 /// Renders the report. Sections that have nothing to say are left out.
 pub fn render(report: &Report, style: &Style) -> String {
@@ -26,6 +26,7 @@ pub fn render(report: &Report, style: &Style) -> String {
     out.extend(page.section("CPU vulnerabilities", host::vulnerabilities(report, &page)));
     out.extend(page.section(&host::packages_title(report), host::packages(report, &page)));
     out.extend(page.section("Preflight", checks(report, &page)));
+    out.extend(page.section("Messages", messages(report, &page)));
     let mut text = out.iter().map(|line| line.trim_end()).collect::<Vec<_>>().join("\n");
     text.push('\n');
     text
@@ -149,6 +150,24 @@ fn problems(report: &Report, page: &Page<'_>) -> Vec<String> {
         lines.extend(page.style.wrap("hint: patchday resume", 6));
     }
     lines
+}
+
+/// Who was told, and who could not be.
+fn messages(report: &Report, page: &Page<'_>) -> Vec<String> {
+    let line = |told: &Notification| {
+        let mark = if told.problem.is_some() { Mark::Warning } else { Mark::Done };
+        page.marked(mark, &notification(told))
+    };
+    report.notifications.iter().flat_map(line).collect()
+}
+
+/// One message in words.
+pub(in crate::report) fn notification(told: &Notification) -> String {
+    let outcome = match &told.problem {
+        None => format!("sent at {}", time_of_day(told.at)),
+        Some(why) => format!("did not arrive, tried {}: {why}", count(told.tries as usize, "time")),
+    };
+    one_line(&format!("{}, {}: {outcome}", told.occasion.name(), told.channel))
 }
 
 /// What the verification noted and nobody need mend.

@@ -6,6 +6,7 @@ mod build_kernel;
 mod drain;
 mod fetch;
 mod limits;
+mod notify;
 mod preflight;
 mod reboot;
 mod reboot_reasons;
@@ -28,7 +29,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crate::config::Settings;
 use crate::events::{Event, EventKind, EventSink};
 use crate::host::{Host, HostError};
-use crate::model::{Fact, Run, Step, UnitName};
+use crate::model::{Channel, Fact, Occasion, Run, Step, UnitName};
 
 pub use reboot_reasons::expected_reboot_reasons;
 pub use work::work_unit;
@@ -145,9 +146,13 @@ pub type StepResult = Result<StepEnd, StepError>;
 /// The steps of a run under these settings, in order: services stop in reverse dependency order.
 pub fn planned_steps(settings: &Settings) -> Vec<Step> {
     let stops = settings.services.iter().rev().map(|service| Step::Stop(service.unit.clone()));
+    let start = (!settings.notify.is_empty()).then_some(Step::Notify(Occasion::Start));
+    let reboot = settings.notify.iter().any(Channel::awaits_the_host).then_some(Step::Notify(Occasion::Reboot));
     let before = [Step::Preflight, Step::Fetch, Step::Baseline];
-    let after = [Step::Upgrade, Step::BuildKernel, Step::StageCheck, Step::Reboot, Step::Verify];
-    before.into_iter().chain(stops).chain(after).collect()
+    let work = [Step::Upgrade, Step::BuildKernel, Step::StageCheck];
+    let before = before.into_iter().chain(start);
+    let after = work.into_iter().chain(reboot).chain([Step::Reboot, Step::Verify]);
+    before.chain(stops).chain(after).collect()
 }
 
 /// Performs one step under its open attempt.
@@ -169,5 +174,6 @@ pub async fn perform(step: &Step, ctx: &mut StepContext<'_>) -> StepResult {
         Step::Repair => repair::perform(ctx).await,
         Step::Restore => restore::perform(ctx).await,
         Step::Report => report::perform(ctx).await,
+        Step::Notify(occasion) => notify::perform(ctx, *occasion).await,
     }
 }

@@ -13,16 +13,10 @@ const OWN_LOCK_LOOKS: u32 = 100;
 const LOOK_EVERY: SignedDuration = SignedDuration::from_millis(100);
 
 pub(super) async fn perform(ctx: &mut StepContext<'_>) -> StepResult {
+    if let Some(reason) = reason_to_stay(ctx) {
+        return Ok(StepEnd::Skipped(reason.into()));
+    }
     let reasons = ctx.run().reboot_reasons.clone();
-    if reasons.is_empty() {
-        return Ok(StepEnd::Skipped("no reboot is needed".into()));
-    }
-    if ctx.run().options.no_reboot {
-        return Ok(StepEnd::Skipped("--no-reboot was asked for; a reboot is still needed".into()));
-    }
-    if ctx.settings.reboot.when == RebootWhen::Never {
-        return Ok(StepEnd::Skipped("[reboot] when = \"never\"; a reboot is still needed".into()));
-    }
 
     // Before systemd 257 root runs over other people's locks, their dpkg included: we look ourselves.
     let locks = shutdown_locks(ctx).await?;
@@ -43,6 +37,18 @@ pub(super) async fn perform(ctx: &mut StepContext<'_>) -> StepResult {
         asked => asked?,
     }
     Ok(StepEnd::RebootRequested)
+}
+
+/// Why no reboot is asked for; none where one is.
+pub(super) fn reason_to_stay(ctx: &StepContext<'_>) -> Option<&'static str> {
+    if ctx.run().reboot_reasons.is_empty() {
+        return Some("no reboot is needed");
+    }
+    if ctx.run().options.no_reboot {
+        return Some("--no-reboot was asked for; a reboot is still needed");
+    }
+    let is_never = ctx.settings.reboot.when == RebootWhen::Never;
+    is_never.then_some("[reboot] when = \"never\"; a reboot is still needed")
 }
 
 /// The locks that stand in the way. Our own was given up before this step, but logind only notices the closed

@@ -6,6 +6,12 @@ use crate::report;
 pub(super) async fn perform(ctx: &mut StepContext<'_>) -> StepResult {
     // The last step of every run: what the run set for its work goes now, and the report says so where it stays.
     limits::lift(ctx).await?;
+    write_faces(ctx)?;
+    Ok(StepEnd::Succeeded(None))
+}
+
+/// Writes every face of the report as it is now.
+pub(super) fn write_faces(ctx: &StepContext<'_>) -> Result<(), StepError> {
     let timeline = ctx.recorder.timeline();
     let report = report::build(ctx.run(), &timeline, ctx.host.clock.now());
     let json = report::json::render(&report).map_err(|error| StepError::Failed(format!("the report: {error}")))?;
@@ -17,5 +23,5 @@ pub(super) async fn perform(ctx: &mut StepContext<'_>) -> StepResult {
     ] {
         ctx.recorder.write_file(name, content.as_bytes())?;
     }
-    Ok(StepEnd::Succeeded(None))
+    Ok(())
 }

@@ -17,8 +17,8 @@ use patchday::coordinator::{AbortFlag, Coordinator, Journal, Narrator, RunEnd, R
 use patchday::events::{Event, EventKind};
 use patchday::host::{
     Budget, Clock, Database, DatabaseForensics, DatabaseInsight, Deployments, HoldSpec, Host, HostError, HostErrorKind,
-    HostResult, Inhibitor, InhibitorGuard, Kernels, PackageSurvey, PackageWork, Packages, People, Power, Premises,
-    Prober, ShutdownSpec, System, Units, WorkUnits,
+    HostResult, Inhibitor, InhibitorGuard, Kernels, Messenger, PackageSurvey, PackageWork, Packages, People, Power,
+    Premises, Prober, ShutdownSpec, System, Units, WorkUnits,
 };
 use patchday::model::*;
 use patchday::store::{RunStore, StateDir, StoreError, StoreResult};
@@ -80,6 +80,9 @@ pub struct World {
     pub pending: Vec<PackageChange>,
     pub dpkg_broken: Vec<String>,
     pub failing_work: Option<&'static str>,
+    /// What people were told.
+    pub sent: Vec<Parcel>,
+    pub nobody_listens: bool,
     pub reboot_does_nothing: bool,
     pub going_down: bool,
     pub save_fails_after: Option<u32>,
@@ -143,6 +146,8 @@ impl World {
             pending: vec![upgrade("libc6"), upgrade("tzdata")],
             dpkg_broken: Vec::new(),
             failing_work: None,
+            sent: Vec::new(),
+            nobody_listens: false,
             reboot_does_nothing: false,
             going_down: false,
             save_fails_after: None,
@@ -751,6 +756,19 @@ impl Clock for Fake {
     }
 }
 
+#[async_trait]
+impl Messenger for Fake {
+    async fn send(&self, parcel: &Parcel) -> HostResult<()> {
+        point(&self.0, "send");
+        let mut world = lock(&self.0);
+        world.sent.push(parcel.clone());
+        match world.nobody_listens {
+            true => Err(HostError::new(HostErrorKind::Unknown, "wall", "nobody listens")),
+            false => Ok(()),
+        }
+    }
+}
+
 pub fn host(world: &Shared) -> Host {
     let fake = || Arc::new(Fake(world.clone()));
     Host {
@@ -769,6 +787,7 @@ pub fn host(world: &Shared) -> Host {
         people: fake(),
         deployments: fake(),
         prober: fake(),
+        messenger: fake(),
         clock: fake(),
     }
 }
@@ -840,6 +859,10 @@ pub fn settings() -> Settings {
         allowed_checks: vec![],
         preflight: PreflightSettings::default(),
         keep_runs: 5,
+        notify: vec![
+            Channel { way: Way::Wall, when: NotifyWhen::Change },
+            Channel { way: Way::Ping { url: UrlSource::File("/etc/ping".into()) }, when: NotifyWhen::Always },
+        ],
     }
 }
 

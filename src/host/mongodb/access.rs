@@ -1,9 +1,7 @@
 //! From the configuration's way to the server to the driver's options, without letting a password out.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::Read;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
-use std::path::Path;
 use std::time::Duration;
 
 use mongodb::options::{AuthMechanism, ClientOptions, Credential};
@@ -11,10 +9,13 @@ use mongodb::options::{AuthMechanism, ClientOptions, Credential};
 use super::APP_NAME;
 use super::Mongo;
 use crate::host::command::{self, below};
-use crate::host::{HostError, HostErrorKind, HostResult};
+use crate::host::{HostError, HostErrorKind, HostResult, secret};
 use crate::model::DatabaseAccess;
 
 const WHAT: &str = "connect to MongoDB";
+
+/// What is read, in words.
+const NAME: &str = "the connection string";
 
 /// A server on this host answers in milliseconds; the driver's own limit is 30 s.
 const SERVER_SELECTION_TIMEOUT: Duration = Duration::from_secs(3);
@@ -29,7 +30,7 @@ const MAX_URI_BYTES: u64 = 64 * 1024;
 pub(super) async fn options(mongo: &Mongo, access: &DatabaseAccess) -> HostResult<ClientOptions> {
     let (uri, is_secret) = match (&access.uri, &access.uri_file, &access.uri_credential) {
         (Some(uri), None, None) => (uri.clone(), false),
-        (None, Some(file), None) => (read_secret(&mongo.root, mongo.secrets_owner, file)?, true),
+        (None, Some(file), None) => (secret::read(&mongo.root, mongo.secrets_owner, file, NAME)?, true),
         (None, None, Some(name)) => (read_credential(mongo, name).await?, true),
         _ => return Err(HostError::failed(WHAT, "exactly one of uri, uri_file and uri_credential must be set")),
     };
@@ -75,7 +76,7 @@ async fn read_credential(mongo: &Mongo, name: &str) -> HostResult<String> {
     }
     let plain = format!("/etc/credstore/{name}");
     if below(&mongo.root, &plain).exists() {
-        return read_secret(&mongo.root, mongo.secrets_owner, &plain);
+        return secret::read(&mongo.root, mongo.secrets_owner, &plain, NAME);
     }
     let encrypted = format!("/etc/credstore.encrypted/{name}");
     if below(&mongo.root, &encrypted).exists() {
@@ -85,33 +86,6 @@ async fn read_credential(mongo: &Mongo, name: &str) -> HostResult<String> {
     }
     let why = format!("systemd gave us none, and there is neither {plain} nor {encrypted}");
     Err(HostError::new(HostErrorKind::NotFound, format!("read the credential {name}"), why))
-}
-
-/// Reads a connection string from a file that only its owner can read. What is checked is the file that is read, so
-/// that nobody can put another in its place between.
-fn read_secret(root: &Path, owner: u32, path: &str) -> HostResult<String> {
-    let what = format!("read the connection string in {path}");
-    let refused = |why: String| HostError::new(HostErrorKind::Refused, &what, why);
-    // Without NONBLOCK a pipe in the file's place would hold us up for ever.
-    let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
-    let flags = i32::try_from(flags.bits()).map_err(|error| HostError::failed(&what, error))?;
-    let opened = OpenOptions::new().read(true).custom_flags(flags).open(below(root, path));
-    let file = opened.map_err(|error| match rustix::io::Errno::from_io_error(&error) {
-        Some(rustix::io::Errno::LOOP) => refused("it is a symbolic link, not a regular file".to_owned()),
-        _ => HostError::failed(&what, error),
-    })?;
-    let metadata = file.metadata().map_err(|error| HostError::failed(&what, error))?;
-    if !metadata.is_file() {
-        return Err(refused("it is not a regular file".to_owned()));
-    }
-    if metadata.uid() != owner {
-        return Err(refused(format!("it belongs to user {}, not to user {owner}", metadata.uid())));
-    }
-    let mode = metadata.mode() & 0o7777;
-    if mode & 0o077 != 0 {
-        return Err(refused(format!("its mode is {mode:04o}: others than its owner may use it; chmod 0600 it")));
-    }
-    read_line(file).map_err(|error| HostError::failed(&what, error))
 }
 
 fn read_line(file: File) -> std::io::Result<String> {
@@ -124,6 +98,7 @@ fn read_line(file: File) -> std::io::Result<String> {
 mod tests {
     use std::fs;
     use std::os::unix::fs::{PermissionsExt, symlink};
+    use std::path::Path;
 
     use super::*;
 

@@ -9,7 +9,7 @@ use super::sample::{
 use crate::machine::decide::{
     Decision, MAX_ATTEMPTS, decide, may_abort, may_begin, next_planned, repair_is_due, report_is_due, restore_is_due,
 };
-use crate::model::{Observation, Outcome, Phase, Run, Step, WorkLook, WorkOutcome};
+use crate::model::{Observation, Occasion, Outcome, Phase, Run, Step, WorkLook, WorkOutcome};
 
 /// Cells of the rows of `decide`'s table, without its head.
 fn documented_rows() -> Vec<[&'static str; 3]> {
@@ -146,6 +146,18 @@ fn every_row_of_the_table_is_true() {
         // The power went under the report: it is written again.
         check(row, &next(&booted(&begin(&run, Step::Report), 3)), "begin report");
     }
+
+    // Whoever was to be told of the beginning is told of the end, whatever became of the report; but not for ever.
+    let mut watched = verified();
+    watched.steps.insert(3, Step::Notify(Occasion::Start));
+    let telling = Step::Notify(Occasion::End);
+    check(row, &next(&watched), "begin report");
+    watched = end(&begin(&watched, Step::Report), Outcome::Failed);
+    for _ in 0..MAX_ATTEMPTS {
+        check(row, &next(&watched), "begin notify-end");
+        watched = end(&begin(&watched, telling.clone()), Outcome::Interrupted);
+    }
+    check(row, &next(&watched), "close 0");
 
     for work in &works {
         let run = open(work.clone());

@@ -6,7 +6,9 @@ use super::sample::{
 };
 use crate::machine::apply;
 use crate::machine::decide::next_planned;
-use crate::model::{Change, Fact, KernelPlan, Outcome, Phase, Recovery, Run, Step, UpgradePlan, WindowMissed};
+use crate::model::{
+    Change, Fact, KernelPlan, Notification, Occasion, Outcome, Phase, Recovery, Run, Step, UpgradePlan, WindowMissed,
+};
 
 /// One sample of every variant, in this order. The `match` is exhaustive on purpose: a new variant does not compile
 /// until it has a sample here, and then it has no row below until somebody says what may follow it.
@@ -54,9 +56,23 @@ fn facts(run: &Run) -> Vec<Fact> {
         Fact::Resumed { .. } => Fact::Resumed { boot: boot_now, automatic: true, at: at(50) },
         Fact::RecoveryIntended(_) => Fact::RecoveryIntended(Recovery { unit: unit.clone(), at: at(50) }),
         Fact::Judged(_) => judged(run),
+        Fact::Notified(_) => notified(&step),
         Fact::AbortRequested { .. } => Fact::AbortRequested { by: "a test".into(), at: at(50) },
         Fact::Closed { .. } => Fact::Closed { exit_code: 0, at: at(50) },
     )
+}
+
+/// A message on the occasion of the step, or else on another.
+fn notified(step: &Step) -> Fact {
+    let occasion = if let Step::Notify(occasion) = step { *occasion } else { Occasion::Test };
+    Fact::Notified(Notification { number: 1, channel: "wall".into(), occasion, at: at(50), tries: 1, problem: None })
+}
+
+/// A run of which somebody is told.
+fn watched(run: &Run) -> Run {
+    let mut watched = run.clone();
+    watched.steps.insert(3, Step::Notify(Occasion::Start));
+    watched
 }
 
 /// Every phase.
@@ -89,7 +105,8 @@ fn situations(phase: &Phase) -> Vec<Run> {
         Phase::PackagesFetched => vec![before(&Step::Baseline), open(Step::Baseline)],
         Phase::NothingToDo => vec![nothing_to_do(), begin(&nothing_to_do(), Step::Report)],
         Phase::BaselineTaken => {
-            vec![before(&Step::Stop(api())), open(Step::Stop(api())), before(&mongod), open(mongod)]
+            let told = begin(&watched(&before(&Step::Stop(api()))), Step::Notify(Occasion::Start));
+            vec![before(&Step::Stop(api())), told, open(Step::Stop(api())), before(&mongod), open(mongod)]
         }
         Phase::ServicesStopped => {
             vec![before(&Step::Upgrade), open(Step::Upgrade), interrupted(), begin(&interrupted(), Step::Repair)]
@@ -104,7 +121,11 @@ fn situations(phase: &Phase) -> Vec<Run> {
         ],
         Phase::RebootRequested => vec![reboot_requested(&open(Step::Reboot))],
         Phase::Rebooted => vec![before(&Step::Verify), open(Step::Verify), booted(&before(&Step::Reboot), 2)],
-        Phase::Verified => vec![verified(), begin(&verified(), Step::Report)],
+        Phase::Verified => vec![
+            verified(),
+            begin(&verified(), Step::Report),
+            begin(&done(&watched(&verified()), Step::Report), Step::Notify(Occasion::End)),
+        ],
         Phase::Failed { .. } => vec![
             failed(Step::Upgrade),
             begin(&failed(Step::Upgrade), Step::Repair),
@@ -120,7 +141,7 @@ fn situations(phase: &Phase) -> Vec<Run> {
 }
 
 /// Phase, open attempt, and every fact that may follow with the phase that it leads to. `=` stands for the same phase.
-const LEGAL: [(&str, &str, &str); 34] = [
+const LEGAL: [(&str, &str, &str); 36] = [
     ("planned", "-", "step began =, given up failed, boot changed failed, resumed =, abort requested aborted"),
     (
         "planned",
@@ -151,6 +172,7 @@ const LEGAL: [(&str, &str, &str); 34] = [
         "stop:api.service",
         "step ended =, given up failed, change intended =, service stopped =, boot changed failed, resumed =",
     ),
+    ("baseline taken", "notify-start", "step ended =, given up failed, boot changed failed, resumed =, notified ="),
     (
         "baseline taken",
         "stop:mongod.service",
@@ -206,6 +228,7 @@ const LEGAL: [(&str, &str, &str); 34] = [
     ("nothing to do", "report", "step ended =, boot changed =, resumed ="),
     ("verified", "-", "step began =, boot changed =, resumed =, closed ="),
     ("verified", "report", "step ended =, boot changed =, resumed ="),
+    ("verified", "notify-end", "step ended =, boot changed =, resumed =, notified ="),
     ("failed", "-", "step began =, boot changed =, resumed =, closed ="),
     ("failed", "repair", "step ended =, boot changed =, resumed ="),
     ("failed", "restore", "step ended =, change undone =, boot changed =, resumed ="),
@@ -298,6 +321,10 @@ fn a_fact_must_fit_the_run() {
             Fact::ChangeIntended(Change::Held(super::sample::mongod())),
             "a change of another unit",
         ),
+        (planned(), began_on(Step::Notify(Occasion::End), 1), "the end of a run that goes on"),
+        (verified(), began_on(Step::Notify(Occasion::End), 1), "nobody waits"),
+        (watched(&verified()), began_on(Step::Notify(Occasion::End), 1), "the report comes first"),
+        (begin(&verified(), Step::Report), notified(&Step::Notify(Occasion::End)), "not while messages are sent"),
         (planned(), Fact::BootChanged { boot: boot(1), at: at(50) }, "the same boot"),
         (planned(), Fact::Resumed { boot: boot(2), automatic: true, at: at(50) }, "another boot"),
         (booted(&open(Step::Verify), 3), judged(&open(Step::Verify)), "a judgement of an older boot"),

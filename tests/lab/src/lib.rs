@@ -45,6 +45,7 @@ mod machine;
 mod mongod;
 mod ports;
 mod process;
+pub mod sink;
 mod supervisor;
 mod testbed;
 mod uml;

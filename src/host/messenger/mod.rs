@@ -1,0 +1,82 @@
+//! Sends messages: mails, posts, files, words on terminals. Every try ends within seconds, and no error repeats a secret.
+
+mod http;
+mod mail;
+
+use std::fs;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use super::command::{below, feed};
+use super::{HostError, HostResult, Messenger, secret};
+use crate::model::{Parcel, UrlSource};
+
+/// How long one try may take; a server that is slower is tried again later.
+const TIMEOUT: Duration = Duration::from_secs(15);
+
+/// The real way out.
+pub struct Outbox {
+    root: PathBuf,
+    secrets_owner: u32,
+    http: Result<reqwest::Client, String>,
+}
+
+impl Outbox {
+    /// Files are below `root`; secrets belong to this user alone.
+    pub fn new(root: PathBuf, secrets_owner: u32) -> Self {
+        Self { root, secrets_owner, http: http::client() }
+    }
+
+    fn url(&self, source: &UrlSource) -> HostResult<String> {
+        match source {
+            UrlSource::Url(url) => Ok(url.clone()),
+            UrlSource::File(file) => secret::read(&self.root, self.secrets_owner, file, "the URL"),
+        }
+    }
+}
+
+#[async_trait]
+impl Messenger for Outbox {
+    async fn send(&self, parcel: &Parcel) -> HostResult<()> {
+        match parcel {
+            Parcel::Mail { by, from, to, subject, text, page } => {
+                let mail = mail::compose(from, to, subject, text, page.as_deref())?;
+                mail::send(&self.root, self.secrets_owner, by, &mail).await
+            }
+            Parcel::Post { url, suffix, media, body } => {
+                let client = self.http.as_ref().map_err(|error| HostError::failed("set up HTTP", error))?;
+                http::post(client, &self.url(url)?, suffix, media, body).await
+            }
+            Parcel::File { path, content } => {
+                let what = format!("write {path}");
+                write(&below(&self.root, path), content.as_deref()).map_err(|error| HostError::failed(what, error))
+            }
+            Parcel::Wall { text } => feed(&self.root, "wall", &[], text.as_bytes(), TIMEOUT).await,
+        }
+    }
+}
+
+/// Whoever reads the file sees the old content or the new one, and may be anybody.
+fn write(path: &Path, content: Option<&str>) -> std::io::Result<()> {
+    let Some(content) = content else {
+        return match fs::remove_file(path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        };
+    };
+    // Not a name that a collector would read.
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let temporary = path.with_file_name(format!(".{name}.new"));
+    // What is left of a crash goes; a link that somebody put there is not followed.
+    write(&temporary, None)?;
+    let file = fs::OpenOptions::new().write(true).create_new(true).mode(0o644).open(&temporary)?;
+    std::io::Write::write_all(&mut &file, content.as_bytes())?;
+    file.sync_all()?;
+    fs::rename(&temporary, path)
+}
+
+#[cfg(test)]
+mod tests;

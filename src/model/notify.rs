@@ -1,0 +1,236 @@
+//! Who is told of a run, by which way, and what became of it.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// On which occasion somebody is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Occasion {
+    /// Services are about to be stopped.
+    Start,
+    /// The host is about to reboot.
+    Reboot,
+    /// The run is over.
+    End,
+    /// Somebody tries whether messages arrive.
+    Test,
+}
+
+impl Occasion {
+    /// The occasion's name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Start => "start",
+            Self::Reboot => "reboot",
+            Self::End => "end",
+            Self::Test => "test",
+        }
+    }
+}
+
+/// Of which runs a channel tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum NotifyWhen {
+    /// Of all.
+    Always,
+    /// Of those that did something, or failed.
+    Change,
+    /// Of those that ended with another exit code than 0.
+    Failure,
+}
+
+/// One way to tell.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Channel {
+    /// The way.
+    pub way: Way,
+    /// Of which runs.
+    pub when: NotifyWhen,
+}
+
+impl Channel {
+    /// Whether it counts the time until the host is back.
+    pub fn awaits_the_host(&self) -> bool {
+        matches!(self.way, Way::Ping { .. })
+    }
+}
+
+/// The ways to tell.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Way {
+    /// A mail.
+    Mail {
+        /// To whom.
+        to: Vec<String>,
+        /// From whom; none for `patchday@` and the host's name.
+        from: Option<String>,
+        /// How it leaves the host.
+        by: MailRoute,
+    },
+    /// JSON, posted to a URL.
+    Webhook {
+        /// Where.
+        url: UrlSource,
+        /// What the other end understands.
+        template: WebhookTemplate,
+    },
+    /// A dead-man's switch: told before the reboot, and again afterwards. Who hears nothing raises the alarm.
+    Ping {
+        /// Where.
+        url: UrlSource,
+    },
+    /// A file for node_exporter's textfile collector.
+    Metrics {
+        /// Where.
+        file: String,
+    },
+    /// A line in the login message.
+    Motd {
+        /// Where.
+        file: String,
+    },
+    /// A line on every terminal.
+    Wall,
+}
+
+/// How a mail leaves the host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum MailRoute {
+    /// Through the host's own `sendmail`.
+    Sendmail,
+    /// To a server.
+    Smtp {
+        /// Its name.
+        host: String,
+        /// Its port.
+        port: u16,
+        /// How the connection is kept private.
+        security: MailSecurity,
+        /// As whom; none where the server does not ask.
+        login: Option<MailLogin>,
+    },
+}
+
+/// How the connection to a mail server is kept private.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum MailSecurity {
+    /// TLS after a greeting in clear; without it no mail is sent.
+    Starttls,
+    /// TLS from the beginning.
+    Tls,
+    /// Not at all; only on this host.
+    Plain,
+}
+
+/// A login at a mail server.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MailLogin {
+    /// The name.
+    pub user: String,
+    /// The file that holds the password.
+    pub password_file: String,
+}
+
+/// A URL, or the file that holds it where it is a secret.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum UrlSource {
+    /// The URL itself.
+    Url(String),
+    /// A file that only root can read.
+    File(String),
+}
+
+/// What the other end of a webhook understands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum WebhookTemplate {
+    /// Everything about the run, for programs.
+    Json,
+    /// Slack.
+    Slack,
+    /// Mattermost.
+    Mattermost,
+    /// Discord.
+    Discord,
+    /// Teams, through its workflows.
+    Teams,
+}
+
+impl WebhookTemplate {
+    /// The template's name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Json => "json",
+            Self::Slack => "slack",
+            Self::Mattermost => "mattermost",
+            Self::Discord => "discord",
+            Self::Teams => "teams",
+        }
+    }
+}
+
+/// What is handed over to be sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Parcel {
+    /// A mail.
+    Mail {
+        /// How it leaves the host.
+        by: MailRoute,
+        /// From whom.
+        from: String,
+        /// To whom.
+        to: Vec<String>,
+        /// Its subject.
+        subject: String,
+        /// Its text.
+        text: String,
+        /// A page that goes with it.
+        page: Option<String>,
+    },
+    /// A POST.
+    Post {
+        /// Where.
+        url: UrlSource,
+        /// What is added to the path of the URL, as in `/fail`.
+        suffix: &'static str,
+        /// `application/json` or `text/plain`.
+        media: &'static str,
+        /// The body.
+        body: String,
+    },
+    /// A file, replaced whole; removed where there is no content.
+    File {
+        /// Where.
+        path: String,
+        /// What it holds.
+        content: Option<String>,
+    },
+    /// A text on every terminal.
+    Wall {
+        /// The text.
+        text: String,
+    },
+}
+
+/// What became of one message.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Notification {
+    /// The channel's place in the configuration, from 1.
+    pub number: u32,
+    /// The channel in a few words; no secret is among them.
+    pub channel: String,
+    /// The occasion.
+    pub occasion: Occasion,
+    /// When it was last tried.
+    pub at: Timestamp,
+    /// How often it was tried.
+    pub tries: u32,
+    /// Why it did not arrive; none where it was taken.
+    pub problem: Option<String>,
+}

@@ -1,0 +1,62 @@
+//! Sentences for those who wait.
+
+use crate::model::{Channel, MailRoute, Occasion, Way};
+use crate::report::words::{count, list};
+use crate::report::{Ending, Report};
+
+/// A channel in a few words; URLs may be secrets, and are left out.
+pub fn label(channel: &Channel) -> String {
+    match &channel.way {
+        Way::Mail { to, by: MailRoute::Sendmail, .. } => format!("mail to {} through sendmail", list(to)),
+        Way::Mail { to, by: MailRoute::Smtp { host, port, .. }, .. } => {
+            format!("mail to {} through {host}:{port}", list(to))
+        }
+        Way::Webhook { template, .. } => format!("webhook ({})", template.name()),
+        Way::Ping { .. } => "ping".to_owned(),
+        Way::Metrics { file } => format!("metrics in {file}"),
+        Way::Motd { file } => format!("login message in {file}"),
+        Way::Wall => "wall".to_owned(),
+    }
+}
+
+/// One line for the list of a mailbox: the host and the verdict come first.
+pub(super) fn subject(occasion: Occasion, report: &Report) -> String {
+    let host = &report.host;
+    match occasion {
+        Occasion::Start => format!("{host}: patch run begins, services go down"),
+        Occasion::Reboot => format!("{host}: about to reboot"),
+        Occasion::End => {
+            // The whole sentence is in the text; a subject is read on a telephone.
+            let summary = report.summary.split(';').next().unwrap_or_default();
+            format!("{host}: {summary}")
+        }
+        Occasion::Test => format!("{host}: test message of Patchday"),
+    }
+}
+
+/// The message in a sentence or two.
+pub(super) fn sentence(occasion: Occasion, report: &Report) -> String {
+    let host = &report.host;
+    let run = &report.run;
+    match occasion {
+        Occasion::Start => {
+            let services = list(report.services.iter().map(|service| &service.unit));
+            let changes = &report.packages.changes;
+            let security = changes.iter().filter(|line| line.security).count();
+            let upgrade = format!("{} will change, {security} of them security", count(changes.len(), "package"));
+            let down = if services.is_empty() { String::new() } else { format!("{services} will go down, ") };
+            format!("Patchday begins on {host}: {down}{upgrade}. Run {run}; follow it with: patchday attach")
+        }
+        Occasion::Reboot => format!("{host} is about to reboot. Run {run}"),
+        Occasion::End => {
+            let back = match report.ending {
+                Ending::Judged if report.exit_code == Some(0) => "back and healthy: ",
+                _ => "",
+            };
+            let summary = report.summary.strip_prefix("healthy: ").filter(|_| !back.is_empty());
+            let summary = summary.unwrap_or(&report.summary);
+            format!("{host}: {back}{summary}. Run {run}; read it with: patchday report")
+        }
+        Occasion::Test => format!("This is a test message of Patchday on {host}. Nothing has happened."),
+    }
+}
