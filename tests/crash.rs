@@ -1,6 +1,6 @@
 //! The coordinator is killed, or the host loses power, at every moment that leaves a mark: the run must end all the same,
 //! with the same end state, and nothing irreversible may happen twice.
-#![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::print_stdout)]
 
 #[path = "common/fake_host.rs"]
 mod fake_host;

@@ -11,6 +11,9 @@ use super::validate::Check;
 use super::values::{self, Wrong, quoted};
 use crate::model::{Channel, MailLogin, MailRoute, MailSecurity, NotifyWhen, UrlSource, Way, WebhookTemplate};
 
+/// A key, where it was given, and the kinds that take it.
+type Given<'a> = (&'a Key, Option<Range<usize>>, &'a [&'a str]);
+
 const METRICS_FILE: &str = "/var/lib/prometheus/node-exporter/patchday.prom";
 const MOTD_FILE: &str = "/etc/motd.d/patchday";
 
@@ -54,7 +57,7 @@ impl Check<'_> {
     fn misplaced(&mut self, notify: &Notify, kind: &str) {
         let span = |value: &Option<Spanned<String>>| value.as_ref().map(Spanned::span);
         let mail: &[&str] = &["mail"];
-        let given: [(&Key, Option<Range<usize>>, &[&str]); 10] = [
+        let given: [Given<'_>; 10] = [
             (&keys::NOTIFY_TO, notify.to.first().map(Spanned::span), mail),
             (&keys::NOTIFY_FROM, span(&notify.from), mail),
             (&keys::NOTIFY_SERVER, span(&notify.server), mail),
