@@ -38,7 +38,7 @@ pub fn render(candidates: &[Candidate], cpus: u32) -> String {
         text.gap();
         text.comment("A MongoDB of this host would be:");
         example_tables(&mut text, &MONGODB_EXAMPLE, None);
-        text.mention(&keys::URI_FILE);
+        mention_others(&mut text, &keys::URI);
     }
     tables(&mut text, cpus);
     text.text
@@ -72,7 +72,18 @@ fn one_service(text: &mut Text, service: &Placed<'_>) {
         text.gap();
         text.table(keys::URI.table);
         text.set(&keys::URI, string(&format!("mongodb://{}", server(candidate))), None);
-        text.mention(&keys::URI_FILE);
+        mention_others(text, &keys::URI);
+    }
+}
+
+/// Every other key of the table: its default, or an example where it has none.
+fn mention_others(text: &mut Text, of: &Key) {
+    for key in keys::KEYS.iter().filter(|key| key.table == of.table && key.name != of.name) {
+        if key.default == "none" {
+            text.mention(key);
+        } else {
+            text.keep(key, key.default, None);
+        }
     }
 }
 
@@ -178,7 +189,7 @@ fn example(text: &mut Text, services: &[Placed<'_>]) {
     text.gap();
     if mongodb.is_none() {
         example_tables(text, &MONGODB_EXAMPLE, None);
-        text.mention(&keys::URI_FILE);
+        mention_others(text, &keys::URI);
         text.gap();
     }
     let after = mongodb.map(|service| list([service.candidate.unit.as_str()]));

@@ -79,8 +79,8 @@ impl Text {
     /// A key that has no default and no value here.
     pub(super) fn mention(&mut self, key: &Key) {
         if self.explained.insert(key.path()) {
-            let example = format!("{} Example: {} = {}", key.about, key.name, key.example);
-            self.comment(&example);
+            self.comment(key.about);
+            self.line(&format!("#   {} = {}", key.name, key.example));
         }
     }
 }
