@@ -57,7 +57,14 @@ fn services_come_in_dependency_order_and_their_places_are_known() {
     let units: Vec<&str> = located.settings.services.iter().map(|service| service.unit.as_str()).collect();
     assert_eq!(
         units,
-        ["mongod.service", "api.service", "web@1.service", "mongod-second.service", "mongod-third.service"]
+        [
+            "worker.service",
+            "mongod.service",
+            "api.service",
+            "web@1.service",
+            "mongod-second.service",
+            "mongod-third.service"
+        ]
     );
     for service in &located.settings.services {
         let at = located.positions.unit(&service.unit).unwrap();
@@ -202,8 +209,10 @@ fn with_key(table: &str, line: &str) -> String {
     let needs = match line.split(' ').next().unwrap() {
         "address" => "probe = \"tcp\"\n",
         "url" => "probe = \"http\"\n",
-        "status" => "probe = \"http\"\nurl = \"http://127.0.0.1/\"\n",
+        "command" => "probe = \"command\"\n",
+        "status" | "header" | "body" => "probe = \"http\"\nurl = \"http://127.0.0.1/\"\n",
         "probe" if line.ends_with("\"http\"") => "url = \"http://127.0.0.1/\"\n",
+        "probe" if line.ends_with("\"command\"") => "command = [\"/bin/true\"]\n",
         "probe" if line.ends_with("\"tcp\"") => "address = \"127.0.0.1:80\"\n",
         _ => "",
     };

@@ -6,7 +6,7 @@ mod fake_host;
 
 use fake_host::{API, MONGOD, Scenario};
 use jiff::SignedDuration;
-use patchday::config::RebootWhen;
+use patchday::config::{OnFailure, RebootWhen};
 use patchday::coordinator::RunEnd;
 use patchday::exit_code;
 use patchday::model::{Occasion, Outcome, PackageAction, Parcel, Phase, Run, Step, Verdict};
@@ -177,6 +177,39 @@ fn what_does_not_come_back_is_named_first_cause_first() {
     assert!(verification.findings[0].title.starts_with(MONGOD), "{:?}", verification.findings);
     // Patchday reports; it does not restart what the boot did not bring back.
     assert_eq!(scenario.world().effects_of("start mongod.service"), 0);
+}
+
+#[test]
+fn a_service_is_restarted_once_where_that_is_wanted_and_is_never_called_passed() {
+    for (mends, verdict, code) in
+        [(true, Verdict::Degraded, exit_code::NOT_VERIFIED), (false, Verdict::Failed, exit_code::NOT_VERIFIED)]
+    {
+        let mut scenario = Scenario::new();
+        scenario.settings.verify.on_failure = OnFailure::Restart;
+        scenario.world().break_on_boot = Some(MONGOD);
+        scenario.world().unit(MONGOD).mends_on_restart = mends;
+        let (end, run) = scenario.run_to_end();
+        assert_eq!(ended(&end), code);
+        assert_eq!(scenario.world().effects_of("restart mongod.service"), 1);
+        assert_eq!(run.recoveries.len(), 1, "the intent is saved");
+        let verification = run.verification.unwrap();
+        assert_eq!(verification.verdict, verdict, "{:?}", verification.findings);
+        assert_eq!(verification.recovered.len(), usize::from(mends));
+        let key = if mends { "service-recovered" } else { "service-not-ready" };
+        assert_eq!(verification.findings[0].key, key);
+    }
+}
+
+#[test]
+fn a_first_cause_comes_with_its_journal_and_is_named_by_what_it_broke() {
+    let scenario = Scenario::new();
+    scenario.world().break_on_boot = Some(MONGOD);
+    scenario.world().unit(API).enabled = true;
+    let (_, run) = scenario.run_to_end();
+    let verification = run.verification.unwrap();
+    let first = &verification.findings[0];
+    assert_eq!((first.subject.as_deref(), first.because_of.as_deref()), (Some(MONGOD), None));
+    assert!(first.evidence.iter().any(|line| line.ends_with("said something")), "{first:?}");
 }
 
 #[test]

@@ -8,8 +8,8 @@ use std::path::Path;
 use jiff::SignedDuration;
 use patchday::config::keys::KEYS;
 use patchday::config::{
-    KernelSettings, MongodbSettings, PreflightSettings, RebootSettings, RebootWhen, ServiceSettings, Settings,
-    UpgradeSettings, VerifySettings, parse,
+    KernelSettings, MongodbSettings, OnFailure, PreflightSettings, RebootSettings, RebootWhen, ServiceSettings,
+    Settings, UpgradeSettings, VerifySettings, parse,
 };
 use patchday::discovery::{Candidate, HttpAnswer, render};
 use patchday::model::{DatabaseAccess, Limits, ReadinessProbe, ServiceKind, UnitName};
@@ -50,6 +50,7 @@ fn service(unit: UnitName, after: &[&str], readiness: ReadinessProbe) -> Service
         stop_timeout: SignedDuration::from_secs(90),
         start_timeout: SignedDuration::from_secs(120),
         readiness,
+        probe_timeout: SignedDuration::from_secs(5),
         database: None,
         drain_timeout: SignedDuration::ZERO,
         mongodb: MongodbSettings::default(),
@@ -77,7 +78,7 @@ fn settings(services: Vec<ServiceSettings>) -> Settings {
         upgrade: UpgradeSettings { allow_removals: Vec::new(), lock_timeout: minutes(10) },
         kernel: KernelSettings { dkms: true },
         reboot: RebootSettings { when: RebootWhen::Needed, grace: minutes(10) },
-        verify: VerifySettings { settle: minutes(1), boot_timeout: minutes(10) },
+        verify: VerifySettings { settle: minutes(1), boot_timeout: minutes(10), on_failure: OnFailure::Report },
         allowed_checks: Vec::new(),
         preflight: PreflightSettings::default(),
         keep_runs: 24,

@@ -5,7 +5,7 @@ use jiff::SignedDuration;
 use super::{CheckInputs, check};
 use crate::config::RebootWhen;
 use crate::host::HostResult;
-use crate::model::{ActiveState, LoadState, RestartRule, ServiceKind, Severity, UnitName, UnitState};
+use crate::model::{ActiveState, DependencyGraph, LoadState, RestartRule, ServiceKind, Severity, UnitName, UnitState};
 
 async fn units_with<'a>(
     inputs: &'a CheckInputs<'_>,
@@ -237,6 +237,14 @@ check!(
                 let text = format!("[Unit]\\nAfter={names}\\nWants={names}\\n");
                 command = command.or_else(|| Some(drop_in(service.unit.as_str(), "order", &text)));
             }
+        }
+        // By way of units that nobody configured, too.
+        let services: Vec<UnitName> = inputs.settings.services.iter().map(|service| service.unit.clone()).collect();
+        let configured = inputs.settings.services.iter().map(|service| (service.unit.clone(), service.after.clone()));
+        let graph = DependencyGraph::new(configured, inputs.host.relations.relations(&services).await?);
+        for cycle in graph.cycles() {
+            let way: Vec<&str> = cycle.iter().map(UnitName::as_str).collect();
+            lines.push(format!("a cycle, which systemd breaks somewhere: {}", way.join(" after ")));
         }
         if lines.is_empty() {
             return Ok(None);

@@ -18,6 +18,8 @@ use crate::host::apt::Apt;
 use crate::host::bus::{Bus, BusAddress};
 use crate::host::clock::SystemClock;
 use crate::host::git::Git;
+use crate::host::inventory::HostInventory;
+use crate::host::journal::SystemdJournal;
 use crate::host::kernel::Kernel;
 use crate::host::logind::Logind;
 use crate::host::messenger::Outbox;
@@ -26,7 +28,7 @@ use crate::host::people::HostPeople;
 use crate::host::premises::HostPremises;
 use crate::host::probe::Probe;
 use crate::host::system::HostSystem;
-use crate::host::systemd::{SystemdBudget, SystemdUnits, SystemdWork};
+use crate::host::systemd::{SystemdBudget, SystemdRelations, SystemdUnits, SystemdWork};
 use crate::host::{Host, Units};
 use crate::model::{Estimate, LoadState, Run, RunId, UpgradePlan};
 use crate::steps;
@@ -88,6 +90,9 @@ impl App {
         Ok(Host {
             prober: Arc::new(Probe::new(units.clone(), database.clone())),
             units,
+            relations: Arc::new(SystemdRelations::new(bus.clone())),
+            journal: Arc::new(SystemdJournal::new(root.clone())),
+            inventories: Arc::new(HostInventory::new(root.clone())),
             work: Arc::new(SystemdWork::new(bus.clone(), program)),
             budget: Arc::new(SystemdBudget::new(bus.clone(), root.clone())?),
             power: Arc::new(Logind::new(bus.clone())),

@@ -19,6 +19,7 @@ Examples:
   patchday attach               follow the run that is at work
   patchday limits --cpu 80%     give its work more of the machine, now
   patchday report --format markdown
+  patchday verify               is the host as it was before the last run?
 
 Exit codes: 0 done, 2 usage, 10 refused, 11 locked, 20 failed and untouched,
 21 failed and back in service, 22 not rebooted, 23 not healthy after the reboot,
@@ -86,6 +87,8 @@ pub(super) enum Command {
     History(JsonArgs),
     /// Show who is told of a run, or try whether messages arrive.
     Notify(NotifyArgs),
+    /// Compare the host, as it is now, with what it was before a run; changes nothing.
+    Verify(VerifyArgs),
     /// Go on with a run whose coordinator is gone.
     Resume(ResumeArgs),
     /// End the run at its next safe point, and bring the services back.
@@ -295,6 +298,15 @@ pub(super) struct NotifyArgs {
     /// Send a test message by every way.
     #[arg(long)]
     pub(super) test: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct VerifyArgs {
+    /// The run whose baseline counts; by default the last one that has one.
+    pub(super) run: Option<RunId>,
+    /// As JSON.
+    #[arg(long)]
+    pub(super) json: bool,
 }
 
 #[derive(Debug, clap::Args)]

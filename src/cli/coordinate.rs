@@ -155,7 +155,7 @@ fn wish_for_abort(abort: &AbortFlag, wishes: &WishBox, boot: &BootId, signal: &s
     }
 }
 
-fn no_boot_id() -> Failure {
+pub(super) fn no_boot_id() -> Failure {
     Failure::new(
         FailureKind::Unexpected,
         "/proc/sys/kernel/random/boot_id holds no boot ID; a reboot could not be told",

@@ -65,7 +65,8 @@ fn write(path: &Path, text: &str) -> Result<(), Failure> {
 async fn find_candidates() -> Result<Vec<Candidate>, Failure> {
     let root = Path::new("/");
     let units = SystemdUnits::new(Bus::new(BusAddress::System), root);
-    let listening = HostSystem::new(root.to_owned()).listening_sockets().await?;
+    let mut listening = HostSystem::new(root.to_owned()).listening_sockets().await?;
+    listening.retain(|socket| socket.protocol.starts_with("tcp"));
     let by_unit = addresses_by_unit(&listening);
     let mongods = mongods(&listening);
 

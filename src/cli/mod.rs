@@ -19,6 +19,7 @@ mod report;
 mod resume;
 mod run;
 mod status;
+mod verify;
 mod windows;
 
 use std::io::{stderr, stdout};
@@ -108,6 +109,7 @@ async fn dispatch_async(app: &App, command: Command) -> Result<u8, Failure> {
         Command::Doctor(args) => doctor::doctor(app, &args).await,
         Command::Notify(args) => notify::notify(app, &args).await,
         Command::Attach(args) => attach::attach(app, &args).await,
+        Command::Verify(args) => verify::verify(app, &args).await,
         Command::Resume(args) => resume::resume(app, &args).await,
         Command::Abort(args) => abort::abort(app, &args).await,
         Command::Limits(args) => limits::limits(app, &args).await,

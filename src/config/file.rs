@@ -53,6 +53,10 @@ pub(super) struct Readiness {
     pub(super) address: Option<Spanned<String>>,
     pub(super) url: Option<Spanned<String>>,
     pub(super) status: Option<Spanned<i64>>,
+    pub(super) header: Option<Spanned<String>>,
+    pub(super) body: Option<Spanned<String>>,
+    pub(super) command: Option<Spanned<Vec<Spanned<String>>>>,
+    pub(super) timeout: Option<Spanned<String>>,
 }
 
 /// `[service.mongodb]`.
@@ -110,6 +114,7 @@ pub(super) struct Reboot {
 pub(super) struct Verify {
     pub(super) settle: Option<Spanned<String>>,
     pub(super) boot_timeout: Option<Spanned<String>>,
+    pub(super) on_failure: Option<Spanned<String>>,
 }
 
 /// `[preflight]`.

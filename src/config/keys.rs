@@ -49,6 +49,12 @@ pub enum Kind {
     Mail,
     /// A list of mail addresses.
     Mails,
+    /// A program and its arguments.
+    Command,
+    /// A header's name and value.
+    Header,
+    /// Any text but an empty one.
+    Text,
 }
 
 impl Kind {
@@ -78,6 +84,9 @@ impl Kind {
             Self::Origins => "a list of names of archives".to_owned(),
             Self::Mail => "a mail address".to_owned(),
             Self::Mails => "a list of mail addresses".to_owned(),
+            Self::Command => "a list: a program's absolute path, then its arguments".to_owned(),
+            Self::Header => "a header's name and value".to_owned(),
+            Self::Text => "a text".to_owned(),
         }
     }
 }
@@ -189,15 +198,23 @@ keys! {
     DRAIN_TIMEOUT = SERVICE, "drain-timeout", Kind::Duration(HOUR), "\"30s\"", "\"1m\"",
         "How long connections of stopped services may linger in the server; only with `kind = \"mongodb\"`.";
 
-    PROBE = READINESS, "probe", Kind::Choice(&["unit", "tcp", "http", "mongodb"]), "\"unit\", for mongodb \"mongodb\"",
+    PROBE = READINESS, "probe", Kind::Choice(&["unit", "tcp", "http", "mongodb", "command"]), "\"unit\", for mongodb \"mongodb\"",
         "\"http\"",
-        "What proves that it is ready: the unit is active, a port accepts, a GET answers, the server answers `ping`.";
+        "What proves that it is ready: the unit is active, a port accepts, a GET answers, the server answers `ping`, a command succeeds.";
     ADDRESS = READINESS, "address", Kind::Address, "none", "\"127.0.0.1:8080\"",
         "Where to connect; required with, and only for, `probe = \"tcp\"`.";
     URL = READINESS, "url", Kind::Url, "none", "\"http://127.0.0.1:8080/health\"",
         "What to GET; required with, and only for, `probe = \"http\"`.";
     STATUS = READINESS, "status", Kind::Integer(100, 599), "200", "204",
         "The wanted HTTP status; only for `probe = \"http\"`.";
+    HEADER = READINESS, "header", Kind::Header, "none", "\"X-Ready: yes\"",
+        "A header that the answer must have; only for `probe = \"http\"`.";
+    BODY = READINESS, "body", Kind::Text, "none", "\"\\\"status\\\":\\\"ok\\\"\"",
+        "A text that the first 64 KiB of the answer must hold; only for `probe = \"http\"`.";
+    COMMAND = READINESS, "command", Kind::Command, "none", "[\"/usr/local/sbin/api-ready\", \"--quick\"]",
+        "A program that ends with status 0 when the service is ready; required with, and only for, `probe = \"command\"`.";
+    PROBE_TIMEOUT = READINESS, "timeout", Kind::Duration(60), "\"5s\"", "\"10s\"",
+        "How long one probe may take.";
 
     URI = MONGODB, "uri", Kind::MongodbUri, "\"mongodb://127.0.0.1:27017\"", "\"mongodb://127.0.0.1:27018\"",
         "Connection string of the unit's own server, without user name and password.";
@@ -260,6 +277,8 @@ keys! {
 
     SETTLE = "verify", "settle", Kind::Duration(HOUR), "\"60s\"", "\"5m\"",
         "How long every service must stay ready, without a restart, before the verdict.";
+    ON_FAILURE = "verify", "on-failure", Kind::Choice(&["report", "restart"]), "\"report\"", "\"restart\"",
+        "What to do about services that do not come back: `report` it, or `restart` each once and say that it needed that.";
     BOOT_TIMEOUT = "verify", "boot-timeout", Kind::Duration(2 * HOUR), "\"10m\"", "\"20m\"",
         "How long the boot may take before the services' own timeouts begin to count.";
 

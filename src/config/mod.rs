@@ -26,7 +26,7 @@ pub use load::{DEFAULT_PATH, Trust, load, load_trusting};
 pub use order::dependency_order;
 pub use place::Position;
 pub use settings::{
-    KernelSettings, LeftoverClients, LongOperations, MongodbSettings, Policy, PreflightSettings, RebootSettings,
-    RebootWhen, ServiceSettings, Settings, UpgradeSettings, VerifySettings,
+    KernelSettings, LeftoverClients, LongOperations, MongodbSettings, OnFailure, Policy, PreflightSettings,
+    RebootSettings, RebootWhen, ServiceSettings, Settings, UpgradeSettings, VerifySettings,
 };
 pub use values::{Wrong, percent, size, takes_unit, takes_url};

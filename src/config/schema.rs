@@ -60,6 +60,7 @@ fn expected(kind: Kind) -> String {
         | Kind::Paths
         | Kind::Origins
         | Kind::Mails
+        | Kind::Command
         | Kind::Boolean
         | Kind::Integer(..) => kind.expected(),
         _ => format!("{} in quotes", kind.expected()),
@@ -139,7 +140,7 @@ impl Check<'_> {
         };
         let of_type = match (key.kind, value.get_ref()) {
             (
-                Kind::Units | Kind::Packages | Kind::Labels | Kind::Paths | Kind::Origins | Kind::Mails,
+                Kind::Units | Kind::Packages | Kind::Labels | Kind::Paths | Kind::Origins | Kind::Mails | Kind::Command,
                 DeValue::Array(items),
             ) => {
                 for item in items.iter().filter(|item| !item.get_ref().is_str()) {
@@ -148,7 +149,10 @@ impl Check<'_> {
                 }
                 true
             }
-            (Kind::Units | Kind::Packages | Kind::Labels | Kind::Paths | Kind::Origins | Kind::Mails, _) => false,
+            (
+                Kind::Units | Kind::Packages | Kind::Labels | Kind::Paths | Kind::Origins | Kind::Mails | Kind::Command,
+                _,
+            ) => false,
             (Kind::Boolean, value) => value.is_bool(),
             (Kind::Integer(..), DeValue::Integer(number)) => {
                 i64::from_str_radix(number.as_str(), number.radix()).is_ok()

@@ -55,6 +55,9 @@ pub struct ServiceSettings {
     pub start_timeout: SignedDuration,
     /// When it counts as ready.
     pub readiness: ReadinessProbe,
+    /// How long one probe may take.
+    #[serde(default = "default_probe_timeout")]
+    pub probe_timeout: SignedDuration,
     /// How to reach the server; only for [`ServiceKind::Mongodb`].
     pub database: Option<DatabaseAccess>,
     /// How long connections of stopped services may linger in the server; only for [`ServiceKind::Mongodb`].
@@ -119,6 +122,11 @@ impl Default for MongodbSettings {
     }
 }
 
+/// Before it could be set.
+fn default_probe_timeout() -> SignedDuration {
+    SignedDuration::from_secs(5)
+}
+
 /// Packages.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct UpgradeSettings {
@@ -163,6 +171,20 @@ pub struct VerifySettings {
     pub settle: SignedDuration,
     /// How long the boot may take before the services' own timeouts begin to count.
     pub boot_timeout: SignedDuration,
+    /// What to do about services that do not come back.
+    #[serde(default)]
+    pub on_failure: OnFailure,
+}
+
+/// What to do about services that do not come back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnFailure {
+    /// Say so.
+    #[default]
+    Report,
+    /// Restart each once, dependencies first, and say so.
+    Restart,
 }
 
 /// What the checks measure against.
@@ -257,9 +279,10 @@ mod tests {
             readiness: ReadinessProbe::Http {
                 url: "http://127.0.0.1:8080/ready".into(),
                 status: 204,
-                header: None,
-                body: None,
+                header: Some("X-Ready: yes".into()),
+                body: Some("ok".into()),
             },
+            probe_timeout: SignedDuration::from_secs(7),
             database: Some(DatabaseAccess { uri_file: Some("/etc/patchday/uri".into()), ..DatabaseAccess::default() }),
             drain_timeout: SignedDuration::from_secs(30),
             mongodb: MongodbSettings {
@@ -303,6 +326,7 @@ mod tests {
             verify: VerifySettings {
                 settle: SignedDuration::from_secs(30),
                 boot_timeout: SignedDuration::from_mins(10),
+                on_failure: OnFailure::Restart,
             },
             allowed_checks: vec!["boot-space".into()],
             preflight: PreflightSettings {
@@ -323,6 +347,10 @@ mod tests {
     fn settings_survive_their_file() {
         let text = serde_json::to_string(&settings()).unwrap();
         assert_eq!(serde_json::from_str::<Settings>(&text).unwrap(), settings());
+        for readiness in [ReadinessProbe::Command { argv: vec!["/bin/true".into()] }, ReadinessProbe::Unit] {
+            let text = serde_json::to_string(&readiness).unwrap();
+            assert_eq!(serde_json::from_str::<ReadinessProbe>(&text).unwrap(), readiness);
+        }
         for when in [RebootWhen::Needed, RebootWhen::Always, RebootWhen::Never] {
             let text = serde_json::to_string(&when).unwrap();
             assert_eq!(serde_json::from_str::<RebootWhen>(&text).unwrap(), when);

@@ -11,8 +11,8 @@ use super::keys::{self, Key, Kind};
 use super::order::dependency_order;
 use super::place::Position;
 use super::settings::{
-    KernelSettings, LeftoverClients, LongOperations, MongodbSettings, PreflightSettings, RebootSettings, RebootWhen,
-    ServiceSettings, Settings, UpgradeSettings, UserCount, VerifySettings,
+    KernelSettings, LeftoverClients, LongOperations, MongodbSettings, OnFailure, PreflightSettings, RebootSettings,
+    RebootWhen, ServiceSettings, Settings, UpgradeSettings, UserCount, VerifySettings,
 };
 use super::values::{self, Wrong, quoted};
 use crate::model::{DatabaseAccess, Limits, ReadinessProbe, ServiceKind, UnitName};
@@ -54,6 +54,10 @@ pub(super) fn validate(file: &File, text: &str, cpus: u32, known: &[&str]) -> Re
         verify: VerifySettings {
             settle: check.duration(&keys::SETTLE, file.verify.settle.as_ref(), 60),
             boot_timeout: check.duration(&keys::BOOT_TIMEOUT, file.verify.boot_timeout.as_ref(), 600),
+            on_failure: match check.word(&keys::ON_FAILURE, file.verify.on_failure.as_ref()) {
+                Some("restart") => OnFailure::Restart,
+                _ => OnFailure::Report,
+            },
         },
         preflight: check.preflight(&file.preflight),
         allowed_checks: check.list(&keys::ALLOW, &file.preflight.allow, |label| known_label(label, known)),
@@ -188,6 +192,7 @@ impl Check<'_> {
         if let (Some(ServiceKind::Service), Some(drain)) = (kind, &service.drain_timeout) {
             self.problem(&drain.span(), keys::DRAIN_TIMEOUT.path(), MONGODB_ONLY, MONGODB_ONLY_HINT);
         }
+        let probe_timeout = self.duration(&keys::PROBE_TIMEOUT, service.readiness.timeout.as_ref(), 5);
         let readiness = self.readiness(&service.readiness, kind, access.as_ref());
         let (unit, kind) = (unit?, kind?);
         positions.units.push((unit.clone(), Position::start(self.text, &service.unit.span())));
@@ -203,6 +208,7 @@ impl Check<'_> {
             stop_timeout,
             start_timeout,
             readiness: readiness?,
+            probe_timeout,
             database,
             drain_timeout,
             mongodb,
@@ -277,6 +283,11 @@ impl Check<'_> {
         if probe != "http" {
             self.unused(&keys::URL, given.url.as_ref().map(Spanned::span), "http", probe);
             self.unused(&keys::STATUS, given.status.as_ref().map(Spanned::span), "http", probe);
+            self.unused(&keys::HEADER, given.header.as_ref().map(Spanned::span), "http", probe);
+            self.unused(&keys::BODY, given.body.as_ref().map(Spanned::span), "http", probe);
+        }
+        if probe != "command" {
+            self.unused(&keys::COMMAND, given.command.as_ref().map(Spanned::span), "command", probe);
         }
         match probe {
             "tcp" => {
@@ -285,16 +296,34 @@ impl Check<'_> {
             }
             "http" => {
                 self.needed(&keys::URL, span, given.url.is_some(), "http");
-                url.map(|url| ReadinessProbe::Http { url, status, header: None, body: None })
+                let header = self.text(&keys::HEADER, given.header.as_ref(), values::header);
+                let body = self.text(&keys::BODY, given.body.as_ref(), values::text);
+                url.map(|url| ReadinessProbe::Http { url, status, header, body })
+            }
+            "command" => {
+                self.needed(&keys::COMMAND, span, given.command.is_some(), "command");
+                self.command(given.command.as_ref()?).map(|argv| ReadinessProbe::Command { argv })
             }
             "mongodb" if access.is_none() => {
-                let message = "expected unit, tcp or http for kind = \"service\", found \"mongodb\"";
+                let message = "expected unit, tcp, http or command for kind = \"service\", found \"mongodb\"";
                 self.problem(&span.unwrap_or_default(), keys::PROBE.path(), message, MONGODB_ONLY_HINT);
                 None
             }
             "mongodb" => access.cloned().map(ReadinessProbe::Mongodb),
             _ => Some(ReadinessProbe::Unit),
         }
+    }
+
+    /// The program by its absolute path: whatever a `PATH` says, the same program is run.
+    fn command(&mut self, given: &Spanned<Vec<Spanned<String>>>) -> Option<Vec<String>> {
+        let argv = given.get_ref();
+        let Some(program) = argv.first() else {
+            let hint = format!("for example: command = {}", keys::COMMAND.example);
+            self.wrong(&given.span(), &keys::COMMAND, Wrong::new(Kind::Command.expected(), "an empty list", hint));
+            return None;
+        };
+        self.text(&keys::COMMAND, Some(program), values::path)?;
+        Some(argv.iter().map(|argument| argument.get_ref().clone()).collect())
     }
 
     fn needed(&mut self, key: &Key, probe: Option<Range<usize>>, given: bool, wants: &str) {

@@ -177,6 +177,25 @@ pub(super) fn origin(text: &str) -> Taken<()> {
     Err(Wrong::new("the name of an archive, as in \"mongodb\"", quoted(text), hint))
 }
 
+/// `NAME: VALUE`, as in an answer over HTTP.
+pub(super) fn header(text: &str) -> Taken<()> {
+    let is_token = |name: &str| {
+        !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
+    };
+    match text.split_once(':') {
+        Some((name, value)) if is_token(name) && !value.trim().is_empty() && !value.contains(['\r', '\n']) => Ok(()),
+        _ => Err(Wrong::new(Kind::Header.expected(), quoted(text), "write NAME: VALUE, as in \"X-Ready: yes\"")),
+    }
+}
+
+/// Any text but an empty one, which everything holds.
+pub(super) fn text(text: &str) -> Taken<()> {
+    if text.is_empty() {
+        return Err(Wrong::new(Kind::Text.expected(), quoted(text), "take it out, or write what must be there"));
+    }
+    Ok(())
+}
+
 /// `HOST:PORT`.
 pub(super) fn address(text: &str) -> Taken<()> {
     if is_address(text, true) {

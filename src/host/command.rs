@@ -96,6 +96,42 @@ fn words(name: &str, args: &[&str]) -> String {
     std::iter::once(name).chain(told).chain(more).collect::<Vec<_>>().join(" ")
 }
 
+/// Runs a program of the user's to its end, with an environment of ours, nothing on its input and no terminal. Whoever
+/// stops waiting kills it, with all that it started.
+pub async fn ask(program: &Path, args: &[String]) -> std::io::Result<Output> {
+    // In a session of its own it has no terminal, whoever looks. Its children are in its process group then.
+    let child = Command::new("/usr/bin/setsid")
+        .arg("--wait")
+        .arg(program)
+        .args(args)
+        .env_clear()
+        .env("PATH", PATH)
+        .env("LC_ALL", LOCALE)
+        .current_dir("/")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()?;
+    let mut group = GroupGuard(child.id());
+    let output = child.wait_with_output().await;
+    // It was waited for: the number may be somebody else's by now.
+    group.0 = None;
+    output
+}
+
+/// Kills a process group when it is dropped.
+struct GroupGuard(Option<u32>);
+
+impl Drop for GroupGuard {
+    fn drop(&mut self) {
+        let group = self.0.and_then(|id| i32::try_from(id).ok()).and_then(rustix::process::Pid::from_raw);
+        if let Some(group) = group {
+            // A group that has ended is what is wanted.
+            let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
+        }
+    }
+}
+
 /// As [`read`], for a program that must succeed: gives its output as text. Bytes that are no UTF-8 are replaced.
 pub async fn read_text(root: &Path, name: &str, args: &[&str], timeout: Duration) -> HostResult<String> {
     let output = read(root, name, args, timeout).await?;

@@ -1,7 +1,7 @@
 //! The ports: what steps and checks may ask of the host, by intent. The adapters below implement them with zbus, the
 //! MongoDB driver and child processes; nothing else does.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -10,10 +10,10 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::model::{
     BootId, BootSurvey, Canary, ChangedConffile, Checkout, ClientConnection, DatabaseAccess, DatabaseCondition,
-    DatabaseFacts, DatabaseStartEvidence, DatabaseStopEvidence, DkmsModule, FstabEntry, GroupUse, JobResult,
+    DatabaseFacts, DatabaseStartEvidence, DatabaseStopEvidence, DkmsModule, FstabEntry, GroupUse, Inventory, JobResult,
     KernelFacts, ListeningSocket, LockHolder, MongodSymptoms, Mount, PackageState, Parcel, PortPeers, PowerSupply,
     Readiness, ReadinessProbe, ReplicaSet, Resources, RunId, RunningOperation, Session, SliceLimits, SourceState,
-    UnitName, UnitState, UnitSurvey, UpgradePlan, WorkLook, WorkProgress, WorkSpec,
+    UnitName, UnitRelations, UnitState, UnitSurvey, UpgradePlan, WorkLook, WorkProgress, WorkSpec,
 };
 
 pub mod apt;
@@ -22,6 +22,8 @@ pub mod bus;
 pub mod clock;
 pub mod command;
 pub mod git;
+pub mod inventory;
+pub mod journal;
 pub mod kernel;
 pub mod logind;
 pub mod messenger;
@@ -33,6 +35,7 @@ pub mod secret;
 pub mod sockets;
 pub mod system;
 pub mod systemd;
+pub mod trusted;
 
 /// Why the host did not do, or did not say, what it was asked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -91,6 +94,9 @@ pub trait Units: Send + Sync {
     /// Starts the unit and waits for the job, at most `timeout`. `Unknown` when the job is still at it by then.
     async fn start(&self, unit: &UnitName, timeout: SignedDuration) -> HostResult<JobResult>;
 
+    /// Restarts the unit, also one that systemd has given up on, and waits for the job as [`Self::start`] does.
+    async fn restart(&self, unit: &UnitName, timeout: SignedDuration) -> HostResult<JobResult>;
+
     /// Stops the unit and waits for the job, at most `timeout`. `Unknown` when the job is still at it by then; the job
     /// goes on. Never kills.
     async fn stop(&self, unit: &UnitName, timeout: SignedDuration) -> HostResult<JobResult>;
@@ -103,6 +109,38 @@ pub trait Units: Send + Sync {
 
     /// All units at this instant.
     async fn survey(&self) -> HostResult<UnitSurvey>;
+}
+
+/// Units as a whole: how they hang together, and what happens to them.
+#[async_trait]
+pub trait Relations: Send + Sync {
+    /// The relations of these units, and of all that they need, want or are ordered after, near and far.
+    async fn relations(&self, units: &[UnitName]) -> HostResult<BTreeMap<UnitName, UnitRelations>>;
+
+    /// From now on, listens to what happens to units.
+    async fn listen(&self) -> HostResult<Box<dyn UnitChanges>>;
+}
+
+/// What happens to units.
+#[async_trait]
+pub trait UnitChanges: Send {
+    /// Units that changed since the last call: at once where there are some, or as soon as there are, at most after
+    /// `timeout`. A hint and no more: signals get lost, so that whoever needs to know looks besides.
+    async fn next(&mut self, timeout: SignedDuration) -> BTreeSet<UnitName>;
+}
+
+/// What services say of themselves.
+#[async_trait]
+pub trait Journal: Send + Sync {
+    /// The last lines that the unit, and systemd about it, wrote since the boot; oldest first.
+    async fn last_lines(&self, unit: &UnitName, count: usize) -> HostResult<Vec<String>>;
+}
+
+/// What a host has besides units, sockets and packages.
+#[async_trait]
+pub trait Inventories: Send + Sync {
+    /// All of it at this instant. What cannot be read is unknown, each by itself.
+    async fn inventory(&self) -> Inventory;
 }
 
 /// Transient units that do long work.
@@ -427,6 +465,12 @@ pub trait Clock: Send + Sync {
 pub struct Host {
     /// Units that run services.
     pub units: Arc<dyn Units>,
+    /// Units as a whole.
+    pub relations: Arc<dyn Relations>,
+    /// What services say of themselves.
+    pub journal: Arc<dyn Journal>,
+    /// Everything else that a host has.
+    pub inventories: Arc<dyn Inventories>,
     /// Transient units that do long work.
     pub work: Arc<dyn WorkUnits>,
     /// The limits of all work.

@@ -1,6 +1,7 @@
 //! Readiness: what an API or a database needs to answer before anything may rely on it.
 
 use std::error::Error;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -8,11 +9,14 @@ use async_trait::async_trait;
 use jiff::SignedDuration;
 use tokio::net::TcpStream;
 
-use super::{Database, HostError, HostErrorKind, HostResult, Prober, Units};
+use super::{Database, HostError, HostErrorKind, HostResult, Prober, Units, command, trusted};
 use crate::model::{DatabaseAccess, Readiness, ReadinessProbe, UnitName};
 
 /// How long a page that counts users may take.
 const COUNT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How much of an answer is read for the text that it must hold.
+const BODY_BYTES: usize = 64 * 1024;
 
 /// Gives the process the one TLS implementation that the HTTP client uses. Harmless where it has one already.
 ///
@@ -53,8 +57,10 @@ impl Probe {
                 Ok(_) => Ok(()),
                 Err(error) => Err(format!("connect to {address}: {error}")),
             },
-            ReadinessProbe::Http { url, status, .. } => self.test_http(url, *status).await,
-            ReadinessProbe::Command { argv } => Err(argv.join(" ")),
+            ReadinessProbe::Http { url, status, header, body } => {
+                self.test_http(url, *status, header.as_deref(), body.as_deref()).await
+            }
+            ReadinessProbe::Command { argv } => test_command(argv).await,
             ReadinessProbe::Mongodb(access) => self.test_database(access).await,
         }
     }
@@ -64,12 +70,24 @@ impl Probe {
         if state.is_up() { Ok(()) } else { Err(format!("{unit} is {} ({})", state.active, state.sub)) }
     }
 
-    async fn test_http(&self, url: &str, status: u16) -> Result<(), String> {
+    async fn test_http(&self, url: &str, status: u16, header: Option<&str>, body: Option<&str>) -> Result<(), String> {
         let client = self.http.as_ref().map_err(|error| format!("set up HTTP: {error}"))?;
         let answer =
             client.get(url).send().await.map_err(|error| format!("GET {url}: {}", reasons(&error.without_url())))?;
         let seen = answer.status().as_u16();
-        if seen == status { Ok(()) } else { Err(format!("GET {url}: status {seen}, not {status}")) }
+        if seen != status {
+            return Err(format!("GET {url}: status {seen}, not {status}"));
+        }
+        if let Some((name, wanted)) = header.and_then(|header| header.split_once(':')) {
+            let values = answer.headers().get_all(name);
+            if !values.iter().any(|value| value.as_bytes().trim_ascii() == wanted.trim().as_bytes()) {
+                return Err(format!("GET {url}: the answer has no header {name}: {}", wanted.trim()));
+            }
+        }
+        match body {
+            Some(wanted) => body_holds(answer, wanted).await.map_err(|why| format!("GET {url}: {why}")),
+            None => Ok(()),
+        }
     }
 
     /// A member of a replica set that is neither primary nor secondary answers, but serves nobody yet.
@@ -80,6 +98,31 @@ impl Probe {
         }
         Ok(())
     }
+}
+
+/// Whether the beginning of the body holds the text. Whatever follows is not read.
+async fn body_holds(mut answer: reqwest::Response, wanted: &str) -> Result<(), String> {
+    let mut seen = Vec::new();
+    while seen.len() < BODY_BYTES {
+        match answer.chunk().await {
+            Ok(Some(chunk)) => seen.extend_from_slice(&chunk),
+            Ok(None) => break,
+            Err(error) => return Err(format!("read the body: {}", reasons(&error.without_url()))),
+        }
+    }
+    if seen.windows(wanted.len()).any(|window| window == wanted.as_bytes()) {
+        return Ok(());
+    }
+    Err(format!("the body does not hold {wanted:?}"))
+}
+
+/// The user's own test. It is root who runs it, so that nobody else may have a hand in it.
+async fn test_command(argv: &[String]) -> Result<(), String> {
+    let (program, arguments) = argv.split_first().ok_or("there is no command")?;
+    trusted::check(Path::new(program)).map_err(|why| format!("not run: {why}"))?;
+    let output =
+        command::ask(Path::new(program), arguments).await.map_err(|error| format!("start {program}: {error}"))?;
+    if output.status.success() { Ok(()) } else { Err(format!("{program}: {}", command::complaint(&output))) }
 }
 
 #[async_trait]

@@ -108,8 +108,13 @@ pub fn unit_of_cgroup(text: &str) -> Option<UnitName> {
 /// Where several processes share a socket, the one with the lowest number counts: the oldest, as a rule the parent.
 pub fn listening(root: &Path) -> HostResult<Vec<ListeningSocket>> {
     let mut sockets = Vec::new();
-    for protocol in ["tcp", "tcp6"] {
-        let listeners = read_table(root, protocol)?.into_iter().filter(|socket| socket.state == TcpState::Listening);
+    for protocol in ["tcp", "tcp6", "udp", "udp6"] {
+        // A UDP socket waits for everybody where it is connected to nobody.
+        let listens = |socket: &TcpSocket| match protocol.starts_with("tcp") {
+            true => socket.state == TcpState::Listening,
+            false => socket.remote.port() == 0,
+        };
+        let listeners = read_table(root, protocol)?.into_iter().filter(listens);
         sockets.extend(listeners.map(|socket| (protocol, socket)));
     }
     let owners = owners(root, &sockets.iter().map(|(_, socket)| socket.inode).collect())?;
@@ -176,7 +181,7 @@ fn read_table(root: &Path, protocol: &str) -> HostResult<Vec<TcpSocket>> {
     let path = below(root, "/proc/net").join(protocol);
     match fs::read_to_string(&path) {
         Ok(text) => Ok(parse_tcp(&text)),
-        Err(error) if error.kind() == ErrorKind::NotFound && protocol == "tcp6" => Ok(Vec::new()),
+        Err(error) if error.kind() == ErrorKind::NotFound && protocol != "tcp" => Ok(Vec::new()),
         Err(error) => Err(HostError::failed(format!("read {}", path.display()), error)),
     }
 }

@@ -135,6 +135,31 @@ impl UnitState {
     }
 }
 
+/// How a unit hangs together with others, and what starts it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct UnitRelations {
+    /// `After`.
+    pub after: Vec<UnitName>,
+    /// `Requires`, `Requisite` and `BindsTo`.
+    pub needs: Vec<UnitName>,
+    /// `Wants` and `PartOf`.
+    pub wants: Vec<UnitName>,
+    /// `WantedBy`, `RequiredBy`, `RequisiteOf` and `BoundBy`: who starts it.
+    pub wanted_by: Vec<UnitName>,
+    /// `TriggeredBy`: sockets, timers and paths that start it when it is asked for.
+    pub triggered_by: Vec<UnitName>,
+    /// It runs, or is about to: an order that goes by way of it holds.
+    pub takes_part: bool,
+    /// Exists, and is not masked.
+    pub is_loaded: bool,
+    /// Its conditions were met when it was last started, or it never was.
+    pub conditions_met: bool,
+    /// `UnitFileState`.
+    pub unit_file: String,
+    /// `Type` of a service; empty for other units.
+    pub service_type: String,
+}
+
 /// All units at one instant.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct UnitSurvey {

@@ -1,20 +1,18 @@
 //! What runs now, for the comparison after the reboot.
 
-use jiff::SignedDuration;
-
-use super::{StepContext, StepEnd, StepResult};
+use super::{StepContext, StepEnd, StepResult, latency};
 use crate::model::{Baseline, Fact, Readiness, ServiceBaseline};
 
-const PROBE_TIMEOUT: SignedDuration = SignedDuration::from_secs(10);
-
 pub(super) async fn perform(ctx: &mut StepContext<'_>) -> StepResult {
+    let configured: Vec<_> = ctx.settings.services.iter().collect();
+    let latencies = latency::of_services(ctx.host, &configured).await;
     let mut services = Vec::new();
-    for service in &ctx.settings.services {
+    for (service, latency) in configured.into_iter().zip(latencies) {
         services.push(ServiceBaseline {
             unit: service.unit.clone(),
             state: ctx.host.units.state(&service.unit).await?,
-            readiness: ctx.host.prober.probe(&service.unit, &service.readiness, PROBE_TIMEOUT).await,
-            latency: None,
+            readiness: ctx.host.prober.probe(&service.unit, &service.readiness, service.probe_timeout).await,
+            latency,
         });
     }
     let system = &ctx.host.system;
@@ -27,7 +25,7 @@ pub(super) async fn perform(ctx: &mut StepContext<'_>) -> StepResult {
         mounts: system.mounts().await?,
         kernel: ctx.host.kernels.facts().await?,
         packages: ctx.host.packages.installed().await?,
-        inventory: None,
+        inventory: Some(Box::new(ctx.host.inventories.inventory().await)),
     };
     let ready = baseline.services.iter().filter(|service| matches!(service.readiness, Readiness::Ready(_))).count();
     let note = format!(

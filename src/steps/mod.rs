@@ -3,8 +3,10 @@
 
 mod baseline;
 mod build_kernel;
+mod compare;
 mod drain;
 mod fetch;
+mod latency;
 mod limits;
 mod notify;
 mod preflight;
@@ -19,7 +21,10 @@ mod stop;
 mod stop_mongodb;
 mod upgrade;
 mod verify;
+mod verify_cause;
 mod verify_database;
+mod verify_order;
+mod verify_recover;
 mod verify_watch;
 mod work;
 
@@ -32,6 +37,7 @@ use crate::host::{Host, HostError};
 use crate::model::{Channel, Fact, Occasion, Run, Step, UnitName};
 
 pub use reboot_reasons::expected_reboot_reasons;
+pub use verify::{Verifying, judge};
 pub use work::work_unit;
 
 /// Where a step records facts. On return a fact is durable.

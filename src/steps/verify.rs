@@ -1,62 +1,102 @@
 //! Prove that the host came back as it was.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
-use super::verify_watch::{self, Watched};
-use super::{StepContext, StepEnd, StepError, StepResult, verify_database};
-use crate::events::EventKind;
-use crate::model::{Baseline, Fact, Finding, ListeningSocket, Severity, UnitName, Verdict, Verification};
+use futures_util::future::{join, join4};
+use jiff::SignedDuration;
+
+use super::compare::{self, Between, Difference, GoneUnit, Now};
+use super::verify_watch::{self, Ears, Watched};
+use super::{
+    StepContext, StepEnd, StepError, StepResult, latency, verify_cause, verify_database, verify_order, verify_recover,
+};
+use crate::config::{OnFailure, Settings};
+use crate::events::{EventKind, EventSink};
+use crate::host::{Host, HostResult};
+use crate::model::{
+    Baseline, BootId, DependencyGraph, Fact, Finding, Inventory, KernelPlan, PackageChange, Reading, Run, Severity,
+    StopProof, UnitName, UnitRelations, UnitSurvey, Verdict, Verification,
+};
+
+/// A clock that was in time is given this long after a boot to be so again.
+const CLOCK_PATIENCE: SignedDuration = SignedDuration::from_secs(60);
+const CLOCK_LOOKS: SignedDuration = SignedDuration::from_secs(2);
+/// A boot that goes on after all services settled is waited for; this is how often it is looked at.
+const BOOT_LOOKS: SignedDuration = SignedDuration::from_millis(500);
+
+/// What a verification needs, with a run or without one.
+pub struct Verifying<'a> {
+    /// The host.
+    pub host: &'a Host,
+    /// The settings.
+    pub settings: &'a Settings,
+    /// Where it tells.
+    pub events: &'a dyn EventSink,
+    /// What the host was.
+    pub baseline: &'a Baseline,
+    /// The boot that is judged.
+    pub boot: BootId,
+    /// The host was rebooted since the baseline.
+    pub rebooted: bool,
+    /// What must run after the reboot.
+    pub kernel: Option<&'a KernelPlan>,
+    /// Why a reboot was wanted.
+    pub reboot_reasons: &'a [String],
+    /// What the upgrade was to change.
+    pub changes: &'a [PackageChange],
+    /// How the services were stopped.
+    pub stops: &'a [StopProof],
+}
+
+impl<'a> Verifying<'a> {
+    /// As the run has it; none before its baseline was taken.
+    pub fn of_run(
+        run: &'a Run,
+        boot: BootId,
+        host: &'a Host,
+        settings: &'a Settings,
+        events: &'a dyn EventSink,
+    ) -> Option<Self> {
+        // A plan that was not carried out changed nothing.
+        let changes = run.upgrade.as_ref().filter(|_| run.has_touched_packages());
+        Some(Self {
+            host,
+            settings,
+            events,
+            baseline: run.baseline.as_ref()?,
+            rebooted: boot != run.first_boot,
+            boot,
+            kernel: run.kernel.as_ref(),
+            reboot_reasons: &run.reboot_reasons,
+            changes: changes.map_or(&[], |upgrade| &upgrade.changes),
+            stops: &run.stops,
+        })
+    }
+
+    /// What did not run before need not run now.
+    fn services(&self) -> Vec<Watched> {
+        let ran = self.settings.services.iter().filter(|service| self.baseline.service_ran(&service.unit));
+        ran.cloned().map(Watched::new).collect()
+    }
+}
 
 pub(super) async fn perform(ctx: &mut StepContext<'_>) -> StepResult {
-    let Some(baseline) = ctx.run().baseline.clone() else {
+    let run = ctx.run().clone();
+    let Some(with) = Verifying::of_run(&run, run.boot.clone(), ctx.host, ctx.settings, ctx.events) else {
         return Err(StepError::Failed("the run has no baseline to compare with".into()));
     };
-    // What did not run before need not run now.
-    let services = ctx.settings.services.iter().filter(|service| baseline.service_ran(&service.unit)).cloned();
-    let mut watched = verify_watch::until_settled(ctx, services.collect()).await;
-    verify_watch::settle(ctx, &mut watched).await;
-
-    let kernel = ctx.host.kernels.facts().await?;
-    let mut findings = kernel_findings(ctx, &kernel.running);
-    findings.extend(watched.iter().filter_map(|one| service_finding(one, &watched)));
-    findings.extend(order_findings(&watched));
-    let mut databases = Vec::new();
-    for one in &watched {
-        let Some(access) = &one.service.database else { continue };
-        if !one.is_ready() {
-            findings.extend(verify_database::why_not(ctx, &one.service).await);
-            continue;
-        }
-        let (back, found) = verify_database::look(ctx, &one.service, access).await;
-        databases.push(back);
-        findings.extend(found);
+    let mut watched = with.services();
+    let mut ears = Ears::open(&with).await;
+    verify_watch::until_settled(&with, &mut ears, &mut watched).await;
+    let mut recovered = Vec::new();
+    if ctx.settings.verify.on_failure == OnFailure::Restart {
+        recovered = verify_recover::restart(&with, ctx.recorder, &mut ears, &mut watched).await?;
     }
-    findings.extend(comparison(ctx, &baseline).await);
-    findings.extend(package_findings(ctx).await);
-    // First causes first: within one severity the order above stands, and a consequence follows its cause.
-    findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
+    let ((), relations) = join(verify_watch::settle(&with, &mut ears, &mut watched), relations(&with)).await;
+    let verification = conclude(&with, watched, recovered, relations).await;
 
-    let verdict = match findings.iter().map(|finding| finding.severity).max() {
-        Some(Severity::Blocker) => Verdict::Failed,
-        Some(Severity::Warning) => Verdict::Degraded,
-        Some(Severity::Info) | None => Verdict::Healthy,
-    };
-    let causes: Vec<Option<UnitName>> = watched.iter().map(|one| first_cause(one, &watched)).collect();
-    let services = watched.into_iter().zip(causes).map(|(one, cause)| one.into_return(cause)).collect();
-    let told: Vec<String> = findings.iter().map(|finding| finding.title.clone()).collect();
-    let boot = ctx.run().boot.clone();
-    let verification = Verification {
-        boot,
-        kernel: kernel.running,
-        vulnerabilities: kernel.vulnerabilities,
-        verdict,
-        services,
-        databases,
-        findings,
-        edges: Vec::new(),
-        expected: Vec::new(),
-        recovered: Vec::new(),
-    };
+    let verdict = verification.verdict;
+    let told: Vec<String> = verification.findings.iter().map(|finding| finding.title.clone()).collect();
     ctx.recorder.record(Fact::Judged(Box::new(verification)))?;
     ctx.events.emit(EventKind::VerdictReached { verdict, findings: told.clone() });
     match verdict {
@@ -65,133 +105,240 @@ pub(super) async fn perform(ctx: &mut StepContext<'_>) -> StepResult {
     }
 }
 
-fn kernel_findings(ctx: &StepContext<'_>, running: &str) -> Vec<Finding> {
-    let expected = ctx.run().kernel.as_ref().filter(|plan| plan.managed_here && plan.expected != running);
-    // Without a reboot the old kernel still runs; that is said as a reboot that is still needed.
-    let rebooted = ctx.run().rebooted.is_some();
+/// Compares the host with a baseline, without a run: looks, and changes nothing.
+pub async fn judge(with: &Verifying<'_>) -> Verification {
+    let mut watched = with.services();
+    let mut ears = Ears::open(with).await;
+    verify_watch::until_settled(with, &mut ears, &mut watched).await;
+    let ((), relations) = join(verify_watch::settle(with, &mut ears, &mut watched), relations(with)).await;
+    conclude(with, watched, Vec::new(), relations).await
+}
+
+async fn conclude(
+    with: &Verifying<'_>,
+    mut watched: Vec<Watched>,
+    recovered: Vec<UnitName>,
+    relations: HostResult<BTreeMap<UnitName, UnitRelations>>,
+) -> Verification {
     let mut findings = Vec::new();
-    if let Some(plan) = expected.filter(|_| rebooted) {
-        let title = format!("kernel {running} runs, {} was expected", plan.expected);
-        let hint = "see which entry the boot loader takes, then reboot into the expected kernel";
-        findings.push(Finding::new("kernel-release", Severity::Blocker, title).remedy(hint, "update-grub"));
+    let configured: Vec<UnitName> = with.settings.services.iter().map(|service| service.unit.clone()).collect();
+    findings.extend(boot_finished(with).await);
+    let now = observe(with, &configured).await;
+    let graph = graph(with, relations, &now, &mut findings).await;
+
+    findings.extend(watched.iter().filter_map(service_finding));
+    let edges = verify_order::edges(&watched);
+    findings.extend(verify_order::findings(&edges, &watched, &graph));
+    findings.extend(verify_order::restarts(&watched));
+    findings.extend(recovered.iter().map(recovered_finding));
+    let mut databases = Vec::new();
+    for one in &watched {
+        let Some(access) = &one.service.database else { continue };
+        if !one.is_ready() {
+            let why = verify_database::why_not(with, &one.service).await;
+            findings.extend(why.into_iter().map(|finding| finding.about(one.unit().as_str())));
+            continue;
+        }
+        let (back, found) = verify_database::look(with, &one.service, access).await;
+        databases.push(back);
+        findings.extend(found.into_iter().map(|finding| finding.about(one.unit().as_str())));
     }
-    if !rebooted && !ctx.run().reboot_reasons.is_empty() {
-        let mut finding = Finding::new("reboot-pending", Severity::Info, "a reboot is still needed");
-        finding.evidence.clone_from(&ctx.run().reboot_reasons);
-        findings.push(finding.remedy("reboot at the next opportunity", "patchday run"));
+    findings.extend(slow_findings(with, &mut watched).await);
+
+    let between = Between {
+        rebooted: with.rebooted,
+        kernel: with.kernel,
+        reboot_reasons: with.reboot_reasons,
+        changes: with.changes,
+        services: &configured,
+    };
+    let mut expected = Vec::new();
+    for difference in compare::compare(with.baseline, &now, &between) {
+        match difference {
+            Difference::Expected(difference) => expected.push(difference),
+            Difference::Found(finding) => findings.push(finding),
+        }
     }
-    findings
+    let mut findings = verify_cause::first(findings, &graph, with.baseline);
+    verify_cause::add_journals(with.host, &mut findings).await;
+
+    let verdict = match findings.iter().map(|finding| finding.severity).max() {
+        Some(Severity::Blocker) => Verdict::Failed,
+        Some(Severity::Warning) => Verdict::Degraded,
+        Some(Severity::Info) | None => Verdict::Healthy,
+    };
+    let explained = |unit: &UnitName| {
+        let finding =
+            findings.iter().find(|one| one.key == "service-not-ready" && one.subject.as_deref() == Some(unit.as_str()));
+        finding.and_then(|finding| finding.because_of.as_ref()?.parse().ok())
+    };
+    let services = watched.into_iter().map(|one| {
+        let because_of = explained(one.unit());
+        one.into_return(because_of)
+    });
+    let kernel = now.kernel.known().cloned().unwrap_or_default();
+    Verification {
+        boot: with.boot.clone(),
+        kernel: kernel.running,
+        vulnerabilities: kernel.vulnerabilities,
+        verdict,
+        services: services.collect(),
+        databases,
+        findings,
+        edges,
+        expected,
+        recovered,
+    }
 }
 
-/// The service that failed first among those that this one waits for; none where it failed by itself.
-fn first_cause(one: &Watched, all: &[Watched]) -> Option<UnitName> {
-    if one.is_ready() {
-        return None;
+/// Units that start late must not be missed: waits for the end of the boot, within its time.
+async fn boot_finished(with: &Verifying<'_>) -> Option<Finding> {
+    let clock = &with.host.clock;
+    let began = clock.now();
+    loop {
+        let state = match with.host.units.survey().await {
+            Ok(survey) => survey.system_state,
+            // Told by the comparison.
+            Err(_) => return None,
+        };
+        if !verify_watch::is_booting(&state) {
+            return None;
+        }
+        if clock.now().duration_since(began) > with.settings.verify.boot_timeout {
+            let title = "the boot has not finished: systemd still has jobs";
+            let finding = Finding::new("boot-unfinished", Severity::Warning, title).about("boot");
+            return Some(
+                finding.evidence(format!("systemd is {state}")).remedy("see what it waits for", "systemctl list-jobs"),
+            );
+        }
+        clock.sleep(BOOT_LOOKS).await;
     }
-    let find = |unit: &UnitName| all.iter().find(|other| other.unit() == unit);
-    let failed = one.service.after.iter().filter_map(find).find(|dependency| !dependency.is_ready())?;
-    first_cause(failed, all).or_else(|| Some(failed.unit().clone()))
 }
 
-fn service_finding(one: &Watched, all: &[Watched]) -> Option<Finding> {
+async fn observe(with: &Verifying<'_>, services: &[UnitName]) -> Now {
+    let host = with.host;
+    let units: Reading<UnitSurvey> = host.units.survey().await.into();
+    let mut gone = BTreeMap::new();
+    if let Some(survey) = units.known() {
+        let asked = compare::ran_and_does_not(with.baseline, survey, services);
+        if let Ok(mut relations) = relations_of_each(host, &asked).await {
+            for unit in asked {
+                if let (Some(relations), Ok(state)) = (relations.remove(&unit), host.units.state(&unit).await) {
+                    gone.insert(unit, GoneUnit { relations, state });
+                }
+            }
+        }
+    }
+    // Each asks somebody else: side by side they take as long as the slowest.
+    let (sockets, mounts, kernel, inventory) =
+        join4(host.system.listening_sockets(), host.system.mounts(), host.kernels.facts(), inventory(with)).await;
+    let (packages, installed) = join(host.packages.state(), host.packages.installed()).await;
+    Now {
+        units,
+        gone,
+        sockets: sockets.into(),
+        mounts: mounts.into(),
+        kernel: kernel.into(),
+        inventory,
+        packages: packages.into(),
+        installed: installed.into(),
+    }
+}
+
+async fn relations_of_each(host: &Host, units: &[UnitName]) -> HostResult<BTreeMap<UnitName, UnitRelations>> {
+    if units.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    host.relations.relations(units).await
+}
+
+/// A clock needs its servers to answer, which takes a while after a boot.
+async fn inventory(with: &Verifying<'_>) -> Inventory {
+    let clock = &with.host.clock;
+    let was_in_time =
+        with.baseline.inventory.as_ref().is_some_and(|before| before.clock_synchronized == Reading::Known(true));
+    let began = clock.now();
+    loop {
+        let inventory = with.host.inventories.inventory().await;
+        let is_behind = was_in_time && inventory.clock_synchronized == Reading::Known(false);
+        if !is_behind || clock.now().duration_since(began) > CLOCK_PATIENCE {
+            return inventory;
+        }
+        clock.sleep(CLOCK_LOOKS).await;
+    }
+}
+
+/// What is known of the units' relations; read while services settle, since it takes a while where there are many.
+async fn relations(with: &Verifying<'_>) -> HostResult<BTreeMap<UnitName, UnitRelations>> {
+    let services: Vec<UnitName> = with.settings.services.iter().map(|service| service.unit.clone()).collect();
+    with.host.relations.relations(&services).await
+}
+
+/// The graph, with what failed and is no service of ours.
+async fn graph(
+    with: &Verifying<'_>,
+    relations: HostResult<BTreeMap<UnitName, UnitRelations>>,
+    now: &Now,
+    findings: &mut Vec<Finding>,
+) -> DependencyGraph {
+    let services = with.settings.services.iter().map(|service| (service.unit.clone(), service.after.clone()));
+    let failed = now.units.known().into_iter().flat_map(|units| units.failed.iter());
+    let known = match relations {
+        Ok(mut known) => {
+            let missing: Vec<UnitName> = failed.filter(|unit| !known.contains_key(*unit)).cloned().collect();
+            match relations_of_each(with.host, &missing).await {
+                Ok(more) => {
+                    known.extend(more);
+                    Ok(known)
+                }
+                Err(error) => Err(error),
+            }
+        }
+        Err(error) => Err(error),
+    };
+    let known = known.unwrap_or_else(|error| {
+        let title = "the relations of the units could not be read";
+        findings.push(Finding::new("order", Severity::Warning, title).evidence(error.to_string()));
+        BTreeMap::new()
+    });
+    DependencyGraph::new(services, known)
+}
+
+fn service_finding(one: &Watched) -> Option<Finding> {
     if one.is_ready() {
         return None;
     }
     let unit = one.unit();
     let problem = one.problem.as_deref().unwrap_or("nothing is known of it");
-    let finding = match first_cause(one, all) {
-        Some(cause) => {
-            let title = format!("{unit} is not back, because {cause} is not: {problem}");
-            Finding::new("service-not-ready", Severity::Blocker, title).evidence(format!("first cause: {cause}"))
-        }
-        None => Finding::new("service-not-ready", Severity::Blocker, format!("{unit} is not back: {problem}")),
-    };
+    let title = format!("{unit} is not back: {problem}");
+    let finding = Finding::new("service-not-ready", Severity::Blocker, title).about(unit.as_str());
     Some(finding.remedy(format!("read what {unit} says of itself"), format!("journalctl -b -u {unit}")))
 }
 
-/// A service that was ready before what it depends on was serving without it.
-fn order_findings(watched: &[Watched]) -> Vec<Finding> {
+/// Restarted is not passed.
+fn recovered_finding(unit: &UnitName) -> Finding {
+    let title = format!("{unit} recovered: it did not come back by itself, and was restarted once");
+    let finding = Finding::new("service-recovered", Severity::Warning, title).about(unit.as_str());
+    finding.remedy(format!("see why the boot did not bring {unit} up"), format!("journalctl -b -u {unit}"))
+}
+
+async fn slow_findings(with: &Verifying<'_>, watched: &mut [Watched]) -> Vec<Finding> {
+    let mut ready: Vec<&mut Watched> = watched.iter_mut().filter(|one| one.is_ready()).collect();
+    let services: Vec<_> = ready.iter().map(|one| one.service.clone()).collect();
+    let latencies = latency::of_services(with.host, &services.iter().collect::<Vec<_>>()).await;
     let mut findings = Vec::new();
-    for one in watched {
-        let dependencies = watched.iter().filter(|other| one.service.after.contains(other.unit()));
-        for dependency in dependencies {
-            if let (Some(ready), Some(dependency_ready)) = (one.ready_usec, dependency.ready_usec)
-                && ready < dependency_ready
-            {
-                let (unit, on) = (one.unit(), dependency.unit());
-                let title = format!("{unit} was ready before {on}, on which it depends");
-                let evidence =
-                    format!("{unit} at {} ms, {on} at {} ms since the boot", ready / 1000, dependency_ready / 1000);
-                let hint = format!("let {unit} be ready only when {on} answers, and order it after {on}");
-                findings.push(Finding::new("order", Severity::Warning, title).evidence(evidence).hint(hint));
-            }
+    for (one, now) in ready.iter_mut().zip(latencies) {
+        one.latency = now;
+        let before = with.baseline.services.iter().find(|service| &service.unit == one.unit());
+        let (Some(before), Some(now)) = (before.and_then(|service| service.latency), now) else { continue };
+        if now.is_slower_than(&before) {
+            let unit = one.unit();
+            let title =
+                format!("{unit} answers slower: {:#} for half of the answers, {:#} before", now.p50, before.p50);
+            let finding = Finding::new("service-slow", Severity::Warning, title).about(unit.as_str());
+            let finding = finding.evidence(format!("95 of 100 within {:#}, {:#} before", now.p95, before.p95));
+            findings.push(finding.remedy("see what it waits for", format!("systemctl status {unit}")));
         }
     }
     findings
-}
-
-async fn comparison(ctx: &StepContext<'_>, baseline: &Baseline) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    match ctx.host.units.survey().await {
-        Ok(now) => {
-            for unit in now.failed.iter().filter(|unit| !baseline.units.failed.contains(unit)) {
-                let finding =
-                    Finding::new("unit-failed", Severity::Warning, format!("{unit} failed since the baseline"));
-                findings.push(finding.remedy(format!("read what {unit} says"), format!("systemctl status {unit}")));
-            }
-        }
-        Err(error) => findings.push(unknown("unit-failed", "failed units", &error.to_string())),
-    }
-    match ctx.host.system.listening_sockets().await {
-        Ok(now) => findings.extend(missing_sockets(baseline, &now)),
-        Err(error) => findings.push(unknown("socket-missing", "listening sockets", &error.to_string())),
-    }
-    match ctx.host.system.mounts().await {
-        Ok(now) => {
-            for (point, source) in baseline.mounts.iter().filter(|(point, _)| !now.contains_key(*point)) {
-                let title = format!("{point} is not mounted; it held {source}");
-                let hint = "mount it, and see that /etc/fstab or a mount unit names it";
-                let finding = Finding::new("mount-missing", Severity::Warning, title);
-                findings.push(finding.remedy(hint, format!("findmnt --fstab {point}")));
-            }
-        }
-        Err(error) => findings.push(unknown("mount-missing", "mounts", &error.to_string())),
-    }
-    findings
-}
-
-/// Sockets of programs that run in a service: those of logins and of one-off programs come and go.
-fn missing_sockets(baseline: &Baseline, now: &[ListeningSocket]) -> Vec<Finding> {
-    let key = |socket: &ListeningSocket| (socket.protocol.clone(), socket.address.clone());
-    let present: BTreeSet<_> = now.iter().map(key).collect();
-    let is_service = |socket: &&ListeningSocket| {
-        let unit = socket.unit.as_ref().map(UnitName::as_str).unwrap_or_default();
-        (unit.ends_with(".service") || unit.ends_with(".socket")) && !unit.starts_with("user@")
-    };
-    let missing = baseline.sockets.iter().filter(is_service).filter(|socket| !present.contains(&key(socket)));
-    let finding = |socket: &ListeningSocket| {
-        let title = format!("nobody listens on {} {}; {} did", socket.protocol, socket.address, socket.program);
-        Finding::new("socket-missing", Severity::Warning, title)
-            .remedy("see whether its service is up", format!("ss -ltnp | grep {}", socket.address))
-    };
-    missing.map(finding).collect()
-}
-
-async fn package_findings(ctx: &StepContext<'_>) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    match ctx.host.packages.state().await {
-        Ok(state) if state.is_clean() => {}
-        Ok(state) => findings.push(
-            Finding::new("dpkg-clean", Severity::Blocker, "packages are half installed")
-                .evidence(state.broken.join(", "))
-                .remedy("finish what was begun", "dpkg --configure -a"),
-        ),
-        Err(error) => findings.push(unknown("dpkg-clean", "the package database", &error.to_string())),
-    }
-    findings
-}
-
-/// Unknown is never healthy.
-fn unknown(key: &str, what: &str, why: &str) -> Finding {
-    Finding::new(key, Severity::Warning, format!("{what} could not be compared")).evidence(why)
 }

@@ -2,7 +2,7 @@
 
 use jiff::SignedDuration;
 
-use super::StepContext;
+use super::verify::Verifying;
 use crate::config::ServiceSettings;
 use crate::doctor::diagnose;
 use crate::events::EventKind;
@@ -15,7 +15,7 @@ const LOOK_EVERY: SignedDuration = SignedDuration::from_secs(1);
 
 /// Looks at a database that is ready. A member of a replica set is waited for until it has caught up.
 pub(super) async fn look(
-    ctx: &StepContext<'_>,
+    with: &Verifying<'_>,
     service: &ServiceSettings,
     access: &DatabaseAccess,
 ) -> (DatabaseReturn, Vec<Finding>) {
@@ -29,7 +29,7 @@ pub(super) async fn look(
         canary: None,
         caught_up_after: None,
     };
-    let facts = match ctx.host.database.facts(access).await {
+    let facts = match with.host.database.facts(access).await {
         Ok(facts) => facts,
         Err(error) => {
             let title = format!("{unit} cannot be asked how it ended and came back");
@@ -39,21 +39,21 @@ pub(super) async fn look(
             );
         }
     };
-    let before = ctx.run().stops.iter().rev().find(|proof| proof.unit == unit).cloned();
+    let before = with.stops.iter().rev().find(|proof| proof.unit == unit).cloned();
     let mut findings = Vec::new();
-    back.start = ctx.host.forensics.start_evidence(&facts).await;
+    back.start = with.host.forensics.start_evidence(&facts).await;
     if back.start.unclean_shutdown_seen == Some(true) {
         let title = format!("{unit} recovered from an unclean shutdown");
         let hint = "see why it was killed; its log says what was recovered";
         findings.push(Finding::new("database-unclean", Severity::Warning, title).hint(hint));
     }
     if facts.set_name.is_some() {
-        findings.extend(until_caught_up(ctx, service, access, (&facts, &mut back)).await);
+        findings.extend(until_caught_up(with, service, access, (&facts, &mut back)).await);
     }
-    back.compatibility = ctx.host.insight.condition(access).await.ok().and_then(|condition| condition.compatibility);
+    back.compatibility = with.host.insight.condition(access).await.ok().and_then(|condition| condition.compatibility);
     findings.extend(compatibility_finding(&back, before.as_ref()));
     if let Some(collection) = &service.mongodb.canary {
-        let canary = ctx.host.insight.canary(access, collection).await;
+        let canary = with.host.insight.canary(access, collection).await;
         let known = before.and_then(|proof| proof.canary);
         match canary {
             Ok(canary) => {
@@ -71,14 +71,15 @@ pub(super) async fn look(
 }
 
 /// Why a database is not back, as far as its own log, its exit and the host tell.
-pub(super) async fn why_not(ctx: &StepContext<'_>, service: &ServiceSettings) -> Vec<Finding> {
+pub(super) async fn why_not(with: &Verifying<'_>, service: &ServiceSettings) -> Vec<Finding> {
     if service.database.is_none() {
         return Vec::new();
     }
-    match ctx.host.forensics.symptoms(&service.unit).await {
+    match with.host.forensics.symptoms(&service.unit).await {
         Ok(symptoms) => diagnose(&symptoms),
         Err(error) => {
-            ctx.note(format!("cannot tell why {} is not back: {error}", service.unit));
+            let message = format!("cannot tell why {} is not back: {error}", service.unit);
+            with.events.emit(EventKind::Noted { message });
             Vec::new()
         }
     }
@@ -86,18 +87,18 @@ pub(super) async fn why_not(ctx: &StepContext<'_>, service: &ServiceSettings) ->
 
 /// Waits until the member is primary, or a secondary that has what its primary has; tells the lag meanwhile.
 async fn until_caught_up(
-    ctx: &StepContext<'_>,
+    with: &Verifying<'_>,
     service: &ServiceSettings,
     access: &DatabaseAccess,
     (facts, back): (&DatabaseFacts, &mut DatabaseReturn),
 ) -> Option<Finding> {
     let unit = &service.unit;
     let may_lag = service.mongodb.max_lag + facts.delay.unwrap_or_default();
-    let began = ctx.host.clock.now();
+    let began = with.host.clock.now();
     let mut told = String::new();
     loop {
-        let set = ctx.host.insight.replica_set(access).await;
-        let waited = ctx.host.clock.now().duration_since(began);
+        let set = with.host.insight.replica_set(access).await;
+        let waited = with.host.clock.now().duration_since(began);
         let missing = match &set {
             Ok(Some(set)) => missing(set, may_lag),
             Ok(None) => Some("it is in no replica set any more".to_owned()),
@@ -115,10 +116,10 @@ async fn until_caught_up(
         }
         if missing != told {
             let message = format!("waiting for {unit}: {missing}");
-            ctx.events.emit(EventKind::StepProgressed { step: Step::Verify, fraction: None, message });
+            with.events.emit(EventKind::StepProgressed { step: Step::Verify, fraction: None, message });
             told = missing;
         }
-        ctx.host.clock.sleep(LOOK_EVERY).await;
+        with.host.clock.sleep(LOOK_EVERY).await;
     }
 }
 

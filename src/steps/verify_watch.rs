@@ -1,18 +1,31 @@
-//! Watch the services of a boot until each is ready or will not be.
+//! Watch the services of a boot until each is ready or will not be, and then for a while.
+//!
+//! systemd tells what changes, and what it tells is looked at at once. Everything is looked at besides, at a pace of
+//! its own: signals get lost, and a service may become ready without telling systemd.
 
+use std::collections::BTreeSet;
+
+use futures_util::future::join_all;
 use jiff::{SignedDuration, Timestamp};
 
-use super::StepContext;
+use super::verify::Verifying;
 use crate::config::ServiceSettings;
 use crate::events::EventKind;
-use crate::model::{ActiveState, LoadState, Readiness, ServiceReturn, UnitName, UnitState};
+use crate::host::UnitChanges;
+use crate::model::{ActiveState, Latency, LoadState, Readiness, ReadinessProbe, ServiceReturn, UnitName, UnitState};
 
-const LOOK_EVERY: SignedDuration = SignedDuration::from_millis(200);
-const PROBE_TIMEOUT: SignedDuration = SignedDuration::from_secs(5);
-/// How long to wait between two looks while services must stay as they are: a sixth of that time, within these bounds.
+/// Pauses between two looks at one service: the first, and the longest, to which they double.
+const PAUSES: (SignedDuration, SignedDuration) = (SignedDuration::from_millis(50), SignedDuration::from_secs(1));
+/// The same where systemd tells nothing, and looks are all there is.
+const LONGEST_DEAF: SignedDuration = SignedDuration::from_millis(200);
+/// Services that are looked at, or probed, at the same time.
+const AT_ONCE: usize = 16;
+/// Pace of the looks while services must stay as they are: a sixth of that time, within these bounds.
 const SETTLE_LOOKS: (SignedDuration, SignedDuration) = (SignedDuration::from_secs(1), SignedDuration::from_secs(15));
 /// A unit that is down after the boot has finished is given this long to be started by whatever else starts it.
 const LATE_START: SignedDuration = SignedDuration::from_secs(5);
+/// Whether the boot has finished is asked this often.
+const BOOT_LOOKS: SignedDuration = SignedDuration::from_secs(1);
 
 /// What is known of one service.
 pub(super) struct Watched {
@@ -20,23 +33,32 @@ pub(super) struct Watched {
     pub(super) state: Option<UnitState>,
     pub(super) ready_usec: Option<u64>,
     pub(super) ready_at: Option<Timestamp>,
+    /// The last moment at which it was certainly not ready; none where nobody looked before it was.
+    pub(super) not_ready_usec: Option<u64>,
     pub(super) problem: Option<String>,
+    pub(super) latency: Option<Latency>,
     down_since: Option<Timestamp>,
     up_since: Option<Timestamp>,
     settled: bool,
+    next_look: Timestamp,
+    pause: SignedDuration,
 }
 
 impl Watched {
-    fn new(service: ServiceSettings) -> Self {
+    pub(super) fn new(service: ServiceSettings) -> Self {
         Self {
             service,
             state: None,
             ready_usec: None,
             ready_at: None,
+            not_ready_usec: None,
             problem: None,
+            latency: None,
             down_since: None,
             up_since: None,
             settled: false,
+            next_look: Timestamp::UNIX_EPOCH,
+            pause: PAUSES.0,
         }
     }
 
@@ -46,6 +68,12 @@ impl Watched {
 
     pub(super) fn is_ready(&self) -> bool {
         self.ready_at.is_some() && self.problem.is_none()
+    }
+
+    /// Somebody mended it: it is looked at anew.
+    pub(super) fn look_again(&mut self) {
+        let latest = self.not_ready_usec;
+        *self = Self { not_ready_usec: latest, ..Self::new(self.service.clone()) };
     }
 
     fn give_up(&mut self, problem: String) {
@@ -64,75 +92,127 @@ impl Watched {
             ready_at: self.ready_at,
             problem: self.problem,
             because_of,
-            latency: None,
+            latency: self.latency,
         }
     }
 }
 
-/// Looks at all services, all at the same pace, until each is settled.
-pub(super) async fn until_settled(ctx: &StepContext<'_>, services: Vec<ServiceSettings>) -> Vec<Watched> {
-    let began = ctx.host.clock.now();
-    let mut watched: Vec<Watched> = services.into_iter().map(Watched::new).collect();
+/// What systemd tells, or nothing where it tells nothing.
+pub(super) struct Ears(Option<Box<dyn UnitChanges>>);
+
+impl Ears {
+    pub(super) async fn open(with: &Verifying<'_>) -> Self {
+        Self(with.host.relations.listen().await.ok())
+    }
+
+    fn longest_pause(&self) -> SignedDuration {
+        if self.0.is_some() { PAUSES.1 } else { LONGEST_DEAF }
+    }
+
+    async fn wait(&mut self, with: &Verifying<'_>, timeout: SignedDuration) -> BTreeSet<UnitName> {
+        if let Some(changes) = &mut self.0 {
+            return changes.next(timeout).await;
+        }
+        with.host.clock.sleep(timeout).await;
+        BTreeSet::new()
+    }
+}
+
+/// Looks at all services until each is settled.
+pub(super) async fn until_settled(with: &Verifying<'_>, ears: &mut Ears, watched: &mut [Watched]) {
+    let clock = &with.host.clock;
+    let began = clock.now();
+    let longest = watched.iter().map(|one| one.service.start_timeout).max().unwrap_or_default();
+    let (mut booted, mut next_boot_look) = (false, began);
+    let mut changed = BTreeSet::new();
     loop {
-        let booted = ctx.host.units.survey().await.is_ok_and(|survey| !is_booting(&survey.system_state));
-        for one in watched.iter_mut().filter(|one| !one.settled) {
-            look(ctx, one, booted).await;
+        let now = clock.now();
+        if !booted && next_boot_look <= now {
+            booted = with.host.units.survey().await.is_ok_and(|survey| !is_booting(&survey.system_state));
+            next_boot_look = now + BOOT_LOOKS;
+        }
+        let is_due = |one: &&mut Watched| !one.settled && (one.next_look <= now || changed.contains(one.unit()));
+        let mut due: Vec<&mut Watched> = watched.iter_mut().filter(is_due).collect();
+        for some in due.chunks_mut(AT_ONCE) {
+            join_all(some.iter_mut().map(|one| look(with, one, booted, ears.longest_pause()))).await;
         }
         if watched.iter().all(|one| one.settled) {
-            return watched;
+            return;
         }
-        let longest = watched.iter().map(|one| one.service.start_timeout).max().unwrap_or_default();
-        if ctx.host.clock.now().duration_since(began) > ctx.settings.verify.boot_timeout + longest {
+        let now = clock.now();
+        if now.duration_since(began) > with.settings.verify.boot_timeout + longest {
             for one in watched.iter_mut().filter(|one| !one.settled) {
                 let why = one.problem.take().unwrap_or_else(|| "nothing is known of it".into());
                 one.give_up(format!("not ready when the boot's time was over: {why}"));
             }
-            return watched;
+            return;
         }
-        ctx.host.clock.sleep(LOOK_EVERY).await;
+        let next = watched.iter().filter(|one| !one.settled).map(|one| one.next_look).min().unwrap_or(now);
+        changed = ears.wait(with, next.duration_since(now).clamp(SignedDuration::from_millis(10), PAUSES.1)).await;
     }
 }
 
-fn is_booting(system_state: &str) -> bool {
+pub(super) fn is_booting(system_state: &str) -> bool {
     matches!(system_state, "initializing" | "starting" | "")
 }
 
-async fn look(ctx: &StepContext<'_>, one: &mut Watched, booted: bool) {
+async fn uptime_usec(with: &Verifying<'_>) -> Option<u64> {
+    u64::try_from(with.host.system.uptime().await.ok()?.as_micros()).ok()
+}
+
+async fn look(with: &Verifying<'_>, one: &mut Watched, booted: bool, longest_pause: SignedDuration) {
     let unit = one.service.unit.clone();
-    let state = match ctx.host.units.state(&unit).await {
+    one.pause = (one.pause * 2).min(longest_pause);
+    one.next_look = with.host.clock.now() + one.pause;
+    let state = match with.host.units.state(&unit).await {
         Ok(state) => state,
         Err(error) => {
             one.problem = Some(format!("its state is unknown: {error}"));
             return;
         }
     };
-    let now = ctx.host.clock.now();
+    let now = with.host.clock.now();
     one.state = Some(state.clone());
-    if state.is_up() {
-        one.down_since = None;
-        let up_since = *one.up_since.get_or_insert(now);
-        match ctx.host.prober.probe(&unit, &one.service.readiness, PROBE_TIMEOUT).await {
-            Readiness::Ready(_) => {
-                let uptime = ctx.host.system.uptime().await.unwrap_or_default();
-                one.ready_at = Some(ctx.host.clock.now());
-                one.ready_usec = u64::try_from(uptime.as_micros()).ok();
-                one.problem = None;
-                one.settled = true;
-                ctx.events.emit(EventKind::ServiceReady { unit, after: uptime });
-            }
-            Readiness::NotReady(why) => {
-                one.problem = Some(why.clone());
-                if now.duration_since(up_since) > one.service.start_timeout {
-                    one.give_up(format!("up, but not ready after {:#}: {why}", one.service.start_timeout));
-                }
-            }
-        }
+    if !state.is_up() {
+        is_down(one, &state, booted, now);
         return;
     }
+    one.down_since = None;
+    if one.up_since.is_none() {
+        // From here on it may become ready at any moment, and nobody but the probe tells.
+        one.up_since = Some(now);
+        one.pause = PAUSES.0;
+        one.next_look = now + one.pause;
+    }
+    let asked_usec = uptime_usec(with).await;
+    match with.host.prober.probe(&unit, &one.service.readiness, one.service.probe_timeout).await {
+        Readiness::Ready(_) => {
+            one.ready_at = Some(with.host.clock.now());
+            // Where systemd's word is all there is, it is exact.
+            one.ready_usec = match one.service.readiness {
+                ReadinessProbe::Unit => state.active_since_usec,
+                _ => uptime_usec(with).await,
+            };
+            one.problem = None;
+            one.settled = true;
+            let after = one.ready_usec.and_then(|usec| i64::try_from(usec).ok()).unwrap_or_default();
+            with.events.emit(EventKind::ServiceReady { unit, after: SignedDuration::from_micros(after) });
+        }
+        Readiness::NotReady(why) => {
+            one.not_ready_usec = asked_usec;
+            one.problem = Some(why.clone());
+            let up_for = one.up_since.map(|since| now.duration_since(since)).unwrap_or_default();
+            if up_for > one.service.start_timeout {
+                one.give_up(format!("up, but not ready after {:#}: {why}", one.service.start_timeout));
+            }
+        }
+    }
+}
+
+fn is_down(one: &mut Watched, state: &UnitState, booted: bool, now: Timestamp) {
     one.up_since = None;
-    let down_since = *one.down_since.get_or_insert(now);
-    let down_for = now.duration_since(down_since);
-    let described = describe(&state);
+    let down_for = now.duration_since(*one.down_since.get_or_insert(now));
+    let described = describe(state);
     one.problem = Some(described.clone());
     let hopeless = match (&state.load, &state.active) {
         (LoadState::Loaded, ActiveState::Activating) => down_for > one.service.start_timeout,
@@ -166,32 +246,54 @@ fn describe(state: &UnitState) -> String {
     text
 }
 
-/// Waits for the settle time, and reports every service that did not stay as it was.
-pub(super) async fn settle(ctx: &StepContext<'_>, watched: &mut [Watched]) {
-    let began = ctx.host.clock.now();
-    // A restart between two looks still shows in the invocation, and what stays down shows in the last one: looking
-    // more often would only cost more.
-    let pause = (ctx.settings.verify.settle / 6).clamp(SETTLE_LOOKS.0, SETTLE_LOOKS.1);
-    while ctx.host.clock.now().duration_since(began) < ctx.settings.verify.settle {
-        if !watched.iter().any(Watched::is_ready) {
-            return;
+/// Waits for the settle time, and reports every service that did not stay as it was. What systemd tells is looked at
+/// at once; at a light pace each service is looked at and probed besides.
+pub(super) async fn settle(with: &Verifying<'_>, ears: &mut Ears, watched: &mut [Watched]) {
+    let clock = &with.host.clock;
+    let end = clock.now() + with.settings.verify.settle;
+    let pause = (with.settings.verify.settle / 6).clamp(SETTLE_LOOKS.0, SETTLE_LOOKS.1);
+    let mut next_round = clock.now() + pause;
+    loop {
+        let now = clock.now();
+        if now >= end || !watched.iter().any(Watched::is_ready) {
+            break;
         }
-        ctx.host.clock.sleep(pause).await;
-        for one in watched.iter_mut().filter(|one| one.is_ready()) {
-            if let Ok(state) = ctx.host.units.state(one.unit()).await {
-                one.problem = instability(one.state.as_ref(), &state);
-            }
+        let wait = next_round.min(end).duration_since(now).max(SignedDuration::from_millis(10));
+        let changed = ears.wait(with, wait).await;
+        let is_round = clock.now() >= next_round;
+        if is_round {
+            next_round = clock.now() + pause;
         }
+        stay(with, watched, |one| is_round || changed.contains(one.unit()), is_round).await;
     }
+    stay(with, watched, |_| true, true).await;
     for one in watched.iter_mut().filter(|one| one.is_ready()) {
-        let unit = one.service.unit.clone();
-        if let Readiness::NotReady(why) = ctx.host.prober.probe(&unit, &one.service.readiness, PROBE_TIMEOUT).await {
-            one.problem = Some(format!("was ready, and is not any more: {why}"));
-        }
         // While it settled, a bus that was away for a moment was passed over; in the end the truth must be known.
-        if let Err(error) = ctx.host.units.state(&unit).await {
+        if let Err(error) = with.host.units.state(&one.service.unit).await {
             one.problem = Some(format!("was ready, and its state is now unknown: {error}"));
         }
+    }
+}
+
+async fn stay(with: &Verifying<'_>, watched: &mut [Watched], is_due: impl Fn(&Watched) -> bool, probe: bool) {
+    let mut due: Vec<&mut Watched> = watched.iter_mut().filter(|one| one.is_ready() && is_due(one)).collect();
+    for some in due.chunks_mut(AT_ONCE) {
+        join_all(some.iter_mut().map(|one| stays(with, one, probe))).await;
+    }
+}
+
+async fn stays(with: &Verifying<'_>, one: &mut Watched, probe: bool) {
+    let unit = one.service.unit.clone();
+    if let Ok(state) = with.host.units.state(&unit).await {
+        one.problem = instability(one.state.as_ref(), &state);
+    }
+    if !probe || one.problem.is_some() {
+        return;
+    }
+    if let Readiness::NotReady(why) =
+        with.host.prober.probe(&unit, &one.service.readiness, one.service.probe_timeout).await
+    {
+        one.problem = Some(format!("was ready, and is not any more: {why}"));
     }
 }
 

@@ -16,6 +16,7 @@ pub mod plan;
 pub mod status;
 mod steady;
 mod systemd;
+pub mod verify;
 pub mod windows;
 
 use crate::events::Event;

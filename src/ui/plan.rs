@@ -81,17 +81,7 @@ fn checks(checks: &[CheckResult], style: &Style) -> Vec<String> {
     {
         for (label, finding) in found(checks, severity) {
             lines.extend(marked(mark, &one_line(&format!("{} ({label})", finding.title)), style));
-            let evidence = finding.evidence.iter().flat_map(|evidence| style.wrap(&one_line(evidence), 6));
-            lines.extend(evidence.map(|line| style.paint(Paint::Dim, &line)));
-            if let Some(remedy) = &finding.remedy {
-                lines.extend(style.wrap(&format!("hint: {}", one_line(&remedy.hint)), 6));
-                lines.extend(
-                    remedy
-                        .command
-                        .iter()
-                        .map(|command| format!("            {}", style.paint(Paint::Accent, &one_line(command)))),
-                );
-            }
+            lines.extend(below(finding, style));
         }
     }
     let content = checks.iter().filter(|check| check.finding.is_none()).count();
@@ -100,6 +90,33 @@ fn checks(checks: &[CheckResult], style: &Style) -> Vec<String> {
     }
     if lines.is_empty() {
         lines.push(format!("  {} no check was made", style.mark(Mark::Note)));
+    }
+    lines
+}
+
+/// Findings, the gravest first as they are given.
+pub(super) fn findings<'a>(all: impl Iterator<Item = &'a Finding>, style: &Style) -> Vec<String> {
+    let lines = all.flat_map(|finding| {
+        let mark = match finding.severity {
+            Severity::Blocker => Mark::Failed,
+            Severity::Warning => Mark::Warning,
+            Severity::Info => Mark::Note,
+        };
+        let mut lines = marked(mark, &one_line(&format!("{} ({})", finding.title, finding.key)), style);
+        lines.extend(below(finding, style));
+        lines
+    });
+    lines.collect()
+}
+
+/// What proves a finding, and the way out.
+fn below(finding: &Finding, style: &Style) -> Vec<String> {
+    let evidence = finding.evidence.iter().flat_map(|evidence| style.wrap(&one_line(evidence), 6));
+    let mut lines: Vec<String> = evidence.map(|line| style.paint(Paint::Dim, &line)).collect();
+    if let Some(remedy) = &finding.remedy {
+        lines.extend(style.wrap(&format!("hint: {}", one_line(&remedy.hint)), 6));
+        let command = remedy.command.iter();
+        lines.extend(command.map(|command| format!("            {}", style.paint(Paint::Accent, &one_line(command)))));
     }
     lines
 }

@@ -2,7 +2,7 @@
 //! crash or lose power at any chosen moment. For faults that a real machine cannot be made to show at will.
 #![allow(dead_code, missing_docs, unreachable_pub)]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -10,15 +10,15 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 use patchday::config::{
-    KernelSettings, MongodbSettings, PreflightSettings, RebootSettings, RebootWhen, ServiceSettings, Settings,
-    UpgradeSettings, VerifySettings,
+    KernelSettings, MongodbSettings, OnFailure, PreflightSettings, RebootSettings, RebootWhen, ServiceSettings,
+    Settings, UpgradeSettings, VerifySettings,
 };
 use patchday::coordinator::{AbortFlag, Coordinator, Journal, Narrator, RunEnd, RunStorage};
 use patchday::events::{Event, EventKind};
 use patchday::host::{
     Budget, Clock, Database, DatabaseForensics, DatabaseInsight, Deployments, HoldSpec, Host, HostError, HostErrorKind,
-    HostResult, Inhibitor, InhibitorGuard, Kernels, Messenger, PackageSurvey, PackageWork, Packages, People, Power,
-    Premises, Prober, ShutdownSpec, System, Units, WorkUnits,
+    HostResult, Inhibitor, InhibitorGuard, Inventories, Kernels, Messenger, PackageSurvey, PackageWork, Packages,
+    People, Power, Premises, Prober, Relations, ShutdownSpec, System, UnitChanges, Units, WorkUnits,
 };
 use patchday::model::*;
 use patchday::store::{RunStore, StateDir, StoreError, StoreResult};
@@ -38,6 +38,7 @@ pub struct FakeUnit {
     pub ignores_stop: bool,
     pub fails_to_start: bool,
     pub never_ready: bool,
+    pub mends_on_restart: bool,
 }
 
 impl FakeUnit {
@@ -50,6 +51,7 @@ impl FakeUnit {
             ignores_stop: false,
             fails_to_start: false,
             never_ready: false,
+            mends_on_restart: false,
         }
     }
 }
@@ -110,12 +112,29 @@ pub struct World {
     pub clock_is_right: Option<bool>,
     /// What cannot be taken back, in order.
     pub effects: Vec<String>,
+    pub inventory: Inventory,
     works: BTreeMap<String, FakeWork>,
     saves: u32,
     points: u32,
     /// How often each kind of moment came.
     pub moments: BTreeMap<&'static str, u32>,
     crash_at: Option<(u32, Fault)>,
+}
+
+/// Everything known, and nothing there.
+fn inventory() -> Inventory {
+    Inventory {
+        swap: Reading::Known(BTreeSet::new()),
+        read_only: Reading::Known(BTreeSet::new()),
+        addresses: Reading::Known(BTreeSet::new()),
+        routes: Reading::Known(BTreeSet::new()),
+        timers: Reading::Known(BTreeMap::new()),
+        command_line: Reading::Known("root=/dev/vda1".into()),
+        modules: Reading::Known(Modules::default()),
+        sysctl: Reading::Known(Sysctl::default()),
+        clock_synchronized: Reading::Known(true),
+        conffiles: Reading::Known(BTreeSet::new()),
+    }
 }
 
 pub type Shared = Arc<Mutex<World>>;
@@ -165,6 +184,7 @@ impl World {
             virtualization: "",
             clock_is_right: Some(true),
             effects: Vec::new(),
+            inventory: inventory(),
             works: BTreeMap::new(),
             saves: 0,
             points: 0,
@@ -300,6 +320,14 @@ impl Units for Fake {
         Ok(JobResult::Done)
     }
 
+    async fn restart(&self, unit: &UnitName, timeout: SignedDuration) -> HostResult<JobResult> {
+        lock(&self.0).effects.push(format!("restart {unit}"));
+        if lock(&self.0).unit(unit.as_str()).mends_on_restart {
+            lock(&self.0).unit(unit.as_str()).fails_to_start = false;
+        }
+        Units::start(self, unit, timeout).await
+    }
+
     async fn stop(&self, unit: &UnitName, timeout: SignedDuration) -> HostResult<JobResult> {
         point(&self.0, "stop");
         {
@@ -344,6 +372,50 @@ impl Units for Fake {
             failed: with("failed"),
             virtualization: world.virtualization.into(),
         })
+    }
+}
+
+#[async_trait]
+impl Relations for Fake {
+    async fn relations(&self, units: &[UnitName]) -> HostResult<BTreeMap<UnitName, UnitRelations>> {
+        let after = |unit: &UnitName| if unit.as_str() == API { vec![MONGOD.parse().unwrap()] } else { Vec::new() };
+        let of = |unit: &UnitName| UnitRelations {
+            after: after(unit),
+            needs: after(unit),
+            takes_part: true,
+            is_loaded: true,
+            conditions_met: true,
+            unit_file: "enabled".into(),
+            service_type: "notify".into(),
+            ..UnitRelations::default()
+        };
+        Ok(units.iter().map(|unit| (unit.clone(), of(unit))).collect())
+    }
+
+    async fn listen(&self) -> HostResult<Box<dyn UnitChanges>> {
+        Ok(Box::new(self.clone()))
+    }
+}
+
+#[async_trait]
+impl UnitChanges for Fake {
+    async fn next(&mut self, timeout: SignedDuration) -> BTreeSet<UnitName> {
+        self.sleep(timeout).await;
+        BTreeSet::new()
+    }
+}
+
+#[async_trait]
+impl patchday::host::Journal for Fake {
+    async fn last_lines(&self, unit: &UnitName, _count: usize) -> HostResult<Vec<String>> {
+        Ok(vec![format!("systemd: {unit} said something")])
+    }
+}
+
+#[async_trait]
+impl Inventories for Fake {
+    async fn inventory(&self) -> Inventory {
+        lock(&self.0).inventory.clone()
     }
 }
 
@@ -593,7 +665,9 @@ impl Packages for Fake {
     }
 
     async fn installed(&self) -> HostResult<BTreeMap<String, String>> {
-        Ok(BTreeMap::from([("systemd".into(), "252".into())]))
+        let version = if lock(&self.0).pending.is_empty() { "2" } else { "1" };
+        let upgraded = ["libc6", "tzdata"].map(|name| (name.to_owned(), version.to_owned()));
+        Ok([("systemd".to_owned(), "252".to_owned())].into_iter().chain(upgraded).collect())
     }
 
     fn command(&self, work: &PackageWork) -> (Vec<String>, Vec<(String, String)>) {
@@ -773,6 +847,9 @@ pub fn host(world: &Shared) -> Host {
     let fake = || Arc::new(Fake(world.clone()));
     Host {
         units: fake(),
+        relations: fake(),
+        journal: fake(),
+        inventories: fake(),
         work: fake(),
         budget: fake(),
         power: fake(),
@@ -839,6 +916,7 @@ pub fn settings() -> Settings {
         stop_timeout: SignedDuration::from_secs(10),
         start_timeout: SignedDuration::from_secs(10),
         readiness: ReadinessProbe::Unit,
+        probe_timeout: SignedDuration::from_secs(5),
         database,
         drain_timeout: SignedDuration::from_secs(5),
         mongodb: MongodbSettings::default(),
@@ -855,7 +933,11 @@ pub fn settings() -> Settings {
         upgrade: UpgradeSettings { allow_removals: vec![], lock_timeout: SignedDuration::from_secs(60) },
         kernel: KernelSettings { dkms: true },
         reboot: RebootSettings { when: RebootWhen::Needed, grace: SignedDuration::from_mins(5) },
-        verify: VerifySettings { settle: SignedDuration::from_secs(5), boot_timeout: SignedDuration::from_mins(2) },
+        verify: VerifySettings {
+            settle: SignedDuration::from_secs(5),
+            boot_timeout: SignedDuration::from_mins(2),
+            on_failure: OnFailure::Report,
+        },
         allowed_checks: vec![],
         preflight: PreflightSettings::default(),
         keep_runs: 5,

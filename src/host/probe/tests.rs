@@ -49,6 +49,10 @@ impl Units for FakeHost {
         no_answer()
     }
 
+    async fn restart(&self, _: &UnitName, _: SignedDuration) -> HostResult<JobResult> {
+        no_answer()
+    }
+
     async fn stop(&self, _: &UnitName, _: SignedDuration) -> HostResult<JobResult> {
         no_answer()
     }
@@ -153,6 +157,60 @@ async fn only_the_wanted_status_is_ready() {
 
     let busy = server(Some("HTTP/1.1 503 Busy\r\ncontent-length: 0\r\n\r\n")).await;
     assert!(probe(&prober, http(&busy, 200), LIMIT).await.unwrap_err().contains("status 503"));
+}
+
+#[tokio::test]
+async fn the_answer_must_have_what_is_wanted_of_it() {
+    let (_, prober) = fakes();
+    let answer = "HTTP/1.1 200 OK\r\nx-ready: yes\r\ncontent-length: 15\r\n\r\n{\"status\":\"ok\"}";
+    let address = server(Some(answer)).await;
+    for (header, body, ready) in [
+        (Some("X-Ready: yes"), None, true),
+        (Some("X-Ready: no"), None, false),
+        (Some("X-Other: yes"), None, false),
+        (None, Some("\"ok\""), true),
+        (None, Some("\"degraded\""), false),
+        (Some("X-Ready:yes"), Some("status"), true),
+    ] {
+        let url = format!("http://{address}/health");
+        let wanted =
+            ReadinessProbe::Http { url, status: 200, header: header.map(Into::into), body: body.map(Into::into) };
+        let answered = probe(&prober, wanted, LIMIT).await;
+        assert_eq!(answered.is_ok(), ready, "{header:?} {body:?}: {answered:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_command_is_ready_when_it_succeeds() {
+    let (_, prober) = fakes();
+    let run = async |argv: &[&str], limit| {
+        let argv = argv.iter().map(|&word| word.to_owned()).collect();
+        probe(&prober, ReadinessProbe::Command { argv }, limit).await
+    };
+    assert!(run(&["/bin/true"], LIMIT).await.is_ok());
+    // No terminal, no input, and next to no environment.
+    let asked = ["/bin/sh", "-c", "test -z \"$HOME\" && ! (: </dev/tty) && ! read line"];
+    assert!(run(&asked, LIMIT).await.is_ok(), "{:?}", run(&asked, LIMIT).await);
+    let why = run(&["/bin/sh", "-c", "echo not yet >&2; exit 3"], LIMIT).await.unwrap_err();
+    assert_eq!(why, "/bin/sh: not yet (exit status: 3)");
+    assert!(run(&["/nonexistent"], LIMIT).await.unwrap_err().starts_with("not run: "));
+    let mark = format!("{}", std::process::id() + 700_000);
+    let why =
+        run(&["/bin/sh", "-c", &format!("sleep {mark} & wait")], SignedDuration::from_millis(300)).await.unwrap_err();
+    assert_eq!(why, "no answer within 300ms");
+    // What it started ends with it.
+    let survivor = async || {
+        let lists = std::fs::read_dir("/proc").unwrap().flatten();
+        let lines = lists.filter_map(|entry| std::fs::read_to_string(entry.path().join("cmdline")).ok());
+        lines.filter(|line| *line == format!("sleep\0{mark}\0")).count() > 0
+    };
+    for _ in 0..100 {
+        if !survivor().await {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    panic!("the command's child lives on");
 }
 
 #[tokio::test]

@@ -13,7 +13,7 @@
 //! | `budget` | the limits of the slice that all work shares |
 //! | `hold` | keeping a unit from starting |
 //! | `unit_spec` | our words to systemd's properties, pure |
-//! | `units`, `work` | the ports |
+//! | `units`, `work`, `relations` | the ports |
 //! | `exec_with_status` | the hidden verb that gives a program a status descriptor |
 
 mod budget;
@@ -23,11 +23,13 @@ mod hold;
 mod jobs;
 mod manager;
 mod proxy;
+mod relations;
 mod unit_spec;
 mod units;
 mod work;
 
 pub use budget::SystemdBudget;
 pub use exec_with_status::exec_with_status;
+pub use relations::SystemdRelations;
 pub use units::SystemdUnits;
 pub use work::SystemdWork;

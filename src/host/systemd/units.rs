@@ -40,6 +40,17 @@ impl Units for SystemdUnits {
             .await
     }
 
+    async fn restart(&self, unit: &UnitName, timeout: SignedDuration) -> HostResult<JobResult> {
+        let name = unit.as_str();
+        self.manager
+            .job(&format!("restart {unit}"), unit, Goal::Up, timeout, |manager, _| async move {
+                // The start limit counts no more then. Nothing has failed where this fails.
+                let _ = manager.reset_failed_unit(name).await;
+                manager.restart_unit(name, "replace").await.map(Some)
+            })
+            .await
+    }
+
     async fn stop(&self, unit: &UnitName, timeout: SignedDuration) -> HostResult<JobResult> {
         self.manager.stop(unit, timeout).await
     }

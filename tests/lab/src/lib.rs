@@ -34,6 +34,7 @@
 
 mod agent;
 mod cgroup;
+mod comeback;
 pub mod faults;
 mod files;
 mod hex;
@@ -52,6 +53,7 @@ mod uml;
 mod wait;
 
 pub use agent::Sighting;
+pub use comeback::{Comeback, Cost, FAULTS, Fault, Judgement};
 pub use hex::{hex, unhex};
 pub use http::{Response, request};
 pub use image::{Image, Suite};

@@ -36,6 +36,8 @@ pub(crate) struct Hardware {
     pub(crate) id: String,
     pub(crate) root: PathBuf,
     pub(crate) console_log: PathBuf,
+    /// Its own network, with nothing in it but a loopback interface.
+    pub(crate) isolated: bool,
 }
 
 /// Keeps one machine running until it powers off.
@@ -118,6 +120,7 @@ fn boot_once(hardware: &Hardware, shared: &Mutex<Shared>) -> Result<Option<i32>>
     command.arg("sh").args(cgroup.member_files()).arg("--");
     command.args(["systemd-nspawn", "--quiet", "--boot", "--register=no", "--keep-unit", "--console=read-only"]);
     command.args(["--kill-signal=SIGRTMIN+3", "--setenv=SYSTEMD_CGROUP_ENABLE_LEGACY_FORCE=1"]);
+    command.args(hardware.isolated.then_some("--private-network"));
     command.arg(format!("--machine={}", hardware.id)).arg("--directory").arg(&hardware.root);
     // Its own process group: Ctrl-C in the caller's terminal is not meant for the machine.
     std::os::unix::process::CommandExt::process_group(&mut command, 0);

@@ -14,6 +14,7 @@ use anyhow::{Context, Result, bail};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -27,6 +28,7 @@ pub struct Machine {
     suite: Suite,
     directory: PathBuf,
     supervisor: Mutex<Option<Supervisor>>,
+    isolated: AtomicBool,
     pub(super) api_port: Port,
     pub(super) mongod_port: Port,
     more_ports: Mutex<Vec<Port>>,
@@ -45,6 +47,7 @@ impl Machine {
             suite: image.suite(),
             directory,
             supervisor: Mutex::new(None),
+            isolated: AtomicBool::new(false),
             api_port: Port::reserve(lab.cache())?,
             mongod_port: Port::reserve(lab.cache())?,
             more_ports: Mutex::default(),
@@ -111,10 +114,20 @@ impl Machine {
         if supervisor.as_ref().is_some_and(|supervisor| matches!(supervisor.power(), Power::On { .. })) {
             bail!("machine {} runs already", self.name);
         }
-        let hardware =
-            Hardware { id: self.id.clone(), root: self.root(), console_log: self.directory.join("console.log") };
+        let hardware = Hardware {
+            id: self.id.clone(),
+            root: self.root(),
+            console_log: self.directory.join("console.log"),
+            isolated: self.isolated.load(Ordering::Relaxed),
+        };
         *supervisor = Some(Supervisor::start(hardware)?);
         Ok(())
+    }
+
+    /// From its next boot on, the machine has a network of its own, and may do with it what it likes: addresses, routes,
+    /// kernel settings. Nothing outside is reachable then.
+    pub fn isolate(&self) {
+        self.isolated.store(true, Ordering::Relaxed);
     }
 
     /// How often the machine was started since it was last switched on; each reboot adds one.

@@ -1,0 +1,232 @@
+//! How units hang together, and what happens to them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures_util::StreamExt as _;
+use futures_util::future::join_all;
+use jiff::SignedDuration;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use zbus::{Connection, MatchRule, MessageStream, OwnedObjectPath, message};
+
+use super::manager::Manager;
+use super::proxy::{ALREADY_SUBSCRIBED, MANAGER_PATH, SERVICE_NAME, manager, properties};
+use crate::host::bus::{Bus, host_error, is_named};
+use crate::host::{HostResult, Relations, UnitChanges};
+use crate::model::{UnitName, UnitRelations};
+
+/// Questions that are under way at the same time: enough to keep systemd busy, few enough to leave it time for others.
+const AT_ONCE: usize = 64;
+
+/// Queue between the connection and the draining task.
+const MAX_QUEUED: NonZeroUsize = NonZeroUsize::MIN.saturating_add(4095);
+
+/// Signals come in bursts: what follows within this time is told together.
+const BURST: Duration = Duration::from_millis(20);
+
+/// systemd's view of all units.
+#[derive(Debug, Clone)]
+pub struct SystemdRelations {
+    manager: Manager,
+}
+
+impl SystemdRelations {
+    /// Units behind `bus`.
+    pub fn new(bus: Bus) -> Self {
+        Self { manager: Manager { bus, root: PathBuf::from("/") } }
+    }
+}
+
+#[async_trait]
+impl Relations for SystemdRelations {
+    /// One call for a unit and one more for its type, all of a distance at once.
+    async fn relations(&self, units: &[UnitName]) -> HostResult<BTreeMap<UnitName, UnitRelations>> {
+        let mut known: BTreeMap<UnitName, UnitRelations> = BTreeMap::new();
+        let mut wanted: BTreeSet<UnitName> = units.iter().cloned().collect();
+        while !wanted.is_empty() {
+            let asked: Vec<UnitName> = wanted.into_iter().collect();
+            for some in asked.chunks(AT_ONCE) {
+                let answers = join_all(some.iter().map(|unit| self.one(unit))).await;
+                for (unit, answer) in some.iter().zip(answers) {
+                    let what = format!("read the relations of {unit}");
+                    known.insert(unit.clone(), answer.map_err(|error| host_error(what, &error))?);
+                }
+            }
+            let next = asked.iter().filter_map(|unit| known.get(unit));
+            let next = next.flat_map(|one| one.after.iter().chain(&one.needs).chain(&one.wants));
+            wanted = next.filter(|unit| !known.contains_key(*unit)).cloned().collect();
+        }
+        Ok(known)
+    }
+
+    async fn listen(&self) -> HostResult<Box<dyn UnitChanges>> {
+        let signals = self.manager.bus.retry(|connection| async move { Signals::subscribe(&connection).await }).await;
+        Ok(Box::new(signals.map_err(|error| host_error("listen to systemd", &error))?))
+    }
+}
+
+impl SystemdRelations {
+    async fn one(&self, unit: &UnitName) -> zbus::Result<UnitRelations> {
+        let path = &object_path(unit.as_str())?;
+        let is_service = unit.as_str().ends_with(".service");
+        self.manager
+            .bus
+            .retry(|connection| async move {
+                let known = properties(&connection, path, "Unit").await?;
+                let service_type = match is_service {
+                    true => super::proxy::property(&connection, path, "Service", "Type").await?,
+                    false => String::new(),
+                };
+                let all = |names: &[&str]| -> Vec<UnitName> {
+                    let mut units: Vec<UnitName> = Vec::new();
+                    for name in names.iter().flat_map(|name| known.texts(name)) {
+                        // Kinds of unit without a name of ours (devices) start nothing and stop nothing.
+                        let Ok(name) = name.parse() else { continue };
+                        if !units.contains(&name) {
+                            units.push(name);
+                        }
+                    }
+                    units
+                };
+                let is_down = matches!(known.text("ActiveState").as_deref(), None | Some("inactive"));
+                Ok(UnitRelations {
+                    after: all(&["After"]),
+                    needs: all(&["Requires", "Requisite", "BindsTo"]),
+                    wants: all(&["Wants", "PartOf"]),
+                    wanted_by: all(&["WantedBy", "RequiredBy", "RequisiteOf", "BoundBy"]),
+                    triggered_by: all(&["TriggeredBy"]),
+                    takes_part: !is_down,
+                    is_loaded: known.text("LoadState").as_deref() == Some("loaded"),
+                    conditions_met: known.flag("ConditionResult").unwrap_or(true)
+                        || known.counter("ConditionTimestampMonotonic").unwrap_or(0) == 0,
+                    unit_file: known.text("UnitFileState").unwrap_or_default(),
+                    service_type,
+                })
+            })
+            .await
+    }
+}
+
+/// The unit's object: systemd loads the unit when it is asked about, so that no call is needed to find it.
+fn object_path(unit: &str) -> zbus::Result<OwnedObjectPath> {
+    OwnedObjectPath::try_from(format!("{MANAGER_PATH}/unit/{}", escaped(unit)))
+}
+
+/// Everything but letters and digits in hexadecimal, and a digit in the first place too.
+fn escaped(unit: &str) -> String {
+    let mut text = String::with_capacity(unit.len() + 16);
+    for (at, byte) in unit.bytes().enumerate() {
+        if byte.is_ascii_alphabetic() || (at > 0 && byte.is_ascii_digit()) {
+            text.push(char::from(byte));
+        } else {
+            text.push_str(&format!("_{byte:02x}"));
+        }
+    }
+    text
+}
+
+/// The other way round; none for what is no unit's object.
+fn unescaped(path: &str) -> Option<UnitName> {
+    let text = path.strip_prefix(MANAGER_PATH)?.strip_prefix("/unit/")?;
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((&first, tail)) = rest.split_first() {
+        if first == b'_' {
+            let digits = std::str::from_utf8(tail.get(..2)?).ok()?;
+            bytes.push(u8::from_str_radix(digits, 16).ok()?);
+            rest = tail.get(2..)?;
+        } else {
+            bytes.push(first);
+            rest = tail;
+        }
+    }
+    String::from_utf8(bytes).ok()?.parse().ok()
+}
+
+/// Signals of systemd, drained by a task of their own: a boot makes thousands, and a full queue would stop the
+/// connection, replies included.
+struct Signals {
+    changed: mpsc::UnboundedReceiver<UnitName>,
+    drain: JoinHandle<()>,
+}
+
+impl Drop for Signals {
+    fn drop(&mut self) {
+        self.drain.abort();
+    }
+}
+
+impl Signals {
+    async fn subscribe(connection: &Connection) -> zbus::Result<Self> {
+        let rule = MatchRule::builder()
+            .msg_type(message::Type::Signal)
+            .sender(SERVICE_NAME)
+            .path_namespace(format!("{MANAGER_PATH}/unit"))
+            .interface("org.freedesktop.DBus.Properties")
+            .member("PropertiesChanged")
+            .build()?;
+        let mut stream = MessageStream::for_match_rule(rule, connection, Some(MAX_QUEUED)).await?;
+        match manager(connection).await?.subscribe().await {
+            Err(error) if !is_named(&error, ALREADY_SUBSCRIBED) => return Err(error),
+            _ => {}
+        }
+        let (sender, changed) = mpsc::unbounded_channel();
+        let drain = tokio::spawn(async move {
+            while let Some(Ok(message)) = stream.next().await {
+                let Some(unit) = message.header().path().and_then(|path| unescaped(path.as_str())) else { continue };
+                if sender.send(unit).is_err() {
+                    return;
+                }
+            }
+        });
+        Ok(Self { changed, drain })
+    }
+}
+
+#[async_trait]
+impl UnitChanges for Signals {
+    async fn next(&mut self, timeout: SignedDuration) -> BTreeSet<UnitName> {
+        let timeout = Duration::try_from(timeout).unwrap_or_default();
+        let mut units = BTreeSet::new();
+        let began = tokio::time::Instant::now();
+        match tokio::time::timeout(timeout, self.changed.recv()).await {
+            Ok(Some(unit)) => units.insert(unit),
+            // The bus was lost: from here on only the looks besides tell anything.
+            Ok(None) => {
+                tokio::time::sleep_until(began + timeout).await;
+                return units;
+            }
+            Err(_) => return units,
+        };
+        while let Ok(Some(unit)) = tokio::time::timeout(BURST, self.changed.recv()).await {
+            units.insert(unit);
+            if began.elapsed() > BURST * 5 {
+                break;
+            }
+        }
+        units
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn units_and_their_objects_are_the_same_both_ways() {
+        for (unit, path) in [
+            ("mongod.service", "mongod_2eservice"),
+            ("srv-data\\x2dold.mount", "srv_2ddata_5cx2dold_2emount"),
+            ("0-first.timer", "_30_2dfirst_2etimer"),
+        ] {
+            assert_eq!(escaped(unit), path);
+            let object = object_path(unit).unwrap();
+            assert_eq!(unescaped(object.as_str()).unwrap().as_str(), unit);
+        }
+        assert_eq!(unescaped("/org/freedesktop/systemd1/job/12"), None);
+    }
+}

@@ -1,0 +1,131 @@
+//! Units that ran and do not, and units that failed since.
+
+use super::{Between, Difference, GoneUnit, Now, known};
+use crate::model::{ActiveState, Baseline, Finding, Severity, UnitName, UnitSurvey};
+
+/// Units that come and go, and the rule that says why. A `*` stands for any text.
+const PASSING: [(&str, &str); 31] = [
+    ("*.scope", "scopes belong to logins and containers, which end with the boot"),
+    ("session-*", "logins end with the boot"),
+    ("user@*", "logins end with the boot"),
+    ("user-runtime-dir@*", "logins end with the boot"),
+    ("run-*", "transient units end with the boot"),
+    ("patchday-*", "Patchday's own"),
+    ("patchday.service", "Patchday's own"),
+    ("*.slice", "slices come and go with their units"),
+    ("*.target", "a target runs nothing"),
+    ("*.mount", "compared as a mount"),
+    ("*.automount", "compared as a mount"),
+    ("*.swap", "compared as swap"),
+    ("*.timer", "compared as a timer"),
+    ("*.path", "what it starts is compared"),
+    ("*.device", "devices come and go with the hardware"),
+    ("getty@*", "started by who looks at the console"),
+    ("autovt@*", "started by who looks at the console"),
+    ("serial-getty@*", "started by who looks at the console"),
+    ("modprobe@*", "loads a module when somebody needs it"),
+    ("systemd-fsck@*", "checks a file system when it is due"),
+    ("systemd-backlight@*", "comes and goes with the hardware"),
+    ("systemd-rfkill*", "comes and goes with the hardware"),
+    ("systemd-udev-settle.service", "waits when somebody asks it to"),
+    ("systemd-firstboot.service", "the first boot's work"),
+    ("systemd-machine-id-commit.service", "the first boot's work"),
+    ("systemd-sysusers.service", "works after changes of /usr only"),
+    ("systemd-hwdb-update.service", "works after changes of /usr only"),
+    ("systemd-journal-catalog-update.service", "works after changes of /usr only"),
+    ("systemd-update-done.service", "works after changes of /usr only"),
+    ("ldconfig.service", "works after changes of /usr only"),
+    ("blockdev@*", "runs nothing"),
+];
+
+/// The rule that says that the unit comes and goes.
+pub(super) fn passing(unit: &UnitName) -> Option<&'static str> {
+    let matches = |pattern: &str| match pattern.split_once('*') {
+        Some((start, end)) => {
+            let name = unit.as_str();
+            name.len() >= start.len() + end.len() && name.starts_with(start) && name.ends_with(end)
+        }
+        None => unit.as_str() == pattern,
+    };
+    // A timer's own rows hold for it as a unit; asked about as a timer, only the passing ones excuse it.
+    let rows = PASSING.iter().filter(|(pattern, _)| *pattern != "*.timer" || !unit.as_str().ends_with(".timer"));
+    rows.clone().find(|(pattern, _)| matches(pattern)).map(|(_, rule)| *rule)
+}
+
+fn passing_as_unit(unit: &UnitName) -> Option<&'static str> {
+    if unit.as_str().ends_with(".timer") { Some("compared as a timer") } else { passing(unit) }
+}
+
+/// Units of the baseline that neither run nor failed now, and that no row of the table excuses: those about which more
+/// must be known.
+pub(in crate::steps) fn ran_and_does_not(before: &Baseline, now: &UnitSurvey, services: &[UnitName]) -> Vec<UnitName> {
+    let gone = before.units.active.iter().filter(|unit| !now.active.contains(unit) && !now.failed.contains(unit));
+    gone.filter(|unit| passing_as_unit(unit).is_none() && !services.contains(unit)).cloned().collect()
+}
+
+pub(super) fn compare(before: &Baseline, now: &Now, between: &Between<'_>, differences: &mut Vec<Difference>) {
+    let Some(units) = known("units", "unit-failed", &now.units, differences) else { return };
+    let is_new = |unit: &&UnitName| !before.units.failed.contains(unit) && !between.services.contains(unit);
+    for unit in units.failed.iter().filter(is_new) {
+        let ran =
+            if before.units.active.contains(unit) { "ran before, and failed" } else { "failed since the baseline" };
+        let finding = Finding::new("unit-failed", Severity::Warning, format!("{unit} {ran}")).about(unit.as_str());
+        let command = format!("journalctl -b -u {unit}");
+        differences.push(finding.remedy(format!("read what {unit} says of itself"), command).into());
+    }
+    let excused =
+        before.units.active.iter().filter(|unit| !units.active.contains(unit) && !units.failed.contains(unit));
+    for (unit, rule) in excused.filter_map(|unit| Some((unit, passing_as_unit(unit)?))) {
+        // What is compared elsewhere is told there.
+        if !rule.starts_with("compared") {
+            differences.push(Difference::expected(format!("{unit} does not run"), rule));
+        }
+    }
+    for unit in ran_and_does_not(before, units, between.services) {
+        differences.push(judge(&unit, now.gone.get(&unit), units));
+    }
+}
+
+fn judge(unit: &UnitName, gone: Option<&GoneUnit>, now: &UnitSurvey) -> Difference {
+    let title = format!("{unit} ran, and does not");
+    let finding = Finding::new("unit-gone", Severity::Warning, title.clone()).about(unit.as_str());
+    let look = format!("systemctl status {unit}");
+    let Some(GoneUnit { relations, state }) = gone else {
+        return finding.evidence("nothing more is known of it").remedy("see what it is", look).into();
+    };
+    let is_wanted = !relations.wanted_by.is_empty();
+    let trigger = relations.triggered_by.iter().find(|trigger| now.active.contains(trigger));
+    if let Some(trigger) = trigger.filter(|_| !is_wanted) {
+        return Difference::expected(title, format!("{trigger} starts it when it is asked for"));
+    }
+    if relations.is_loaded && relations.service_type == "dbus" && !is_wanted {
+        return Difference::expected(title, "it is started over D-Bus when it is asked for");
+    }
+    let has_run = state.activation_began_usec.is_some() && state.result.as_deref() == Some("success");
+    if relations.service_type == "oneshot" && (has_run || !relations.conditions_met) {
+        return Difference::expected(title, "a job that ends when its work is done");
+    }
+    if !relations.is_loaded {
+        let finding = finding.evidence(format!("the unit is {}", state.load));
+        return finding.remedy("install what brought it, or see who started it by hand", look).into();
+    }
+    if state.active == ActiveState::Activating {
+        return finding.evidence("it is still starting").remedy("see what it waits for", "systemctl list-jobs").into();
+    }
+    let enable = format!("systemctl enable --now {unit}");
+    match relations.unit_file.as_str() {
+        "disabled" => {
+            let finding = finding.evidence("it is not enabled, so that the boot did not start it");
+            finding.remedy("enable it", enable).into()
+        }
+        "masked" => finding.evidence("it is masked").remedy("unmask it", format!("systemctl unmask {unit}")).into(),
+        _ if !relations.conditions_met => {
+            finding.evidence("one of its conditions was not met").remedy("see which one", look).into()
+        }
+        _ if !is_wanted && relations.triggered_by.is_empty() => {
+            let finding = finding.evidence("nothing starts it at a boot");
+            finding.remedy("see who started it before", look).into()
+        }
+        _ => finding.remedy("see why it does not run", look).into(),
+    }
+}

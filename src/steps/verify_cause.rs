@@ -1,0 +1,104 @@
+//! First cause first: which finding explains which.
+
+use std::collections::BTreeMap;
+
+use super::compare::unit_of_mount;
+use crate::host::Host;
+use crate::model::{Baseline, DependencyGraph, Finding, Severity, UnitName};
+
+/// Lines of the journal that a first cause comes with.
+const LINES: usize = 10;
+/// More causes than this are told without their journal: whoever has that many begins with these.
+const WITH_JOURNAL: usize = 3;
+
+/// Findings that say that a unit is not as it should be.
+fn is_down(finding: &Finding) -> bool {
+    matches!(
+        finding.key.as_str(),
+        "service-not-ready" | "unit-failed" | "unit-gone" | "mount-missing" | "mount-changed"
+    )
+}
+
+/// The unit that a finding is about; a mount point's is its mount unit.
+fn unit_of(finding: &Finding) -> Option<UnitName> {
+    let subject = finding.subject.as_deref()?;
+    match subject.starts_with('/') {
+        true => format!("{}.mount", unit_of_mount(subject)).parse().ok(),
+        false => subject.parse().ok(),
+    }
+}
+
+/// Says of each finding which other one explains it, gives a cause the weight of what it causes, and puts the gravest
+/// first: causes before their consequences.
+pub(super) fn first(mut findings: Vec<Finding>, graph: &DependencyGraph, baseline: &Baseline) -> Vec<Finding> {
+    let broken: BTreeMap<UnitName, usize> = findings
+        .iter()
+        .enumerate()
+        .filter(|(_, finding)| is_down(finding))
+        .filter_map(|(at, finding)| Some((unit_of(finding)?, at)))
+        .collect();
+    let causes: Vec<Option<usize>> =
+        findings.iter().map(|finding| cause(finding, &findings, &broken, graph, baseline)).collect();
+    for at in 0..findings.len() {
+        let Some(of) = causes[at] else { continue };
+        let subject = findings[of].subject.clone().unwrap_or_default();
+        if findings[at].key == "service-not-ready" {
+            let title = findings[at].title.replacen(" is not back", &format!(" is not back, because of {subject}"), 1);
+            findings[at].title = title;
+        }
+        let severity = findings[at].severity;
+        findings[of].severity = findings[of].severity.max(severity);
+        findings[at].because_of = Some(subject);
+    }
+    findings.sort_by_key(|finding| (std::cmp::Reverse(finding.severity), finding.because_of.is_some()));
+    findings
+}
+
+fn cause(
+    finding: &Finding,
+    all: &[Finding],
+    broken: &BTreeMap<UnitName, usize>,
+    graph: &DependencyGraph,
+    baseline: &Baseline,
+) -> Option<usize> {
+    let sockets_of = |unit: &UnitName| {
+        let sockets = baseline.sockets.iter().filter(move |socket| socket.unit.as_ref() == Some(unit));
+        let named: Vec<String> = sockets.map(|socket| format!("{} {}", socket.protocol, socket.address)).collect();
+        named
+    };
+    if is_down(finding) {
+        let unit = unit_of(finding)?;
+        let of = graph.first_cause(&unit, |other| broken.contains_key(other)).and_then(|cause| broken.get(&cause));
+        if let Some(of) = of.filter(|of| all.get(**of).is_some_and(|other| !std::ptr::eq(other, finding))) {
+            return Some(*of);
+        }
+        // Somebody else has its port.
+        let sockets = sockets_of(&unit);
+        return all.iter().position(|other| {
+            other.key == "socket-moved"
+                && sockets.iter().any(|socket| other.title.starts_with(&format!("{socket} is ")))
+        });
+    }
+    if finding.key == "socket-missing" {
+        let subject = finding.subject.clone()?;
+        let owner = broken.iter().find(|(unit, _)| sockets_of(unit).contains(&subject));
+        return owner.map(|(_, at)| *at);
+    }
+    None
+}
+
+/// Adds the last lines of the journal to the first causes.
+pub(super) async fn add_journals(host: &Host, findings: &mut [Finding]) {
+    let causes = findings.iter_mut().filter(|finding| {
+        finding.because_of.is_none()
+            && finding.severity > Severity::Info
+            && matches!(finding.key.as_str(), "service-not-ready" | "unit-failed")
+    });
+    for finding in causes.take(WITH_JOURNAL) {
+        let Some(unit) = unit_of(finding) else { continue };
+        match host.journal.last_lines(&unit, LINES).await {
+            Ok(lines) => finding.evidence.extend(lines),
+            Err(error) => finding.evidence.push(format!("its journal could not be read: {error}")),
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! Does a verification see what is wrong, and nothing where nothing is? Ways of coming back wrong, and healthy hosts, on
+//! disposable machines; prints one table.
+
+use anyhow::Result;
+use clap::Parser;
+use patchday_lab::{Comeback, FAULTS, Suite};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// Break a server in many ways, reboot it, and see what Patchday says of it
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Arguments {
+    /// The patchday program
+    #[arg(long)]
+    patchday: PathBuf,
+    /// The directory with its unit files
+    #[arg(long, default_value_os_t = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../systemd"))]
+    systemd: PathBuf,
+    /// The Debian release: bookworm or trixie
+    #[arg(long, default_value_t = Suite::Bookworm)]
+    suite: Suite,
+    /// Only the faults whose name holds this text
+    #[arg(long, default_value = "")]
+    only: String,
+    /// Print all that is said of a fault that is not seen
+    #[arg(long)]
+    explain: bool,
+    /// How many healthy boots, and how many whole healthy runs, must have no finding
+    #[arg(long, default_value_t = 0)]
+    healthy: u32,
+    /// Measure instead, on a server with this many more units, a tenth of which are configured and probed over HTTP
+    #[arg(long)]
+    units: Option<u32>,
+}
+
+fn main() -> ExitCode {
+    match all(&Arguments::parse()) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("verify: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn all(arguments: &Arguments) -> Result<bool> {
+    if let Some(units) = arguments.units {
+        return measure(arguments, units);
+    }
+    let mut good = true;
+    eprintln!("verify: a server with a baseline ({})", arguments.suite);
+    let server = Comeback::prepare(arguments.suite, "verify", &arguments.patchday, &arguments.systemd, "8s")?;
+    let first = server.run()?;
+    println!("{:<50} {:<9} {}", "whole run", first.verdict, said(&first.findings));
+    good &= first.findings.is_empty();
+    server.remember()?;
+    for _ in 0..arguments.healthy {
+        let (judgement, took) = server.come_back(None)?;
+        let line = format!("{:.0} s, {}", took.as_secs_f64(), said(&judgement.findings));
+        println!("{:<50} {:<9} {line}", "healthy boot", judgement.verdict);
+        good &= judgement.findings.is_empty();
+    }
+    let faults: Vec<_> = FAULTS.iter().filter(|fault| fault.name.contains(&arguments.only)).collect();
+    let mut seen = 0;
+    for fault in &faults {
+        let judged = server.come_back(Some(fault));
+        let line = match &judged {
+            Ok((judgement, took)) => {
+                let right = judgement.is_right(fault);
+                seen += usize::from(right);
+                let mark = if right { "right" } else { "WRONG" };
+                if !right && arguments.explain {
+                    println!("{:#}", judgement.json);
+                }
+                format!("{:<9} {mark} {:>4.0} s  {}", judgement.verdict, took.as_secs_f64(), said(&judgement.findings))
+            }
+            Err(error) => format!("{error:#}"),
+        };
+        println!("{:<50} {line}", fault.name);
+    }
+    println!("\n{seen} of {} right: the verdict, and the first cause first", faults.len());
+    Ok(good && seen == faults.len())
+}
+
+/// A server of many units: how long a verdict takes, and what it costs.
+fn measure(arguments: &Arguments, units: u32) -> Result<bool> {
+    let server = Comeback::prepare(arguments.suite, "verify", &arguments.patchday, &arguments.systemd, "1s")?;
+    let probes = units / 10;
+    eprintln!("verify: {units} units, {probes} probes");
+    server.add_units(units, probes)?;
+    let cost = server.cost_of_a_run()?;
+    println!("{units} units, {probes} probed, settle time 1 s, {}", arguments.suite);
+    println!("{:<50} {:>8.2} s", "from the last service's readiness to the verdict", cost.to_verdict);
+    println!("{:<50} {:>8.2} s", "patchday verify, wall", cost.wall);
+    println!("{:<50} {:>8.2} s", "  its CPU time", cost.cpu);
+    println!("{:<50} {:>9}", "  its findings", cost.findings);
+    Ok(cost.findings == 0)
+}
+
+fn said(findings: &[(String, String, String)]) -> String {
+    match findings.split_first() {
+        None => "no finding".to_owned(),
+        Some(((key, _, title), [])) => format!("{key}: {title}"),
+        Some(((key, _, title), rest)) => format!("{key}: {title} (+{})", rest.len()),
+    }
+}
