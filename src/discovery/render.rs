@@ -124,10 +124,8 @@ fn readiness(text: &mut Text, candidate: &Candidate) {
     } else {
         text.keep(&keys::PROBE, "\"unit\"", Some("It listens nowhere."));
     }
-    for key in [&keys::ADDRESS, &keys::URL, &keys::STATUS] {
-        if !candidate.mongodb {
-            text.mention(key);
-        }
+    if !candidate.mongodb {
+        mention_probes(text);
     }
 }
 
@@ -194,7 +192,14 @@ fn example(text: &mut Text, services: &[Placed<'_>]) {
     }
     let after = mongodb.map(|service| list([service.candidate.unit.as_str()]));
     example_tables(text, &CLIENT_EXAMPLE, after);
-    text.mention(&keys::ADDRESS);
+    mention_probes(text);
+}
+
+/// Every key of a readiness probe that was not explained yet.
+fn mention_probes(text: &mut Text) {
+    for key in keys::KEYS.iter().filter(|key| key.table == keys::PROBE.table) {
+        text.mention(key);
+    }
 }
 
 fn example_tables(text: &mut Text, tables: &[(&str, Lines)], after: Option<String>) {
