@@ -232,7 +232,8 @@ fn tables(text: &mut Text, cpus: u32) {
         // There is none unless somebody wants it, so that it has no defaults either.
         if keys::LISTS.contains(&table) {
             text.example(key);
-        } else if key.default == "none" {
+        // Its default counts only beside a `users-url`, and without one it is refused.
+        } else if key.default == "none" || *key == keys::USERS_LIMIT {
             text.mention(key);
         } else {
             text.keep(key, key.default, (*key == keys::CPU).then_some(machine.as_str()));
