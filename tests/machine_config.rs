@@ -146,7 +146,7 @@ const BAD: [Bad; 9] = [
     },
     Bad {
         name: "an unknown probe", from: "probe = \"http\"", to: "probe = \"htpp\"", line: 16,
-        error: &["[service.readiness] probe: expected one of unit, tcp, http, mongodb, found \"htpp\""],
+        error: &["[service.readiness] probe: expected one of unit, tcp, http, mongodb, command, found \"htpp\""],
         hint: "did you mean \"http\"?",
     },
     Bad {

@@ -94,7 +94,8 @@ WantedBy=multi-user.target
 END
 echo 2048 >/etc/lab/somaxconn
 # What a container cannot change of its kernel: the files are shown in place of the kernel's own.
-for name in swaps modules cmdline; do cat /proc/$name >/etc/lab/$name; done
+# A kernel without modules has no list of them.
+for name in swaps modules cmdline; do [ ! -e /proc/$name ] || cat /proc/$name >/etc/lab/$name; done
 printf 'Filename\tType\tSize\tUsed\tPriority\n/swapfile file 1048572 0 -2\n' >/etc/lab/swaps
 echo 'lab_needed 16384 0 - Live 0x0000000000000000' >>/etc/lab/modules
 echo lab_needed >/etc/modules-load.d/lab.conf
@@ -106,7 +107,7 @@ Before=sysinit.target
 [Service]
 Type=oneshot
 RemainAfterExit=yes
-ExecStart=/bin/sh -c 'for name in swaps modules cmdline; do mount --bind /etc/lab/\$\$name /proc/\$\$name; done'
+ExecStart=/bin/sh -c 'for name in swaps modules cmdline; do [ ! -e /proc/\$\$name ] || mount --bind /etc/lab/\$\$name /proc/\$\$name; done'
 [Install]
 WantedBy=sysinit.target
 END
