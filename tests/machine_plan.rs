@@ -84,6 +84,7 @@ fn downtime(machine: &Machine) -> f64 {
 }
 
 #[test]
+#[ignore = "not tried on a machine yet; run it by name"]
 fn a_plan_changes_nothing_and_its_estimate_holds() {
     let machine = machine_with_patchday(Suite::Bookworm, "plan");
     configure(&machine, CLOSED);
