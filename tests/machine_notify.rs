@@ -112,17 +112,17 @@ fn the_timer_starts_it_nobody_is_there_and_the_report_arrives() {
     assert!(tried.stdout.contains(&format!("mail to nobody@example.org through 127.0.0.1:{dead_port}: ")), "{tried:?}");
     assert_eq!((mails.mails().len(), web.requests().len()), (1, 2));
 
-    // The timer as it is shipped, set to fire soon. Nobody is logged in, and no terminal is near.
-    let drop_in = "[Timer]\nOnCalendar=\nOnActiveSec=2s\nRandomizedDelaySec=0\n";
+    // The timer as it is shipped, set to fire soon and once. Nobody is logged in, and no terminal is near.
+    let soon = machine.exec_ok(&["date", "--utc", "--date", "+5 seconds", "+%F %T UTC"]).unwrap();
+    let drop_in = format!("[Timer]\nOnCalendar=\nOnCalendar={soon}RandomizedDelaySec=0\nAccuracySec=1s\n");
     machine.exec_ok(&["mkdir", "-p", "/etc/systemd/system/patchday.timer.d"]).unwrap();
-    machine.write_file("/etc/systemd/system/patchday.timer.d/soon.conf", drop_in).unwrap();
+    machine.write_file("/etc/systemd/system/patchday.timer.d/soon.conf", &drop_in).unwrap();
     machine.exec_ok(&["systemctl", "daemon-reload"]).unwrap();
     let boot = machine.boot_id().unwrap();
-    machine.exec_ok(&["systemctl", "start", "patchday.timer"]).unwrap();
+    machine.exec_ok(&["systemctl", "enable", "--now", "patchday.timer"]).unwrap();
     machine
         .wait_for_reboot(&boot, Duration::from_secs(540))
         .unwrap_or_else(|error| panic!("{error}\n{}\n{}", machine.journal(), patchday(&machine, &["report"]).stdout));
-    machine.exec_ok(&["systemctl", "disable", "--now", "patchday.timer"]).unwrap();
     wait_for("the end of the run", Duration::from_secs(300), || {
         Ok((!machine.exists("/var/lib/patchday/open-run")?).then_some(()))
     })
