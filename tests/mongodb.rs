@@ -26,10 +26,7 @@ async fn the_facts_are_those_of_the_server() {
     assert_eq!(facts.db_path.as_deref(), server.dir.path().join("db").to_str());
     assert_eq!(facts.log_path.as_deref(), server.dir.path().join("mongod.log").to_str());
 
-    let socket = server.dir.path().join(format!("mongodb-{}.sock", server.port));
-    let socket = socket.to_str().unwrap().replace('/', "%2F");
-    let access = DatabaseAccess { uri: Some(format!("mongodb://{socket}/")), ..DatabaseAccess::default() };
-    assert_eq!(mongo().facts(&access).await.unwrap(), facts);
+    assert_eq!(mongo().facts(&server.access_by_socket()).await.unwrap(), facts);
 }
 
 #[tokio::test]
@@ -98,6 +95,26 @@ async fn an_idle_server_ends_cleanly_and_the_proof_says_so() {
     server.start_again().await;
     assert_eq!(mongo().start_evidence(&facts).await.unclean_shutdown_seen, Some(false));
     assert_eq!(mongo().stop_evidence(&facts).await.logged_exit_code, None);
+}
+
+/// The socket's file goes with the server, so that the next try to connect fails without a wait. A driver that tries
+/// again without a pause then stops everything on our one thread: hence the second thread here.
+#[test]
+fn a_server_that_took_its_socket_along_is_waited_for_no_longer() {
+    let Some(program) = mongod() else { return };
+    let (done, ended) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let mut server = Server::start(program, &[]).await;
+            let access = server.access_by_socket();
+            mongo().shutdown(&access, shutdown(10)).await.unwrap();
+            assert_eq!(server.ended().await.code(), Some(0));
+            assert!(mongo().facts(&access).await.is_err());
+            done.send(()).unwrap();
+        });
+    });
+    ended.recv_timeout(PATIENCE).unwrap();
 }
 
 #[tokio::test]

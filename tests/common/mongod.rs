@@ -107,6 +107,12 @@ impl Server {
         DatabaseAccess { uri: Some(self.uri("")), ..DatabaseAccess::default() }
     }
 
+    pub fn access_by_socket(&self) -> DatabaseAccess {
+        let socket = self.dir.path().join(format!("mongodb-{}.sock", self.port));
+        let socket = socket.to_str().unwrap().replace('/', "%2F");
+        DatabaseAccess { uri: Some(format!("mongodb://{socket}/")), ..DatabaseAccess::default() }
+    }
+
     /// Access as a user, whose password is in a file.
     pub fn access_as(&self, user: &str, password: &str) -> DatabaseAccess {
         let path = self.dir.path().join(format!("uri-{user}-{password}"));

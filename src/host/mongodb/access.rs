@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::Read;
 use std::time::Duration;
 
-use mongodb::options::{AuthMechanism, ClientOptions, Credential};
+use mongodb::options::{AuthMechanism, ClientOptions, Credential, ServerMonitoringMode};
 
 use super::APP_NAME;
 use super::Mongo;
@@ -62,6 +62,10 @@ pub(super) async fn options(mongo: &Mongo, access: &DatabaseAccess) -> HostResul
     options.server_selection_timeout = Some(SERVER_SELECTION_TIMEOUT);
     options.connect_timeout = Some(SERVER_SELECTION_TIMEOUT);
     options.min_pool_size = None;
+    // One question needs no stream of the server's states. Moreover the driver's stream brings a task along that, once
+    // it is told to end, tries to connect until another task has run: where that fails without a wait, as over a Unix
+    // socket whose file is gone, our one thread would never get there (RttMonitor::execute, driver 3.9).
+    options.server_monitoring_mode = Some(ServerMonitoringMode::Poll);
     Ok(options)
 }
 

@@ -20,6 +20,8 @@ const PROPERTIES: &str = "LoadState,ActiveState,Result,ExecMainStatus,ExecMainCo
 
 /// Records that tell of trouble although they are told as information: 20254 is "Read security file failed".
 const TELLING: [u64; 1] = [20_254];
+/// mongod cuts its times to milliseconds. No more is forgiven: somebody may start it twice within a second.
+const LOG_RESOLUTION: SignedDuration = SignedDuration::from_millis(1);
 const RECORDS: usize = 40;
 const LINES: usize = 40;
 
@@ -117,7 +119,7 @@ fn records(text: &str, since: Option<Timestamp>) -> (Vec<LogRecord>, Vec<String>
         };
         let (Some(id), Some(severity)) = (record["id"].as_u64(), record["s"].as_str()) else { continue };
         let at: Option<Timestamp> = record["t"]["$date"].as_str().and_then(|at| at.parse().ok());
-        let is_old = since.is_some_and(|since| at.is_some_and(|at| at < since - SignedDuration::from_secs(1)));
+        let is_old = since.is_some_and(|since| at.is_some_and(|at| at < since - LOG_RESOLUTION));
         let is_telling = matches!(severity, "E" | "F") || TELLING.contains(&id) || is_corruption(id);
         if is_old || !is_telling || record["tags"][0] == "startupWarnings" {
             continue;
@@ -169,7 +171,7 @@ mod tests {
             )
         };
         let log = [
-            record(1, "E", 1),
+            record(8, "E", 1),
             "Unrecognized option: x".to_owned(),
             record(10, "I", 2),
             record(11, "E", 20557),
@@ -177,7 +179,7 @@ mod tests {
             record(12, "I", 20254),
         ]
         .join("\n");
-        let since = "2026-11-24T03:00:09Z".parse().ok();
+        let since = "2026-11-24T03:00:08.900Z".parse().ok();
         let (records, lines) = records(&log, since);
         assert_eq!(records.iter().map(|record| record.id).collect::<Vec<_>>(), [20557, 20254]);
         assert_eq!(records[0].text, "Terminating: why");
