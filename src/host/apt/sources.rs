@@ -15,6 +15,8 @@ use crate::model::SourceState;
 /// Longer than a slow mirror, shorter than apt's own patience of two minutes for each.
 const FETCH_TIMEOUT: Duration = Duration::from_secs(20);
 const LIST_TIMEOUT: Duration = Duration::from_secs(20);
+/// The forms in which apt takes a list of packages. It names only the first that it would try, and takes any.
+const COMPRESSIONS: [&str; 7] = [".xz", ".gz", ".bz2", ".zst", ".lz4", ".lzma", ""];
 
 /// What makes up a repository for us: where its index is, under each of the names that it may have.
 #[derive(Debug, PartialEq, Eq)]
@@ -76,13 +78,22 @@ pub(super) fn repositories(text: &str) -> Vec<Repository> {
     for uri in &uris {
         let Some(base) = uri.strip_suffix("InRelease") else { continue };
         let packages = uris.iter().find(|other| other.starts_with(base) && other.contains("/Packages"));
-        let indexes = [uri.clone(), format!("{base}Release")].into_iter().chain(packages.cloned()).collect();
+        let packages = packages.into_iter().flat_map(|packages| forms(packages));
+        let indexes = [uri.clone(), format!("{base}Release")].into_iter().chain(packages).collect();
         let repository = Repository { name: base.trim_end_matches(['/', '.']).to_owned(), indexes };
         if !repositories.contains(&repository) {
             repositories.push(repository);
         }
     }
     repositories
+}
+
+/// A list of packages under each of its names, the one that apt named first.
+fn forms(packages: &str) -> Vec<String> {
+    let plain = COMPRESSIONS.iter().find_map(|form| packages.strip_suffix(form)).unwrap_or(packages);
+    let mut forms: Vec<String> = COMPRESSIONS.iter().map(|form| format!("{plain}{form}")).collect();
+    forms.sort_by_key(|form| form != packages);
+    forms
 }
 
 /// Neither a command line nor a report may show a password. apt finds those in `auth.conf` by itself.
@@ -137,7 +148,13 @@ Reading package lists...\n";
             [
                 "https://example.org/repo/./InRelease",
                 "https://example.org/repo/./Release",
-                "https://example.org/repo/./Packages.xz"
+                "https://example.org/repo/./Packages.xz",
+                "https://example.org/repo/./Packages.gz",
+                "https://example.org/repo/./Packages.bz2",
+                "https://example.org/repo/./Packages.zst",
+                "https://example.org/repo/./Packages.lz4",
+                "https://example.org/repo/./Packages.lzma",
+                "https://example.org/repo/./Packages"
             ]
         );
     }
