@@ -245,9 +245,11 @@ fn notify_needs(key: &str) -> &'static str {
         "user" => {
             "kind = \"mail\"\nto = [\"ops@example.org\"]\nserver = \"localhost:25\"\npassword-file = \"/etc/x\"\n"
         }
-        "password-file" => "kind = \"mail\"\nto = [\"ops@example.org\"]\nserver = \"localhost:25\"\nuser = \"me\"\n",
+        "password-file" | "password-credential" => {
+            "kind = \"mail\"\nto = [\"ops@example.org\"]\nserver = \"localhost:25\"\nuser = \"me\"\n"
+        }
         "template" => "kind = \"webhook\"\nurl = \"http://127.0.0.1/\"\n",
-        "url" | "url-file" => "kind = \"webhook\"\n",
+        "url" | "url-file" | "url-credential" => "kind = \"webhook\"\n",
         "file" => "kind = \"metrics\"\n",
         _ => "kind = \"wall\"\n",
     }

@@ -59,7 +59,7 @@ url-file = "/etc/patchday/slack.url"
 
 [[notify]]
 kind = "ping"
-url-file = "/etc/patchday/ping.url"
+url-credential = "patchday-ping"
 
 [[notify]]
 kind = "metrics"
@@ -77,6 +77,7 @@ to = ["nobody@example.org"]
 server = "127.0.0.1:{dead_port}"
 security = "plain"
 when = "change"
+retry-for = "5s"
 "#,
         mongod = machine.mongod_port(),
         api = machine.api_port(),
@@ -84,10 +85,9 @@ when = "change"
     machine.write_file(CONFIG, &text).unwrap();
 }
 
-fn secret(machine: &Machine, name: &str, url: &str) {
-    let path = format!("/etc/patchday/{name}");
-    machine.write_file(&path, &format!("{url}\n")).unwrap();
-    machine.exec_ok(&["chmod", "0600", &path]).unwrap();
+fn secret(machine: &Machine, path: &str, url: &str) {
+    machine.write_file(path, &format!("{url}\n")).unwrap();
+    machine.exec_ok(&["chmod", "0600", path]).unwrap();
 }
 
 fn subject(mail: &Mail) -> String {
@@ -100,9 +100,11 @@ fn the_timer_starts_it_nobody_is_there_and_the_report_arrives() {
     let (mails, web) = (MailSink::start().unwrap(), WebSink::start().unwrap());
     // Bound and dropped: nobody listens there.
     let dead_port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    machine.exec_ok(&["mkdir", "-p", "/etc/patchday", "/var/lib/node-exporter", "/etc/motd.d"]).unwrap();
-    secret(&machine, "slack.url", &format!("http://127.0.0.1:{}/services/{SECRET}", web.port));
-    secret(&machine, "ping.url", &format!("http://127.0.0.1:{}/ping/{SECRET}", web.port));
+    machine
+        .exec_ok(&["mkdir", "-p", "/etc/patchday", "/var/lib/node-exporter", "/etc/motd.d", "/etc/credstore"])
+        .unwrap();
+    secret(&machine, "/etc/patchday/slack.url", &format!("http://127.0.0.1:{}/services/{SECRET}", web.port));
+    secret(&machine, "/etc/credstore/patchday-ping", &format!("http://127.0.0.1:{}/ping/{SECRET}", web.port));
     configure(&machine, mails.port, dead_port);
 
     // Every way is tried, and what does not work is said.

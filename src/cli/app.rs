@@ -85,7 +85,7 @@ impl App {
         let bus = Bus::new(BusAddress::System);
         let units: Arc<dyn Units> = Arc::new(SystemdUnits::new(bus.clone(), root.clone()));
         let credentials = env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
-        let database = Arc::new(Mongo::new(root.clone(), 0).with_credentials(credentials));
+        let database = Arc::new(Mongo::new(root.clone(), 0).with_credentials(credentials.clone()));
         let apt = Apt::new(root.clone(), settings.upgrade.lock_timeout);
         Ok(Host {
             prober: Arc::new(Probe::new(units.clone(), database.clone())),
@@ -106,7 +106,7 @@ impl App {
             people: Arc::new(HostPeople::new(bus, root.clone())),
             deployments: Arc::new(Git::new(root.clone())),
             system: Arc::new(HostSystem::new(root)),
-            messenger: Arc::new(Outbox::new(PathBuf::from("/"), 0)),
+            messenger: Arc::new(Outbox::new(PathBuf::from("/"), 0).with_credentials(credentials)),
             clock: Arc::new(SystemClock),
         })
     }

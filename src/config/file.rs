@@ -151,10 +151,13 @@ pub(super) struct Notify {
     pub(super) security: Option<Spanned<String>>,
     pub(super) user: Option<Spanned<String>>,
     pub(super) password_file: Option<Spanned<String>>,
+    pub(super) password_credential: Option<Spanned<String>>,
     pub(super) url: Option<Spanned<String>>,
     pub(super) url_file: Option<Spanned<String>>,
+    pub(super) url_credential: Option<Spanned<String>>,
     pub(super) template: Option<Spanned<String>>,
     pub(super) file: Option<Spanned<String>>,
+    pub(super) retry_for: Option<Spanned<String>>,
 }
 
 /// Where things are in the file that only the host can judge.

@@ -317,16 +317,22 @@ keys! {
     NOTIFY_SECURITY = NOTIFY, "security", Kind::Choice(&["starttls", "tls", "plain"]), "\"starttls\"", "\"tls\"",
         "How the connection to `server` is kept private; `plain` only to this host itself.";
     NOTIFY_USER = NOTIFY, "user", Kind::Words, "none", "\"patchday\"",
-        "The name at `server`; together with `password-file`.";
+        "The name at `server`; together with `password-file` or `password-credential`.";
     NOTIFY_PASSWORD_FILE = NOTIFY, "password-file", Kind::Path, "none", "\"/etc/patchday/smtp.password\"",
         "File that holds the password of `user`; it belongs to root and only root can read it.";
+    NOTIFY_PASSWORD_CREDENTIAL = NOTIFY, "password-credential", Kind::Credential, "none", "\"patchday-smtp\"",
+        "systemd credential that holds the password of `user`; instead of `password-file`.";
     NOTIFY_URL = NOTIFY, "url", Kind::Url, "none", "\"http://127.0.0.1:9000/patchday\"",
         "Where to POST, if the URL is no secret; only for `kind = \"webhook\"` and `kind = \"ping\"`.";
     NOTIFY_URL_FILE = NOTIFY, "url-file", Kind::Path, "none", "\"/etc/patchday/slack.url\"",
         "File that holds the URL, instead of `url`, since those of chats and switches are secrets; only root can read it.";
+    NOTIFY_URL_CREDENTIAL = NOTIFY, "url-credential", Kind::Credential, "none", "\"patchday-slack\"",
+        "systemd credential that holds the URL; instead of `url-file`.";
     NOTIFY_TEMPLATE = NOTIFY, "template", Kind::Choice(&["json", "slack", "mattermost", "discord", "teams"]),
         "\"json\"", "\"slack\"",
         "What the other end understands; `json` has the whole report. Only for `kind = \"webhook\"`.";
     NOTIFY_FILE = NOTIFY, "file", Kind::Path, "none", "\"/var/lib/prometheus/node-exporter/patchday.prom\"",
         "Where to write; only for `metrics` (the example is its default) and `motd` (by default `/etc/motd.d/patchday`).";
+    NOTIFY_RETRY_FOR = NOTIFY, "retry-for", Kind::Duration(HOUR), "\"2m\"", "\"10m\"",
+        "How long a message of the run's end that did not arrive is tried again, since the network of a fresh boot may come late.";
 }

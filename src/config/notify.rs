@@ -14,6 +14,7 @@ use crate::model::{Channel, MailLogin, MailRoute, MailSecurity, NotifyWhen, UrlS
 /// A key, where it was given, and the kinds that take it.
 type Given<'a> = (&'a Key, Option<Range<usize>>, &'a [&'a str]);
 
+const RETRY_SECONDS: i64 = Channel::usual_retry().as_secs();
 const METRICS_FILE: &str = "/var/lib/prometheus/node-exporter/patchday.prom";
 const MOTD_FILE: &str = "/etc/motd.d/patchday";
 
@@ -50,22 +51,25 @@ impl Check<'_> {
             "motd" => Way::Motd { file: self.file(notify, MOTD_FILE) },
             _ => Way::Wall,
         };
-        Some(Channel { way, when })
+        let retry_for = self.duration(&keys::NOTIFY_RETRY_FOR, notify.retry_for.as_ref(), RETRY_SECONDS);
+        Some(Channel { way, when, retry_for })
     }
 
     /// Keys that belong to another kind.
     fn misplaced(&mut self, notify: &Notify, kind: &str) {
         let span = |value: &Option<Spanned<String>>| value.as_ref().map(Spanned::span);
         let mail: &[&str] = &["mail"];
-        let given: [Given<'_>; 10] = [
+        let given: [Given<'_>; 12] = [
             (&keys::NOTIFY_TO, notify.to.first().map(Spanned::span), mail),
             (&keys::NOTIFY_FROM, span(&notify.from), mail),
             (&keys::NOTIFY_SERVER, span(&notify.server), mail),
             (&keys::NOTIFY_SECURITY, span(&notify.security), mail),
             (&keys::NOTIFY_USER, span(&notify.user), mail),
             (&keys::NOTIFY_PASSWORD_FILE, span(&notify.password_file), mail),
+            (&keys::NOTIFY_PASSWORD_CREDENTIAL, span(&notify.password_credential), mail),
             (&keys::NOTIFY_URL, span(&notify.url), &["webhook", "ping"]),
             (&keys::NOTIFY_URL_FILE, span(&notify.url_file), &["webhook", "ping"]),
+            (&keys::NOTIFY_URL_CREDENTIAL, span(&notify.url_credential), &["webhook", "ping"]),
             (&keys::NOTIFY_TEMPLATE, span(&notify.template), &["webhook"]),
             (&keys::NOTIFY_FILE, span(&notify.file), &["metrics", "motd"]),
         ];
@@ -96,9 +100,16 @@ impl Check<'_> {
         };
         let user = self.text(&keys::NOTIFY_USER, notify.user.as_ref(), values::name);
         let password_file = self.secret(&keys::NOTIFY_PASSWORD_FILE, notify.password_file.as_ref(), positions);
-        match (&notify.user, &notify.password_file) {
-            (Some(user), None) => self.lacking(&keys::NOTIFY_PASSWORD_FILE, &user.span(), "user"),
-            (None, Some(file)) => self.lacking(&keys::NOTIFY_USER, &file.span(), "password-file"),
+        let password_credential =
+            self.text(&keys::NOTIFY_PASSWORD_CREDENTIAL, notify.password_credential.as_ref(), values::credential);
+        self.one_of(&[
+            (&keys::NOTIFY_PASSWORD_FILE, &notify.password_file),
+            (&keys::NOTIFY_PASSWORD_CREDENTIAL, &notify.password_credential),
+        ]);
+        match (&notify.user, &notify.password_file, &notify.password_credential) {
+            (Some(user), None, None) => self.lacking(&keys::NOTIFY_PASSWORD_FILE, &user.span(), "user"),
+            (None, Some(file), _) => self.lacking(&keys::NOTIFY_USER, &file.span(), "password-file"),
+            (None, None, Some(name)) => self.lacking(&keys::NOTIFY_USER, &name.span(), "password-credential"),
             _ => {}
         }
         let Some(server) = &notify.server else {
@@ -122,7 +133,7 @@ impl Check<'_> {
                 Wrong::new("starttls or tls to another host", found, hint),
             );
         }
-        let login = user.zip(password_file).map(|(user, password_file)| MailLogin { user, password_file });
+        let login = user.map(|user| MailLogin { user, password_file, password_credential });
         Some(Way::Mail { to, from, by: MailRoute::Smtp { host, port: port.parse().ok()?, security, login } })
     }
 
@@ -139,27 +150,30 @@ impl Check<'_> {
         Some(file)
     }
 
+    /// Of ways to the same thing, one is enough.
+    fn one_of(&mut self, ways: &[(&Key, &Option<Spanned<String>>)]) {
+        let given: Vec<_> = ways.iter().filter_map(|(key, way)| Some((*key, way.as_ref()?))).collect();
+        if let [(first, _), .., (last, way)] = given.as_slice() {
+            let message = format!("expected either {} or {}, found both", first.name, last.name);
+            self.problem(&way.span(), last.path(), message, format!("keep {} if it is a secret", last.name));
+        }
+    }
+
     fn url(&mut self, notify: &Notify, positions: &mut Positions) -> Option<UrlSource> {
         let url = self.text(&keys::NOTIFY_URL, notify.url.as_ref(), no_secret);
         let file = self.secret(&keys::NOTIFY_URL_FILE, notify.url_file.as_ref(), positions);
-        match (&notify.url, &notify.url_file) {
-            (None, None) => {
-                let why = format!("kind = {}", quoted(notify.kind.get_ref()));
-                self.lacking(&keys::NOTIFY_URL_FILE, &notify.kind.span(), &why);
-                None
-            }
-            (Some(_), Some(both)) => {
-                let message = "expected either url or url-file, found both";
-                self.problem(
-                    &both.span(),
-                    keys::NOTIFY_URL_FILE.path(),
-                    message,
-                    "keep url-file if the URL is a secret",
-                );
-                None
-            }
-            _ => url.map(UrlSource::Url).or(file.map(UrlSource::File)),
+        let name = self.text(&keys::NOTIFY_URL_CREDENTIAL, notify.url_credential.as_ref(), values::credential);
+        let ways = [
+            (&keys::NOTIFY_URL, &notify.url),
+            (&keys::NOTIFY_URL_FILE, &notify.url_file),
+            (&keys::NOTIFY_URL_CREDENTIAL, &notify.url_credential),
+        ];
+        self.one_of(&ways);
+        if ways.iter().all(|(_, way)| way.is_none()) {
+            let why = format!("kind = {}", quoted(notify.kind.get_ref()));
+            self.lacking(&keys::NOTIFY_URL_FILE, &notify.kind.span(), &why);
         }
+        url.map(UrlSource::Url).or(file.map(UrlSource::File)).or(name.map(UrlSource::Credential))
     }
 
     fn file(&mut self, notify: &Notify, default: &str) -> String {

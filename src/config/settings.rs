@@ -338,7 +338,11 @@ mod tests {
                 users: Some(UserCount { url: "http://127.0.0.1/users".into(), limit: 3 }),
             },
             keep_runs: 24,
-            notify: vec![Channel { way: crate::model::Way::Wall, when: crate::model::NotifyWhen::Failure }],
+            notify: vec![Channel {
+                way: crate::model::Way::Wall,
+                when: crate::model::NotifyWhen::Failure,
+                retry_for: SignedDuration::from_mins(7),
+            }],
         }
     }
 

@@ -1,6 +1,6 @@
 //! Who is told of a run, by which way, and what became of it.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// On which occasion somebody is told.
@@ -48,9 +48,17 @@ pub struct Channel {
     pub way: Way,
     /// Of which runs.
     pub when: NotifyWhen,
+    /// How long a message of the run's end is tried again.
+    #[serde(default = "Channel::usual_retry")]
+    pub retry_for: SignedDuration,
 }
 
 impl Channel {
+    /// After a boot the network may come late; longer than this hardly anybody wants to wait for it.
+    pub const fn usual_retry() -> SignedDuration {
+        SignedDuration::from_mins(2)
+    }
+
     /// Whether it counts the time until the host is back.
     pub fn awaits_the_host(&self) -> bool {
         matches!(self.way, Way::Ping { .. })
@@ -132,11 +140,15 @@ pub enum MailSecurity {
 pub struct MailLogin {
     /// The name.
     pub user: String,
-    /// The file that holds the password.
-    pub password_file: String,
+    /// The file that holds the password; this or the next is set.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub password_file: Option<String>,
+    /// The systemd credential that holds it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub password_credential: Option<String>,
 }
 
-/// A URL, or the file that holds it where it is a secret.
+/// A URL, or where it is kept if it is a secret.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum UrlSource {
@@ -144,6 +156,8 @@ pub enum UrlSource {
     Url(String),
     /// A file that only root can read.
     File(String),
+    /// A systemd credential.
+    Credential(String),
 }
 
 /// What the other end of a webhook understands.

@@ -9,7 +9,7 @@ use crate::report::sample::{Story, at, back, snapshots};
 const OCCASIONS: [Occasion; 4] = [Occasion::Start, Occasion::Reboot, Occasion::End, Occasion::Test];
 
 fn channel(way: Way, when: NotifyWhen) -> Channel {
-    Channel { way, when }
+    Channel { way, when, retry_for: Channel::usual_retry() }
 }
 
 fn mail() -> Way {

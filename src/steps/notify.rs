@@ -9,8 +9,6 @@ use crate::host::HostErrorKind;
 use crate::model::{Channel, Fact, Notification, Occasion, Parcel};
 use crate::{notify, report};
 
-/// After a boot the network may come late; longer than this nobody waits for it.
-const PATIENCE: SignedDuration = SignedDuration::from_mins(2);
 const FIRST_PAUSE: SignedDuration = SignedDuration::from_secs(2);
 const LONGEST_PAUSE: SignedDuration = SignedDuration::from_secs(20);
 
@@ -20,6 +18,7 @@ struct Message {
     channel: String,
     parcel: Parcel,
     tries: u32,
+    retry_for: SignedDuration,
 }
 
 pub(super) async fn perform(ctx: &mut StepContext<'_>, occasion: Occasion) -> StepResult {
@@ -36,8 +35,8 @@ pub(super) async fn perform(ctx: &mut StepContext<'_>, occasion: Occasion) -> St
     loop {
         waiting = send(ctx, occasion, waiting).await?;
         // Services wait for the end of the other occasions.
-        let is_patient = occasion == Occasion::End && waited < PATIENCE;
-        if waiting.is_empty() || !is_patient {
+        waiting.retain(|message| occasion == Occasion::End && waited < message.retry_for);
+        if waiting.is_empty() {
             break;
         }
         ctx.host.clock.sleep(pause).await;
@@ -65,7 +64,7 @@ fn messages(ctx: &StepContext<'_>, occasion: Occasion) -> Vec<Message> {
     };
     let message = |(number, channel): (u32, &Channel)| {
         let parcel = notify::parcel(channel, occasion, &report).filter(|_| !is_told(number))?;
-        Some(Message { number, channel: notify::label(channel), parcel, tries: 0 })
+        Some(Message { number, channel: notify::label(channel), parcel, tries: 0, retry_for: channel.retry_for })
     };
     (1..).zip(&ctx.settings.notify).filter_map(message).collect()
 }

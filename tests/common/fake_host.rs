@@ -942,8 +942,12 @@ pub fn settings() -> Settings {
         preflight: PreflightSettings::default(),
         keep_runs: 5,
         notify: vec![
-            Channel { way: Way::Wall, when: NotifyWhen::Change },
-            Channel { way: Way::Ping { url: UrlSource::File("/etc/ping".into()) }, when: NotifyWhen::Always },
+            Channel { way: Way::Wall, when: NotifyWhen::Change, retry_for: Channel::usual_retry() },
+            Channel {
+                way: Way::Ping { url: UrlSource::File("/etc/ping".into()) },
+                when: NotifyWhen::Always,
+                retry_for: Channel::usual_retry(),
+            },
         ],
     }
 }

@@ -9,8 +9,8 @@ use lettre::{AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor};
 
 use super::TIMEOUT;
 use crate::host::command::feed;
-use crate::host::{HostError, HostErrorKind, HostResult, secret};
-use crate::model::{MailRoute, MailSecurity};
+use crate::host::{HostError, HostErrorKind, HostResult};
+use crate::model::MailSecurity;
 
 fn unreadable(address: &str, error: impl std::fmt::Display) -> HostError {
     HostError::new(HostErrorKind::Refused, format!("mail address {address}"), error)
@@ -51,26 +51,34 @@ impl lettre::message::header::Header for AutoSubmitted {
     }
 }
 
-pub(super) async fn send(root: &Path, secrets_owner: u32, by: &MailRoute, mail: &Message) -> HostResult<()> {
-    let MailRoute::Smtp { host, port, security, login } = by else {
-        let envelope = mail.envelope();
-        let from = envelope.from().map(ToString::to_string).unwrap_or_default();
-        let to: Vec<String> = envelope.to().iter().map(ToString::to_string).collect();
-        let mut args = vec!["-i", "-f", from.as_str(), "--"];
-        args.extend(to.iter().map(String::as_str));
-        return feed(root, "sendmail", &args, &mail.formatted(), TIMEOUT).await;
-    };
+/// Gives the mail to the host's own `sendmail`.
+pub(super) async fn hand_over(root: &Path, mail: &Message) -> HostResult<()> {
+    let envelope = mail.envelope();
+    let from = envelope.from().map(ToString::to_string).unwrap_or_default();
+    let to: Vec<String> = envelope.to().iter().map(ToString::to_string).collect();
+    let mut args = vec!["-i", "-f", from.as_str(), "--"];
+    args.extend(to.iter().map(String::as_str));
+    feed(root, "sendmail", &args, &mail.formatted(), TIMEOUT).await
+}
+
+/// Sends the mail through a server, with a name and a password where it asks for them.
+pub(super) async fn send(
+    host: &str,
+    port: u16,
+    security: MailSecurity,
+    login: Option<(String, String)>,
+    mail: &Message,
+) -> HostResult<()> {
     let what = format!("mail through {host}:{port}");
-    let tls = || TlsParameters::new(host.clone()).map_err(|error| HostError::failed(&what, error));
+    let tls = || TlsParameters::new(host.to_owned()).map_err(|error| HostError::failed(&what, error));
     let tls = match security {
         MailSecurity::Starttls => Tls::Required(tls()?),
         MailSecurity::Tls => Tls::Wrapper(tls()?),
         MailSecurity::Plain => Tls::None,
     };
-    let mut server = AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(host).port(*port).tls(tls);
-    if let Some(login) = login {
-        let password = secret::read(root, secrets_owner, &login.password_file, "the password")?;
-        server = server.credentials(Credentials::new(login.user.clone(), password));
+    let mut server = AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(host).port(port).tls(tls);
+    if let Some((user, password)) = login {
+        server = server.credentials(Credentials::new(user, password));
     }
     let transport = server.timeout(Some(TIMEOUT)).build();
     match tokio::time::timeout(TIMEOUT, transport.send(mail.clone())).await {

@@ -12,7 +12,7 @@ use async_trait::async_trait;
 
 use super::command::{below, feed};
 use super::{HostError, HostResult, Messenger, secret};
-use crate::model::{Parcel, UrlSource};
+use crate::model::{MailLogin, MailRoute, Parcel, UrlSource};
 
 /// How long one try may take; a server that is slower is tried again later.
 const TIMEOUT: Duration = Duration::from_secs(15);
@@ -21,20 +21,42 @@ const TIMEOUT: Duration = Duration::from_secs(15);
 pub struct Outbox {
     root: PathBuf,
     secrets_owner: u32,
+    credentials: Option<PathBuf>,
     http: Result<reqwest::Client, String>,
 }
 
 impl Outbox {
     /// Files are below `root`; secrets belong to this user alone.
     pub fn new(root: PathBuf, secrets_owner: u32) -> Self {
-        Self { root, secrets_owner, http: http::client() }
+        Self { root, secrets_owner, credentials: None, http: http::client() }
     }
 
-    fn url(&self, source: &UrlSource) -> HostResult<String> {
+    /// The directory of the credentials that systemd gave to this service.
+    #[must_use]
+    pub fn with_credentials(self, credentials: Option<PathBuf>) -> Self {
+        Self { credentials, ..self }
+    }
+
+    async fn credential(&self, name: &str, meaning: &str) -> HostResult<String> {
+        secret::credential(&self.root, self.secrets_owner, self.credentials.as_ref(), name, meaning).await
+    }
+
+    async fn url(&self, source: &UrlSource) -> HostResult<String> {
         match source {
             UrlSource::Url(url) => Ok(url.clone()),
             UrlSource::File(file) => secret::read(&self.root, self.secrets_owner, file, "the URL"),
+            UrlSource::Credential(name) => self.credential(name, "the URL").await,
         }
+    }
+
+    /// Name and password at a mail server.
+    async fn login(&self, login: &MailLogin) -> HostResult<(String, String)> {
+        let password = match (&login.password_file, &login.password_credential) {
+            (Some(file), _) => secret::read(&self.root, self.secrets_owner, file, "the password")?,
+            (None, Some(name)) => self.credential(name, "the password").await?,
+            (None, None) => return Err(HostError::failed("log in at the mail server", "no password is named")),
+        };
+        Ok((login.user.clone(), password))
     }
 }
 
@@ -44,11 +66,20 @@ impl Messenger for Outbox {
         match parcel {
             Parcel::Mail { by, from, to, subject, text, page } => {
                 let mail = mail::compose(from, to, subject, text, page.as_deref())?;
-                mail::send(&self.root, self.secrets_owner, by, &mail).await
+                match by {
+                    MailRoute::Sendmail => mail::hand_over(&self.root, &mail).await,
+                    MailRoute::Smtp { host, port, security, login } => {
+                        let login = match login {
+                            Some(login) => Some(self.login(login).await?),
+                            None => None,
+                        };
+                        mail::send(host, *port, *security, login, &mail).await
+                    }
+                }
             }
             Parcel::Post { url, suffix, media, body } => {
                 let client = self.http.as_ref().map_err(|error| HostError::failed("set up HTTP", error))?;
-                http::post(client, &self.url(url)?, suffix, media, body).await
+                http::post(client, &self.url(url).await?, suffix, media, body).await
             }
             Parcel::File { path, content } => {
                 let what = format!("write {path}");

@@ -102,6 +102,24 @@ async fn what_is_posted_arrives_and_the_secret_url_is_never_told() {
 }
 
 #[tokio::test]
+async fn a_secret_may_be_a_credential_of_systemd() {
+    let directory = tempfile::tempdir().unwrap();
+    let given = directory.path().join("given");
+    std::fs::create_dir(&given).unwrap();
+    let outbox = outbox(directory.path()).with_credentials(Some(given.clone()));
+    let (port, told) = web("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n");
+    std::fs::write(given.join("hook"), format!("http://127.0.0.1:{port}/{SECRET}\n")).unwrap();
+    outbox.send(&post(UrlSource::Credential("hook".into()))).await.unwrap();
+    assert!(told.join().unwrap().starts_with(&format!("POST /{SECRET}/fail HTTP/1.1")));
+
+    // One that is nowhere is named before the server is asked.
+    let login = MailLogin { user: "me".into(), password_file: None, password_credential: Some("patchday-smtp".into()) };
+    let error = outbox.send(&mail_to(1, MailSecurity::Plain, Some(login))).await.unwrap_err();
+    assert_eq!(error.kind, HostErrorKind::NotFound);
+    assert!(error.to_string().contains("patchday-smtp"), "{error}");
+}
+
+#[tokio::test]
 async fn a_server_that_is_not_there_is_asked_again_later() {
     let directory = tempfile::tempdir().unwrap();
     let outbox = outbox(directory.path());
@@ -126,7 +144,11 @@ async fn a_refused_recipient_is_not_asked_for_again() {
 #[tokio::test]
 async fn without_tls_neither_password_nor_mail_leaves_the_host() {
     let directory = tempfile::tempdir().unwrap();
-    let login = MailLogin { user: "root".into(), password_file: secret_file(directory.path(), SECRET) };
+    let login = MailLogin {
+        user: "root".into(),
+        password_file: Some(secret_file(directory.path(), SECRET)),
+        password_credential: None,
+    };
     let (port, told) = server("220 hi\r\n", &["250-hi\r\n250 AUTH PLAIN\r\n", "500 what?\r\n", "221 bye\r\n"]);
     let error = outbox(directory.path()).send(&mail_to(port, MailSecurity::Starttls, Some(login))).await.unwrap_err();
     let told = told.join().unwrap();

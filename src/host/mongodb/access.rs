@@ -1,15 +1,12 @@
 //! From the configuration's way to the server to the driver's options, without letting a password out.
 
-use std::fs::File;
-use std::io::Read;
 use std::time::Duration;
 
 use mongodb::options::{AuthMechanism, ClientOptions, Credential, ServerMonitoringMode};
 
 use super::APP_NAME;
 use super::Mongo;
-use crate::host::command::{self, below};
-use crate::host::{HostError, HostErrorKind, HostResult, secret};
+use crate::host::{HostError, HostResult, secret};
 use crate::model::DatabaseAccess;
 
 const WHAT: &str = "connect to MongoDB";
@@ -20,18 +17,15 @@ const NAME: &str = "the connection string";
 /// A server on this host answers in milliseconds; the driver's own limit is 30 s.
 const SERVER_SELECTION_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// A key in a TPM takes its time.
-const DECRYPT_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// No connection string is longer.
-const MAX_URI_BYTES: u64 = 64 * 1024;
-
 /// Options for one server, asked directly, under our name. Errors never repeat the connection string.
 pub(super) async fn options(mongo: &Mongo, access: &DatabaseAccess) -> HostResult<ClientOptions> {
     let (uri, is_secret) = match (&access.uri, &access.uri_file, &access.uri_credential) {
         (Some(uri), None, None) => (uri.clone(), false),
         (None, Some(file), None) => (secret::read(&mongo.root, mongo.secrets_owner, file, NAME)?, true),
-        (None, None, Some(name)) => (read_credential(mongo, name).await?, true),
+        (None, None, Some(name)) => {
+            let given = mongo.credentials.as_ref();
+            (secret::credential(&mongo.root, mongo.secrets_owner, given, name, NAME).await?, true)
+        }
         _ => return Err(HostError::failed(WHAT, "exactly one of uri, uri_file and uri_credential must be set")),
     };
     if uri.starts_with("mongodb+srv:") {
@@ -69,35 +63,6 @@ pub(super) async fn options(mongo: &Mongo, access: &DatabaseAccess) -> HostResul
     Ok(options)
 }
 
-/// A credential that systemd gave to this very service, or one of the places where systemd itself would look for it: a
-/// run that was started from a terminal is no service that was given any.
-async fn read_credential(mongo: &Mongo, name: &str) -> HostResult<String> {
-    if let Some(given) = mongo.credentials.as_ref().map(|dir| dir.join(name)).filter(|path| path.exists()) {
-        // The directory is systemd's, and only this service sees it: the file's mode is not ours to judge.
-        return File::open(given)
-            .and_then(read_line)
-            .map_err(|error| HostError::failed(format!("read the credential {name}"), error));
-    }
-    let plain = format!("/etc/credstore/{name}");
-    if below(&mongo.root, &plain).exists() {
-        return secret::read(&mongo.root, mongo.secrets_owner, &plain, NAME);
-    }
-    let encrypted = format!("/etc/credstore.encrypted/{name}");
-    if below(&mongo.root, &encrypted).exists() {
-        let args = ["decrypt", encrypted.as_str(), "-"];
-        let text = command::read_text(&mongo.root, "systemd-creds", &args, DECRYPT_TIMEOUT).await?;
-        return Ok(text.trim().to_owned());
-    }
-    let why = format!("systemd gave us none, and there is neither {plain} nor {encrypted}");
-    Err(HostError::new(HostErrorKind::NotFound, format!("read the credential {name}"), why))
-}
-
-fn read_line(file: File) -> std::io::Result<String> {
-    let mut text = String::new();
-    file.take(MAX_URI_BYTES).read_to_string(&mut text)?;
-    Ok(text.trim().to_owned())
-}
-
 #[cfg(test)]
 mod tests {
     use std::fs;
@@ -105,6 +70,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
+    use crate::host::HostErrorKind;
 
     const SECRET: &str = "swordfish";
 
