@@ -36,6 +36,9 @@ pub struct Finding {
     /// Figures and names that prove it.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub evidence: Vec<String>,
+    /// The last lines that it left in the journal, where it is a unit.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub journal: Vec<String>,
     /// The way out.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub remedy: Option<Remedy>,
@@ -55,6 +58,7 @@ impl Finding {
             title: title.into(),
             severity,
             evidence: Vec::new(),
+            journal: Vec::new(),
             remedy: None,
             subject: None,
             because_of: None,

@@ -12,6 +12,10 @@ pub(super) struct Problem {
     /// The finding's key.
     pub(super) label: Option<String>,
     pub(super) evidence: Vec<String>,
+    /// The last lines of the journal of a first cause.
+    pub(super) journal: Vec<String>,
+    /// What explains it.
+    pub(super) because_of: Option<String>,
     pub(super) severity: Severity,
 }
 
@@ -24,7 +28,14 @@ pub(super) struct Advice {
 
 /// Everything that went wrong, first cause first.
 pub(super) fn wrong(report: &Report) -> Vec<Problem> {
-    let plain = |title: String| Problem { title, label: None, evidence: Vec::new(), severity: Severity::Blocker };
+    let plain = |title: String| Problem {
+        title,
+        label: None,
+        evidence: Vec::new(),
+        journal: Vec::new(),
+        because_of: None,
+        severity: Severity::Blocker,
+    };
     let mut problems = Vec::new();
     if let Some(failure) = &report.failure {
         problems.push(plain(format!("{} failed: {}", capital(&failure.step.title()), failure.reason)));
@@ -43,6 +54,8 @@ pub(super) fn wrong(report: &Report) -> Vec<Problem> {
         title: finding.title.clone(),
         label: Some(finding.key.clone()),
         evidence: finding.evidence.clone(),
+        journal: finding.journal.clone(),
+        because_of: finding.because_of.clone(),
         severity: finding.severity,
     }));
     problems.extend(report.notifications.iter().filter(|told| told.problem.is_some()).map(|told| Problem {
@@ -84,6 +97,8 @@ pub(super) fn to_do(report: &Report) -> Vec<Advice> {
         add("See what the run is doing".to_owned(), Some("patchday status"));
     }
     let checks = report.checks.iter().filter_map(|check| check.finding.as_ref());
+    // What is merely worth knowing of the host before the run is among the notes.
+    let checks = checks.filter(|finding| finding.severity > Severity::Info);
     for finding in report.findings.iter().chain(checks) {
         if let Some(remedy) = &finding.remedy {
             add(format!("{}: {}", finding.title, remedy.hint), remedy.command.as_deref());

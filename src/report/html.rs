@@ -9,7 +9,7 @@ use super::advice::{self, Problem};
 use super::text::{grade, host, notification, services};
 use super::words::{capital, count, duration, instant, time_of_day};
 use super::{Mark, Report, ServiceStory, StepStory, chart, telling};
-use crate::model::{Finding, Notification, Outcome, Severity, Trigger};
+use crate::model::{EdgeReturn, Finding, Notification, Outcome, Severity, Trigger};
 
 /// Packages up to this number are shown without a click.
 const OPEN_PACKAGES: usize = 40;
@@ -23,6 +23,8 @@ pub fn render(report: &Report) -> String {
         section("What to do", to_do(report)),
         section("Timeline", timeline(report)),
         section("Services", services(report)),
+        section("Order of the boot", order(report)),
+        section("Compared with before", compared(report)),
         section("Reboot and kernel", reboot(report)),
         section(&host::packages_title(report), packages(report)),
         section("Notes", notes(report)),
@@ -115,17 +117,28 @@ fn problems(report: &Report) -> Html {
 
 fn problem(problem: &Problem) -> Html {
     let mark = if problem.severity == Severity::Blocker { Mark::Failed } else { Mark::Warning };
-    found(mark, &problem.title, problem.label.as_deref(), &problem.evidence)
+    let shown = found(mark, &problem.title, problem.label.as_deref(), &problem.evidence, &problem.journal);
+    match problem.because_of {
+        // What another finding explains stands below it, and further in.
+        Some(_) => element("div", &[("class", "follows")], shown),
+        None => shown,
+    }
 }
 
-fn found(mark: Mark, title: &str, label: Option<&str>, evidence: &[String]) -> Html {
+fn found(mark: Mark, title: &str, label: Option<&str>, evidence: &[String], journal: &[String]) -> Html {
     let (class, sign) = sign(mark);
     let mark = element("span", &[("class", "mark")], text(sign));
     let label = label.map(|label| Html::from([literal(" "), code(label)]));
     let title = element("p", &[], [mark, text(title), label.unwrap_or_default()]);
     let lines: Html = evidence.iter().map(|line| element("li", &[], text(line))).collect();
     let lines = if lines.is_empty() { lines } else { element("ul", &[], lines) };
-    element("div", &[("class", &format!("found {class}"))], [title, lines])
+    let journal = if journal.is_empty() {
+        Html::default()
+    } else {
+        let head = element("p", &[("class", "dim")], text("The last lines of its journal:"));
+        [head, element("pre", &[], text(journal.join("\n")))].into()
+    };
+    element("div", &[("class", &format!("found {class}"))], [title, lines, journal])
 }
 
 fn to_do(report: &Report) -> Html {
@@ -150,8 +163,9 @@ fn timeline(report: &Report) -> Html {
         let drawing = element("div", &[("class", "scroll")], svg::draw(chart));
         element("figure", &[], [caption, drawing])
     };
-    let note = "Times are UTC. An arrow leads from the service that another one needs; a broken arrow leads back in time: \
-                that order was not kept.";
+    let note = "Times are UTC. An arrow leads from the service that another one needs to the start of that one, or to \
+                its readiness where it started earlier and waited. A broken arrow leads back in time: that order was not \
+                kept.";
     let note = element("p", &[("class", "dim")], text(note));
     [svg::legend()].into_iter().chain(charts.iter().map(figure)).chain([note]).collect()
 }
@@ -190,6 +204,44 @@ fn services(report: &Report) -> Html {
         ]
     };
     table(&["Service", "Impact (UTC)", "Proof of the stop", "Return"], report.services.iter().map(row))
+}
+
+/// Each edge of the configuration, as the boot went.
+fn order(report: &Report) -> Html {
+    let row = |edge: &EdgeReturn| {
+        let (mark, words) = services::order_words(edge);
+        let (class, sign) = sign(mark);
+        let mark = element("span", &[("class", &format!("mark {class}"))], text(sign));
+        vec![
+            element("td", &[("class", "unit")], [mark, element("b", &[], text(edge.unit.as_str()))]),
+            element("td", &[("class", "unit")], text(edge.on.as_str())),
+            cell(words),
+        ]
+    };
+    table(&["Service", "Needs", "Order"], report.order.iter().map(row))
+}
+
+/// What was measured before and after, and what differs and need not worry anybody.
+fn compared(report: &Report) -> Html {
+    let kernel = report.kernel.before.clone().zip(report.kernel.after.clone());
+    let kernel = kernel.map(|(before, after)| vec![cell("kernel"), cell(before), cell(after)]);
+    let answers = report.services.iter().filter_map(|service| {
+        let after = service.returned.as_ref()?.latency?;
+        let before = service.latency_before.map_or("not measured".to_owned(), |before| services::pace(&before));
+        Some(vec![cell(format!("{} answers", service.unit)), cell(before), cell(services::pace(&after))])
+    });
+    let measured = table(&["", "Before", "After"], kernel.into_iter().chain(answers));
+    let recovered = report.recovered.iter();
+    let recovered = recovered.map(|unit| paragraph(format!("{unit} came back only when it was restarted.")));
+    let expected = report.expected.iter().map(|one| vec![cell(&one.what), cell(&one.rule)]);
+    let expected = table(&["Difference", "Why it is expected"], expected);
+    let expected = if expected.is_empty() {
+        expected
+    } else {
+        let number = count(report.expected.len(), "expected difference");
+        element("details", &[], [element("summary", &[], text(number)), expected])
+    };
+    recovered.chain([measured, expected]).collect()
 }
 
 fn reboot(report: &Report) -> Html {
@@ -236,7 +288,7 @@ fn packages(report: &Report) -> Html {
 fn notes(report: &Report) -> Html {
     let found_by = |finding: &Finding| {
         let mark = if finding.severity == Severity::Info { Mark::Note } else { Mark::Warning };
-        found(mark, &finding.title, Some(&finding.key), &finding.evidence)
+        found(mark, &finding.title, Some(&finding.key), &finding.evidence, &finding.journal)
     };
     let notes = report.findings.iter().filter(|finding| finding.severity == Severity::Info);
     let checks = report.checks.iter().filter_map(|check| check.finding.as_ref());

@@ -23,6 +23,9 @@ pub(super) fn services(run: &Run, timeline: &[Event]) -> Vec<ServiceStory> {
                 unit: unit.clone(),
                 after: service.after.clone(),
                 ran_before: run.baseline.as_ref().map(|baseline| baseline.service_ran(unit)),
+                latency_before: run.baseline.as_ref().and_then(|baseline| {
+                    baseline.services.iter().find(|service| &service.unit == unit).and_then(|service| service.latency)
+                }),
                 stopped: run.stops.iter().rev().find(|proof| &proof.unit == unit).cloned(),
                 returned,
                 database: run

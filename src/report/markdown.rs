@@ -4,7 +4,7 @@ use super::advice::{self, Advice};
 use super::text::{host, services};
 use super::words::{capital, duration, instant, one_line, time_of_day};
 use super::{Report, ServiceStory, telling};
-use crate::model::{Severity, Trigger};
+use crate::model::{ExpectedDifference, Severity, Trigger};
 
 /// Renders the post-mortem: summary, impact, timeline, what changed, what went wrong, what to do.
 pub fn render(report: &Report) -> String {
@@ -79,6 +79,9 @@ fn impact(report: &Report) -> Vec<String> {
             let words = services::return_words(returned, service.ready_position, services::was_rebooted(report));
             lines.push(format!("- `{}` returned: {}.", service.unit, escape(&words)));
         }
+        if let Some(words) = services::latency_words(service) {
+            lines.push(format!("- `{}` answers: {}.", service.unit, escape(&words)));
+        }
         if let Some(database) = &service.database {
             lines.push(format!("- `{}` database: {}.", service.unit, escape(&services::database_words(database))));
         }
@@ -112,6 +115,13 @@ fn changed(report: &Report) -> Vec<String> {
     for note in report.findings.iter().filter(|finding| finding.severity == Severity::Info) {
         lines.push(format!("- Noted: {} (`{}`).", escape(&note.title), note.key));
     }
+    for edge in &report.order {
+        let (_, words) = services::order_words(edge);
+        lines.push(format!("- Order, `{}` after `{}`: {}.", edge.unit, edge.on, words));
+    }
+    for unit in &report.recovered {
+        lines.push(format!("- `{unit}` came back only when it was restarted."));
+    }
     for story in &report.vulnerabilities {
         lines.push(format!("- CPU vulnerability {}.", escape(&host::vulnerability(story, "→"))));
     }
@@ -123,6 +133,15 @@ fn changed(report: &Report) -> Vec<String> {
             let versions = host::versions(line, "→");
             lines.push(format!("| {} | {} | {security} |", escape(&line.change.name), escape(&versions)));
         }
+    }
+    if !report.expected.is_empty() {
+        if !report.packages.changes.is_empty() {
+            lines.push(String::new());
+        }
+        lines.push("- Differences to before that a boot or the upgrade makes:".to_owned());
+        lines.extend([String::new(), "| Difference | Why it is expected |".to_owned(), "|---|---|".to_owned()]);
+        let row = |one: &ExpectedDifference| format!("| {} | {} |", escape(&one.what), escape(&one.rule));
+        lines.extend(report.expected.iter().map(row));
     }
     if lines.is_empty() {
         lines.push("No change is recorded.".to_owned());
@@ -136,6 +155,8 @@ fn wrong(report: &Report) -> Vec<String> {
         let label = problem.label.map(|label| format!(" (`{label}`)")).unwrap_or_default();
         lines.push(format!("- {}{label}", escape(&problem.title)));
         lines.extend(problem.evidence.iter().map(|evidence| format!("  - {}", escape(evidence))));
+        lines.extend((!problem.journal.is_empty()).then(|| "  - Its journal ends with:".to_owned()));
+        lines.extend(problem.journal.iter().map(|line| format!("    - {}", escape(line))));
     }
     if lines.is_empty() {
         lines.push("Nothing is recorded to have gone wrong.".to_owned());

@@ -5,9 +5,10 @@ use jiff::{SignedDuration, Timestamp};
 use crate::events::{EVENT_VERSION, Event, EventKind};
 use crate::model::{
     ActiveState, Attempt, AttemptRecord, Baseline, BootId, CheckResult, ClientConnection, Closing, DatabaseFacts,
-    DatabaseStopEvidence, Finding, KernelFacts, KernelPlan, LoadState, Outcome, PackageAction, PackageChange, Phase,
-    PlannedService, Readiness, Run, RunOptions, ServiceBaseline, ServiceKind, ServiceReturn, Severity, Step, StopProof,
-    Trigger, UnitName, UnitState, UnitSurvey, UpgradePlan, Verdict, Verification, Vulnerability,
+    DatabaseStopEvidence, EdgeReturn, ExpectedDifference, Finding, KernelFacts, KernelPlan, Latency, LoadState,
+    OrderKept, Outcome, PackageAction, PackageChange, Phase, PlannedService, Readiness, Run, RunOptions,
+    ServiceBaseline, ServiceKind, ServiceReturn, Severity, Step, StopProof, Trigger, UnitName, UnitState, UnitSurvey,
+    UpgradePlan, Verdict, Verification, Vulnerability,
 };
 
 pub(crate) const OLD_KERNEL: &str = "6.1.0-39-cloud-amd64";
@@ -269,8 +270,15 @@ impl Story {
             services: returns,
             databases: Vec::new(),
             findings,
-            edges: Vec::new(),
-            expected: Vec::new(),
+            edges: vec![EdgeReturn {
+                unit: unit("sample-api.service"),
+                on: unit("mongod.service"),
+                order: if verdict == Verdict::Failed { OrderKept::Unknown } else { OrderKept::Kept },
+            }],
+            expected: vec![ExpectedDifference {
+                what: "session-3.scope does not run".into(),
+                rule: "scopes belong to logins and containers, which end with the boot".into(),
+            }],
             recovered: Vec::new(),
         });
         let first = self.run.verification.as_ref().and_then(|v| v.findings.first()).map(|f| f.title.clone());
@@ -327,7 +335,7 @@ pub(crate) fn back(name: &str, active: f64, ready: f64) -> ServiceReturn {
         problem: None,
         restarts: 0,
         because_of: None,
-        latency: None,
+        latency: Latency::of(vec![secs(0.003); 20]),
     }
 }
 
@@ -369,7 +377,7 @@ fn baseline() -> Baseline {
         unit: unit(name),
         state: running.clone(),
         readiness: Readiness::Ready(secs(0.002)),
-        latency: None,
+        latency: Latency::of(vec![secs(0.002); 20]),
     };
     Baseline {
         taken: at(9.9),

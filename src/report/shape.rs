@@ -4,8 +4,8 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
-    BootId, Change, CheckResult, DatabaseReturn, Finding, Notification, Outcome, PackageChange, RunId, ServiceReturn,
-    Step, StopProof, Trigger, UnitName, Verdict,
+    BootId, Change, CheckResult, DatabaseReturn, EdgeReturn, ExpectedDifference, Finding, Latency, Notification,
+    Outcome, PackageChange, RunId, ServiceReturn, Step, StopProof, Trigger, UnitName, Verdict,
 };
 
 /// Version of the shape of [`Report`]; grows when a reader of the old shape would misunderstand the new one.
@@ -76,6 +76,15 @@ pub struct Report {
     pub vulnerabilities: Vec<VulnerabilityStory>,
     /// What the verification found, first cause first.
     pub findings: Vec<Finding>,
+    /// The order in which services became ready, as far as the configuration wants one.
+    #[serde(default)]
+    pub order: Vec<EdgeReturn>,
+    /// Differences to the baseline that a boot, or the upgrade, makes, each with the rule that expects it.
+    #[serde(default)]
+    pub expected: Vec<ExpectedDifference>,
+    /// Services that came back only because Patchday restarted them.
+    #[serde(default)]
+    pub recovered: Vec<UnitName>,
     /// How many preflight checks answered.
     pub checks_made: usize,
     /// Those that found something, the gravest first.
@@ -161,6 +170,9 @@ pub struct ServiceStory {
     pub after: Vec<UnitName>,
     /// Whether it ran before the run; none where nobody looked.
     pub ran_before: Option<bool>,
+    /// How fast it answered before the run; none where its probe asks nobody but systemd, and where nobody looked.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub latency_before: Option<Latency>,
     /// The proof of its stop; none where none was recorded.
     pub stopped: Option<StopProof>,
     /// How it came back after the reboot; none where nobody judged.

@@ -140,20 +140,25 @@ fn api_broken() -> Story {
         restarts: 5,
         problem: Some("failed: exit-code, exit status 1".into()),
         because_of: Some(unit("mongod.service")),
+        latency: None,
         ..back("sample-api.service", 5.2, 5.8)
     };
     let mongod = ServiceReturn {
         ready_usec: None,
         ready_at: None,
         problem: Some("active, but the server does not answer ping".into()),
+        latency: None,
         ..back("mongod.service", 4.1, 4.9)
     };
-    let findings = vec![
-        Finding::new("service-not-ready", Severity::Blocker, "mongod.service is not ready")
-            .evidence("connection refused at 127.0.0.1:27017")
-            .remedy("read what it says", "journalctl -b -u mongod.service"),
-        Finding::new("service-not-ready", Severity::Blocker, "sample-api.service failed because of mongod.service"),
-    ];
+    let mut first = Finding::new("service-not-ready", Severity::Blocker, "mongod.service is not ready")
+        .about("mongod.service")
+        .evidence("connection refused at 127.0.0.1:27017")
+        .remedy("read what it says", "journalctl -b -u mongod.service");
+    first.journal = vec!["mongod: cannot open /var/lib/mongodb/WiredTiger: permission denied".into()];
+    let mut second =
+        Finding::new("service-not-ready", Severity::Blocker, "sample-api.service failed because of mongod.service");
+    second.because_of = Some("mongod.service".into());
+    let findings = vec![first, second];
     story.verify(Verdict::Failed, findings, vec![mongod, broken]);
     story.close(23);
     story

@@ -6,7 +6,7 @@ pub(super) mod services;
 use super::words::{count, duration, instant, one_line, time_of_day};
 use super::{Ending, Mark, Paint, Report, StepStory, Style, telling};
 use crate::exit_code;
-use crate::model::{CheckResult, Finding, Notification, Outcome, Severity, Trigger, Verdict};
+use crate::model::{CheckResult, EdgeReturn, Finding, Notification, Outcome, Severity, Trigger, Verdict};
 
 /// Renders the report. Sections that have nothing to say are left out.
 pub fn render(report: &Report, style: &Style) -> String {
@@ -22,6 +22,8 @@ pub fn render(report: &Report, style: &Style) -> String {
     out.extend(page.section("Notes", notes(report, &page)));
     out.extend(page.section("Steps", steps(report, &page)));
     out.extend(page.section("Services", services::section(report, &page)));
+    out.extend(page.section("Order of the boot", order(report, &page)));
+    out.extend(page.section("Compared with before", compared(report, &page)));
     out.extend(page.section("Reboot and kernel", host::reboot(report, &page)));
     out.extend(page.section("CPU vulnerabilities", host::vulnerabilities(report, &page)));
     out.extend(page.section(&host::packages_title(report), host::packages(report, &page)));
@@ -69,6 +71,10 @@ impl Page<'_> {
         let mut lines = self.marked(mark, &title);
         for evidence in &finding.evidence {
             lines.extend(self.style.wrap(&one_line(evidence), 6).iter().map(|line| self.style.paint(Paint::Dim, line)));
+        }
+        for line in &finding.journal {
+            let line = self.style.cut(&one_line(line), self.style.width.saturating_sub(8));
+            lines.push(format!("      {}", self.style.paint(Paint::Dim, &format!("| {line}"))));
         }
         if let Some(remedy) = &finding.remedy {
             lines.extend(self.style.wrap(&format!("hint: {}", one_line(&remedy.hint)), 6));
@@ -148,6 +154,29 @@ fn problems(report: &Report, page: &Page<'_>) -> Vec<String> {
         let text = format!("not undone: {}", telling::changes(&report.still_changed));
         lines.extend(page.marked(Mark::Failed, &text));
         lines.extend(page.style.wrap("hint: patchday resume", 6));
+    }
+    lines
+}
+
+/// The edges of the configuration, as the boot went.
+fn order(report: &Report, page: &Page<'_>) -> Vec<String> {
+    let line = |edge: &EdgeReturn| {
+        let (mark, words) = services::order_words(edge);
+        page.marked(mark, &format!("{} after {}: {words}", edge.unit, edge.on))
+    };
+    report.order.iter().flat_map(line).collect()
+}
+
+/// What differs and need not worry anybody. All of it is long, and stands in the other faces.
+fn compared(report: &Report, page: &Page<'_>) -> Vec<String> {
+    let recovered = report.recovered.iter().map(|unit| format!("{unit} came back only when it was restarted"));
+    let mut lines: Vec<String> = recovered.flat_map(|text| page.marked(Mark::Warning, &text)).collect();
+    if !report.expected.is_empty() {
+        let text = format!(
+            "{} that a boot or the upgrade makes; patchday report --format markdown lists them",
+            count(report.expected.len(), "expected difference")
+        );
+        lines.extend(page.marked(Mark::Note, &text));
     }
     lines
 }

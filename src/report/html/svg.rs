@@ -221,12 +221,11 @@ fn edges(plan: &Plan<'_>) -> Html {
     for (row, lane) in chart.lanes.iter().enumerate() {
         for needed in &lane.after {
             let Some(other) = chart.lanes.get(*needed) else { continue };
-            let starts =
-                |lane: &Lane| lane.first(State::Starting).or(lane.first(State::NotReady)).map(|span| span.from);
             let ends = match chart.direction {
                 Direction::Whole => None,
                 Direction::Up => {
-                    other.first(State::Ready).map(|span| span.from).zip(starts(lane)).map(|ends| (*needed, row, ends))
+                    let ready = other.first(State::Ready).map(|span| span.from);
+                    ready.and_then(|ready| Some((*needed, row, (ready, awaited(lane, ready)?))))
                 }
                 Direction::Down => {
                     let stopped = lane.first(State::Down).map(|span| span.from);
@@ -237,6 +236,16 @@ fn edges(plan: &Plan<'_>) -> Html {
         }
     }
     arrows.into_iter().collect()
+}
+
+/// What became of a lane that needed another, which was ready at this instant: its start; or its readiness, where it
+/// started earlier and waited by itself, or did not wait.
+fn awaited(lane: &Lane, ready: Timestamp) -> Option<Timestamp> {
+    let start = lane.first(State::Starting).or(lane.first(State::NotReady))?.from;
+    match lane.first(State::Ready) {
+        Some(own) if start < ready => Some(own.from),
+        _ => Some(start),
+    }
 }
 
 fn arrow(plan: &Plan<'_>, from: (usize, Timestamp), to: (usize, Timestamp)) -> Html {
@@ -265,6 +274,22 @@ mod tests {
             assert_eq!(mark(tick(span)), wanted, "{seconds}");
         }
         assert!(!tick(SignedDuration::from_hours(1_000)).is_zero());
+    }
+
+    #[test]
+    fn an_arrow_ends_where_the_wait_ended() {
+        let at = |second: i64| Timestamp::from_second(second).unwrap();
+        let lane = |started, ready| Lane {
+            name: "api.service".into(),
+            spans: [(State::Down, 0, started), (State::Starting, started, ready), (State::Ready, ready, 20)]
+                .map(|(state, from, until)| Span { state, from: at(from), until: at(until) })
+                .to_vec(),
+            after: vec![0],
+        };
+        // Started when the other was ready at 5; started before and waited; ready before it.
+        for (started, ready, end) in [(6, 7, 6), (2, 7, 7), (2, 3, 3)] {
+            assert_eq!(awaited(&lane(started, ready), at(5)), Some(at(end)), "{started} {ready}");
+        }
     }
 
     #[test]

@@ -49,6 +49,7 @@ fn foreign_text_cannot_write_the_page() {
         if let Some(finding) = &mut check.finding {
             finding.title = EVIL.into();
             finding.evidence.push(EVIL.into());
+            finding.journal.push(EVIL.into());
         }
     }
     let page = render(&story.report());

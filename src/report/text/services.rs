@@ -3,7 +3,9 @@
 use jiff::SignedDuration;
 
 use super::Page;
-use crate::model::{DatabaseReturn, DatabaseStopEvidence, ServiceReturn, StopProof, summary_of_clients};
+use crate::model::{
+    DatabaseReturn, DatabaseStopEvidence, EdgeReturn, Latency, OrderKept, ServiceReturn, StopProof, summary_of_clients,
+};
 use crate::report::words::{count, duration, one_line, time_of_day};
 use crate::report::{Mark, Paint, Report, ServiceStory};
 
@@ -34,6 +36,7 @@ fn block(service: &ServiceStory, rebooted: bool, page: &Page<'_>) -> Vec<String>
     if let Some(returned) = &service.returned {
         lines.extend(detail("returned", &return_words(returned, service.ready_position, rebooted), page));
     }
+    lines.extend(latency_words(service).iter().flat_map(|words| detail("answers", words, page)));
     if let Some(database) = &service.database {
         lines.extend(detail("database", &database_words(database), page));
     }
@@ -151,6 +154,29 @@ pub(in crate::report) fn database_words(back: &DatabaseReturn) -> String {
         format!("{} in {}", count(documents, "document"), one_line(&canary.collection))
     }));
     words.join(", ")
+}
+
+/// How fast a service answers, and how fast it did.
+pub(in crate::report) fn latency_words(service: &ServiceStory) -> Option<String> {
+    let now = service.returned.as_ref()?.latency?;
+    let before =
+        service.latency_before.map_or("not measured before".to_owned(), |before| format!("before: {}", pace(&before)));
+    Some(format!("{}; {before}", pace(&now)))
+}
+
+/// A latency in words.
+pub(in crate::report) fn pace(latency: &Latency) -> String {
+    format!("half within {}, 95 % within {}", duration(latency.p50), duration(latency.p95))
+}
+
+/// One edge of the order, in words.
+pub(in crate::report) fn order_words(edge: &EdgeReturn) -> (Mark, &'static str) {
+    match edge.order {
+        OrderKept::Kept => (Mark::Done, "kept: it became active when the other was ready"),
+        OrderKept::Waited => (Mark::Done, "waited: it became active earlier, and ready later"),
+        OrderKept::Broken => (Mark::Warning, "broken: it said that it was ready before the other was"),
+        OrderKept::Unknown => (Mark::Note, "unknown: nobody looked in time, or one never was ready"),
+    }
 }
 
 /// The return of a service in words.
