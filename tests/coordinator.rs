@@ -209,7 +209,7 @@ fn a_first_cause_comes_with_its_journal_and_is_named_by_what_it_broke() {
     let verification = run.verification.unwrap();
     let first = &verification.findings[0];
     assert_eq!((first.subject.as_deref(), first.because_of.as_deref()), (Some(MONGOD), None));
-    assert!(first.evidence.iter().any(|line| line.ends_with("said something")), "{first:?}");
+    assert!(first.journal.iter().any(|line| line.ends_with("said something")), "{first:?}");
 }
 
 #[test]

@@ -144,6 +144,8 @@ pub struct UnitRelations {
     pub needs: Vec<UnitName>,
     /// `Wants` and `PartOf`.
     pub wants: Vec<UnitName>,
+    /// `RequiresMountsFor`: paths that must be there, whatever mounts them.
+    pub mounts_for: Vec<String>,
     /// `WantedBy`, `RequiredBy`, `RequisiteOf` and `BoundBy`: who starts it.
     pub wanted_by: Vec<UnitName>,
     /// `TriggeredBy`: sockets, timers and paths that start it when it is asked for.

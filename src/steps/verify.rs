@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use futures_util::future::{join, join4};
+use futures_util::future::{join, join3, join4};
 use jiff::SignedDuration;
 
 use super::compare::{self, Between, Difference, GoneUnit, Now};
@@ -10,7 +10,7 @@ use super::verify_watch::{self, Ears, Watched};
 use super::{
     StepContext, StepEnd, StepError, StepResult, latency, verify_cause, verify_database, verify_order, verify_recover,
 };
-use crate::config::{OnFailure, Settings};
+use crate::config::{OnFailure, ServiceSettings, Settings};
 use crate::events::{EventKind, EventSink};
 use crate::host::{Host, HostResult};
 use crate::model::{
@@ -92,7 +92,7 @@ pub(super) async fn perform(ctx: &mut StepContext<'_>) -> StepResult {
     if ctx.settings.verify.on_failure == OnFailure::Restart {
         recovered = verify_recover::restart(&with, ctx.recorder, &mut ears, &mut watched).await?;
     }
-    let ((), relations) = join(verify_watch::settle(&with, &mut ears, &mut watched), relations(&with)).await;
+    let relations = settle(&with, &mut ears, &mut watched).await;
     let verification = conclude(&with, watched, recovered, relations).await;
 
     let verdict = verification.verdict;
@@ -110,13 +110,35 @@ pub async fn judge(with: &Verifying<'_>) -> Verification {
     let mut watched = with.services();
     let mut ears = Ears::open(with).await;
     verify_watch::until_settled(with, &mut ears, &mut watched).await;
-    let ((), relations) = join(verify_watch::settle(with, &mut ears, &mut watched), relations(with)).await;
+    let relations = settle(with, &mut ears, &mut watched).await;
     conclude(with, watched, Vec::new(), relations).await
+}
+
+/// The settle time, and what takes a while and need not wait for its end: so the verdict follows it at once.
+async fn settle(
+    with: &Verifying<'_>,
+    ears: &mut Ears,
+    watched: &mut [Watched],
+) -> HostResult<BTreeMap<UnitName, UnitRelations>> {
+    let ready: Vec<ServiceSettings> =
+        watched.iter().filter(|one| one.is_ready()).map(|one| one.service.clone()).collect();
+    let sample = async {
+        // In its last third: whoever just started has cold caches, and answers slower than it did.
+        with.host.clock.sleep(with.settings.verify.settle * 2 / 3).await;
+        latency::of_services(with.host, &ready.iter().collect::<Vec<_>>()).await
+    };
+    let ((), relations, latencies) = join3(verify_watch::settle(with, ears, watched), relations(with), sample).await;
+    for (service, latency) in ready.iter().zip(latencies) {
+        if let Some(one) = watched.iter_mut().find(|one| *one.unit() == service.unit) {
+            one.latency = latency.filter(|_| one.is_ready());
+        }
+    }
+    relations
 }
 
 async fn conclude(
     with: &Verifying<'_>,
-    mut watched: Vec<Watched>,
+    watched: Vec<Watched>,
     recovered: Vec<UnitName>,
     relations: HostResult<BTreeMap<UnitName, UnitRelations>>,
 ) -> Verification {
@@ -143,7 +165,7 @@ async fn conclude(
         databases.push(back);
         findings.extend(found.into_iter().map(|finding| finding.about(one.unit().as_str())));
     }
-    findings.extend(slow_findings(with, &mut watched).await);
+    findings.extend(slow_findings(with, &watched));
 
     let between = Between {
         rebooted: with.rebooted,
@@ -159,6 +181,7 @@ async fn conclude(
             Difference::Found(finding) => findings.push(finding),
         }
     }
+    verify_cause::weigh_mounts(&mut findings, &graph, &configured);
     let mut findings = verify_cause::first(findings, &graph, with.baseline);
     verify_cause::add_journals(with.host, &mut findings).await;
 
@@ -322,21 +345,20 @@ fn recovered_finding(unit: &UnitName) -> Finding {
     finding.remedy(format!("see why the boot did not bring {unit} up"), format!("journalctl -b -u {unit}"))
 }
 
-async fn slow_findings(with: &Verifying<'_>, watched: &mut [Watched]) -> Vec<Finding> {
-    let mut ready: Vec<&mut Watched> = watched.iter_mut().filter(|one| one.is_ready()).collect();
-    let services: Vec<_> = ready.iter().map(|one| one.service.clone()).collect();
-    let latencies = latency::of_services(with.host, &services.iter().collect::<Vec<_>>()).await;
+fn slow_findings(with: &Verifying<'_>, watched: &[Watched]) -> Vec<Finding> {
     let mut findings = Vec::new();
-    for (one, now) in ready.iter_mut().zip(latencies) {
-        one.latency = now;
+    for one in watched.iter().filter(|one| one.is_ready()) {
         let before = with.baseline.services.iter().find(|service| &service.unit == one.unit());
-        let (Some(before), Some(now)) = (before.and_then(|service| service.latency), now) else { continue };
+        let before = before.and_then(|service| service.latency);
+        let (Some(before), Some(now)) = (before, one.latency) else { continue };
         if now.is_slower_than(&before) {
             let unit = one.unit();
-            let title =
-                format!("{unit} answers slower: {:#} for half of the answers, {:#} before", now.p50, before.p50);
+            let millis = |took: SignedDuration| format!("{} ms", took.as_millis());
+            let (half, half_before) = (millis(now.p50), millis(before.p50));
+            let title = format!("{unit} answers slower: {half} for half of the answers, {half_before} before");
             let finding = Finding::new("service-slow", Severity::Warning, title).about(unit.as_str());
-            let finding = finding.evidence(format!("95 of 100 within {:#}, {:#} before", now.p95, before.p95));
+            let finding =
+                finding.evidence(format!("95 of 100 within {}, {} before", millis(now.p95), millis(before.p95)));
             findings.push(finding.remedy("see what it waits for", format!("systemctl status {unit}")));
         }
     }

@@ -28,6 +28,27 @@ fn unit_of(finding: &Finding) -> Option<UnitName> {
     }
 }
 
+/// A mount that a service needs is more than a mount: systemd starts a service without it where its unit is masked or
+/// gone, and a database on the empty directory below it is worse than none.
+pub(super) fn weigh_mounts(findings: &mut [Finding], graph: &DependencyGraph, services: &[UnitName]) {
+    for finding in findings.iter_mut().filter(|finding| finding.key == "mount-missing") {
+        let Some(point) = finding.subject.clone() else { continue };
+        let unit = format!("{}.mount", unit_of_mount(&point));
+        let is_below =
+            |path: &String| path.strip_prefix(&point).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        let needs = |service: &&UnitName| {
+            let known = graph.relations(service);
+            known.is_some_and(|known| {
+                known.mounts_for.iter().any(is_below) || known.needs.iter().any(|on| on.as_str() == unit)
+            })
+        };
+        for service in services.iter().filter(needs) {
+            finding.severity = Severity::Blocker;
+            finding.evidence.push(format!("{service} needs it"));
+        }
+    }
+}
+
 /// Says of each finding which other one explains it, gives a cause the weight of what it causes, and puts the gravest
 /// first: causes before their consequences.
 pub(super) fn first(mut findings: Vec<Finding>, graph: &DependencyGraph, baseline: &Baseline) -> Vec<Finding> {
@@ -97,8 +118,35 @@ pub(super) async fn add_journals(host: &Host, findings: &mut [Finding]) {
     for finding in causes.take(WITH_JOURNAL) {
         let Some(unit) = unit_of(finding) else { continue };
         match host.journal.last_lines(&unit, LINES).await {
-            Ok(lines) => finding.evidence.extend(lines),
+            Ok(lines) => finding.journal = lines,
             Err(error) => finding.evidence.push(format!("its journal could not be read: {error}")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::UnitRelations;
+
+    #[test]
+    fn a_missing_mount_weighs_as_much_as_the_service_that_needs_it() {
+        let service: UnitName = "mongod.service".parse().unwrap();
+        let by_path = |path: &str| UnitRelations { mounts_for: vec![path.to_owned()], ..UnitRelations::default() };
+        let by_unit = UnitRelations { needs: vec!["srv-data.mount".parse().unwrap()], ..UnitRelations::default() };
+        for (relations, severity) in [
+            (by_path("/srv/data"), Severity::Blocker),
+            (by_path("/srv/data/mongodb"), Severity::Blocker),
+            (by_unit, Severity::Blocker),
+            (by_path("/srv/database"), Severity::Warning),
+            (by_path("/srv"), Severity::Warning),
+        ] {
+            let told = format!("{relations:?}");
+            let graph = DependencyGraph::new([], BTreeMap::from([(service.clone(), relations)]));
+            let mut findings = [Finding::new("mount-missing", Severity::Warning, "gone").about("/srv/data")];
+            weigh_mounts(&mut findings, &graph, std::slice::from_ref(&service));
+            assert_eq!(findings[0].severity, severity, "{told}");
+            assert_eq!(findings[0].evidence.is_empty(), severity == Severity::Warning, "{told}");
         }
     }
 }

@@ -264,30 +264,40 @@ pub(super) async fn settle(with: &Verifying<'_>, ears: &mut Ears, watched: &mut 
         if is_round {
             next_round = clock.now() + pause;
         }
-        stay(with, watched, |one| is_round || changed.contains(one.unit()), is_round).await;
+        let closely = if is_round { Look::Probe } else { Look::AtUnit };
+        stay(with, watched, |one| is_round || changed.contains(one.unit()), closely).await;
     }
-    stay(with, watched, |_| true, true).await;
-    for one in watched.iter_mut().filter(|one| one.is_ready()) {
-        // While it settled, a bus that was away for a moment was passed over; in the end the truth must be known.
-        if let Err(error) = with.host.units.state(&one.service.unit).await {
-            one.problem = Some(format!("was ready, and its state is now unknown: {error}"));
-        }
-    }
+    stay(with, watched, |_| true, Look::Last).await;
 }
 
-async fn stay(with: &Verifying<'_>, watched: &mut [Watched], is_due: impl Fn(&Watched) -> bool, probe: bool) {
+/// How closely services are looked at while they settle.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Look {
+    /// At what systemd says.
+    AtUnit,
+    /// With a probe.
+    Probe,
+    /// With a probe, and unknown is no answer: before, a bus that was away for a moment is passed over.
+    Last,
+}
+
+async fn stay(with: &Verifying<'_>, watched: &mut [Watched], is_due: impl Fn(&Watched) -> bool, closely: Look) {
     let mut due: Vec<&mut Watched> = watched.iter_mut().filter(|one| one.is_ready() && is_due(one)).collect();
     for some in due.chunks_mut(AT_ONCE) {
-        join_all(some.iter_mut().map(|one| stays(with, one, probe))).await;
+        join_all(some.iter_mut().map(|one| stays(with, one, closely))).await;
     }
 }
 
-async fn stays(with: &Verifying<'_>, one: &mut Watched, probe: bool) {
+async fn stays(with: &Verifying<'_>, one: &mut Watched, closely: Look) {
     let unit = one.service.unit.clone();
-    if let Ok(state) = with.host.units.state(&unit).await {
-        one.problem = instability(one.state.as_ref(), &state);
+    match with.host.units.state(&unit).await {
+        Ok(state) => one.problem = instability(one.state.as_ref(), &state),
+        Err(error) if closely == Look::Last => {
+            one.problem = Some(format!("was ready, and its state is now unknown: {error}"));
+        }
+        Err(_) => {}
     }
-    if !probe || one.problem.is_some() {
+    if closely == Look::AtUnit || one.problem.is_some() {
         return;
     }
     if let Readiness::NotReady(why) =

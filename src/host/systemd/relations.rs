@@ -97,6 +97,7 @@ impl SystemdRelations {
                     after: all(&["After"]),
                     needs: all(&["Requires", "Requisite", "BindsTo"]),
                     wants: all(&["Wants", "PartOf"]),
+                    mounts_for: known.texts("RequiresMountsFor"),
                     wanted_by: all(&["WantedBy", "RequiredBy", "RequisiteOf", "BoundBy"]),
                     triggered_by: all(&["TriggeredBy"]),
                     takes_part: !is_down,

@@ -45,7 +45,11 @@ pub(super) fn compare(before: &Baseline, now: &Now, differences: &mut Vec<Differ
             differences.push(finding.remedy("see whether its service is up", see).into());
             continue;
         }
-        if holders.iter().any(|other| other.unit == *unit || other.program == *program) {
+        // Two services may run the same interpreter: the program tells only where no service is named.
+        let is_same = |other: &&ListeningSocket| {
+            other.unit == *unit || other.program == *program && !(is_service(other) && is_service(socket))
+        };
+        if holders.iter().any(is_same) {
             continue;
         }
         // systemd opens the socket of a service that has not been asked for anything yet.

@@ -175,7 +175,7 @@ fn stop(now: &mut Now, name: &str, relations: UnitRelations) {
 }
 
 /// One change each, and the one finding that it must make.
-const FINDINGS: [(&str, Change); 24] = [
+const FINDINGS: [(&str, Change); 25] = [
     ("unit-gone cron.service", |now| stop(now, "cron.service", loaded())),
     ("unit-gone cron.service", |now| {
         stop(now, "cron.service", UnitRelations { unit_file: "disabled".into(), wanted_by: vec![], ..loaded() });
@@ -196,6 +196,10 @@ const FINDINGS: [(&str, Change); 24] = [
     ("socket-missing udp 127.0.0.53:53", |now| edit(&mut now.sockets, |all| all.retain(|one| one.protocol != "udp"))),
     ("socket-moved rogue.service", |now| {
         edit(&mut now.sockets, |all| all[0] = socket("tcp", "0.0.0.0:80", "nc", "rogue.service"));
+    }),
+    // The same program as before, which here is an interpreter.
+    ("socket-moved rogue.service", |now| {
+        edit(&mut now.sockets, |all| all[0] = socket("tcp", "0.0.0.0:80", "nginx", "rogue.service"));
     }),
     ("mount-missing /srv", |now| edit(&mut now.mounts, |mounts| mounts.remove("/srv"))),
     ("mount-changed /srv", |now| edit(&mut now.mounts, |mounts| mounts.insert("/srv".into(), "tmpfs".into()))),

@@ -1,5 +1,7 @@
 //! Units that ran and do not, and units that failed since.
 
+use std::collections::BTreeSet;
+
 use super::{Between, Difference, GoneUnit, Now, known};
 use crate::model::{ActiveState, Baseline, Finding, Severity, UnitName, UnitSurvey};
 
@@ -59,7 +61,8 @@ fn passing_as_unit(unit: &UnitName) -> Option<&'static str> {
 /// Units of the baseline that neither run nor failed now, and that no row of the table excuses: those about which more
 /// must be known.
 pub(in crate::steps) fn ran_and_does_not(before: &Baseline, now: &UnitSurvey, services: &[UnitName]) -> Vec<UnitName> {
-    let gone = before.units.active.iter().filter(|unit| !now.active.contains(unit) && !now.failed.contains(unit));
+    let there: BTreeSet<&UnitName> = now.active.iter().chain(&now.failed).collect();
+    let gone = before.units.active.iter().filter(|unit| !there.contains(unit));
     gone.filter(|unit| passing_as_unit(unit).is_none() && !services.contains(unit)).cloned().collect()
 }
 
@@ -73,8 +76,8 @@ pub(super) fn compare(before: &Baseline, now: &Now, between: &Between<'_>, diffe
         let command = format!("journalctl -b -u {unit}");
         differences.push(finding.remedy(format!("read what {unit} says of itself"), command).into());
     }
-    let excused =
-        before.units.active.iter().filter(|unit| !units.active.contains(unit) && !units.failed.contains(unit));
+    let there: BTreeSet<&UnitName> = units.active.iter().chain(&units.failed).collect();
+    let excused = before.units.active.iter().filter(|unit| !there.contains(unit));
     for (unit, rule) in excused.filter_map(|unit| Some((unit, passing_as_unit(unit)?))) {
         // What is compared elsewhere is told there.
         if !rule.starts_with("compared") {
