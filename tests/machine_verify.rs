@@ -2,6 +2,9 @@
 //! `tests/lab/verify` goes through all of them.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
+#[path = "common/report_schema.rs"]
+mod report_schema;
+
 use std::path::Path;
 
 use patchday_lab::{Comeback, FAULTS, Suite};
@@ -10,12 +13,14 @@ const SELECTED: [&str; 3] =
     ["API ready before its database", "port of a service taken", "mount missing that a service needs"];
 
 #[test]
-#[ignore = "unfinished: sources-reachable blocks its machine, whose only source is a directory without a Release file"]
 fn what_is_wrong_after_a_reboot_is_told_first_cause_first() {
     let patchday = Path::new(env!("CARGO_BIN_EXE_patchday"));
     let server = Comeback::prepare(Suite::Bookworm, "comeback", patchday, Path::new("systemd"), "5s").unwrap();
     let run = server.run().unwrap();
     assert_eq!((run.verdict.as_str(), run.findings.as_slice()), ("healthy", [].as_slice()), "{:#}", run.json);
+
+    let report = server.machine.exec_ok(&["patchday", "report", "--json"]).unwrap();
+    report_schema::assert_text_is_report(&report);
 
     server.remember().unwrap();
     for name in SELECTED {

@@ -407,6 +407,20 @@ fn no_document_names_the_machine_it_was_written_on() {
     assert_none(&files.iter().flat_map(|(file, text)| bad_paths(file, text)).collect::<Vec<_>>());
 }
 
+/// What starts a run on a machine, and what holds its report against the published schema.
+const STARTS_A_RUN: [&str; 4] = ["\"run\", \"--yes\"", ".run()", "perform(", "patchday.timer"];
+const READS_A_REPORT: [&str; 3] = ["assert_in_service(", "[\"report\", \"--json\"]", "assert_text_is_report("];
+
+#[test]
+fn every_machine_test_holds_its_reports_against_the_schema() {
+    let files = files_below("tests", &["rs"]);
+    let tests = files.iter().filter(|(file, _)| file.starts_with("tests/machine"));
+    let runs: Vec<_> = tests.filter(|(_, text)| STARTS_A_RUN.iter().any(|starts| text.contains(starts))).collect();
+    assert!(runs.len() >= 7, "{}", runs.len());
+    let bad = runs.iter().filter(|(_, text)| !READS_A_REPORT.iter().any(|reads| text.contains(reads)));
+    assert_none(&bad.map(|(file, _)| format!("{file} starts a run and looks at no report")).collect::<Vec<_>>());
+}
+
 #[test]
 fn the_top_level_is_fixed() {
     for entry in fs::read_dir(root()).unwrap() {

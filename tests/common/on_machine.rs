@@ -1,10 +1,14 @@
 //! Patchday on a disposable machine: what every test there does.
 #![allow(dead_code, unreachable_pub)]
 
+#[path = "report_schema.rs"]
+mod report_schema;
+
 use std::path::Path;
 use std::time::Duration;
 
 use patchday_lab::{Lab, Machine, Output, Suite};
+use report_schema::assert_is_report;
 use serde_json::Value;
 
 pub const CONFIG: &str = "/etc/patchday/patchday.toml";
@@ -28,13 +32,6 @@ pub fn json(machine: &Machine, args: &[&str]) -> Value {
         assert_is_report(&value);
     }
     value
-}
-
-/// The published schema knows every report that a machine gives.
-fn assert_is_report(report: &Value) {
-    let schema = serde_json::from_str(include_str!("../../docs/report.schema.json")).unwrap();
-    let validator = jsonschema::validator_for(&schema).unwrap();
-    validator.validate(report).unwrap_or_else(|error| panic!("at {}: {error}", error.instance_path()));
 }
 
 /// The step at work, as `patchday status` tells it; none while the machine is between two boots.

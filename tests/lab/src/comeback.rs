@@ -340,6 +340,13 @@ impl Comeback {
         Ok(Cost { to_verdict, wall, cpu, findings })
     }
 
+    /// Why this machine cannot show a fault; none where it can.
+    pub fn cannot_show(&self, fault: &Fault) -> Result<Option<&'static str>> {
+        // Its file is shown in place of the kernel's own, which a kernel without modules does not have.
+        let has_modules = self.machine.exists("/proc/modules")?;
+        Ok((fault.key == "module-missing" && !has_modules).then_some("not shown: this kernel has no modules"))
+    }
+
     /// Keeps what faults may change, so that it can be put back.
     pub fn remember(&self) -> Result<()> {
         let tar = [&["tar", "-C", "/", "-cf", "/var/tmp/good.tar"], CHANGEABLE.as_slice()].concat();

@@ -63,8 +63,19 @@ fn all(arguments: &Arguments) -> Result<bool> {
         good &= judgement.findings.is_empty();
     }
     let faults: Vec<_> = FAULTS.iter().filter(|fault| fault.name.contains(&arguments.only)).collect();
-    let mut seen = 0;
+    let (mut seen, mut shown) = (0, 0);
+    if !faults.is_empty() {
+        println!(
+            "\n{:<50} {:<9} {:<9} {:<5} {:>6}  first finding (and how many more)",
+            "way", "expected", "seen", "", "took"
+        );
+    }
     for fault in &faults {
+        if let Some(why) = server.cannot_show(fault)? {
+            println!("{:<50} {why}", fault.name);
+            continue;
+        }
+        shown += 1;
         let judged = server.come_back(Some(fault));
         let line = match &judged {
             Ok((judgement, took)) => {
@@ -74,14 +85,20 @@ fn all(arguments: &Arguments) -> Result<bool> {
                 if !right && arguments.explain {
                     println!("{:#}", judgement.json);
                 }
-                format!("{:<9} {mark} {:>4.0} s  {}", judgement.verdict, took.as_secs_f64(), said(&judgement.findings))
+                let took = took.as_secs_f64();
+                format!(
+                    "{:<9} {:<9} {mark} {took:>4.0} s  {}",
+                    fault.verdict,
+                    judgement.verdict,
+                    said(&judgement.findings)
+                )
             }
             Err(error) => format!("{error:#}"),
         };
         println!("{:<50} {line}", fault.name);
     }
-    println!("\n{seen} of {} right: the verdict, and the first cause first", faults.len());
-    Ok(good && seen == faults.len())
+    println!("\n{seen} of {shown} right: the verdict, and the first cause first");
+    Ok(good && seen == shown)
 }
 
 /// A server of many units: how long a verdict takes, and what it costs.

@@ -5,10 +5,13 @@ use crate::{BOOT_TIMEOUT, exit_code, goes_down, systemd_directory};
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use patchday_lab::{Lab, Machine, Suite};
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::{ExitCode, ExitStatus};
 use std::time::Instant;
 
+/// What keeps MongoDB down, and what it says of it.
+const WRONG: &str = "[Service]\nExecStartPre=/usr/bin/cat /srv/keys/mongodb.pem\n";
 const CONFIG: &str = "/etc/patchday/patchday.toml";
 
 #[derive(Debug, Args)]
@@ -22,6 +25,12 @@ pub(crate) struct Demo {
     /// The Debian release: bookworm or trixie
     #[arg(long, default_value_t = Suite::Bookworm)]
     suite: Suite,
+    /// Let MongoDB not come back: after the reboot it misses a file
+    #[arg(long)]
+    wrong: bool,
+    /// Copy Patchday's state directory here when the run is over, for `tests/lab/pictures`
+    #[arg(long)]
+    keep_state: Option<PathBuf>,
     /// More arguments for `patchday run`
     #[arg(last = true)]
     run_arguments: Vec<String>,
@@ -48,10 +57,22 @@ impl Demo {
         talk.note(CONFIG);
         print!("{}", machine.read_file(CONFIG)?);
 
+        if self.wrong {
+            // Only a start looks for the file, and the next one is that of the next boot.
+            machine.exec_ok(&["mkdir", "-p", "/etc/systemd/system/mongod.service.d"])?;
+            machine.write_file("/etc/systemd/system/mongod.service.d/wrong.conf", WRONG)?;
+            machine.exec_ok(&["systemctl", "daemon-reload"])?;
+            talk.note("MongoDB will not come back from the next boot");
+        }
+
         let status = self.run(&machine, &talk)?;
 
         talk.step("patchday report");
         show(&machine, &["patchday", "report"])?;
+
+        if let Some(directory) = &self.keep_state {
+            keep_state(&machine, directory)?;
+        }
 
         talk.step("what the lab sees");
         match machine.document_count() {
@@ -84,6 +105,19 @@ impl Demo {
         talk.step("patchday attach --last");
         show(machine, &["patchday", "attach", "--last"])
     }
+}
+
+/// Copies the state directory out of the machine.
+fn keep_state(machine: &Machine, directory: &Path) -> Result<()> {
+    const STATE: &str = "/var/lib/patchday";
+    for file in machine.exec_ok(&["find", STATE, "-type", "f", "-printf", "%P\n"])?.lines() {
+        let content = machine.read_file(&format!("{STATE}/{file}"))?;
+        let copy = directory.join(file);
+        fs::create_dir_all(copy.parent().unwrap_or(directory))
+            .and_then(|()| fs::write(&copy, content))
+            .with_context(|| format!("write {}", copy.display()))?;
+    }
+    Ok(())
 }
 
 /// Runs a command of the machine in the caller's terminal.
