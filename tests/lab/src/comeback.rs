@@ -245,16 +245,14 @@ impl Judgement {
 }
 
 /// What a verification costs.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Cost {
-    /// Seconds from the last service's readiness to the verdict of a run, the settle time among them.
+    /// Seconds from the last service's readiness to the end of `patchday verify`, the settle time among them.
     pub to_verdict: f64,
-    /// Seconds that `patchday verify` takes.
-    pub wall: f64,
     /// Seconds of CPU that it uses, with the programs that it asks.
     pub cpu: f64,
     /// Findings, of which there should be none.
-    pub findings: usize,
+    pub findings: Vec<(String, String, String)>,
 }
 
 /// The server on its machine, with a baseline.
@@ -318,26 +316,39 @@ impl Comeback {
         self.machine.exec_ok(&["sh", "-c", &script]).map(drop)
     }
 
-    /// A whole run, without its reboot, and then `patchday verify` alone.
-    pub fn cost_of_a_run(&self) -> Result<Cost> {
-        self.machine.exec_ok(&["patchday", "run", "--yes", "--no-reboot"])?;
-        let at = |event: &str| -> Result<f64> {
-            let lines = format!("grep -h '\"event\":\"{event}\"' /var/lib/patchday/runs/*/events.jsonl | tail -1");
-            let line = self.machine.exec_ok(&["sh", "-c", &lines])?;
-            let line: Value = serde_json::from_str(&line).context(event.to_owned())?;
-            let at = line.get("at").and_then(Value::as_str).unwrap_or_default().to_owned();
-            self.machine.exec_ok(&["date", "-d", &at, "+%s.%N"])?.trim().parse().context(at)
-        };
-        let to_verdict = at("verdict-reached")? - at("service-ready")?;
-        let began = Instant::now();
-        let judgement = Judgement::read(&self.machine.exec(&["patchday", "verify", "--json"])?.stdout)?;
-        let wall = began.elapsed().as_secs_f64();
-        let used =
-            self.machine.exec(&["bash", "-c", "TIMEFORMAT='%U %S'; time patchday verify --json >/dev/null 2>&1"])?;
-        let cpu = used.stderr.split_whitespace().filter_map(|seconds| seconds.parse::<f64>().ok()).sum();
-        // Without its reboot, a run says that one is still needed.
-        let findings = judgement.findings.iter().filter(|(key, ..)| key != "reboot-pending").count();
-        Ok(Cost { to_verdict, wall, cpu, findings })
+    /// A run that is ended when it has its baseline, and then `patchday verify`, whose services become ready while it
+    /// looks.
+    pub fn cost_of_a_verdict(&self) -> Result<Cost> {
+        let baseline =
+            "grep -qs '\"step\":\"baseline\",\"outcome\":\"succeeded\"' /var/lib/patchday/runs/*/events.jsonl";
+        let run = self.machine.spawn(&["patchday", "run", "--yes", "--no-reboot"])?;
+        wait_for("the baseline", RUN, || Ok(self.machine.exec(&["sh", "-c", baseline])?.success().then_some(())))?;
+        self.machine.exec(&["patchday", "abort"])?;
+        run.wait_with_output().context("wait for the run")?;
+        wait_for(
+            "the end of the run",
+            RUN,
+            || Ok((!self.machine.exists("/var/lib/patchday/open-run")?).then_some(())),
+        )?;
+
+        // All probes ask this one.
+        self.machine.exec_ok(&["systemctl", "stop", "web.service"])?;
+        let script = "TIMEFORMAT='%U %S'; time patchday verify --json >/var/tmp/cost.json; date +%s.%N";
+        let verify = self.machine.spawn(&["bash", "-c", script])?;
+        wait_for("patchday verify", BOOT, || {
+            Ok(self.machine.exec(&["pgrep", "-x", "patchday"])?.success().then_some(()))
+        })?;
+        self.machine.exec_ok(&["systemctl", "start", "web.service"])?;
+        let output = verify.wait_with_output().context("wait for patchday verify")?;
+        let judgement = Judgement::read(&self.machine.read_file("/var/tmp/cost.json")?)?;
+        let services = judgement.json.pointer("/verification/services").and_then(Value::as_array);
+        let ready = services.into_iter().flatten().filter_map(|service| service.get("ready_at")?.as_str()).max();
+        let ready = self.machine.exec_ok(&["date", "-d", ready.context("nothing was ready")?, "+%s.%N"])?;
+        let seconds = |text: &str| text.trim().parse::<f64>().with_context(|| format!("a time: {text:?}"));
+        let to_verdict = seconds(&String::from_utf8_lossy(&output.stdout))? - seconds(&ready)?;
+        let used = String::from_utf8_lossy(&output.stderr).into_owned();
+        let cpu = used.split_whitespace().filter_map(|seconds| seconds.parse::<f64>().ok()).sum();
+        Ok(Cost { to_verdict, cpu, findings: judgement.findings })
     }
 
     /// Why this machine cannot show a fault; none where it can.
