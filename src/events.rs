@@ -117,6 +117,19 @@ pub enum EventKind {
         /// Since it was started, or since the boot.
         after: SignedDuration,
     },
+    /// A program of the administrator ended.
+    HookEnded {
+        /// The step that called it.
+        step: Step,
+        /// The program.
+        program: String,
+        /// How; `interrupted` where nobody knows.
+        outcome: Outcome,
+        /// Why it did not succeed.
+        why: Option<String>,
+        /// The last lines that it wrote.
+        lines: Vec<String>,
+    },
     /// Something worth a line.
     Noted {
         /// One sentence.

@@ -74,6 +74,7 @@ fn spec(status: bool) -> WorkSpec {
         nice: 10,
         log: "/tmp/log".into(),
         status: status.then(|| "/tmp/status".into()),
+        timeout: None,
     }
 }
 

@@ -225,7 +225,7 @@ fn with_key(table: &str, line: &str) -> String {
         missing.map(|key| format!("{} = {}\n", key.name, key.example)).collect::<String>()
     };
     match table {
-        "window" | "blackout" => format!("{}\n{line}\n{}", header(table), others(table)),
+        "window" | "blackout" | "hook" => format!("{}\n{line}\n{}", header(table), others(table)),
         "service" => format!("[[service]]\n{unit}{kind}{line}\n{other}"),
         "service.readiness" | "service.mongodb" => format!("[[service]]\n{unit}{kind}[{table}]\n{needs}{line}\n"),
         "notify" => format!("[[notify]]\n{}{line}\n", notify_needs(line.split(' ').next().unwrap())),

@@ -6,9 +6,10 @@
 mod fake_host;
 
 use fake_host::{API, Fault, MONGOD, Scenario};
+use jiff::SignedDuration;
 use patchday::coordinator::RunEnd;
 use patchday::exit_code;
-use patchday::model::{Outcome, Run, SliceLimits, Step};
+use patchday::model::{Hook, HookPoint, HookPolicy, Outcome, Run, SliceLimits, Step};
 
 fn assert_in_service(scenario: &Scenario, context: &str) {
     let mut world = scenario.world();
@@ -135,4 +136,50 @@ fn a_state_that_cannot_be_saved_leaves_no_service_down() {
         tried = saves;
     }
     assert!(tried > 15, "only {tried} moments were tried");
+}
+
+/// What a hook did, nobody can undo: it is called once at most, and none is forgotten.
+#[test]
+fn whenever_the_world_ends_no_hook_is_called_twice_or_forgotten() {
+    // Every moment is met by one of the two.
+    for (first, fault) in [(1, Fault::Kill), (2, Fault::PowerCut)] {
+        let mut interrupted = 0;
+        for point in (first..).step_by(2) {
+            let mut scenario = Scenario::new();
+            let hook = |point: HookPoint| Hook {
+                point,
+                command: vec![point.name().into()],
+                timeout: SignedDuration::from_secs(60),
+                policy: HookPolicy::Warn,
+            };
+            // What services do meanwhile is walked above.
+            scenario.settings.services.clear();
+            scenario.settings.notify.clear();
+            scenario.settings.hooks = HookPoint::ALL.map(hook).to_vec();
+            let scenario = scenario.crash_at(point, fault);
+            let (end, run) = scenario.run_to_end();
+            if !scenario.has_crashed() {
+                break;
+            }
+            let context = format!("after {fault:?} at point {point}");
+            assert_in_service(&scenario, &context);
+            assert!(!format!("{:?}", run.phase).contains("cannot record"), "{context}: {:?}", run.phase);
+            if fault == Fault::Kill {
+                assert_eq!(end, RunEnd::Closed { exit_code: exit_code::DONE }, "{context}: {:?}", run.phase);
+                assert_eq!(run.hooks.len(), HookPoint::ALL.len(), "{context}: {:?}", run.hooks);
+            }
+            let world = scenario.world();
+            for hook in &scenario.settings.hooks {
+                let program = &hook.command[0];
+                let began = world.effects_of(&format!("{program} began"));
+                let calls: Vec<_> = run.hooks.iter().filter(|call| &call.program == program).collect();
+                assert!(began <= 1 && began <= calls.len() && calls.len() <= 1, "{program} {context}: {calls:?}");
+                for end in calls.iter().map(|call| call.end.as_ref().unwrap()) {
+                    interrupted += u32::from(end.outcome == Outcome::Interrupted);
+                    assert!(began == 1 || end.outcome == Outcome::Interrupted, "{program} {context}: {end:?}");
+                }
+            }
+        }
+        assert!(interrupted > 0, "no {fault:?} met a hook at work");
+    }
 }

@@ -82,6 +82,7 @@ fn settings(services: Vec<ServiceSettings>) -> Settings {
         allowed_checks: Vec::new(),
         preflight: PreflightSettings::default(),
         keep_runs: 24,
+        hooks: Vec::new(),
         notify: Vec::new(),
     }
 }

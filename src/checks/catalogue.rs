@@ -174,6 +174,7 @@ pub const CATALOGUE: &[Check] = &[
     host::SHUTDOWN_SCHEDULED,
     host::SHUTDOWN_INHIBITED,
     host::PATCH_TOOLS,
+    host::HOOKS_TRUSTED,
     host::BATTERY,
     host::VIRTUALIZATION,
     host::SYSTEMD_VERSION,

@@ -184,6 +184,30 @@ check!(
 );
 
 check!(
+    HOOKS_TRUSTED,
+    Host,
+    "hooks-trusted",
+    Blocker,
+    10,
+    "nobody but root can replace a program that the run calls",
+    "The programs of [[hook]] run as root. Each must be a file that root owns and nobody else can write, and so must \
+     every directory on the way to it. It is looked at again right before it is called.",
+    |check, inputs| {
+        let mut lines = Vec::new();
+        let mut first = None;
+        for program in inputs.settings.called_programs() {
+            if let Some(why) = inputs.host.premises.distrust(program).await? {
+                lines.push(if why.contains(program) { why } else { format!("{program}: {why}") });
+                first = first.or(Some(program));
+            }
+        }
+        let Some(program) = first else { return Ok(None) };
+        let finding = check.found("a program that the run calls as root is not root's alone").lines(lines);
+        Ok(Some(finding.remedy("give it, and its directories, to root alone", format!("namei -l {program}"))))
+    }
+);
+
+check!(
     BATTERY,
     Host,
     "battery",

@@ -9,7 +9,7 @@ use toml::de::DeTable;
 use super::error::{ConfigError, Problem};
 use super::place::Position;
 use super::settings::Settings;
-use super::{keys, schema, validate, window};
+use super::{hooks, keys, schema, validate, window};
 use crate::model::UnitName;
 
 /// The whole file.
@@ -26,6 +26,7 @@ pub(super) struct File {
     pub(super) verify: Verify,
     pub(super) preflight: Preflight,
     pub(super) report: Report,
+    pub(super) hook: Vec<hooks::HookTable>,
     pub(super) notify: Vec<Spanned<Notify>>,
 }
 

@@ -150,12 +150,13 @@ const READINESS: &str = "service.readiness";
 const MONGODB: &str = "service.mongodb";
 const WINDOW: &str = "window";
 const BLACKOUT: &str = "blackout";
+const HOOK: &str = "hook";
 
 /// Tables that may be there more than once.
-pub const LISTS: [&str; 4] = [SERVICE, WINDOW, BLACKOUT, NOTIFY];
+pub const LISTS: [&str; 5] = [SERVICE, WINDOW, BLACKOUT, HOOK, NOTIFY];
 
 /// Tables in the order of the documentation.
-pub const TABLES: [&str; 13] = [
+pub const TABLES: [&str; 14] = [
     SERVICE,
     READINESS,
     MONGODB,
@@ -168,6 +169,7 @@ pub const TABLES: [&str; 13] = [
     "verify",
     "preflight",
     "report",
+    HOOK,
     NOTIFY,
 ];
 
@@ -301,6 +303,16 @@ keys! {
 
     KEEP = "report", "keep", Kind::Integer(1, 1000), "24", "12",
         "How many finished runs are kept.";
+
+    HOOK_POINT = HOOK, "point", Kind::Choice(&["before-stop", "after-stop", "before-reboot", "after-verify"]), "required",
+        "\"before-stop\"",
+        "Where in a run it is called; `before-reboot` only where the host will reboot, `after-verify` whatever the verdict.";
+    HOOK_COMMAND = HOOK, "command", Kind::Command, "required", "[\"/usr/local/sbin/drain\", \"web1\"]",
+        "The program; nobody but root may be able to replace it. No shell reads this, and no secret belongs here.";
+    HOOK_TIMEOUT = HOOK, "timeout", Kind::Duration(6 * HOUR), "\"1m\"", "\"5m\"",
+        "How long it may run before it is ended, with all that it started.";
+    HOOK_POLICY = HOOK, "policy", Kind::Choice(&["must-succeed", "warn", "ignore"]), "\"warn\"", "\"must-succeed\"",
+        "Where it does not succeed: end the run in safety, tell it as something that went wrong, or just tell it.";
 
     NOTIFY_KIND = NOTIFY, "kind", Kind::Choice(&["mail", "webhook", "ping", "metrics", "motd", "wall"]), "required",
         "\"mail\"",

@@ -9,6 +9,7 @@
 
 pub mod error;
 pub mod file;
+mod hooks;
 pub mod keys;
 pub mod load;
 mod notify;

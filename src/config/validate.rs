@@ -62,6 +62,7 @@ pub(super) fn validate(file: &File, text: &str, cpus: u32, known: &[&str]) -> Re
         preflight: check.preflight(&file.preflight),
         allowed_checks: check.list(&keys::ALLOW, &file.preflight.allow, |label| known_label(label, known)),
         keep_runs: check.integer(&keys::KEEP, file.report.keep.as_ref(), 24),
+        hooks: file.hook.iter().filter_map(|hook| check.hook(hook)).collect(),
         notify: file.notify.iter().filter_map(|channel| check.channel(channel, &mut positions)).collect(),
     };
     if check.problems.is_empty() { Ok(Located { settings, positions }) } else { Err(check.problems) }
@@ -302,7 +303,7 @@ impl Check<'_> {
             }
             "command" => {
                 self.needed(&keys::COMMAND, span, given.command.is_some(), "command");
-                self.command(given.command.as_ref()?).map(|argv| ReadinessProbe::Command { argv })
+                self.program(&keys::COMMAND, given.command.as_ref()?).map(|argv| ReadinessProbe::Command { argv })
             }
             "mongodb" if access.is_none() => {
                 let message = "expected unit, tcp, http or command for kind = \"service\", found \"mongodb\"";
@@ -312,18 +313,6 @@ impl Check<'_> {
             "mongodb" => access.cloned().map(ReadinessProbe::Mongodb),
             _ => Some(ReadinessProbe::Unit),
         }
-    }
-
-    /// The program by its absolute path: whatever a `PATH` says, the same program is run.
-    fn command(&mut self, given: &Spanned<Vec<Spanned<String>>>) -> Option<Vec<String>> {
-        let argv = given.get_ref();
-        let Some(program) = argv.first() else {
-            let hint = format!("for example: command = {}", keys::COMMAND.example);
-            self.wrong(&given.span(), &keys::COMMAND, Wrong::new(Kind::Command.expected(), "an empty list", hint));
-            return None;
-        };
-        self.text(&keys::COMMAND, Some(program), values::path)?;
-        Some(argv.iter().map(|argument| argument.get_ref().clone()).collect())
     }
 
     fn needed(&mut self, key: &Key, probe: Option<Range<usize>>, given: bool, wants: &str) {

@@ -14,7 +14,7 @@ use crate::config::Settings;
 use crate::events::{EventKind, EventSink};
 use crate::host::{Host, InhibitorGuard};
 use crate::machine::{Decision, decide, may_abort};
-use crate::model::{Fact, Observation, Occasion, Outcome, Phase, Run, Step, WindowMissed, WorkLook};
+use crate::model::{Fact, HookPoint, Observation, Occasion, Outcome, Phase, Run, Step, WindowMissed, WorkLook};
 use crate::steps::{self, Recorder, StepContext, StepEnd, StepError, StepResult};
 
 /// How long a state of the host that cannot be read is waited for before the run is left open for a resume.
@@ -314,6 +314,7 @@ impl<'a, S: RunStorage> Coordinator<'a, S> {
         let is_dangerous = match step {
             Step::Stop(_) | Step::Upgrade | Step::BuildKernel | Step::StageCheck | Step::Repair | Step::Restore => true,
             Step::Notify(Occasion::Reboot) => true,
+            Step::Hook(hook) => matches!(hook.point, HookPoint::AfterStop | HookPoint::BeforeReboot),
             Step::Notify(_) => false,
             Step::Preflight | Step::Fetch | Step::Baseline | Step::Reboot | Step::Verify | Step::Report => false,
         };

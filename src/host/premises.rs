@@ -1,4 +1,5 @@
-//! What the host stands on: mounts and `/etc/fstab`, inodes, the clock, and where its power comes from.
+//! What the host stands on: mounts and `/etc/fstab`, inodes, the clock, where its power comes from, and whose its
+//! programs are.
 
 mod fstab;
 
@@ -13,7 +14,7 @@ use zbus::proxy::CacheProperties;
 
 use super::bus::{Bus, host_error};
 use super::command::below;
-use super::{HostError, HostResult, Premises};
+use super::{HostError, HostResult, Premises, trusted};
 use crate::model::{FstabEntry, Mount, PowerSupply};
 
 #[zbus::proxy(
@@ -108,6 +109,10 @@ impl Premises for HostPremises {
         }
         supplies.sort_by(|left, right| left.name.cmp(&right.name));
         Ok(supplies)
+    }
+
+    async fn distrust(&self, program: &str) -> HostResult<Option<String>> {
+        Ok(trusted::check(&below(&self.root, program)).err())
     }
 
     async fn clock_synchronized(&self) -> HostResult<bool> {

@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::model::{Run, Step};
+use crate::model::{HookPoint, Run, Step};
 
 /// Why the step must not begin now; none where it may. The steps that need the window are those after which services
 /// are down for longer. What has begun is never cut short, and what brings the host to safety always begins.
@@ -24,9 +24,14 @@ pub(super) fn overrun(run: &Run, step: &Step, now: Timestamp) -> Option<String> 
     ))
 }
 
-/// Whether the step is only begun while the window is open.
+/// Whether the step is only begun while the window is open. A hook is part of what it comes before: it must not announce
+/// what there is no time for.
 pub(super) fn needs_window(step: &Step) -> bool {
-    matches!(step, Step::Stop(_) | Step::Upgrade | Step::BuildKernel | Step::Reboot)
+    match step {
+        Step::Stop(_) | Step::Upgrade | Step::BuildKernel | Step::Reboot => true,
+        Step::Hook(hook) => hook.point != HookPoint::AfterVerify,
+        _ => false,
+    }
 }
 
 /// Whether a run that missed its window still has something to finish: once packages are upgraded, the services are

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::budget::{needs_window, overrun};
 use crate::config::settings::Policy;
-use crate::model::{Observation, Occasion, Outcome, Phase, Run, Step, WorkLook};
+use crate::model::{HookPoint, Observation, Occasion, Outcome, Phase, Run, Step, WorkLook};
 
 /// What the coordinator shall do. Each is carried out, recorded, and followed by another look.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,6 +68,7 @@ pub(super) const MAX_ATTEMPTS: u32 = 3;
 /// | none, too many boots or attempts | same | – | give up at the next step |
 /// | none, reboot skipped | same | – | bring the services back, then verify |
 /// | none, failed or aborted | same | – | repair, bring the services back, report, tell how it ended, close |
+/// | none, judged, hooks after the verification left | same | – | call the next of them |
 /// | none, verified or nothing to do | same | – | report, tell how it ended, close |
 /// | upgrade, build-kernel | same | running | attach |
 /// | upgrade, build-kernel | same | exited (kept) | collect |
@@ -143,6 +144,9 @@ fn decide_ending(run: &Run) -> Decision {
     if restore_is_due(run) {
         return Decision::Begin(Step::Restore);
     }
+    if let Some(hook) = late_hook(run) {
+        return Decision::Begin(hook);
+    }
     if report_is_due(run) {
         return Decision::Begin(Step::Report);
     }
@@ -156,7 +160,8 @@ fn decide_ending(run: &Run) -> Decision {
 pub(super) fn next_planned(run: &Run) -> Option<Step> {
     let is_left = |step: &&Step| {
         let is_left_out = run.window_missed.is_some() && needs_window(step) || is_told_often_enough(run, step);
-        !run.has_finished(step) && (**step != Step::Reboot || run.rebooted.is_none()) && !is_left_out
+        let is_past = step.precedes_reboot() && run.rebooted.is_some();
+        !run.has_finished(step) && !is_past && !is_left_out
     };
     run.steps.iter().find(is_left).cloned()
 }
@@ -188,6 +193,15 @@ pub(super) fn restore_is_due(run: &Run) -> bool {
     stopped_something && !came_back_by_reboot && !tried && !gave_up && run.phase != Phase::Verified
 }
 
+/// The next hook to call after the verification. None is called twice: what a call that was interrupted has done
+/// already, nobody knows.
+pub(super) fn late_hook(run: &Run) -> Option<Step> {
+    let is_judged = matches!(run.phase, Phase::Verified | Phase::Failed { step: Step::Verify, .. });
+    let mut late = run.steps.iter().filter(|step| step.hook_point() == Some(HookPoint::AfterVerify));
+    let is_left = |step: &&Step| run.attempts_of(step) == 0;
+    late.find(is_left).filter(|_| is_judged && run.verification.is_some()).cloned()
+}
+
 /// Nobody wrote the report yet. A failed report is not tried again; an interrupted one is.
 pub(super) fn report_is_due(run: &Run) -> bool {
     let tried = run.last_record(&Step::Report).is_some_and(|record| record.outcome != Outcome::Interrupted);
@@ -212,6 +226,7 @@ pub(super) fn may_begin(run: &Run, step: &Step) -> bool {
         Step::Repair => run.has_touched_packages(),
         Step::Restore => run.history.iter().any(|record| matches!(record.attempt.step, Step::Stop(_))),
         Step::Report => run.phase.is_final(),
+        step if step.hook_point() == Some(HookPoint::AfterVerify) => late_hook(run).as_ref() == Some(step),
         Step::Notify(Occasion::End) => run.phase.is_final() && end_is_to_be_told(run),
         step => !run.phase.is_final() && next_planned(run).as_ref() == Some(step),
     }

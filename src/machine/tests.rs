@@ -2,6 +2,7 @@
 
 mod decisions;
 mod effects;
+mod hooks;
 mod matrix;
 mod properties;
 mod sample;

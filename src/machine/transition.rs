@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use super::budget::{goes_on_without_window, needs_window};
 use super::decide::{may_abort, may_begin};
 use crate::estimate::for_plan;
-use crate::model::{Abort, Attempt, AttemptRecord, BootId, Change, Closing, Fact, Outcome, Phase, Run, Step};
+use crate::model::{Abort, Attempt, AttemptRecord, BootId, Change, Closing, Fact, HookEnd, Outcome, Phase, Run, Step};
 
 /// A fact that cannot follow. Always a fault in Patchday: the coordinator stops without touching anything.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -106,6 +106,14 @@ pub fn apply(run: &Run, fact: Fact) -> Result<Run, IllegalTransition> {
         {
             next.recoveries.push(recovery);
         }
+        (_, Some(open), Fact::HookBegan(call))
+            if call.step == open && calls_programs(&open) && call.end.is_none() && !has_open_call(run) =>
+        {
+            next.hooks.push(call);
+        }
+        (_, Some(open), Fact::HookEnded(end)) if calls_programs(&open) && has_open_call(run) => {
+            end_call(&mut next, end);
+        }
         (_, Some(Step::Notify(occasion)), Fact::Notified(told)) if told.occasion == occasion => {
             next.notifications.retain(|known| (known.number, known.occasion) != (told.number, told.occasion));
             next.notifications.push(told);
@@ -124,6 +132,22 @@ pub fn apply(run: &Run, fact: Fact) -> Result<Run, IllegalTransition> {
         (_, _, fact) => return Err(illegal(run, &fact)),
     }
     Ok(next)
+}
+
+/// Whether the step may call a program of the administrator.
+fn calls_programs(step: &Step) -> bool {
+    matches!(step, Step::Hook(_))
+}
+
+/// A program was called, and its end is not recorded.
+fn has_open_call(run: &Run) -> bool {
+    run.hooks.last().is_some_and(|call| call.end.is_none())
+}
+
+fn end_call(run: &mut Run, end: HookEnd) {
+    if let Some(call) = run.hooks.last_mut().filter(|call| call.end.is_none()) {
+        call.end = Some(end);
+    }
 }
 
 fn illegal(run: &Run, fact: &Fact) -> IllegalTransition {
@@ -174,6 +198,8 @@ fn boot_changed(run: &mut Run, open: Option<Step>, boot: BootId, at: Timestamp) 
     let asked_for = run.phase == Phase::RebootRequested;
     run.boot = boot;
     run.changes.clear();
+    let why = Some("the host went down while it was at work".to_owned());
+    end_call(run, HookEnd { at, outcome: Outcome::Interrupted, why, lines: Vec::new() });
     if asked_for {
         end_attempt(run, Outcome::Succeeded, None, at);
         run.phase = Phase::Rebooted;

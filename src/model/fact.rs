@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 
 use super::{
-    Baseline, BootId, Change, CheckResult, KernelPlan, Notification, Outcome, Recovery, Step, StopProof, UpgradePlan,
-    Verification, WindowMissed,
+    Baseline, BootId, Change, CheckResult, HookEnd, HookRun, KernelPlan, Notification, Outcome, Recovery, Step,
+    StopProof, UpgradePlan, Verification, WindowMissed,
 };
 
 /// Something that happened, or that is about to be tried. Applied, then saved, in this order.
@@ -87,6 +87,10 @@ pub enum Fact {
     RecoveryIntended(Recovery),
     /// The host was judged.
     Judged(Box<Verification>),
+    /// A program of the administrator is about to be called.
+    HookBegan(HookRun),
+    /// It ended, or its end is lost.
+    HookEnded(HookEnd),
     /// A message was sent, or was not.
     Notified(Notification),
     /// Somebody wants the run to end.
@@ -127,6 +131,8 @@ impl Fact {
             Self::Resumed { .. } => "resumed",
             Self::RecoveryIntended(_) => "recovery intended",
             Self::Judged(_) => "judged",
+            Self::HookBegan(_) => "hook began",
+            Self::HookEnded(_) => "hook ended",
             Self::Notified(_) => "notified",
             Self::AbortRequested { .. } => "abort requested",
             Self::Closed { .. } => "closed",

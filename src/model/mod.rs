@@ -11,6 +11,7 @@ mod fact;
 mod finding;
 mod graph;
 mod hold;
+mod hook;
 mod ids;
 mod inventory;
 mod kernel;
@@ -47,6 +48,7 @@ pub use fact::Fact;
 pub use finding::{CheckResult, Finding, Remedy, Severity};
 pub use graph::DependencyGraph;
 pub use hold::{Hold, HoldEntry};
+pub use hook::{Hook, HookEnd, HookId, HookPoint, HookPolicy, HookRun};
 pub use ids::{BootId, InvalidId, RunId, UnitName};
 pub use inventory::{Address, Inventory, Modules, Reading, Route, Sysctl};
 pub use kernel::{

@@ -4,8 +4,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Attempt, AttemptRecord, Baseline, BootId, Change, CheckResult, Estimate, KernelPlan, Notification, Outcome, Phase,
-    RunId, RunWindow, ServiceKind, Step, StopProof, UnitName, UpgradePlan, Verification, WindowMissed,
+    Attempt, AttemptRecord, Baseline, BootId, Change, CheckResult, Estimate, HookPoint, HookRun, KernelPlan,
+    Notification, Outcome, Phase, RunId, RunWindow, ServiceKind, Step, StopProof, UnitName, UpgradePlan, Verification,
+    WindowMissed,
 };
 
 /// Who started the run.
@@ -147,6 +148,9 @@ pub struct Run {
     /// Restarts after the boot: saved before each is made, so that none is made twice.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub recoveries: Vec<Recovery>,
+    /// Calls of the administrator's programs, oldest first: each saved before it is made.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub hooks: Vec<HookRun>,
     /// What became of the messages to those who wait.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub notifications: Vec<Notification>,
@@ -197,6 +201,7 @@ impl Run {
             kernel: None,
             verification: None,
             recoveries: Vec::new(),
+            hooks: Vec::new(),
             notifications: Vec::new(),
             abort: None,
             closed: None,
@@ -221,6 +226,17 @@ impl Run {
     /// Attempts of a step that ended, whatever their outcome.
     pub fn attempts_of(&self, step: &Step) -> u32 {
         self.history.iter().map(|record| u32::from(&record.attempt.step == step)).sum()
+    }
+
+    /// The last call that a step made of a program of the administrator.
+    pub fn last_call(&self, step: &Step) -> Option<&HookRun> {
+        self.hooks.iter().rev().find(|call| &call.step == step)
+    }
+
+    /// A hook after the verification had to succeed, and did not: the host is not as it should be.
+    pub fn is_marred_by_a_hook(&self) -> bool {
+        let is_late = |call: &HookRun| call.step.hook_point() == Some(HookPoint::AfterVerify);
+        self.hooks.iter().any(|call| is_late(call) && call.is_fatal())
     }
 
     /// Whether packages may have been touched.

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::{InvalidId, Occasion, Phase, UnitName};
+use super::{HookId, HookPoint, InvalidId, Occasion, Phase, UnitName};
 
 /// One step. The order in which a run takes them is the run's own list, never the order here.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -17,6 +17,8 @@ pub enum Step {
     Fetch,
     /// Record what runs now.
     Baseline,
+    /// Call a program of the administrator.
+    Hook(HookId),
     /// Hold and stop one service, and prove that it is down.
     Stop(UnitName),
     /// The dist-upgrade.
@@ -52,13 +54,28 @@ impl Step {
             Self::StageCheck => Some(Phase::Staged),
             Self::Reboot => Some(Phase::Rebooted),
             Self::Verify => Some(Phase::Verified),
-            Self::Repair | Self::Restore | Self::Report | Self::Notify(_) => None,
+            Self::Repair | Self::Restore | Self::Report | Self::Notify(_) | Self::Hook(_) => None,
         }
     }
 
     /// Whether the host is still as it was when the step fails.
     pub fn leaves_host_untouched(&self) -> bool {
         matches!(self, Self::Preflight | Self::Fetch | Self::Baseline | Self::Notify(Occasion::Start))
+            || self.hook_point() == Some(HookPoint::BeforeStop)
+    }
+
+    /// Where in a run the hook is called; none for a step that is no hook.
+    pub fn hook_point(&self) -> Option<HookPoint> {
+        match self {
+            Self::Hook(hook) => Some(hook.point),
+            _ => None,
+        }
+    }
+
+    /// Whether it belongs before a reboot of ours, and means nothing once the host has rebooted.
+    pub fn precedes_reboot(&self) -> bool {
+        matches!(self, Self::Reboot | Self::Notify(Occasion::Reboot))
+            || self.hook_point() == Some(HookPoint::BeforeReboot)
     }
 
     /// Whether the step may leave packages half installed.
@@ -78,6 +95,12 @@ impl Step {
             Self::Fetch => "fetch the packages".into(),
             Self::Baseline => "record what runs".into(),
             Self::Stop(unit) => format!("stop {unit}"),
+            Self::Hook(HookId { point, number }) => match point {
+                HookPoint::BeforeStop => format!("hook {number} before the stop"),
+                HookPoint::AfterStop => format!("hook {number} after the stop"),
+                HookPoint::BeforeReboot => format!("hook {number} before the reboot"),
+                HookPoint::AfterVerify => format!("hook {number} after the verification"),
+            },
             Self::Upgrade => "upgrade the packages".into(),
             Self::BuildKernel => "build for the kernel".into(),
             Self::StageCheck => "last look before the reboot".into(),
@@ -113,8 +136,10 @@ const PLAIN: [(&str, Step); 14] = [
 
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Self::Stop(unit) = self {
-            return write!(f, "stop:{unit}");
+        match self {
+            Self::Stop(unit) => return write!(f, "stop:{unit}"),
+            Self::Hook(hook) => return write!(f, "hook:{hook}"),
+            _ => {}
         }
         let name = PLAIN.iter().find(|(_, step)| step == self).map_or("", |(name, _)| name);
         f.write_str(name)
@@ -127,6 +152,9 @@ impl FromStr for Step {
     fn from_str(text: &str) -> Result<Self, InvalidId> {
         if let Some(unit) = text.strip_prefix("stop:") {
             return Ok(Self::Stop(unit.parse()?));
+        }
+        if let Some(hook) = text.strip_prefix("hook:") {
+            return Ok(Self::Hook(hook.parse()?));
         }
         PLAIN
             .iter()
@@ -157,10 +185,12 @@ mod tests {
     #[test]
     fn every_step_reads_back_from_its_name() {
         let stop = Step::Stop("mongod.service".parse().unwrap());
-        for step in PLAIN.iter().map(|(_, step)| step).chain([&stop]) {
+        let hook = Step::Hook(HookId { point: HookPoint::BeforeReboot, number: 2 });
+        for step in PLAIN.iter().map(|(_, step)| step).chain([&stop, &hook]) {
             assert_eq!(&step.to_string().parse::<Step>().unwrap(), step);
         }
         assert!("stop:".parse::<Step>().is_err());
+        assert!("hook:before-stop".parse::<Step>().is_err());
         assert!("dance".parse::<Step>().is_err());
     }
 }

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 
 use super::UnitName;
@@ -24,6 +25,8 @@ pub struct WorkSpec {
     pub log: PathBuf,
     /// Machine-readable progress is appended here, through a descriptor.
     pub status: Option<PathBuf>,
+    /// After this it is ended, with all that it started. Never for packaging work, which nobody may cut short.
+    pub timeout: Option<SignedDuration>,
 }
 
 impl WorkSpec {

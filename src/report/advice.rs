@@ -1,6 +1,6 @@
 //! What went wrong and what to do about it, for the faces that are read afterwards.
 
-use super::text::{grade, notification};
+use super::text::{grade, hooks, notification};
 use super::words::{capital, count, list};
 use super::{Ending, Mark, Report, telling};
 use crate::model::{Change, Finding, Outcome, Severity};
@@ -57,6 +57,11 @@ pub(super) fn wrong(report: &Report) -> Vec<Problem> {
         journal: finding.journal.clone(),
         because_of: finding.because_of.clone(),
         severity: finding.severity,
+    }));
+    problems.extend(report.hooks.iter().filter(|call| call.problem().is_some()).map(|call| Problem {
+        severity: if call.is_fatal() { Severity::Blocker } else { Severity::Warning },
+        evidence: call.end.iter().flat_map(|end| end.lines.clone()).collect(),
+        ..plain(capital(&hooks::call_words(call)))
     }));
     problems.extend(report.notifications.iter().filter(|told| told.problem.is_some()).map(|told| Problem {
         severity: Severity::Warning,

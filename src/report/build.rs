@@ -58,6 +58,7 @@ pub fn build(run: &Run, timeline: &[Event], now: Timestamp) -> Report {
         checks_made: run.checks.len(),
         checks: checks(run),
         still_changed: run.changes.clone(),
+        hooks: run.hooks.clone(),
         notifications: run.notifications.clone(),
         timeline: moments(run, timeline),
     }

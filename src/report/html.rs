@@ -6,10 +6,10 @@ mod svg;
 use markup::{Html, element, literal, text};
 
 use super::advice::{self, Problem};
-use super::text::{grade, host, notification, services};
+use super::text::{grade, hooks, host, notification, services};
 use super::words::{capital, count, duration, instant, time_of_day};
 use super::{Mark, Report, ServiceStory, StepStory, chart, telling};
-use crate::model::{EdgeReturn, Finding, Notification, Outcome, Severity, Trigger};
+use crate::model::{EdgeReturn, Finding, HookRun, Notification, Outcome, Severity, Trigger};
 
 /// Packages up to this number are shown without a click.
 const OPEN_PACKAGES: usize = 40;
@@ -29,6 +29,7 @@ pub fn render(report: &Report) -> String {
         section(&host::packages_title(report), packages(report)),
         section("Notes", notes(report)),
         section("Steps", steps(report)),
+        section("Hooks", calls(report)),
         section("Messages", messages(report)),
         section("What happened, moment by moment", moments(report)),
         footer(report),
@@ -319,6 +320,25 @@ fn steps(report: &Report) -> Html {
         ]
     };
     table(&["Step", "Outcome", "Began (UTC)", "Took", "Note"], report.steps.iter().map(row))
+}
+
+/// The programs that the run called, and what they said last.
+fn calls(report: &Report) -> Html {
+    let row = |call: &HookRun| {
+        let mark = match call.problem() {
+            _ if call.end.is_none() => Mark::Current,
+            None => Mark::Done,
+            Some(_) if call.is_fatal() => Mark::Failed,
+            Some(_) => Mark::Warning,
+        };
+        let (class, sign) = sign(mark);
+        let mark = element("span", &[("class", &format!("mark {class}"))], text(sign));
+        let said: Vec<Html> = call.end.iter().flat_map(|end| &end.lines).map(|line| code(line)).collect();
+        let said = said.into_iter().map(|line| element("p", &[], [line]));
+        let words = element("p", &[], [mark, text(hooks::call_words(call))]);
+        [words].into_iter().chain(said).collect::<Html>()
+    };
+    report.hooks.iter().map(row).collect()
 }
 
 fn messages(report: &Report) -> Html {

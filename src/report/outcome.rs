@@ -1,9 +1,10 @@
 //! How a run stands or ended, in one sentence.
 
 use super::build::{is_judged, is_settled};
+use super::text::hooks;
 use super::words::{count, duration, one_line};
 use super::{PackageCertainty, PackageStory, RebootStory, telling};
-use crate::model::{Outcome, PackageAction, Phase, Run, Severity, Step};
+use crate::model::{HookPoint, Outcome, PackageAction, Phase, Run, Severity, Step};
 
 /// The sentence. It says what is recorded, and nothing else.
 pub(super) fn summary(run: &Run, packages: &PackageStory, reboot: Option<&RebootStory>) -> String {
@@ -83,6 +84,8 @@ fn ended(run: &Run, packages: &PackageStory, reboot: Option<&RebootStory>) -> St
     if !run.changes.is_empty() {
         parts.push(format!("not undone: {}", telling::changes(&run.changes)));
     }
+    let spoilt = run.hooks.iter().filter(|call| call.step.hook_point() == Some(HookPoint::AfterVerify));
+    parts.extend(spoilt.filter(|call| call.is_fatal()).map(hooks::call_words));
     format!("{}: {}", verification.verdict.name(), one_line(&parts.join(", ")))
 }
 

@@ -4,8 +4,8 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
-    BootId, Change, CheckResult, DatabaseReturn, EdgeReturn, ExpectedDifference, Finding, Latency, Notification,
-    Outcome, PackageChange, RunId, ServiceReturn, Step, StopProof, Trigger, UnitName, Verdict,
+    BootId, Change, CheckResult, DatabaseReturn, EdgeReturn, ExpectedDifference, Finding, HookRun, Latency,
+    Notification, Outcome, PackageChange, RunId, ServiceReturn, Step, StopProof, Trigger, UnitName, Verdict,
 };
 
 /// Version of the shape of [`Report`]; grows when a reader of the old shape would misunderstand the new one.
@@ -91,6 +91,9 @@ pub struct Report {
     pub checks: Vec<CheckResult>,
     /// What Patchday changed on the host and has not undone. A run that ended leaves nothing here.
     pub still_changed: Vec<Change>,
+    /// Programs of the administrator that the run called, and how they ended.
+    #[serde(default)]
+    pub hooks: Vec<HookRun>,
     /// Whom the run told, and whether it arrived.
     #[serde(default)]
     pub notifications: Vec<Notification>,

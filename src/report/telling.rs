@@ -73,6 +73,13 @@ pub fn tell(event: &Event) -> Option<Telling> {
             (Tone::Good, format!("{unit} is down, proven after {}", duration(*took)))
         }
         EventKind::ServiceReady { unit, after } => (Tone::Good, format!("{unit} is ready after {}", duration(*after))),
+        EventKind::HookEnded { program, outcome: Outcome::Succeeded, lines, .. } => {
+            (Tone::Good, format!("{program} succeeded{}", last_line(lines)))
+        }
+        EventKind::HookEnded { program, why, lines, .. } => {
+            let why = why.as_deref().unwrap_or("it did not succeed");
+            (Tone::Warning, format!("{program}: {why}{}", last_line(lines)))
+        }
         EventKind::Noted { message } => (Tone::Plain, message.clone()),
         EventKind::RebootRequested { reasons } if reasons.is_empty() => (Tone::Plain, "reboot requested".to_owned()),
         EventKind::RebootRequested { reasons } => {
@@ -109,6 +116,11 @@ pub fn tell(event: &Event) -> Option<Telling> {
         }
     };
     Some(Telling { tone, text: one_line(&text) })
+}
+
+/// What a program said last.
+fn last_line(lines: &[String]) -> String {
+    lines.last().map(|line| format!(": {line}")).unwrap_or_default()
 }
 
 /// Progress in words: `62 %, libssl3`, `62 %`, or only the message.
@@ -178,6 +190,13 @@ mod tests {
             verdict,
             findings: findings.iter().map(|finding| (*finding).to_owned()).collect(),
         };
+        let hook = |outcome, why: Option<&str>, lines: &[&str]| EventKind::HookEnded {
+            step: "hook:before-stop:1".parse().unwrap(),
+            program: "/usr/local/sbin/drain".into(),
+            outcome,
+            why: why.map(str::to_owned),
+            lines: lines.iter().map(|line| (*line).to_owned()).collect(),
+        };
         let progressed = |fraction, message: &str| EventKind::StepProgressed {
             step: Step::Upgrade,
             fraction,
@@ -213,6 +232,9 @@ mod tests {
             EventKind::UpgradePlanned { changes: 1, security: 0, removals: 2 },
             EventKind::ServiceStopped { unit: unit("mongod.service"), took: secs(1.1) },
             EventKind::ServiceReady { unit: unit("mongod.service"), after: secs(4.9) },
+            hook(Outcome::Succeeded, None, &["web1 is out", "of the pool"]),
+            hook(Outcome::Failed, Some("exit status 3"), &["the pool is empty"]),
+            hook(Outcome::Interrupted, None, &[]),
             EventKind::Noted { message: "apt-daily.timer is paused".into() },
             EventKind::RebootRequested { reasons: vec!["a newer kernel".into(), "libc6 was upgraded".into()] },
             EventKind::RebootRequested { reasons: Vec::new() },

@@ -4,9 +4,11 @@ use insta::assert_snapshot;
 use jiff::SignedDuration;
 
 use super::sample::{self, Story, at, back, secs, unit};
-use super::{Ending, PackageCertainty, Report, Style, json, markdown, text};
+use super::{Ending, PackageCertainty, Report, Style, html, json, markdown, text};
 use crate::events::EventKind;
-use crate::model::{Abort, Change, Finding, Outcome, Phase, ServiceReturn, Severity, Step, Verdict};
+use crate::model::{
+    Abort, Change, Finding, HookEnd, HookPolicy, HookRun, Outcome, Phase, ServiceReturn, Severity, Step, Verdict,
+};
 
 /// Stories with a name, each with its own ending.
 pub(super) fn stories() -> Vec<(&'static str, Story)> {
@@ -194,6 +196,37 @@ fn every_ending_reads_naturally_on_a_terminal() {
             assert_snapshot!(format!("text_{name}"), text);
         }
     });
+}
+
+/// Names and words are the administrator's: told in every face, with what the program said.
+#[test]
+fn hooks_are_told_and_what_had_to_succeed_is_no_good_end() {
+    let mut story = Story::healthy();
+    let call = |step: &str, program: &str, policy, outcome, why: Option<&str>| HookRun {
+        step: step.parse().unwrap(),
+        program: program.into(),
+        policy,
+        began: at(10.0),
+        end: Some(HookEnd { at: at(12.0), outcome, why: why.map(str::to_owned), lines: vec!["<b>503</b>".into()] }),
+    };
+    let failed = Outcome::Failed;
+    story.run.hooks = vec![
+        call("hook:before-stop:1", "/sbin/leave", HookPolicy::MustSucceed, Outcome::Succeeded, None),
+        call("hook:after-stop:1", "/sbin/snapshot", HookPolicy::Ignore, failed, Some("exit status 4")),
+        call("hook:after-verify:1", "/sbin/smoke-test", HookPolicy::MustSucceed, failed, Some("exit status 1")),
+    ];
+    let report = story.report();
+    assert_eq!(report.exit_code, Some(23));
+    assert!(report.summary.contains("after-verify: /sbin/smoke-test: exit status 1"), "{}", report.summary);
+    let text = text::render(&report, &Style::plain());
+    for wanted in ["before-stop: /sbin/leave: succeeded in 2.0 s", "/sbin/snapshot: exit status 4 (not minded)"] {
+        assert!(text.contains(wanted), "{wanted}: {text}");
+    }
+    let markdown = markdown::render(&report);
+    let wrong = markdown.split_once("## What went wrong").unwrap().1;
+    assert!(wrong.contains("/sbin/smoke-test") && !wrong.contains("/sbin/snapshot"), "{wrong}");
+    let page = html::render(&report);
+    assert!(page.contains("/sbin/leave") && page.contains("&lt;b&gt;503") && !page.contains("<b>503"));
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! The report for a terminal, in 80 columns.
 
+pub(super) mod hooks;
 pub(super) mod host;
 pub(super) mod services;
 
@@ -28,6 +29,7 @@ pub fn render(report: &Report, style: &Style) -> String {
     out.extend(page.section("CPU vulnerabilities", host::vulnerabilities(report, &page)));
     out.extend(page.section(&host::packages_title(report), host::packages(report, &page)));
     out.extend(page.section("Preflight", checks(report, &page)));
+    out.extend(page.section("Hooks", hooks::section(report, &page)));
     out.extend(page.section("Messages", messages(report, &page)));
     let mut text = out.iter().map(|line| line.trim_end()).collect::<Vec<_>>().join("\n");
     text.push('\n');

@@ -6,6 +6,7 @@ mod build_kernel;
 mod compare;
 mod drain;
 mod fetch;
+mod hook;
 mod latency;
 mod limits;
 mod notify;
@@ -34,7 +35,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crate::config::Settings;
 use crate::events::{Event, EventKind, EventSink};
 use crate::host::{Host, HostError};
-use crate::model::{Channel, Fact, Occasion, Run, Step, UnitName};
+use crate::model::{Channel, Fact, HookPoint, Occasion, Run, Step, UnitName};
 
 pub use reboot_reasons::expected_reboot_reasons;
 pub use verify::{Verifying, judge};
@@ -156,9 +157,12 @@ pub fn planned_steps(settings: &Settings) -> Vec<Step> {
     let reboot = settings.notify.iter().any(Channel::awaits_the_host).then_some(Step::Notify(Occasion::Reboot));
     let before = [Step::Preflight, Step::Fetch, Step::Baseline];
     let work = [Step::Upgrade, Step::BuildKernel, Step::StageCheck];
-    let before = before.into_iter().chain(start);
-    let after = work.into_iter().chain(reboot).chain([Step::Reboot, Step::Verify]);
-    before.chain(stops).chain(after).collect()
+    let hooks = |point| settings.hooks_at(point).map(|(hook, _)| Step::Hook(hook));
+    let before = before.into_iter().chain(start).chain(hooks(HookPoint::BeforeStop));
+    let stopped = stops.chain(hooks(HookPoint::AfterStop));
+    let reboot = reboot.into_iter().chain(hooks(HookPoint::BeforeReboot)).chain([Step::Reboot]);
+    let end = [Step::Verify].into_iter().chain(hooks(HookPoint::AfterVerify));
+    before.chain(stopped).chain(work).chain(reboot).chain(end).collect()
 }
 
 /// Performs one step under its open attempt.
@@ -171,6 +175,7 @@ pub async fn perform(step: &Step, ctx: &mut StepContext<'_>) -> StepResult {
         Step::Preflight => preflight::perform(ctx).await,
         Step::Fetch => fetch::perform(ctx).await,
         Step::Baseline => baseline::perform(ctx).await,
+        Step::Hook(hook) => hook::perform(ctx, *hook).await,
         Step::Stop(unit) => stop::perform(ctx, unit).await,
         Step::Upgrade => upgrade::perform(ctx).await,
         Step::BuildKernel => build_kernel::perform(ctx).await,

@@ -11,7 +11,7 @@ use crate::host::{Host, PackageWork};
 use crate::model::{RunId, Step, UnitName, WorkLook, WorkOutcome, WorkProgress, WorkSpec, error_summary};
 
 /// How often the work is looked at. A look costs one D-Bus call and one read.
-const LOOK_EVERY: SignedDuration = SignedDuration::from_millis(500);
+pub(super) const LOOK_EVERY: SignedDuration = SignedDuration::from_millis(500);
 
 /// The part of a step that one unit does.
 pub(super) struct Work<'a> {
@@ -84,6 +84,7 @@ pub(super) async fn run_to_end(ctx: &mut StepContext<'_>, work: Work<'_>) -> Res
                 nice: ctx.settings.limits.nice,
                 log,
                 status: wants_status.then(|| status.clone()),
+                timeout: None,
             };
             ctx.host.work.start(&spec).await?;
             if newly_limited {
@@ -181,11 +182,11 @@ pub(super) async fn log_tail(ctx: &StepContext<'_>, name: &str) -> String {
     text
 }
 
-fn log_path(ctx: &StepContext<'_>, name: &str) -> PathBuf {
+pub(super) fn log_path(ctx: &StepContext<'_>, name: &str) -> PathBuf {
     ctx.recorder.output_path(&format!("{name}-{}.log", attempt_number(ctx)))
 }
 
-fn attempt_number(ctx: &StepContext<'_>) -> u32 {
+pub(super) fn attempt_number(ctx: &StepContext<'_>) -> u32 {
     ctx.run().attempt.as_ref().map_or(1, |attempt| attempt.number)
 }
 

@@ -85,6 +85,8 @@ pub struct World {
     /// What people were told.
     pub sent: Vec<Parcel>,
     pub nobody_listens: bool,
+    /// A program that is not root's.
+    pub distrusted: Option<String>,
     pub reboot_does_nothing: bool,
     pub going_down: bool,
     pub save_fails_after: Option<u32>,
@@ -167,6 +169,7 @@ impl World {
             failing_work: None,
             sent: Vec::new(),
             nobody_listens: false,
+            distrusted: None,
             reboot_does_nothing: false,
             going_down: false,
             save_fails_after: None,
@@ -724,6 +727,10 @@ impl Premises for Fake {
         Ok(Vec::new())
     }
 
+    async fn distrust(&self, program: &str) -> HostResult<Option<String>> {
+        Ok((lock(&self.0).distrusted == Some(program.to_owned())).then(|| format!("{program} does not belong to root")))
+    }
+
     async fn clock_synchronized(&self) -> HostResult<bool> {
         lock(&self.0).clock_is_right.ok_or_else(|| unknown("the clock"))
     }
@@ -941,6 +948,7 @@ pub fn settings() -> Settings {
         allowed_checks: vec![],
         preflight: PreflightSettings::default(),
         keep_runs: 5,
+        hooks: Vec::new(),
         notify: vec![
             Channel { way: Way::Wall, when: NotifyWhen::Change, retry_for: Channel::usual_retry() },
             Channel {

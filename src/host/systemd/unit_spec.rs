@@ -16,6 +16,9 @@ pub(super) const SLICE: &str = "patchday.slice";
 /// first victim.
 const OOM_SCORE_ADJUST: i32 = 100;
 
+/// What ran into its timeout and does not heed SIGTERM is killed after this.
+const KILL_AFTER_USEC: u64 = 10_000_000;
+
 /// systemd's `infinity`.
 const INFINITY: u64 = u64::MAX;
 
@@ -28,13 +31,14 @@ const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin
 /// - `RemainAfterExit=`: the outcome is kept until it was saved.
 /// - Its limits are those of the slice, so that everything that works there shares one budget. Only `Nice=` is the
 ///   unit's own: a slice has none.
-/// - No timeouts, no SIGKILL, and the signal only to the main process: nobody may cut dpkg short.
+/// - No timeouts, no SIGKILL, and the signal only to the main process: nobody may cut dpkg short. What may be cut short
+///   has a timeout of its own, and is then ended with all that it started.
 ///
 /// `program` is this binary; it opens the status file where one is wanted.
 pub(super) fn work_properties(spec: &WorkSpec, program: &Path) -> Vec<Property> {
     let log = spec.log.display().to_string();
     let environment: Vec<String> = spec.environment.iter().map(|(name, value)| format!("{name}={value}")).collect();
-    vec![
+    let mut properties: Vec<Property> = vec![
         ("Description", spec.description.clone().into()),
         ("Slice", SLICE.into()),
         ("Type", "exec".into()),
@@ -47,10 +51,16 @@ pub(super) fn work_properties(spec: &WorkSpec, program: &Path) -> Vec<Property> 
         ("Nice", spec.nice.into()),
         ("OOMScoreAdjust", OOM_SCORE_ADJUST.into()),
         ("TimeoutStartUSec", INFINITY.into()),
-        ("TimeoutStopUSec", INFINITY.into()),
-        ("KillMode", "mixed".into()),
-        ("SendSIGKILL", false.into()),
-    ]
+    ];
+    properties.extend(match spec.timeout.and_then(|timeout| u64::try_from(timeout.as_micros()).ok()) {
+        None => vec![("TimeoutStopUSec", INFINITY.into()), ("KillMode", "mixed".into()), ("SendSIGKILL", false.into())],
+        Some(timeout) => vec![
+            ("RuntimeMaxUSec", timeout.into()),
+            ("TimeoutStopUSec", KILL_AFTER_USEC.into()),
+            ("KillMode", "control-group".into()),
+        ],
+    });
+    properties
 }
 
 /// Properties of the slice; what is not limited gets systemd's own default.
@@ -110,6 +120,7 @@ mod tests {
             nice: 10,
             log: "/var/log/patchday/x.log".into(),
             status: status.map(Into::into),
+            timeout: None,
         }
     }
 
@@ -150,6 +161,16 @@ mod tests {
             assert_eq!((name, value), (wanted_name, wanted));
             assert_eq!(value.value_signature().to_string(), *signature, "{name}");
         }
+    }
+
+    #[test]
+    fn only_work_with_a_timeout_may_be_cut_short() {
+        let timed = WorkSpec { timeout: Some(jiff::SignedDuration::from_secs(30)), ..spec(None) };
+        let properties = work_properties(&timed, Path::new("/usr/bin/patchday"));
+        for wanted in [("RuntimeMaxUSec", 30_000_000u64.into()), ("KillMode", Variant::from("control-group"))] {
+            assert!(properties.contains(&wanted), "{wanted:?}");
+        }
+        assert!(!properties.iter().any(|(name, _)| *name == "SendSIGKILL"), "what hangs must be killed");
     }
 
     #[test]

@@ -147,6 +147,9 @@ fn every_row_of_the_table_is_true() {
         check(row, &next(&booted(&begin(&run, Step::Report), 3)), "begin report");
     }
 
+    let row = ["none, judged, hooks after the verification left", "same", "–"];
+    check(row, &next(&super::hooks::hooked(&verified())), "begin hook:after-verify:1");
+
     // Whoever was to be told of the beginning is told of the end, whatever became of the report; but not for ever.
     let mut watched = verified();
     watched.steps.insert(3, Step::Notify(Occasion::Start));

@@ -1,5 +1,6 @@
 //! Every fact in every phase: what may follow, and what it makes of the phase. Everything else is an error.
 
+use super::hooks::{HOOK, LATE_HOOK, at_work, call_ended, called, hooked};
 use super::sample::{
     aborted, after, api, at, baseline, before, begin, boot, booted, closed, done, end, failed, judged, nothing_to_do,
     open, planned, proof, reboot_requested, reboot_skipped, verified, window_missed,
@@ -56,6 +57,8 @@ fn facts(run: &Run) -> Vec<Fact> {
         Fact::Resumed { .. } => Fact::Resumed { boot: boot_now, automatic: true, at: at(50) },
         Fact::RecoveryIntended(_) => Fact::RecoveryIntended(Recovery { unit: unit.clone(), at: at(50) }),
         Fact::Judged(_) => judged(run),
+        Fact::HookBegan(_) => Fact::HookBegan(called(&step)),
+        Fact::HookEnded(_) => Fact::HookEnded(call_ended()),
         Fact::Notified(_) => notified(&step),
         Fact::AbortRequested { .. } => Fact::AbortRequested { by: "a test".into(), at: at(50) },
         Fact::Closed { .. } => Fact::Closed { exit_code: 0, at: at(50) },
@@ -106,7 +109,8 @@ fn situations(phase: &Phase) -> Vec<Run> {
         Phase::NothingToDo => vec![nothing_to_do(), begin(&nothing_to_do(), Step::Report)],
         Phase::BaselineTaken => {
             let told = begin(&watched(&before(&Step::Stop(api()))), Step::Notify(Occasion::Start));
-            vec![before(&Step::Stop(api())), told, open(Step::Stop(api())), before(&mongod), open(mongod)]
+            let hook = begin(&hooked(&before(&Step::Stop(api()))), HOOK);
+            vec![before(&Step::Stop(api())), told, hook, open(Step::Stop(api())), before(&mongod), open(mongod)]
         }
         Phase::ServicesStopped => {
             vec![before(&Step::Upgrade), open(Step::Upgrade), interrupted(), begin(&interrupted(), Step::Repair)]
@@ -123,6 +127,7 @@ fn situations(phase: &Phase) -> Vec<Run> {
         Phase::Rebooted => vec![before(&Step::Verify), open(Step::Verify), booted(&before(&Step::Reboot), 2)],
         Phase::Verified => vec![
             verified(),
+            at_work(&verified(), LATE_HOOK),
             begin(&verified(), Step::Report),
             begin(&done(&watched(&verified()), Step::Report), Step::Notify(Occasion::End)),
         ],
@@ -141,7 +146,7 @@ fn situations(phase: &Phase) -> Vec<Run> {
 }
 
 /// Phase, open attempt, and every fact that may follow with the phase that it leads to. `=` stands for the same phase.
-const LEGAL: [(&str, &str, &str); 36] = [
+const LEGAL: [(&str, &str, &str); 38] = [
     ("planned", "-", "step began =, given up failed, boot changed failed, resumed =, abort requested aborted"),
     (
         "planned",
@@ -171,6 +176,11 @@ const LEGAL: [(&str, &str, &str); 36] = [
         "baseline taken",
         "stop:api.service",
         "step ended =, given up failed, change intended =, service stopped =, boot changed failed, resumed =",
+    ),
+    (
+        "baseline taken",
+        "hook:before-stop:1",
+        "step ended =, given up failed, boot changed failed, resumed =, hook began =",
     ),
     ("baseline taken", "notify-start", "step ended =, given up failed, boot changed failed, resumed =, notified ="),
     (
@@ -227,6 +237,7 @@ const LEGAL: [(&str, &str, &str); 36] = [
     ("nothing to do", "-", "step began =, boot changed =, resumed =, closed ="),
     ("nothing to do", "report", "step ended =, boot changed =, resumed ="),
     ("verified", "-", "step began =, boot changed =, resumed =, closed ="),
+    ("verified", "hook:after-verify:1", "step ended =, boot changed =, resumed =, hook ended ="),
     ("verified", "report", "step ended =, boot changed =, resumed ="),
     ("verified", "notify-end", "step ended =, boot changed =, resumed =, notified ="),
     ("failed", "-", "step began =, boot changed =, resumed =, closed ="),
@@ -321,6 +332,12 @@ fn a_fact_must_fit_the_run() {
             Fact::ChangeIntended(Change::Held(super::sample::mongod())),
             "a change of another unit",
         ),
+        (hooked(&before(&Step::Stop(api()))), began_on(LATE_HOOK, 1), "nothing is verified yet"),
+        (verified(), began_on(LATE_HOOK, 1), "a hook that was not planned"),
+        (end(&at_work(&verified(), LATE_HOOK), Outcome::Interrupted), began_on(LATE_HOOK, 1), "no hook twice"),
+        (begin(&hooked(&before(&Step::Stop(api()))), HOOK), Fact::HookBegan(called(&LATE_HOOK)), "another hook"),
+        (at_work(&verified(), LATE_HOOK), Fact::HookBegan(called(&LATE_HOOK)), "it is at work"),
+        (begin(&verified(), Step::Report), Fact::HookBegan(called(&Step::Report)), "not a step that calls"),
         (planned(), began_on(Step::Notify(Occasion::End), 1), "the end of a run that goes on"),
         (verified(), began_on(Step::Notify(Occasion::End), 1), "nobody waits"),
         (watched(&verified()), began_on(Step::Notify(Occasion::End), 1), "the report comes first"),

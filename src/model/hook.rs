@@ -1,0 +1,169 @@
+//! Programs of the administrator that a run calls: hooks, and the pair that silences monitoring.
+
+use std::fmt;
+use std::str::FromStr;
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use super::{InvalidId, Outcome, Step};
+
+/// Where in a run hooks are called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum HookPoint {
+    /// Before the first service is stopped.
+    BeforeStop,
+    /// All services are down, and nothing is upgraded yet.
+    AfterStop,
+    /// The host is ready to reboot; only where it will.
+    BeforeReboot,
+    /// The host is judged.
+    AfterVerify,
+}
+
+impl HookPoint {
+    /// Every point, in the order of a run.
+    pub const ALL: [Self; 4] = [Self::BeforeStop, Self::AfterStop, Self::BeforeReboot, Self::AfterVerify];
+
+    /// Its name in the configuration.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::BeforeStop => "before-stop",
+            Self::AfterStop => "after-stop",
+            Self::BeforeReboot => "before-reboot",
+            Self::AfterVerify => "after-verify",
+        }
+    }
+}
+
+/// What a hook that does not succeed means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum HookPolicy {
+    /// The run must not go on.
+    MustSucceed,
+    /// It is told as something that went wrong.
+    Warn,
+    /// It is told, and no more.
+    Ignore,
+}
+
+/// A hook of the configuration.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hook {
+    /// Where it is called.
+    pub point: HookPoint,
+    /// Program (an absolute path) and arguments.
+    pub command: Vec<String>,
+    /// How long it may run.
+    pub timeout: SignedDuration,
+    /// What it means where it does not succeed.
+    pub policy: HookPolicy,
+}
+
+/// Names a hook of a run, as in `after-stop:2`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct HookId {
+    /// Where it is called.
+    pub point: HookPoint,
+    /// Its place among the hooks of that point, from 1.
+    pub number: u32,
+}
+
+impl fmt::Display for HookId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.point.name(), self.number)
+    }
+}
+
+impl FromStr for HookId {
+    type Err = InvalidId;
+
+    fn from_str(text: &str) -> Result<Self, InvalidId> {
+        let parsed = text.split_once(':').and_then(|(name, number)| {
+            let point = HookPoint::ALL.into_iter().find(|point| point.name() == name)?;
+            Some(Self { point, number: number.parse().ok().filter(|number| *number > 0)? })
+        });
+        parsed.ok_or_else(|| InvalidId::new("hook", text, "a point and a number, as in after-stop:1"))
+    }
+}
+
+/// One call of such a program: recorded before it is made, so that it is made once and never forgotten.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HookRun {
+    /// The step that called it.
+    pub step: Step,
+    /// The program.
+    pub program: String,
+    /// What it means where it does not succeed.
+    pub policy: HookPolicy,
+    /// When it was called.
+    pub began: Timestamp,
+    /// Its end; none where it is not known yet.
+    pub end: Option<HookEnd>,
+}
+
+/// How a call ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HookEnd {
+    /// When its end was recorded.
+    pub at: Timestamp,
+    /// How: it succeeded, failed, or nobody knows what became of it (`interrupted`).
+    pub outcome: Outcome,
+    /// Why it did not succeed.
+    pub why: Option<String>,
+    /// The last lines that it wrote.
+    pub lines: Vec<String>,
+}
+
+impl HookRun {
+    /// Why it is worth a word: it ended, and not well. Nothing where nobody cares.
+    pub fn problem(&self) -> Option<&str> {
+        let end = self.end.as_ref().filter(|end| end.outcome != Outcome::Succeeded)?;
+        (self.policy != HookPolicy::Ignore).then(|| end.why.as_deref().unwrap_or("it did not succeed"))
+    }
+
+    /// It had to succeed, and did not.
+    pub fn is_fatal(&self) -> bool {
+        self.policy == HookPolicy::MustSucceed && self.problem().is_some()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_somebody_cares_about_is_a_problem() {
+        let at: Timestamp = "2026-11-23T03:00:00Z".parse().unwrap();
+        let hook = |policy, outcome| HookRun {
+            step: "hook:before-stop:1".parse().unwrap(),
+            program: "/usr/local/sbin/drain".into(),
+            policy,
+            began: at,
+            end: Some(HookEnd { at, outcome, why: Some("exit status 1".into()), lines: Vec::new() }),
+        };
+        for (policy, outcome, problem, fatal) in [
+            (HookPolicy::MustSucceed, Outcome::Failed, true, true),
+            (HookPolicy::MustSucceed, Outcome::Interrupted, true, true),
+            (HookPolicy::MustSucceed, Outcome::Succeeded, false, false),
+            (HookPolicy::Warn, Outcome::Failed, true, false),
+            (HookPolicy::Ignore, Outcome::Failed, false, false),
+        ] {
+            let hook = hook(policy, outcome);
+            assert_eq!((hook.problem().is_some(), hook.is_fatal()), (problem, fatal), "{policy:?} {outcome:?}");
+            assert!(!HookRun { end: None, ..hook }.is_fatal(), "it is still at work");
+        }
+    }
+
+    #[test]
+    fn a_name_leads_back_to_its_hook() {
+        for text in ["before-stop:1", "after-verify:12"] {
+            assert_eq!(text.parse::<HookId>().unwrap().to_string(), text);
+        }
+        for wrong in ["before-stop", "before-stop:0", "before-lunch:1", "after-stop:x"] {
+            assert!(wrong.parse::<HookId>().is_err(), "{wrong}");
+        }
+    }
+}

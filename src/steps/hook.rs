@@ -1,0 +1,209 @@
+//! Call a program of the administrator: as root, without a shell, in a unit of its own, within a time.
+//!
+//! A call is recorded before it is made, and is never made twice: where its outcome is lost, it counts as interrupted.
+
+use super::reboot::reason_to_stay;
+use super::work::{self, LOOK_EVERY};
+use super::{StepContext, StepEnd, StepError, StepResult};
+use crate::events::EventKind;
+use crate::model::{
+    Fact, Hook, HookEnd, HookId, HookPoint, HookPolicy, HookRun, Outcome, Step, UnitName, WorkLook, WorkOutcome,
+    WorkSpec,
+};
+
+/// How much of what a program wrote is kept in the run; all of it is in its log.
+const LINES: usize = 10;
+const LINE_LENGTH: usize = 200;
+
+pub(super) async fn perform(ctx: &mut StepContext<'_>, id: HookId) -> StepResult {
+    let reason = (id.point == HookPoint::BeforeReboot).then(|| reason_to_stay(ctx)).flatten();
+    if reason.is_some() {
+        return Ok(StepEnd::Skipped("no reboot follows".into()));
+    }
+    let hook = ctx.settings.hook(id).cloned();
+    let hook = hook.ok_or_else(|| StepError::Failed(format!("hook {id} is not in the run's settings")))?;
+    let name = format!("hook-{}-{}", id.point.name(), id.number);
+    // A crash between the end of the call and the end of the step: its outcome is saved, and only that is left to tell.
+    let ended = ctx.run().last_call(&Step::Hook(id)).and_then(|call| call.end.clone());
+    let end = match ended {
+        Some(end) => end,
+        None => call(ctx, &name, id.point.name(), &hook).await?,
+    };
+    if end.outcome == Outcome::Succeeded {
+        return Ok(StepEnd::Succeeded(end.lines.last().cloned()));
+    }
+    let why = format!("{}: {}", program(&hook), end.why.unwrap_or_default());
+    match hook.policy {
+        HookPolicy::MustSucceed => Err(StepError::Failed(why)),
+        HookPolicy::Warn => Ok(StepEnd::Succeeded(Some(format!("{why}; the run goes on (policy \"warn\")")))),
+        HookPolicy::Ignore => Ok(StepEnd::Succeeded(Some(why))),
+    }
+}
+
+/// Calls the program, or finds it running or ended, and waits for its end. `name` names its unit and its log.
+async fn call(ctx: &mut StepContext<'_>, name: &str, point: &str, hook: &Hook) -> Result<HookEnd, StepError> {
+    let unit = work::work_unit(&ctx.run().id, name, work::attempt_number(ctx))
+        .ok_or_else(|| StepError::Failed(format!("{name} names no unit")))?;
+    let step = ctx.run().attempt.as_ref().map(|attempt| attempt.step.clone());
+    let step = step.ok_or_else(|| StepError::Failed("no attempt is open".into()))?;
+    let was_called = ctx.run().last_call(&step).is_some_and(|call| call.end.is_none());
+    let end = match known_look(ctx, &unit).await {
+        WorkLook::NotLoaded | WorkLook::NoWork if was_called => lost("its outcome is lost, and it is not run again"),
+        WorkLook::NotLoaded | WorkLook::NoWork => {
+            let distrust = ctx.host.premises.distrust(program(hook)).await;
+            let began = ctx.host.clock.now();
+            let call = HookRun { step, program: program(hook).to_owned(), policy: hook.policy, began, end: None };
+            ctx.recorder.record(Fact::HookBegan(call))?;
+            match distrust {
+                Ok(None) => match ctx.host.work.start(&spec(ctx, name, point, hook, &unit)).await {
+                    Ok(()) => follow(ctx, name, &unit, hook).await,
+                    Err(error) => failed(error.to_string()),
+                },
+                Ok(Some(why)) => failed(format!("not run: {why}")),
+                Err(error) => failed(format!("not run: {error}")),
+            }
+        }
+        _ => {
+            ctx.events.emit(EventKind::StepAttached { step });
+            follow(ctx, name, &unit, hook).await
+        }
+    };
+    let Ended { outcome, why, lines } = end;
+    let end = HookEnd { at: ctx.host.clock.now(), outcome, why, lines };
+    ctx.recorder.record(Fact::HookEnded(end.clone()))?;
+    if let Some(call) = ctx.run().hooks.last() {
+        ctx.events.emit(EventKind::HookEnded {
+            step: call.step.clone(),
+            program: call.program.clone(),
+            outcome: end.outcome,
+            why: end.why.clone(),
+            lines: end.lines.clone(),
+        });
+    }
+    ctx.ended_work.push(unit);
+    Ok(end)
+}
+
+fn program(hook: &Hook) -> &str {
+    hook.command.first().map_or("", String::as_str)
+}
+
+fn spec(ctx: &StepContext<'_>, name: &str, point: &str, hook: &Hook, unit: &UnitName) -> WorkSpec {
+    let run = ctx.run();
+    let verdict = run.verification.as_ref().map_or("", |verification| verification.verdict.name());
+    let environment = [
+        ("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"),
+        ("PATCHDAY_RUN_ID", run.id.as_str()),
+        ("PATCHDAY_POINT", point),
+        ("PATCHDAY_HOST", run.host.as_str()),
+        ("PATCHDAY_VERDICT", verdict),
+    ];
+    WorkSpec {
+        unit: unit.clone(),
+        description: format!("Patchday: {name}"),
+        argv: hook.command.clone(),
+        environment: environment.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec(),
+        nice: 0,
+        log: work::log_path(ctx, name),
+        status: None,
+        timeout: Some(hook.timeout),
+    }
+}
+
+/// Looks until it has ended: systemd ends it when its time is over.
+async fn follow(ctx: &StepContext<'_>, name: &str, unit: &UnitName, hook: &Hook) -> Ended {
+    loop {
+        match ctx.host.work.look(unit).await {
+            WorkLook::Exited(outcome) => {
+                let lines = last_lines(&work::log_tail(ctx, name).await);
+                return Ended { lines, ..judged(&outcome, hook) };
+            }
+            WorkLook::NotLoaded | WorkLook::NoWork => return lost("its unit is gone, and with it the outcome"),
+            WorkLook::Running | WorkLook::Unknown(_) => {}
+        }
+        ctx.host.clock.sleep(LOOK_EVERY).await;
+    }
+}
+
+/// While the bus is away nothing is known, and nothing is done.
+async fn known_look(ctx: &StepContext<'_>, unit: &UnitName) -> WorkLook {
+    loop {
+        match ctx.host.work.look(unit).await {
+            WorkLook::Unknown(_) => ctx.host.clock.sleep(LOOK_EVERY).await,
+            known => return known,
+        }
+    }
+}
+
+/// How a call ended, before the end is recorded.
+struct Ended {
+    outcome: Outcome,
+    why: Option<String>,
+    lines: Vec<String>,
+}
+
+fn failed(why: String) -> Ended {
+    Ended { outcome: Outcome::Failed, why: Some(why), lines: Vec::new() }
+}
+
+fn lost(why: &str) -> Ended {
+    Ended { outcome: Outcome::Interrupted, ..failed(why.to_owned()) }
+}
+
+fn judged(outcome: &WorkOutcome, hook: &Hook) -> Ended {
+    match (outcome.result.as_str(), outcome.exit_status) {
+        _ if outcome.succeeded() => Ended { outcome: Outcome::Succeeded, why: None, lines: Vec::new() },
+        ("timeout", _) => failed(format!("it was ended, since it took longer than {:#}", hook.timeout)),
+        (_, Some(status)) => failed(format!("exit status {status}")),
+        (result, None) => failed(format!("it ended with result {result}")),
+    }
+}
+
+/// The end of what it wrote: whole lines, without what would command a terminal.
+fn last_lines(text: &str) -> Vec<String> {
+    let plain = |line: &str| line.chars().filter(|c| !c.is_control()).take(LINE_LENGTH).collect::<String>();
+    let lines: Vec<String> = text.lines().map(plain).filter(|line| !line.trim().is_empty()).collect();
+    lines[lines.len().saturating_sub(LINES)..].to_vec()
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::SignedDuration;
+
+    use super::*;
+
+    fn hook() -> Hook {
+        Hook {
+            point: HookPoint::BeforeStop,
+            command: vec!["/usr/local/sbin/drain".into()],
+            timeout: SignedDuration::from_secs(90),
+            policy: HookPolicy::Warn,
+        }
+    }
+
+    #[test]
+    fn the_end_of_a_program_is_said_in_its_own_words() {
+        for (result, status, outcome, why) in [
+            ("success", Some(0), Outcome::Succeeded, ""),
+            ("exit-code", Some(3), Outcome::Failed, "exit status 3"),
+            ("timeout", None, Outcome::Failed, "took longer than 1m 30s"),
+            ("timeout", Some(0), Outcome::Failed, "took longer than 1m 30s"),
+            ("signal", None, Outcome::Failed, "result signal"),
+            ("a-word-of-tomorrow", None, Outcome::Failed, "a-word-of-tomorrow"),
+        ] {
+            let ended = judged(&WorkOutcome { result: result.into(), exit_status: status, cpu_usec: None }, &hook());
+            assert_eq!(ended.outcome, outcome, "{result}");
+            assert!(ended.why.unwrap_or_default().contains(why), "{result}");
+        }
+    }
+
+    #[test]
+    fn of_what_it_wrote_the_last_lines_are_kept_and_none_commands_a_terminal() {
+        let text = (1..=30).map(|number| format!("line {number}\n\n")).collect::<String>() + "\u{1b}[31mred\tend\n";
+        let lines = last_lines(&text);
+        assert_eq!(lines.len(), LINES);
+        assert_eq!((lines[0].as_str(), lines[9].as_str()), ("line 22", "[31mredend"));
+        assert_eq!(last_lines(&"x".repeat(1000))[0].len(), LINE_LENGTH);
+        assert!(last_lines("").is_empty());
+    }
+}
