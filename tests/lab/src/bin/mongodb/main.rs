@@ -74,11 +74,7 @@ fn show(arguments: &Arguments) -> Result<bool> {
             trouble::secured(&site(Shape::Secured, "db-login")?)?,
             trouble::set(&site(Shape::Set, "db-set")?)?,
         ];
-        for case in cases.iter().flatten() {
-            let service = if case.in_service { "in service" } else { "NOT IN SERVICE" };
-            println!("{:<32} exit {:<3} {service}: {}", case.name, case.code, case.message);
-            good &= case.in_service && !case.message.starts_with("MISSING");
-        }
+        good &= cases.iter().flatten().all(trouble::Case::is_good);
     }
     if wanted(Part::Refusals) {
         good &= refusals(&site(Shape::Standalone, "db-doctor")?)?;

@@ -4,20 +4,36 @@ use crate::setup::{Shape, Site, WAIT};
 use anyhow::{Context, Result};
 use mongodb::bson::{Document, doc};
 use patchday_lab::{ApiFault, wait_for};
+use std::fmt;
 use std::time::Duration;
 
 /// One line of the table.
 pub(crate) struct Case {
-    pub(crate) name: String,
-    pub(crate) code: i32,
-    pub(crate) message: String,
-    pub(crate) in_service: bool,
+    name: String,
+    code: i32,
+    message: String,
+    in_service: bool,
+}
+
+impl Case {
+    pub(crate) fn is_good(&self) -> bool {
+        self.in_service && !self.message.starts_with("MISSING")
+    }
+}
+
+impl fmt::Display for Case {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let service = if self.in_service { "in service" } else { "NOT IN SERVICE" };
+        write!(f, "{:<32} exit {:<3} {service}: {}", self.name, self.code, self.message)
+    }
 }
 
 fn case(site: &Site, name: &str, words: &[&str], (code, said): (i32, String)) -> Case {
     let line = |word: &&str| said.lines().find(|line| line.contains(*word)).map(|line| line.trim().to_owned());
     let message = words.iter().find_map(line).unwrap_or_else(|| format!("MISSING {words:?} in:\n{said}"));
-    Case { name: name.to_owned(), code, message, in_service: site.is_in_service() }
+    let case = Case { name: name.to_owned(), code, message, in_service: site.is_in_service() };
+    println!("{case}");
+    case
 }
 
 /// Documents that a slow query has to wait for.
@@ -100,7 +116,10 @@ fn leak(site: &Site, cases: &mut Vec<Case>) -> Result<()> {
     let end = site.stop_only(&[])?;
     cases.push(case(site, "ten leaks, in the run", &["still has"], end));
     site.machine.set_api_faults(&[])?;
-    Ok(())
+    // What the instances left behind is in the unit's control group.
+    site.machine.exec_ok(&["systemctl", "kill", "--signal=SIGKILL", "sample-api.service"])?;
+    site.machine.exec_ok(&["systemctl", "restart", "sample-api.service"])?;
+    site.machine.wait_until_healthy(WAIT)
 }
 
 /// Freezes mongod once the API is down.
