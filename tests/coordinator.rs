@@ -127,6 +127,22 @@ fn a_service_that_does_not_stop_ends_the_run_before_the_upgrade() {
 }
 
 #[test]
+fn processes_that_a_service_left_behind_are_named() {
+    let scenario = Scenario::new();
+    scenario.world().unit(API).leaves_processes = 7;
+    let (end, run) = scenario.run_to_end();
+    assert_eq!(ended(&end), exit_code::STEP_FAILED);
+    let Phase::Failed { reason, .. } = &run.phase else { panic!("{:?}", run.phase) };
+    for words in ["api.service stopped, but left", "python3 (700)", "2 more", "systemctl kill api.service"] {
+        assert!(reason.contains(words), "{reason}");
+    }
+    assert!(scenario.world().unit(API).active == "active");
+    // The rest of the stop timeout would only have been an outage.
+    let stop = run.history.iter().find(|record| record.attempt.step.to_string() == "stop:api.service").unwrap();
+    assert!(stop.ended.duration_since(stop.attempt.began) < SignedDuration::from_secs(15));
+}
+
+#[test]
 fn services_come_back_in_dependency_order() {
     let scenario = Scenario::new();
     scenario.world().failing_work = Some("upgrade");

@@ -13,7 +13,7 @@ use crate::model::{
     DatabaseFacts, DatabaseStartEvidence, DatabaseStopEvidence, DkmsModule, FstabEntry, GroupUse, Inventory, JobResult,
     KernelFacts, ListeningSocket, LockHolder, MongodSymptoms, Mount, PackageState, Parcel, PortPeers, PowerSupply,
     Readiness, ReadinessProbe, ReplicaSet, Resources, RunId, RunningOperation, Session, SliceLimits, SourceState,
-    UnitName, UnitRelations, UnitState, UnitSurvey, UpgradePlan, WorkLook, WorkProgress, WorkSpec,
+    UnitName, UnitProcess, UnitRelations, UnitState, UnitSurvey, UpgradePlan, WorkLook, WorkProgress, WorkSpec,
 };
 
 pub mod apt;
@@ -90,6 +90,9 @@ pub struct HoldSpec {
 pub trait Units: Send + Sync {
     /// Everything about one unit. A unit that does not exist has the load state `not-found`.
     async fn state(&self, unit: &UnitName) -> HostResult<UnitState>;
+
+    /// The processes in its control group, children of the main process too.
+    async fn processes(&self, unit: &UnitName) -> HostResult<Vec<UnitProcess>>;
 
     /// Starts the unit and waits for the job, at most `timeout`. `Unknown` when the job is still at it by then.
     async fn start(&self, unit: &UnitName, timeout: SignedDuration) -> HostResult<JobResult>;

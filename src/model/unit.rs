@@ -110,6 +110,15 @@ pub struct UnitState {
     pub restart: Option<RestartRule>,
 }
 
+/// A process in a unit's control group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnitProcess {
+    /// Its process ID.
+    pub pid: u32,
+    /// Its name, of 15 bytes at most (`/proc/PID/comm`); empty where it is gone by now.
+    pub name: String,
+}
+
 /// When systemd starts a service again by itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RestartRule {
@@ -126,7 +135,12 @@ pub struct RestartRule {
 impl UnitState {
     /// Down for certain: neither running nor on its way up or down, and without a process.
     pub fn is_down(&self) -> bool {
-        matches!(self.active, ActiveState::Inactive | ActiveState::Failed) && self.processes == 0
+        self.is_inactive() && self.processes == 0
+    }
+
+    /// systemd has done with it, whatever processes it left behind.
+    pub fn is_inactive(&self) -> bool {
+        matches!(self.active, ActiveState::Inactive | ActiveState::Failed)
     }
 
     /// `active` and nothing else; reloading counts, since the service runs.

@@ -11,6 +11,9 @@ use crate::model::{Change, Fact, JobResult, LoadState, ServiceKind, StopProof, U
 /// Added to the stop timeout of a held MongoDB unit: systemd's SIGKILL must come long after we gave up.
 const KILL_MARGIN: SignedDuration = SignedDuration::from_hours(1);
 
+/// What a unit left behind may be on its way out.
+const LEFTOVERS_PATIENCE: SignedDuration = SignedDuration::from_secs(10);
+
 /// Most services are down at once; the pause grows from the first to the second.
 const LOOK_EVERY: (SignedDuration, SignedDuration) =
     (SignedDuration::from_millis(10), SignedDuration::from_millis(250));
@@ -77,19 +80,30 @@ pub(super) async fn stop_unit(
     }
 }
 
-/// Looks until the unit is down and has no process left, at most until its stop timeout is over.
+/// Looks until the unit is down and has no process left, at most until its stop timeout is over. Processes that outlive
+/// the unit itself are nobody's to stop (`KillMode=process` in systemd.kill(5)): they get [`LEFTOVERS_PATIENCE`].
 pub(super) async fn wait_until_down(
     ctx: &StepContext<'_>,
     settings: &ServiceSettings,
     began: Timestamp,
 ) -> Result<UnitState, StepError> {
     let mut pause = LOOK_EVERY.0;
+    let mut inactive_since = None;
     loop {
         let look = ctx.host.units.state(&settings.unit).await;
         if let Ok(state) = &look
             && state.is_down()
         {
             return Ok(state.clone());
+        }
+        let now = ctx.host.clock.now();
+        if look.as_ref().is_ok_and(UnitState::is_inactive) {
+            let since = *inactive_since.get_or_insert(now);
+            if now.duration_since(since) >= LEFTOVERS_PATIENCE {
+                return Err(StepError::Failed(leftovers(ctx, &settings.unit).await));
+            }
+        } else {
+            inactive_since = None;
         }
         if remaining(ctx, settings, began).is_zero() {
             let state = match look {
@@ -104,6 +118,22 @@ pub(super) async fn wait_until_down(
         ctx.host.clock.sleep(pause).await;
         pause = (pause * 2).min(LOOK_EVERY.1);
     }
+}
+
+/// Names what the unit left behind, and how to end it.
+async fn leftovers(ctx: &StepContext<'_>, unit: &UnitName) -> String {
+    const NAMED: usize = 5;
+    let processes = ctx.host.units.processes(unit).await.unwrap_or_default();
+    let mut names: Vec<String> =
+        processes.iter().take(NAMED).map(|process| format!("{} ({})", process.name, process.pid)).collect();
+    if processes.len() > NAMED {
+        names.push(format!("{} more", processes.len() - NAMED));
+    }
+    format!(
+        "{unit} stopped, but left processes behind: {}; end them with `systemctl kill {unit}`, and see KillMode= of the \
+         unit",
+        names.join(", ")
+    )
 }
 
 pub(super) fn remaining(ctx: &StepContext<'_>, settings: &ServiceSettings, began: Timestamp) -> SignedDuration {

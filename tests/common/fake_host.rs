@@ -39,6 +39,8 @@ pub struct FakeUnit {
     pub fails_to_start: bool,
     pub never_ready: bool,
     pub mends_on_restart: bool,
+    /// Processes that outlive the unit, as with `KillMode=process`.
+    pub leaves_processes: u32,
 }
 
 impl FakeUnit {
@@ -52,6 +54,7 @@ impl FakeUnit {
             fails_to_start: false,
             never_ready: false,
             mends_on_restart: false,
+            leaves_processes: 0,
         }
     }
 }
@@ -280,10 +283,16 @@ fn unknown(what: &str) -> HostError {
 
 #[async_trait]
 impl Units for Fake {
+    async fn processes(&self, unit: &UnitName) -> HostResult<Vec<UnitProcess>> {
+        let left = lock(&self.0).unit(unit.as_str()).leaves_processes;
+        Ok((0..left).map(|at| UnitProcess { pid: 700 + at, name: "python3".into() }).collect())
+    }
+
     async fn state(&self, unit: &UnitName) -> HostResult<UnitState> {
         let world = lock(&self.0);
         let fake = world.units.get(unit.as_str());
         let is_up = fake.is_some_and(|fake| fake.active == "active");
+        let left = fake.map_or(0, |fake| fake.leaves_processes);
         Ok(UnitState {
             load: if fake.is_some() { LoadState::Loaded } else { LoadState::NotFound },
             active: fake.map_or("inactive", |fake| fake.active).into(),
@@ -294,7 +303,7 @@ impl Units for Fake {
             main_pid: is_up.then_some(7),
             restarts: 0,
             control_group: String::new(),
-            processes: u32::from(is_up),
+            processes: u32::from(is_up) + left,
             stop_timeout: Some(SignedDuration::from_secs(90)),
             active_since_usec: Some(1),
             activation_began_usec: Some(1),

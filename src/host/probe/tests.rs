@@ -5,7 +5,7 @@ use tokio::net::TcpListener;
 
 use super::*;
 use crate::host::{HoldSpec, HostError, HostErrorKind, HostResult, ShutdownSpec};
-use crate::model::{ActiveState, DatabaseFacts, JobResult, LoadState, UnitState, UnitSurvey};
+use crate::model::{ActiveState, DatabaseFacts, JobResult, LoadState, UnitProcess, UnitState, UnitSurvey};
 
 const LIMIT: SignedDuration = SignedDuration::from_secs(5);
 
@@ -43,6 +43,10 @@ impl Units for FakeHost {
             needs_daemon_reload: false,
             restart: None,
         })
+    }
+
+    async fn processes(&self, _: &UnitName) -> HostResult<Vec<UnitProcess>> {
+        no_answer()
     }
 
     async fn start(&self, _: &UnitName, _: SignedDuration) -> HostResult<JobResult> {

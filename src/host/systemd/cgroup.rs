@@ -97,23 +97,22 @@ fn odd(group: &Path, name: &str, text: &str) -> io::Error {
 /// # Errors
 ///
 /// A group is there and cannot be read: then the number is unknown, not zero.
-pub(super) fn count_processes(root: &Path, control_group: &str) -> io::Result<u32> {
+pub(super) fn processes(root: &Path, control_group: &str) -> io::Result<BTreeSet<u32>> {
     let relative = control_group.trim_matches('/');
-    if relative.is_empty() {
-        return Ok(0);
-    }
     let mut processes = BTreeSet::new();
-    for hierarchy in HIERARCHIES {
-        collect(root.join(hierarchy).join(relative), &mut processes)?;
+    if !relative.is_empty() {
+        for hierarchy in HIERARCHIES {
+            collect(root.join(hierarchy).join(relative), &mut processes)?;
+        }
     }
-    Ok(u32::try_from(processes.len()).unwrap_or(u32::MAX))
+    Ok(processes)
 }
 
-fn collect(group: PathBuf, processes: &mut BTreeSet<String>) -> io::Result<()> {
+fn collect(group: PathBuf, processes: &mut BTreeSet<u32>) -> io::Result<()> {
     let mut groups = vec![group];
     while let Some(group) = groups.pop() {
         if let Some(lines) = present(std::fs::read_to_string(group.join("cgroup.procs")), &group)? {
-            processes.extend(lines.lines().map(str::to_owned));
+            processes.extend(lines.lines().filter_map(|pid| pid.parse::<u32>().ok()));
         }
         let Some(entries) = present(std::fs::read_dir(&group), &group)? else { continue };
         for entry in entries {
@@ -151,14 +150,14 @@ mod tests {
     #[test]
     fn processes_are_counted_once_in_every_hierarchy_and_below() {
         let root = tempfile::tempdir().unwrap();
-        assert_eq!(count_processes(root.path(), "/system.slice/a.service").unwrap(), 0);
+        assert!(processes(root.path(), "/system.slice/a.service").unwrap().is_empty());
         group(root.path(), "system.slice/a.service", "10\n11\n");
         group(root.path(), "system.slice/a.service/worker/deep", "12\n");
         group(root.path(), "unified/system.slice/a.service", "10\n");
         group(root.path(), "systemd/system.slice/a.service", "13\n");
         group(root.path(), "system.slice/b.service", "20\n");
-        assert_eq!(count_processes(root.path(), "/system.slice/a.service").unwrap(), 4);
-        assert_eq!(count_processes(root.path(), "").unwrap(), 0);
+        assert_eq!(processes(root.path(), "/system.slice/a.service").unwrap().len(), 4);
+        assert!(processes(root.path(), "").unwrap().is_empty());
     }
 
     #[test]
@@ -216,7 +215,7 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let directory = root.path().join("sys/fs/cgroup/system.slice/a.service/cgroup.procs");
         std::fs::create_dir_all(directory).unwrap();
-        let error = count_processes(root.path(), "/system.slice/a.service").unwrap_err();
+        let error = processes(root.path(), "/system.slice/a.service").unwrap_err();
         assert!(error.to_string().contains("a.service"), "{error}");
     }
 }

@@ -11,7 +11,7 @@ use super::proxy::{self, Properties, manager};
 use crate::host::boot_clock::boot_began;
 use crate::host::bus::{Bus, host_error};
 use crate::host::{HostError, HostErrorKind, HostResult};
-use crate::model::{LoadState, RestartRule, UnitName, UnitState, UnitSurvey};
+use crate::model::{LoadState, RestartRule, UnitName, UnitProcess, UnitState, UnitSurvey};
 
 /// systemd as seen over one bus handle; what the adapters share.
 #[derive(Debug, Clone)]
@@ -73,10 +73,22 @@ impl Manager {
         let what = || format!("read the state of {unit}");
         let raw = self.raw(unit).await.map_err(|error| host_error(what(), &error))?;
         let control_group = raw.service.text("ControlGroup").unwrap_or_default();
-        let processes = cgroup::count_processes(&self.root, &control_group)
+        let processes = cgroup::processes(&self.root, &control_group)
             .map_err(|error| HostError::new(HostErrorKind::Unknown, what(), error))?;
+        let processes = u32::try_from(processes.len()).unwrap_or(u32::MAX);
         unit_state(&raw, control_group, processes, boot_began(&self.root))
             .map_err(|why| HostError::new(HostErrorKind::Unknown, what(), why))
+    }
+
+    /// The processes in its control group.
+    pub(super) async fn processes(&self, unit: &UnitName) -> HostResult<Vec<UnitProcess>> {
+        let what = || format!("list the processes of {unit}");
+        let raw = self.raw(unit).await.map_err(|error| host_error(what(), &error))?;
+        let control_group = raw.service.text("ControlGroup").unwrap_or_default();
+        let pids = cgroup::processes(&self.root, &control_group)
+            .map_err(|error| HostError::new(HostErrorKind::Unknown, what(), error))?;
+        let name = |pid: u32| std::fs::read_to_string(self.root.join(format!("proc/{pid}/comm"))).unwrap_or_default();
+        Ok(pids.into_iter().map(|pid| UnitProcess { pid, name: name(pid).trim_end().to_owned() }).collect())
     }
 
     /// Makes systemd read all unit files again; returns when it has.

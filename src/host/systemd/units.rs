@@ -10,7 +10,7 @@ use super::manager::Manager;
 use super::proxy::NO_SUCH_UNIT;
 use crate::host::bus::{Bus, is_named};
 use crate::host::{HoldSpec, HostResult, Units};
-use crate::model::{JobResult, UnitName, UnitState, UnitSurvey};
+use crate::model::{JobResult, UnitName, UnitProcess, UnitState, UnitSurvey};
 
 /// systemd's units.
 #[derive(Debug, Clone)]
@@ -29,6 +29,10 @@ impl SystemdUnits {
 impl Units for SystemdUnits {
     async fn state(&self, unit: &UnitName) -> HostResult<UnitState> {
         self.manager.state(unit).await
+    }
+
+    async fn processes(&self, unit: &UnitName) -> HostResult<Vec<UnitProcess>> {
+        self.manager.processes(unit).await
     }
 
     async fn start(&self, unit: &UnitName, timeout: SignedDuration) -> HostResult<JobResult> {

@@ -114,7 +114,7 @@ fn leak(site: &Site, cases: &mut Vec<Case>) -> Result<()> {
         (plan.code().unwrap_or(-1), plan.stdout),
     ));
     let end = site.stop_only(&[])?;
-    cases.push(case(site, "ten leaks, in the run", &["still has"], end));
+    cases.push(case(site, "ten leaks, in the run", &["left processes behind"], end));
     site.machine.set_api_faults(&[])?;
     // What the instances left behind is in the unit's control group.
     site.machine.exec_ok(&["systemctl", "kill", "--signal=SIGKILL", "sample-api.service"])?;
