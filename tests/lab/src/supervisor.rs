@@ -120,6 +120,8 @@ fn boot_once(hardware: &Hardware, shared: &Mutex<Shared>) -> Result<Option<i32>>
     command.arg("sh").args(cgroup.member_files()).arg("--");
     command.args(["systemd-nspawn", "--quiet", "--boot", "--register=no", "--keep-unit", "--console=read-only"]);
     command.args(["--kill-signal=SIGRTMIN+3", "--setenv=SYSTEMD_CGROUP_ENABLE_LEGACY_FORCE=1"]);
+    // mongod locks the memory of its secrets, which nspawn forbids by default.
+    command.arg("--system-call-filter=@memlock");
     command.args(hardware.isolated.then_some("--private-network"));
     command.arg(format!("--machine={}", hardware.id)).arg("--directory").arg(&hardware.root);
     // Its own process group: Ctrl-C in the caller's terminal is not meant for the machine.

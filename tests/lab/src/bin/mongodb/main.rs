@@ -40,6 +40,9 @@ struct Arguments {
     /// Only these parts; all by default
     #[arg(long, value_enum, value_delimiter = ',')]
     only: Vec<Part>,
+    /// Only these shapes; all by default
+    #[arg(long, value_enum, value_delimiter = ',')]
+    shape: Vec<Shape>,
     /// Whole runs of each shape
     #[arg(long, default_value_t = 7)]
     runs: u32,
@@ -62,19 +65,23 @@ fn main() -> ExitCode {
 fn show(arguments: &Arguments) -> Result<bool> {
     let wanted = |part| arguments.only.is_empty() || arguments.only.contains(&part);
     let site = |shape, name: &str| Site::new(&arguments.patchday, &arguments.systemd, shape, name);
+    let shapes = Shape::value_variants().iter().copied();
+    let shapes = shapes.filter(|shape| arguments.shape.is_empty() || arguments.shape.contains(shape));
     let mut good = true;
     if wanted(Part::Runs) {
-        for shape in Shape::ALL {
+        for shape in shapes.clone() {
             good &= runs(&site(shape, "db-runs")?, arguments.runs)?;
         }
     }
     if wanted(Part::Trouble) {
-        let cases = [
-            trouble::standalone(&site(Shape::Standalone, "db-trouble")?)?,
-            trouble::secured(&site(Shape::Secured, "db-login")?)?,
-            trouble::set(&site(Shape::Set, "db-set")?)?,
-        ];
-        good &= cases.iter().flatten().all(trouble::Case::is_good);
+        for shape in shapes.clone() {
+            let cases = match shape {
+                Shape::Standalone => trouble::standalone(&site(shape, "db-trouble")?)?,
+                Shape::Secured => trouble::secured(&site(shape, "db-login")?)?,
+                Shape::Set => trouble::set(&site(shape, "db-set")?)?,
+            };
+            good &= cases.iter().all(trouble::Case::is_good);
+        }
     }
     if wanted(Part::Refusals) {
         good &= refusals(&site(Shape::Standalone, "db-doctor")?)?;

@@ -111,11 +111,7 @@ pub(crate) const ALL: [Refusal; 17] = [
         name: "certificate not readable",
         key: "mongod-certificate",
         break_it: &["touch /etc/mongod.pem", "chmod 0600 /etc/mongod.pem"],
-        // A container has no right to lock memory, which would be the first refusal.
-        config: Some((
-            "net:",
-            "setParameter:\n  disabledSecureAllocatorDomains: '*'\nnet:\n  tls:\n    mode: requireTLS\n    certificateKeyFile: /etc/mongod.pem",
-        )),
+        config: Some(("net:", "net:\n  tls:\n    mode: requireTLS\n    certificateKeyFile: /etc/mongod.pem")),
         ..PLAIN
     },
     Refusal {

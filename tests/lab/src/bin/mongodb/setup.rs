@@ -2,6 +2,7 @@
 
 use crate::{certificates, work};
 use anyhow::{Context, Result, bail};
+use clap::ValueEnum;
 use mongodb::bson::{Document, doc};
 use mongodb::{Client, Database};
 use patchday_lab::{Lab, Machine, Suite, wait_for};
@@ -28,8 +29,9 @@ const ACTIONS: [&str; 8] = [
 ];
 
 /// What MongoDB is on a machine.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Shape {
+    /// A server alone.
     Standalone,
     /// With a login and TLS.
     Secured,
@@ -38,8 +40,6 @@ pub(crate) enum Shape {
 }
 
 impl Shape {
-    pub(crate) const ALL: [Self; 3] = [Self::Standalone, Self::Secured, Self::Set];
-
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Standalone => "standalone",
@@ -179,12 +179,6 @@ impl Site {
 
     /// Users, certificates, and a configuration that asks for both.
     fn secure(&mut self) -> Result<()> {
-        // A container has no right to lock memory, and mongod keeps secrets nowhere else, from the first user on.
-        let unlocked = "setParameter:\n  disabledSecureAllocatorDomains: '*'\n";
-        let conf = self.machine.read_file("/etc/mongod.conf")? + unlocked;
-        self.machine.write_file("/etc/mongod.conf", &conf)?;
-        self.machine.exec_ok(&["systemctl", "restart", "mongod.service"])?;
-        self.machine.wait_until_healthy(WAIT)?;
         let root = format!("{PASSWORD}-root");
         let make = |site: &Self, command: Document| {
             let uri = format!("mongodb://127.0.0.1:{}/?directConnection=true", site.ports[0]);
