@@ -145,7 +145,7 @@ pub(crate) fn secured(site: &Site) -> Result<Vec<Case>> {
     let mut cases = Vec::new();
     site.login("patchday", "wrong-password")?;
     let end = site.stop_only(&[])?;
-    cases.push(case(site, "wrong password", &["Authentication failed"], end));
+    cases.push(case(site, "wrong password", &["SCRAM failure"], end));
     site.login("watcher", crate::setup::PASSWORD)?;
     let end = site.stop_only(&[])?;
     cases.push(case(site, "may not shut down", &["lacks the action shutdown"], end));
