@@ -4,12 +4,12 @@
 #[path = "common/fake_host.rs"]
 mod fake_host;
 
-use fake_host::{API, MONGOD, Scenario};
+use fake_host::{API, IDLE_TIMER, MONGOD, Scenario, TIMER};
 use jiff::SignedDuration;
 use patchday::config::{OnFailure, RebootWhen};
 use patchday::coordinator::RunEnd;
 use patchday::exit_code;
-use patchday::model::{Occasion, Outcome, PackageAction, Parcel, Phase, Run, Step, Verdict};
+use patchday::model::{Change, Occasion, Outcome, PackageAction, Parcel, Phase, Run, Step, Verdict};
 
 fn steps(run: &Run) -> Vec<String> {
     run.history.iter().map(|record| record.attempt.step.to_string()).collect()
@@ -259,6 +259,41 @@ fn a_lock_of_somebody_else_stops_the_reboot() {
     assert_eq!(ended(&end), exit_code::NOT_REBOOTED, "{:?}", run.phase);
     assert_eq!(scenario.world().effects_of("reboot"), 0);
     assert_eq!(scenario.world().unit(API).active, "active");
+}
+
+#[test]
+fn timers_of_other_patch_tools_are_paused_while_services_are_down() {
+    for (fails, pauses, starts) in [(None, 1, 0), (Some("upgrade"), 1, 1), (Some("download"), 0, 0)] {
+        let scenario = Scenario::new();
+        scenario.world().failing_work = fails;
+        let (_, run) = scenario.run_to_end();
+        let mut world = scenario.world();
+        assert_eq!(world.effects_of(&format!("stop {TIMER}")), pauses, "{fails:?}: {:?}", world.effects);
+        // After a reboot it is the boot that starts it.
+        assert_eq!(world.effects_of(&format!("start {TIMER}")), starts, "{fails:?}: {:?}", world.effects);
+        assert_eq!(world.effects_of(&format!("start {IDLE_TIMER}")), 0, "it was not active before");
+        assert_eq!((world.unit(TIMER).active, world.unit(IDLE_TIMER).active), ("active", "inactive"));
+        assert!(run.changes.is_empty(), "{:?}", run.changes);
+        if pauses > 0 {
+            let baseline = run.baseline.unwrap();
+            assert!(baseline.units.active.iter().any(|unit| unit.as_str() == TIMER), "the baseline misses {TIMER}");
+            let position = |effect: String| world.effects.iter().position(|other| *other == effect).unwrap();
+            assert!(position(format!("stop {TIMER}")) < position(format!("stop {API}")));
+        }
+    }
+}
+
+#[test]
+fn a_timer_that_cannot_be_started_again_is_told_and_costs_the_exit_code() {
+    let mut scenario = Scenario::new();
+    scenario.settings.reboot.when = RebootWhen::Never;
+    scenario.world().unit(TIMER).fails_to_start = true;
+    let (end, run) = scenario.run_to_end();
+    assert_eq!(ended(&end), exit_code::STEP_FAILED, "{:?}", run.phase);
+    assert_eq!(run.changes, [Change::Paused(TIMER.parse().unwrap())]);
+    let report = scenario.state.read_file(&run.id, "report.txt").unwrap();
+    assert!(report.contains(&format!("{TIMER} is still paused")), "{report}");
+    assert!([API, MONGOD].iter().all(|unit| scenario.world().unit(unit).active == "active"));
 }
 
 #[test]

@@ -5,11 +5,19 @@
 #[path = "common/fake_host.rs"]
 mod fake_host;
 
-use fake_host::{API, Fault, MONGOD, Scenario};
+use std::collections::BTreeMap;
+
+use fake_host::{API, FakeUnit, Fault, IDLE_TIMER, MONGOD, Scenario, TIMER};
 use jiff::SignedDuration;
 use patchday::coordinator::RunEnd;
 use patchday::exit_code;
 use patchday::model::{Hook, HookPoint, HookPolicy, Outcome, Run, SliceLimits, Step};
+
+/// What was active is active again, and what was not has never been started.
+fn assert_timers_as_before(units: &BTreeMap<String, FakeUnit>, context: &str) {
+    assert_eq!(units[TIMER].active, "active", "{TIMER} is still paused {context}");
+    assert_eq!((units[IDLE_TIMER].active, units[IDLE_TIMER].enabled), ("inactive", false), "{IDLE_TIMER} {context}");
+}
 
 fn assert_in_service(scenario: &Scenario, context: &str) {
     let mut world = scenario.world();
@@ -17,6 +25,7 @@ fn assert_in_service(scenario: &Scenario, context: &str) {
         assert_eq!(world.unit(unit).active, "active", "{unit} is down {context}");
         assert!(!world.unit(unit).held, "{unit} is held {context}");
     }
+    assert_timers_as_before(&world.units, context);
     assert!(world.dpkg_broken.is_empty(), "dpkg is dirty {context}");
     assert_eq!(world.limits, SliceLimits::default(), "the limits of the work are still set {context}");
     drop(world);
@@ -130,6 +139,7 @@ fn a_state_that_cannot_be_saved_leaves_no_service_down() {
             let fake = &world.units[unit];
             assert!(fake.active == "active" && !fake.held, "{unit} after {saves} saves: {fake:?}");
         }
+        assert_timers_as_before(&world.units, &format!("after {saves} saves"));
         if end == (RunEnd::Closed { exit_code: exit_code::DONE }) {
             break;
         }

@@ -12,7 +12,7 @@ const OTHERS_MOUNT: [&str; 8] =
     ["autofs", "fuse.gvfsd-fuse", "fuse.lxcfs", "fuse.portal", "nsfs", "overlay", "squashfs", "zfs"];
 
 /// What patches Debian and Ubuntu by itself: a timer or service, and the service that works.
-const TOOLS: [(&str, &str); 6] = [
+pub const RIVALS: [(&str, &str); 6] = [
     ("apt-daily.timer", "apt-daily.service"),
     ("apt-daily-upgrade.timer", "apt-daily-upgrade.service"),
     ("unattended-upgrades.service", ""),
@@ -159,7 +159,7 @@ check!(
     |check, inputs| {
         let mut lines = Vec::new();
         let mut at_work = None;
-        for (name, service) in TOOLS {
+        for (name, service) in RIVALS {
             let found = look(inputs, name).await?;
             if let Some(active) = found.filter(|active| matches!(active, ActiveState::Active)) {
                 lines.push(format!("{name} is {active}"));

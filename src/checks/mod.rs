@@ -15,6 +15,7 @@ mod space;
 
 pub use catalogue::{CATALOGUE, Check, CheckAnswer, Topic, labels};
 pub use inputs::CheckInputs;
+pub use host::RIVALS;
 pub use packages::{BOOT_CRITICAL, refused_removals};
 pub use run::run_all;
 

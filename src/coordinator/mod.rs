@@ -3,6 +3,8 @@
 mod journal;
 mod narrator;
 
+use std::collections::BTreeSet;
+
 use jiff::SignedDuration;
 
 pub use journal::{Journal, RunStorage};
@@ -263,8 +265,14 @@ impl<'a, S: RunStorage> Coordinator<'a, S> {
         let planned = self.run().phase == Phase::RebootRequested;
         let last_sign = self.run().reboot_requested.filter(|_| planned).or_else(|| self.last_sign_of_life());
         let down = last_sign.map_or(SignedDuration::ZERO, |last| at.duration_since(last));
+        let undone: BTreeSet<_> = self.run().changes.iter().map(|change| change.unit().to_string()).collect();
         if self.record_end(Fact::BootChanged { boot: boot.clone(), at }) {
             self.events.emit(EventKind::BootChanged { boot, down, planned });
+            if !undone.is_empty() {
+                let units = undone.into_iter().collect::<Vec<_>>().join(", ");
+                let message = format!("the boot has undone what the run had changed of {units}");
+                self.events.emit(EventKind::Noted { message });
+            }
         }
     }
 

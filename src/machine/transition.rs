@@ -71,7 +71,9 @@ pub fn apply(run: &Run, fact: Fact) -> Result<Run, IllegalTransition> {
             next.stops.push(*proof);
         }
 
-        (_, Some(Step::Stop(unit)), Fact::ChangeIntended(change)) if change.unit() == &unit => {
+        (_, Some(Step::Stop(unit)), Fact::ChangeIntended(change @ (Change::Held(_) | Change::Stopped(_))))
+            if change.unit() == &unit =>
+        {
             if !run.changes.contains(&change) {
                 next.changes.push(change);
             }
@@ -81,7 +83,12 @@ pub fn apply(run: &Run, fact: Fact) -> Result<Run, IllegalTransition> {
                 next.changes.push(change);
             }
         }
-        (_, Some(Step::Report), Fact::ChangeUndone(change @ Change::Limited { .. })) => {
+        (_, Some(Step::Baseline), Fact::ChangeIntended(change @ Change::Paused(_))) => {
+            if !run.changes.contains(&change) {
+                next.changes.push(change);
+            }
+        }
+        (_, Some(Step::Report), Fact::ChangeUndone(change @ (Change::Limited { .. } | Change::Paused(_)))) => {
             next.changes.retain(|known| known != &change);
         }
         (_, Some(Step::Restore), Fact::ChangeUndone(change)) => next.changes.retain(|known| known != &change),

@@ -13,6 +13,8 @@ pub enum Change {
     Held(UnitName),
     /// The unit was active, and was stopped.
     Stopped(UnitName),
+    /// The timer of another patch tool was active, and was stopped for the run. Whether it starts at boot is not touched.
+    Paused(UnitName),
     /// The slice of all work has limits of ours, at run time.
     Limited {
         /// The slice.
@@ -26,7 +28,7 @@ impl Change {
     /// The unit that was changed.
     pub fn unit(&self) -> &UnitName {
         match self {
-            Self::Held(unit) | Self::Stopped(unit) | Self::Limited { slice: unit, .. } => unit,
+            Self::Held(unit) | Self::Stopped(unit) | Self::Paused(unit) | Self::Limited { slice: unit, .. } => unit,
         }
     }
 }

@@ -5,8 +5,18 @@ use crate::exit_code;
 use super::{Phase, Run, Step, Verdict};
 
 impl Run {
-    /// The exit code of a run in a final phase; anything else is unexpected.
+    /// The exit code of a run in a final phase; anything else is unexpected. A run that could not undo all that it
+    /// changed has neither gone through nor left the host untouched.
     pub fn exit_code(&self) -> u8 {
+        match self.exit_code_of_phase() {
+            exit_code::DONE | exit_code::BLOCKED | exit_code::UNTOUCHED if !self.changes.is_empty() => {
+                exit_code::STEP_FAILED
+            }
+            code => code,
+        }
+    }
+
+    fn exit_code_of_phase(&self) -> u8 {
         let stopped_something = self.history.iter().any(|record| matches!(record.attempt.step, Step::Stop(_)));
         match &self.phase {
             Phase::NothingToDo => exit_code::DONE,

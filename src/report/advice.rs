@@ -72,6 +72,7 @@ pub(super) fn wrong(report: &Report) -> Vec<Problem> {
             plain(match change {
                 Change::Held(unit) => format!("{unit} is still held"),
                 Change::Stopped(unit) => format!("{unit} is still stopped"),
+                Change::Paused(unit) => format!("{unit} of another patch tool is still paused"),
                 Change::Limited { slice, .. } => format!("{slice} still has the limits of the run"),
             })
         }));
@@ -96,7 +97,7 @@ pub(super) fn to_do(report: &Report) -> Vec<Advice> {
         }
     };
     if !report.still_changed.is_empty() && report.ended.is_some() {
-        add("Bring back what is still held".to_owned(), Some("patchday resume"));
+        add("Undo what the run left changed".to_owned(), Some("patchday resume"));
     }
     if report.ended.is_none() {
         add("See what the run is doing".to_owned(), Some("patchday status"));

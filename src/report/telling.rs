@@ -145,6 +145,7 @@ pub fn changes(changes: &[Change]) -> String {
         let word = match change {
             Change::Held(_) => "held",
             Change::Stopped(_) => "stopped",
+            Change::Paused(_) => "paused",
             Change::Limited { .. } => "limited",
         };
         match units.iter_mut().find(|(unit, _)| *unit == change.unit()) {

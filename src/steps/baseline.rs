@@ -1,6 +1,6 @@
 //! What runs now, for the comparison after the reboot.
 
-use super::{StepContext, StepEnd, StepResult, latency};
+use super::{StepContext, StepEnd, StepResult, latency, rivals};
 use crate::model::{Baseline, Fact, Readiness, ServiceBaseline};
 
 pub(super) async fn perform(ctx: &mut StepContext<'_>) -> StepResult {
@@ -35,5 +35,7 @@ pub(super) async fn perform(ctx: &mut StepContext<'_>) -> StepResult {
         baseline.services.len()
     );
     ctx.recorder.record(Fact::BaselineTaken(Box::new(baseline)))?;
+    // Only now: the baseline has them running, as the host shall have them again.
+    rivals::pause(ctx).await?;
     Ok(StepEnd::Succeeded(Some(note)))
 }

@@ -17,6 +17,7 @@ mod repair;
 mod replica_set;
 mod report;
 mod restore;
+mod rivals;
 mod stage_check;
 mod stop;
 mod stop_mongodb;

@@ -1,11 +1,14 @@
 //! Write down what happened.
 
-use super::{StepContext, StepEnd, StepError, StepResult, limits};
+use super::{StepContext, StepEnd, StepError, StepResult, limits, rivals};
 use crate::report;
 
 pub(super) async fn perform(ctx: &mut StepContext<'_>) -> StepResult {
-    // The last step of every run: what the run set for its work goes now, and the report says so where it stays.
+    // The last step of every run: what the run changed for its work goes now, and the report says so where it stays.
     limits::lift(ctx).await?;
+    for problem in rivals::go_on(ctx).await? {
+        ctx.note(problem);
+    }
     write_faces(ctx)?;
     Ok(StepEnd::Succeeded(None))
 }

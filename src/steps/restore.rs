@@ -2,7 +2,7 @@
 
 use jiff::SignedDuration;
 
-use super::{StepContext, StepEnd, StepError, StepResult};
+use super::{StepContext, StepEnd, StepError, StepResult, rivals};
 use crate::config::ServiceSettings;
 use crate::events::EventKind;
 use crate::model::{Change, Fact, JobResult, Readiness};
@@ -37,6 +37,10 @@ pub(super) async fn perform(ctx: &mut StepContext<'_>) -> StepResult {
             }
             Err(problem) => problems.push(problem),
         }
+    }
+    // After the services: they come first. Before the verification, which misses what is paused. The report tries again.
+    for problem in rivals::go_on(ctx).await? {
+        ctx.note(problem);
     }
     if problems.is_empty() {
         return Ok(StepEnd::Succeeded(Some(format!("{back} services back and ready"))));

@@ -25,6 +25,10 @@ use patchday::store::{RunStore, StateDir, StoreError, StoreResult};
 
 pub const API: &str = "api.service";
 pub const MONGOD: &str = "mongod.service";
+/// Of another patch tool, and active.
+pub const TIMER: &str = "apt-daily.timer";
+/// The same, and switched off by somebody.
+pub const IDLE_TIMER: &str = "apt-daily-upgrade.timer";
 
 /// Thrown to end the coordinator as SIGKILL would.
 pub struct Crash;
@@ -159,9 +163,10 @@ impl World {
         };
         let now: Timestamp = "2026-11-23T03:00:00Z".parse().unwrap();
         let mut units = BTreeMap::new();
-        for unit in [API, MONGOD, "patchday-resume.service"] {
+        for unit in [API, MONGOD, TIMER, "patchday-resume.service"] {
             units.insert(unit.to_owned(), FakeUnit::running());
         }
+        units.insert(IDLE_TIMER.into(), FakeUnit { active: "inactive", enabled: false, ..FakeUnit::running() });
         Arc::new(Mutex::new(Self {
             now,
             boots: 1,

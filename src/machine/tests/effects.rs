@@ -2,7 +2,7 @@
 
 use super::sample::{
     after, api, at, baseline, before, begin, boot, booted, closed, done, end, ended, failed, judged, mongod, open,
-    planned, proof, reboot_requested, reboot_skipped, verified,
+    planned, proof, reboot_requested, reboot_skipped, unit, verified,
 };
 use crate::model::{
     Attempt, Change, CheckResult, Closing, Fact, KernelPlan, Outcome, PackageAction, PackageChange, Phase, Recovery,
@@ -89,6 +89,21 @@ fn changes_are_noted_once_and_struck_out() {
     assert_eq!(run.changes, [stopped]);
     // Undoing what was never done is harmless.
     assert_eq!(after(&run, Fact::ChangeUndone(held)).changes, run.changes);
+}
+
+#[test]
+fn a_timer_is_paused_by_the_baseline_and_goes_on_with_the_report_at_the_latest() {
+    let paused = Change::Paused(unit("apt-daily.timer"));
+    let intended = Fact::ChangeIntended(paused.clone());
+    let run = after(&after(&open(Step::Baseline), intended.clone()), intended.clone());
+    assert_eq!(run.changes, std::slice::from_ref(&paused));
+    for step in [Step::Fetch, Step::Stop(api()), Step::Upgrade] {
+        assert!(super::super::apply(&open(step.clone()), intended.clone()).is_err(), "{step} paused a timer");
+    }
+    let left = begin(&end(&run, Outcome::Failed), Step::Report);
+    assert_eq!(left.exit_code(), crate::exit_code::STEP_FAILED, "it is not as it was");
+    let run = after(&left, Fact::ChangeUndone(paused));
+    assert_eq!((run.changes.len(), run.exit_code()), (0, crate::exit_code::UNTOUCHED));
 }
 
 #[test]

@@ -126,6 +126,11 @@ impl World {
                 let undone = changes.filter(|change| !(keeps && change.unit() == &api()));
                 undone.map(Fact::ChangeUndone).collect()
             }
+            Step::Baseline => vec![Fact::ChangeIntended(Change::Paused("apt-daily.timer".parse().unwrap()))],
+            Step::Report => {
+                let paused = self.run.changes.iter().filter(|change| matches!(change, Change::Paused(_)));
+                paused.cloned().map(Fact::ChangeUndone).collect()
+            }
             Step::Verify => vec![judged(&self.run)],
             Step::StageCheck => vec![Fact::RebootWanted(vec!["a new kernel".into()])],
             _ => Vec::new(),
@@ -196,7 +201,12 @@ impl World {
         prop_assert!(run.phase.is_final() && run.attempt.is_none());
         prop_assert_eq!(exit_code, run.exit_code());
         prop_assert!(exit_code != crate::exit_code::UNEXPECTED, "{:?}", run.phase);
-        prop_assert!(run.last_record(&Step::Report).is_some(), "nobody wrote a report");
+        let report = run.last_record(&Step::Report);
+        prop_assert!(report.is_some(), "nobody wrote a report");
+        if report.is_some_and(|report| report.outcome == Outcome::Succeeded) {
+            let paused = run.changes.iter().any(|change| matches!(change, Change::Paused(_)));
+            prop_assert!(!paused, "a timer is still paused");
+        }
         let stopped = run.history.iter().any(|record| matches!(record.attempt.step, Step::Stop(_)));
         if stopped && run.rebooted.is_none() {
             prop_assert!(run.last_record(&Step::Restore).is_some(), "nobody brought the services back");
