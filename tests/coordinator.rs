@@ -262,6 +262,54 @@ fn a_lock_of_somebody_else_stops_the_reboot() {
 }
 
 #[test]
+fn a_hold_that_systemd_does_not_let_go_is_released_by_another_try() {
+    // Each restore asks for both services; the third one is the last.
+    for unanswered in 1..=4 {
+        let scenario = Scenario::new();
+        scenario.world().failing_work = Some("upgrade");
+        scenario.world().unanswered_releases = unanswered;
+        let (end, run) = scenario.run_to_end();
+        assert_eq!(ended(&end), exit_code::STEP_FAILED);
+        assert!(run.changes.is_empty(), "{unanswered}: {:?}", run.changes);
+        assert_eq!(run.attempts_of(&Step::Restore), 1 + unanswered.div_ceil(2), "{unanswered}");
+        for unit in [API, MONGOD] {
+            let mut world = scenario.world();
+            assert!(world.unit(unit).active == "active" && !world.unit(unit).held, "{unit} after {unanswered}");
+        }
+    }
+}
+
+#[test]
+fn what_a_run_leaves_behind_is_told_and_undone_by_a_later_resume() {
+    for rebooted in [false, true] {
+        let scenario = Scenario::new();
+        scenario.world().failing_work = Some("upgrade");
+        scenario.world().unanswered_releases = u32::MAX;
+        let (end, run) = scenario.run_to_end();
+        assert_eq!(ended(&end), exit_code::STEP_FAILED);
+        assert_eq!(run.attempts_of(&Step::Restore), 3, "it does not try for ever");
+        let report = || scenario.state.read_file(&run.id, "report.txt").unwrap();
+        assert!(run.left_something() && report().contains("not undone: "), "{}", report());
+
+        scenario.world().unanswered_releases = 0;
+        if rebooted {
+            scenario.world().boot_anew();
+        }
+        let starts = scenario.world().effects_of(&format!("start {MONGOD}"));
+        let run = scenario.undo_leftovers(&run.id);
+        assert!(run.closed.is_some() && run.changes.is_empty(), "{:?}", run.changes);
+        assert!(!report().contains("not undone"), "{}", report());
+        let mut world = scenario.world();
+        for unit in [API, MONGOD] {
+            assert!(world.unit(unit).active == "active" && !world.unit(unit).held, "{unit}");
+        }
+        let started = world.effects_of(&format!("start {MONGOD}")) - starts;
+        assert_eq!(started, usize::from(!rebooted), "after a boot nothing is left to start");
+        assert_eq!(run.unplanned_reboots, 0, "a boot after the run is none of it");
+    }
+}
+
+#[test]
 fn timers_of_other_patch_tools_are_paused_while_services_are_down() {
     for (fails, pauses, starts) in [(None, 1, 0), (Some("upgrade"), 1, 1), (Some("download"), 0, 0)] {
         let scenario = Scenario::new();

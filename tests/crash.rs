@@ -127,6 +127,47 @@ fn a_power_cut_at_any_moment_ends_in_service_and_is_told() {
     }
 }
 
+/// systemd does not answer while holds are released; then the coordinator is killed too.
+#[test]
+fn a_kill_while_holds_are_released_leaves_none() {
+    let mut points = 0;
+    for point in 1_u32.. {
+        let scenario = Scenario::new().crash_at(point, Fault::Kill);
+        scenario.world().failing_work = Some("upgrade");
+        scenario.world().unanswered_releases = 1;
+        let (_, run) = scenario.run_to_end();
+        if !scenario.has_crashed() {
+            break;
+        }
+        points = point;
+        assert_in_service(&scenario, &format!("after a kill at point {point}"));
+        assert!(run.changes.is_empty(), "{:?} after a kill at point {point}", run.changes);
+    }
+    assert!(points > 100, "only {points} moments were tried");
+}
+
+#[test]
+fn a_kill_while_leftovers_are_undone_leaves_none() {
+    let mut walked = 0;
+    for point in 1_u32.. {
+        let scenario = Scenario::new();
+        scenario.world().failing_work = Some("upgrade");
+        scenario.world().unanswered_releases = u32::MAX;
+        let (_, run) = scenario.run_to_end();
+        scenario.world().unanswered_releases = 0;
+        let until_now = scenario.world().moments.values().sum::<u32>();
+        let scenario = scenario.crash_at(until_now + point, Fault::Kill);
+        let run = scenario.undo_leftovers(&run.id);
+        if !scenario.has_crashed() {
+            break;
+        }
+        walked = point;
+        assert!(run.closed.is_some() && run.changes.is_empty(), "{:?} after a kill at {point}", run.changes);
+        assert_in_service(&scenario, &format!("after a kill at point {point} of the resume"));
+    }
+    assert!(walked > 10, "only {walked} moments were tried");
+}
+
 #[test]
 fn a_state_that_cannot_be_saved_leaves_no_service_down() {
     let mut tried = 0;

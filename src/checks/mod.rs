@@ -14,8 +14,8 @@ mod services;
 mod space;
 
 pub use catalogue::{CATALOGUE, Check, CheckAnswer, Topic, labels};
-pub use inputs::CheckInputs;
 pub use host::RIVALS;
+pub use inputs::CheckInputs;
 pub use packages::{BOOT_CRITICAL, refused_removals};
 pub use run::run_all;
 

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::app::{App, hostname};
-use super::gate;
+use super::{gate, resume};
 use crate::config::Settings;
 use crate::coordinator::{AbortFlag, Coordinator, Journal, Narrator, RunEnd};
 use crate::error::{Failure, FailureKind};
@@ -21,6 +21,7 @@ use crate::store::{RunStore, WishBox};
 enum Beginning {
     New,
     Resumed { automatic: bool },
+    Reopened,
 }
 
 /// Records a new run, and carries it to its end.
@@ -84,6 +85,15 @@ pub(super) async fn open_run(app: &App, what: &Resume) -> Result<u8, Failure> {
     carry(app, &host, &settings, store, run, beginning, &abort, what.json).await
 }
 
+/// Undoes what the newest run left on the host when it ended.
+pub(super) async fn leftover(app: &App, json: bool) -> Result<u8, Failure> {
+    let Some((store, run, settings)) = app.state.lock("resume")?.reopen_leftover()? else {
+        return Err(resume::nothing_to_resume());
+    };
+    let host = app.host(&settings)?;
+    carry(app, &host, &settings, store, run, Beginning::Reopened, &AbortFlag::default(), json).await
+}
+
 #[allow(clippy::too_many_arguments)] // each is a different thing, and there is one caller of each kind
 async fn carry(
     app: &App,
@@ -124,6 +134,7 @@ async fn carry(
                 coordinator.drive().await
             }
             Beginning::Resumed { automatic } => coordinator.resume(automatic).await,
+            Beginning::Reopened => coordinator.reopen().await,
         }
     };
     tokio::pin!(drive);

@@ -29,8 +29,11 @@ pub(super) async fn follow(app: &App, id: &RunId, json: bool) -> Result<u8, Fail
         let mut ended = None;
         for event in &new {
             view.event(event);
-            if let EventKind::RunEnded { exit_code, .. } = &event.kind {
-                ended = Some(*exit_code);
+            match &event.kind {
+                EventKind::RunEnded { exit_code, .. } => ended = Some(*exit_code),
+                // It was opened again.
+                EventKind::RunResumed { .. } => ended = None,
+                _ => {}
             }
         }
         if let Some(exit_code) = ended {

@@ -16,16 +16,22 @@ pub(super) async fn resume(app: &App, args: &ResumeArgs) -> Result<u8, Failure> 
         let what = Resume { automatic: args.automatic, abort: args.abort, json: args.json };
         return coordinate::open_run(app, &what).await;
     }
-    let Some(id) = app.state.open_run()? else {
-        return Err(
-            Failure::new(FailureKind::Usage, "no run is open; there is nothing to resume").hint("patchday report")
-        );
+    let Some(id) = app.state.unfinished_run()? else {
+        return match app.state.leftover()? {
+            // Here and now: it is short, and somebody waits for it.
+            Some(_) => coordinate::leftover(app, args.json).await,
+            None => Err(nothing_to_resume()),
+        };
     };
     if let Some(holder) = app.state.lock_holder() {
         return Err(StoreError::Locked(holder).into());
     }
     hand_over(app, &id, false).await?;
     follow::follow(app, &id, args.json).await
+}
+
+pub(super) fn nothing_to_resume() -> Failure {
+    Failure::new(FailureKind::Usage, "no run is open; there is nothing to resume").hint("patchday report")
 }
 
 /// Starts a coordinator for the open run in a service of its own.

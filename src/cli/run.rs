@@ -8,8 +8,9 @@ use super::app::{App, own_program, require_labels, require_root};
 use super::args::RunArgs;
 use super::{coordinate, follow, gate};
 use crate::error::{Failure, FailureKind};
-use crate::host::WorkUnits;
+use crate::host::{Host, WorkUnits};
 use crate::model::{RunId, RunOptions, Trigger, UnitName};
+use crate::report::telling;
 use crate::store::StoreError;
 
 pub(super) async fn run(app: &App, args: &RunArgs) -> Result<u8, Failure> {
@@ -18,6 +19,7 @@ pub(super) async fn run(app: &App, args: &RunArgs) -> Result<u8, Failure> {
     let located = app.load_config()?;
     let host = app.host(&located.settings)?;
     refuse_second_run(app)?;
+    refuse_over_leftovers(app, &host).await?;
     app.require_units(&located, host.units.as_ref()).await?;
 
     let trigger = if args.foreground && args.run_id.is_none() { Trigger::Unattended } else { Trigger::Operator };
@@ -58,6 +60,17 @@ pub(super) fn refuse_second_run(app: &App) -> Result<(), Failure> {
         Some(open) => Err(StoreError::RunIsOpen(open).into()),
         None => Ok(()),
     }
+}
+
+/// A new run would take what the last one left changed for how the host is meant to be.
+async fn refuse_over_leftovers(app: &App, host: &Host) -> Result<(), Failure> {
+    let Some(id) = app.state.leftover()? else { return Ok(()) };
+    let run = app.state.load(&id)?;
+    if host.system.boot().await.is_some_and(|boot| boot != run.boot) {
+        return Ok(());
+    }
+    let message = format!("run {id} has ended and left changed: {}", telling::changes(&run.changes));
+    Err(Failure::new(FailureKind::Refused, message).hint("patchday resume"))
 }
 
 fn confirm(args: &RunArgs, stops: &[&UnitName]) -> Result<(), Failure> {

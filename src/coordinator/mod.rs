@@ -16,7 +16,7 @@ use crate::config::Settings;
 use crate::events::{EventKind, EventSink};
 use crate::host::{Host, InhibitorGuard};
 use crate::machine::{Decision, decide, may_abort};
-use crate::model::{Fact, HookPoint, Observation, Occasion, Outcome, Phase, Run, Step, WindowMissed, WorkLook};
+use crate::model::{Change, Fact, HookPoint, Observation, Occasion, Outcome, Phase, Run, Step, WindowMissed, WorkLook};
 use crate::steps::{self, Recorder, StepContext, StepEnd, StepError, StepResult};
 
 /// How long a state of the host that cannot be read is waited for before the run is left open for a resume.
@@ -87,6 +87,24 @@ impl<'a, S: RunStorage> Coordinator<'a, S> {
         }
         let at = self.host.clock.now();
         self.record_or_degrade(Fact::Resumed { boot: self.run().boot.clone(), automatic, at });
+        self.drive().await
+    }
+
+    /// Opens a run that is over, to undo what it left on the host, and drives it to its end again.
+    pub async fn reopen(&mut self) -> RunEnd {
+        let Some(boot) = self.host.system.boot().await else {
+            return RunEnd::Stayed { reason: "the boot ID cannot be read".into() };
+        };
+        let left = units_of(&self.run().changes);
+        let decision = if boot == self.run().boot {
+            format!("undo what the run has left changed of {left}")
+        } else {
+            format!("write down that the boot has undone what the run had left changed of {left}")
+        };
+        if let Err(error) = self.journal.record(Fact::Reopened { boot: boot.clone() }) {
+            return RunEnd::Stayed { reason: error.to_string() };
+        }
+        self.events.emit(EventKind::RunResumed { boot, phase: self.run().phase.name().into(), decision });
         self.drive().await
     }
 
@@ -265,12 +283,11 @@ impl<'a, S: RunStorage> Coordinator<'a, S> {
         let planned = self.run().phase == Phase::RebootRequested;
         let last_sign = self.run().reboot_requested.filter(|_| planned).or_else(|| self.last_sign_of_life());
         let down = last_sign.map_or(SignedDuration::ZERO, |last| at.duration_since(last));
-        let undone: BTreeSet<_> = self.run().changes.iter().map(|change| change.unit().to_string()).collect();
+        let undone = units_of(&self.run().changes);
         if self.record_end(Fact::BootChanged { boot: boot.clone(), at }) {
             self.events.emit(EventKind::BootChanged { boot, down, planned });
             if !undone.is_empty() {
-                let units = undone.into_iter().collect::<Vec<_>>().join(", ");
-                let message = format!("the boot has undone what the run had changed of {units}");
+                let message = format!("the boot has undone what the run had changed of {undone}");
                 self.events.emit(EventKind::Noted { message });
             }
         }
@@ -338,6 +355,11 @@ impl<'a, S: RunStorage> Coordinator<'a, S> {
             }
         }
     }
+}
+
+fn units_of(changes: &[Change]) -> String {
+    let units: BTreeSet<&str> = changes.iter().map(|change| change.unit().as_str()).collect();
+    units.into_iter().collect::<Vec<_>>().join(", ")
 }
 
 fn describe(decision: &Decision) -> String {

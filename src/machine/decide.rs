@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::budget::{needs_window, overrun};
 use crate::config::settings::Policy;
-use crate::model::{HookPoint, Observation, Occasion, Outcome, Phase, Run, Step, WorkLook};
+use crate::model::{Change, HookPoint, Observation, Occasion, Outcome, Phase, Run, Step, WorkLook};
 
 /// What the coordinator shall do. Each is carried out, recorded, and followed by another look.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -183,14 +183,25 @@ pub(super) fn repair_is_due(run: &Run) -> bool {
     false
 }
 
-/// Services were stopped, nobody brought them back, and no reboot of ours did. A failed restore is not tried again:
-/// its findings are in the report. An interrupted one is.
+/// Services were stopped, nobody brought them back, and no reboot of ours did. A restore that was interrupted is tried
+/// again, and so is one that left a hold: a unit that is held stays down, whoever starts it. One that only could not
+/// start a service is not: its findings are in the report. A run that was opened again undoes what is on record, no more.
 pub(super) fn restore_is_due(run: &Run) -> bool {
-    let came_back_by_reboot = run.rebooted.is_some();
+    let is_held = run.changes.iter().any(|change| matches!(change, Change::Held(_)));
+    let restores = || run.since_opened().iter().filter(|record| record.attempt.step == Step::Restore);
+    let tried = restores().next_back().is_some_and(|record| match record.outcome {
+        Outcome::Interrupted => false,
+        Outcome::Failed => !is_held,
+        Outcome::Succeeded | Outcome::Skipped => true,
+    });
+    if tried || restores().count() >= MAX_ATTEMPTS as usize {
+        return false;
+    }
+    if run.reopened.is_some() {
+        return run.changes.iter().any(|change| matches!(change, Change::Held(_) | Change::Stopped(_)));
+    }
     let stopped_something = run.history.iter().any(|record| matches!(record.attempt.step, Step::Stop(_)));
-    let tried = run.last_record(&Step::Restore).is_some_and(|record| record.outcome != Outcome::Interrupted);
-    let gave_up = run.attempts_of(&Step::Restore) >= MAX_ATTEMPTS;
-    stopped_something && !came_back_by_reboot && !tried && !gave_up && run.phase != Phase::Verified
+    stopped_something && run.rebooted.is_none() && run.phase != Phase::Verified
 }
 
 /// The next hook to call after the verification. None is called twice: what a call that was interrupted has done
@@ -204,8 +215,9 @@ pub(super) fn late_hook(run: &Run) -> Option<Step> {
 
 /// Nobody wrote the report yet. A failed report is not tried again; an interrupted one is.
 pub(super) fn report_is_due(run: &Run) -> bool {
-    let tried = run.last_record(&Step::Report).is_some_and(|record| record.outcome != Outcome::Interrupted);
-    !tried && run.attempts_of(&Step::Report) < MAX_ATTEMPTS
+    let reports = || run.since_opened().iter().filter(|record| record.attempt.step == Step::Report);
+    let tried = reports().next_back().is_some_and(|record| record.outcome != Outcome::Interrupted);
+    !tried && reports().count() < MAX_ATTEMPTS as usize
 }
 
 /// That nobody can be told must not end a run.

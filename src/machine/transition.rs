@@ -25,6 +25,14 @@ pub fn apply(run: &Run, fact: Fact) -> Result<Run, IllegalTransition> {
     let mut next = run.clone();
     let open_step = run.attempt.as_ref().map(|attempt| attempt.step.clone());
     match (&run.phase, open_step, fact) {
+        (_, None, Fact::Reopened { boot }) if run.left_something() => {
+            next.closed = None;
+            next.reopened = Some(run.history.len());
+            if boot != run.boot {
+                next.boot = boot;
+                next.changes.clear();
+            }
+        }
         (_, _, fact) if !run.is_open() => return Err(illegal(run, &fact)),
 
         (_, None, Fact::StepBegan { step, boot, at }) if boot == run.boot && may_begin(run, &step) => {

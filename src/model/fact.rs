@@ -100,6 +100,11 @@ pub enum Fact {
         /// When.
         at: Timestamp,
     },
+    /// A run that was over is opened again, to undo what it left on the host.
+    Reopened {
+        /// On which boot; another one has undone all of it.
+        boot: BootId,
+    },
     /// Nothing is left to do.
     Closed {
         /// The exit code that the run is worth.
@@ -135,6 +140,7 @@ impl Fact {
             Self::HookEnded(_) => "hook ended",
             Self::Notified(_) => "notified",
             Self::AbortRequested { .. } => "abort requested",
+            Self::Reopened { .. } => "reopened",
             Self::Closed { .. } => "closed",
         }
     }

@@ -158,6 +158,10 @@ pub struct Run {
     pub abort: Option<Abort>,
     /// The end.
     pub closed: Option<Closing>,
+    /// Set when the run was opened again after its end, to undo what it had left on the host: how many attempts had ended
+    /// by then.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub reopened: Option<usize>,
 }
 
 impl Run {
@@ -205,12 +209,23 @@ impl Run {
             notifications: Vec::new(),
             abort: None,
             closed: None,
+            reopened: None,
         }
     }
 
     /// Whether something is left to do.
     pub fn is_open(&self) -> bool {
         self.closed.is_none()
+    }
+
+    /// Attempts that ended since the run was begun, or last opened again.
+    pub fn since_opened(&self) -> &[AttemptRecord] {
+        self.history.get(self.reopened.unwrap_or_default()..).unwrap_or_default()
+    }
+
+    /// Whether the run is over, and something that it changed is still so.
+    pub fn left_something(&self) -> bool {
+        !self.is_open() && !self.changes.is_empty()
     }
 
     /// The last recorded end of a step.

@@ -5,6 +5,7 @@ use jiff::SignedDuration;
 use super::{StepContext, StepEnd, StepError, StepResult, rivals};
 use crate::config::ServiceSettings;
 use crate::events::EventKind;
+use crate::host::HostErrorKind;
 use crate::model::{Change, Fact, JobResult, Readiness};
 
 const LOOK_EVERY: SignedDuration = SignedDuration::from_millis(500);
@@ -18,15 +19,23 @@ pub(super) async fn perform(ctx: &mut StepContext<'_>) -> StepResult {
         let unit = &service.unit;
         let held = Change::Held(unit.clone());
         let stopped = Change::Stopped(unit.clone());
+        // After the end of a run its services are somebody else's: only what is on record is undone.
+        if ctx.run().reopened.is_some() && ![&held, &stopped].iter().any(|change| ctx.run().changes.contains(change)) {
+            continue;
+        }
         // Released even where nothing is recorded: undoing what was not done is harmless, leaving it is not.
         match ctx.host.units.release(unit).await {
             Ok(()) => ctx.recorder.record(Fact::ChangeUndone(held))?,
             Err(error) => {
                 problems.push(format!("{unit} is still held: {error}"));
-                continue;
+                // Where systemd only did not answer, the unit may start already, and its users wait.
+                if error.kind != HostErrorKind::Unknown {
+                    continue;
+                }
             }
         }
-        let ran = ctx.run().baseline.as_ref().is_some_and(|baseline| baseline.service_ran(unit));
+        let ran = ctx.run().reopened.is_none()
+            && ctx.run().baseline.as_ref().is_some_and(|baseline| baseline.service_ran(unit));
         if !ran && !ctx.run().changes.contains(&stopped) {
             continue;
         }

@@ -100,6 +100,16 @@ impl StateDir {
         Ok(open.filter(|id| self.load(id).map_or(true, |run| run.is_open())))
     }
 
+    /// The newest run, where it is over and has left something changed on the host.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be understood.
+    pub fn leftover(&self) -> StoreResult<Option<RunId>> {
+        let Some(newest) = self.runs()?.pop() else { return Ok(None) };
+        Ok(self.load(&newest)?.left_something().then_some(newest))
+    }
+
     /// The wish to end the run, if somebody uttered one while a step was at work.
     ///
     /// # Errors
@@ -210,6 +220,23 @@ impl LockedState {
         }
         let directory = self.dir().run_dir(&id);
         let settings = self.dir().settings(&id)?;
+        Ok(Some((RunStore { lock: self, directory }, run, settings)))
+    }
+}
+
+impl LockedState {
+    /// Opens the newest run where it is over and has left something changed on the host, and makes it the open one again.
+    /// The caller records that it is.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be understood, or the pointer cannot be written.
+    pub fn reopen_leftover(self) -> StoreResult<Option<(RunStore, Run, Settings)>> {
+        let Some(id) = self.dir().leftover()? else { return Ok(None) };
+        let (run, settings) = (self.dir().load(&id)?, self.dir().settings(&id)?);
+        // A pointer to a run that is over is none: a crash before the record changes nothing.
+        atomic::replace(&self.root.join("open-run"), format!("{id}\n").as_bytes())?;
+        let directory = self.dir().run_dir(&id);
         Ok(Some((RunStore { lock: self, directory }, run, settings)))
     }
 }

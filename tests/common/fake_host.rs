@@ -107,6 +107,8 @@ pub struct World {
     pub operations: Vec<RunningOperation>,
     /// The database's user may not shut it down.
     pub shutdown_is_refused: bool,
+    /// How many releases of holds systemd does not answer from now on.
+    pub unanswered_releases: u32,
     /// Somebody else's lock.
     pub foreign_lock: bool,
     /// What systemd says of itself.
@@ -184,6 +186,7 @@ impl World {
             break_on_boot: None,
             unplanned_reboot_in: None,
             own_lock_lingers: 0,
+            unanswered_releases: 0,
             foreign_lock: false,
             system_state: "running",
             clients: Vec::new(),
@@ -371,7 +374,15 @@ impl Units for Fake {
 
     async fn release(&self, unit: &UnitName) -> HostResult<()> {
         point(&self.0, "release");
-        lock(&self.0).unit(unit.as_str()).held = false;
+        {
+            let mut world = lock(&self.0);
+            if world.unanswered_releases > 0 {
+                world.unanswered_releases -= 1;
+                world.now += SignedDuration::from_secs(45);
+                return Err(unknown(&format!("release {unit}")));
+            }
+            world.unit(unit.as_str()).held = false;
+        }
         point(&self.0, "released");
         Ok(())
     }
@@ -974,6 +985,14 @@ pub fn settings() -> Settings {
     }
 }
 
+/// How a coordinator begins.
+#[derive(Debug, Clone, Copy)]
+enum Life {
+    New,
+    Resumed { automatic: bool },
+    Reopened,
+}
+
 /// One run on one world, over all its crashes and boots.
 pub struct Scenario {
     pub world: Shared,
@@ -1021,30 +1040,43 @@ impl Scenario {
     /// Runs, and resumes after each crash and boot, until the run is closed or stays.
     pub fn run_to_end(&self) -> (RunEnd, Run) {
         let id = RunId::mint(self.world().now, 1);
-        let mut end = self.coordinate(&id, None);
+        let mut end = self.coordinate(&id, Life::New);
         for _ in 0..6 {
             match end {
                 Some(end) => return (end, self.state.load(&id).unwrap()),
                 None if self.state.open_run().unwrap().is_none() && self.state.load(&id).is_err() => {
                     // It crashed before the run was recorded: the caller starts over.
-                    end = self.coordinate(&id, None);
+                    end = self.coordinate(&id, Life::New);
                 }
-                None => end = self.coordinate(&id, Some(true)),
+                None => end = self.coordinate(&id, Life::Resumed { automatic: true }),
             }
         }
         panic!("the run does not end");
     }
 
+    /// Somebody types `patchday resume` when the run is over, and again after each crash.
+    pub fn undo_leftovers(&self, id: &RunId) -> Run {
+        for _ in 0..4 {
+            let life = match self.state.unfinished_run().unwrap() {
+                Some(_) => Life::Resumed { automatic: false },
+                None if self.state.leftover().unwrap().is_some() => Life::Reopened,
+                None => return self.state.load(id).unwrap(),
+            };
+            self.coordinate(id, life);
+        }
+        self.state.load(id).unwrap()
+    }
+
     /// One life of the coordinator; none where it crashed.
-    fn coordinate(&self, id: &RunId, resume: Option<bool>) -> Option<RunEnd> {
+    fn coordinate(&self, id: &RunId, life: Life) -> Option<RunEnd> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let host = host(&self.world);
-        let life = || {
+        let live = || {
             point(&self.world, "lock");
             let locked = self.state.lock("a test").unwrap();
             point(&self.world, "locked");
-            let (store, run) = match resume {
-                None => {
+            let (store, run) = match life {
+                Life::New => {
                     let (now, boot) = {
                         let world = self.world();
                         (world.now, world.boot_id())
@@ -1062,7 +1094,12 @@ impl Scenario {
                     point(&self.world, "run created");
                     (store, run)
                 }
-                Some(_) => match locked.reopen_run().unwrap() {
+                Life::Reopened => {
+                    let (store, run, _) = locked.reopen_leftover().unwrap().unwrap();
+                    point(&self.world, "run opened again");
+                    (store, run)
+                }
+                Life::Resumed { .. } => match locked.reopen_run().unwrap() {
                     Some((store, run, settings)) => {
                         assert_eq!(settings, self.settings);
                         (store, run)
@@ -1091,13 +1128,14 @@ impl Scenario {
             let mut coordinator =
                 Coordinator::new(&host, &self.settings, Journal::new(run, storage), &narrator, &abort);
             runtime.block_on(async {
-                match resume {
-                    None => coordinator.drive().await,
-                    Some(automatic) => coordinator.resume(automatic).await,
+                match life {
+                    Life::New => coordinator.drive().await,
+                    Life::Resumed { automatic } => coordinator.resume(automatic).await,
+                    Life::Reopened => coordinator.reopen().await,
                 }
             })
         };
-        match std::panic::catch_unwind(std::panic::AssertUnwindSafe(life)) {
+        match std::panic::catch_unwind(std::panic::AssertUnwindSafe(live)) {
             Ok(end) => Some(end),
             Err(thrown) if thrown.is::<Crash>() => None,
             Err(thrown) => resume_unwind(thrown),

@@ -3,13 +3,13 @@
 use jiff::SignedDuration;
 
 use super::sample::{
-    CLOSES, GRACE, POLICY, aborted, api, at, before, begin, boot, booted, closed, done, end, failed, nothing_to_do,
-    open, planned, reboot_requested, reboot_skipped, step, verified, with_history,
+    CLOSES, GRACE, POLICY, aborted, after, api, at, before, begin, boot, booted, closed, done, end, failed,
+    nothing_to_do, open, planned, reboot_requested, reboot_skipped, step, verified, with_history,
 };
 use crate::machine::decide::{
     Decision, MAX_ATTEMPTS, decide, may_abort, may_begin, next_planned, repair_is_due, report_is_due, restore_is_due,
 };
-use crate::model::{Observation, Occasion, Outcome, Phase, Run, Step, WorkLook, WorkOutcome};
+use crate::model::{Change, Fact, Observation, Occasion, Outcome, Phase, Run, Step, WorkLook, WorkOutcome};
 
 /// Cells of the rows of `decide`'s table, without its head.
 fn documented_rows() -> Vec<[&'static str; 3]> {
@@ -233,6 +233,24 @@ fn a_restore_that_leaves_changes_behind_is_not_begun_for_ever() {
     let run = end(&begin(&reboot_skipped(), Step::Restore), Outcome::Succeeded);
     assert!(!run.changes.is_empty());
     assert_eq!(words(&next(&run)), "begin verify");
+}
+
+#[test]
+fn a_restore_is_tried_again_while_a_hold_is_left() {
+    let mut run = failed(Step::Upgrade);
+    run = end(&begin(&run, Step::Repair), Outcome::Succeeded);
+    assert!(run.changes.iter().any(|change| matches!(change, Change::Held(_))));
+    for _ in 0..3 {
+        assert_eq!(words(&next(&run)), "begin restore");
+        run = end(&begin(&run, Step::Restore), Outcome::Failed);
+    }
+    assert_eq!(words(&next(&run)), "begin report", "not for ever");
+    // A service that does not start is told, and not started again and again.
+    let mut run = begin(&end(&begin(&failed(Step::Upgrade), Step::Repair), Outcome::Succeeded), Step::Restore);
+    for held in run.changes.clone().into_iter().filter(|change| matches!(change, Change::Held(_))) {
+        run = after(&run, Fact::ChangeUndone(held));
+    }
+    assert_eq!(words(&next(&end(&run, Outcome::Failed))), "begin report");
 }
 
 fn failed_phase(at: &str) -> Phase {

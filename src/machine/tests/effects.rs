@@ -205,6 +205,25 @@ fn an_abort_and_a_closing_say_who_and_when() {
 }
 
 #[test]
+fn a_run_is_opened_again_only_for_what_it_left() {
+    let mut run = open(Step::Stop(api()));
+    for change in [Change::Held(api()), Change::Stopped(api())] {
+        run = after(&run, Fact::ChangeIntended(change));
+    }
+    let left = begin(&end(&run, Outcome::Failed), Step::Report);
+    let left = closed(&end(&left, Outcome::Succeeded));
+    let reopened = |number| after(&left, Fact::Reopened { boot: boot(number) });
+    let run = reopened(1);
+    assert_eq!((run.is_open(), run.changes.len(), run.since_opened().len()), (true, 2, 0));
+    // Another boot has undone it, after the run: it is none of the run's.
+    let run = reopened(2);
+    assert_eq!((run.boot.clone(), run.changes.len(), run.unplanned_reboots), (boot(2), 0, 0));
+    let refused = |run: &Run| super::super::apply(run, Fact::Reopened { boot: boot(1) }).is_err();
+    assert!(refused(&reopened(1)), "it is open");
+    assert!(refused(&closed(&verified())), "nothing is left");
+}
+
+#[test]
 fn nothing_to_do_ends_the_fetch_well() {
     let run = after(&open(Step::Fetch), Fact::NothingFound { at: at(20) });
     assert_eq!((run.attempt.clone(), outcome_of(&run, &Step::Fetch)), (None, Outcome::Succeeded));

@@ -61,6 +61,7 @@ fn facts(run: &Run) -> Vec<Fact> {
         Fact::HookEnded(_) => Fact::HookEnded(call_ended()),
         Fact::Notified(_) => notified(&step),
         Fact::AbortRequested { .. } => Fact::AbortRequested { by: "a test".into(), at: at(50) },
+        Fact::Reopened { .. } => Fact::Reopened { boot: boot(9) },
         Fact::Closed { .. } => Fact::Closed { exit_code: 0, at: at(50) },
     )
 }
