@@ -59,11 +59,7 @@ impl Channel {
         let incoming = BufReader::new(ours.try_clone().context("cannot make a line")?);
         let heard = Arc::clone(&self.heard);
         thread::spawn(move || {
-            for line in incoming.split(b'\n') {
-                // The end of the line is the end of the machine.
-                let Ok(line) = line else { break };
-                lock(&heard).take(&String::from_utf8_lossy(&line));
-            }
+            hear(incoming, &heard);
             lock(&heard).hang_up();
         });
         *lock(&self.line) = Some(ours);
@@ -102,6 +98,16 @@ impl Channel {
             Err(RecvTimeoutError::Timeout) => bail!("no answer within {} s", timeout.as_secs()),
             Err(RecvTimeoutError::Disconnected) => bail!("the machine went down meanwhile"),
         }
+    }
+}
+
+/// Takes what an agent says until its machine goes down. What a power cut tore off is no line: half the ID of an order
+/// would be an order that nobody ever wrote.
+pub(crate) fn hear(mut incoming: impl BufRead, heard: &Mutex<Heard>) {
+    let mut line = Vec::new();
+    while incoming.read_until(b'\n', &mut line).is_ok() && line.ends_with(b"\n") {
+        lock(heard).take(&String::from_utf8_lossy(&line));
+        line.clear();
     }
 }
 
@@ -159,4 +165,25 @@ fn output(code: &str, stdout: &str, stderr: &str) -> Result<Output> {
 
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_that_a_power_cut_tore_off_is_none() {
+        let order = hex(b"656f1c2d3e4f5a6b7c8d9e0f");
+        let whole = format!("hello b\nsaw order {order}\n");
+        let next = format!("saw order {}\n", hex(b"656f1c2d3e4f5a6b7c8d9e10"));
+        for cut in 0..next.len() {
+            let heard = Mutex::default();
+            hear(format!("{whole}{}", &next[..cut]).as_bytes(), &heard);
+            let seen = lock(&heard).sightings(0);
+            assert_eq!(seen.len(), 1, "cut at {cut}: {seen:?}");
+        }
+        let heard = Mutex::default();
+        hear(format!("{whole}{next}").as_bytes(), &heard);
+        assert_eq!(lock(&heard).sightings(0).len(), 2);
+    }
 }

@@ -4,7 +4,7 @@
 use anyhow::{Context, Result};
 use clap::{Parser, ValueEnum};
 use patchday_lab::faults::{
-    Experiment, Fault, Moment, Recovery, Subject, Watched, configure, cuts, kills, perform, pulls,
+    Experiment, Fault, Moment, NotHit, Recovery, Subject, Watched, configure, cuts, kills, perform, pulls,
 };
 use patchday_lab::{Lab, Suite, Testbed, UmlMachine};
 use std::collections::BTreeMap;
@@ -16,6 +16,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 const BOOT_TIMEOUT: Duration = Duration::from_secs(300);
+
+/// How often a fault is aimed before it counts as one that hit nobody.
+const TRIES: u32 = 3;
 
 /// Inject every fault into runs on disposable machines
 #[derive(Debug, Parser)]
@@ -95,7 +98,7 @@ fn inject_all(arguments: &Arguments) -> Result<bool> {
         for _ in 0..arguments.jobs.max(1) {
             scope.spawn(|| {
                 while let Some((kind, experiment)) = plan.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let result = try_one(&lab, arguments, *kind, experiment);
+                    let result = try_until_hit(&lab, arguments, *kind, experiment);
                     let trial = Trial { kind: *kind, experiment: experiment.clone(), result };
                     println!("{}", trial.line());
                     if let Ok(mut trials) = trials.lock() {
@@ -119,6 +122,19 @@ fn plan(arguments: &Arguments) -> Vec<(Kind, Experiment)> {
         plan.extend(moments.into_iter().filter(is_wanted).map(|moment| (kind, Experiment { fault, moment })));
     }
     plan
+}
+
+/// A kill may come too late for a step that takes no time. Then nothing was tried, and it is aimed once more.
+fn try_until_hit(lab: &Lab, arguments: &Arguments, kind: Kind, experiment: &Experiment) -> Result<Recovery> {
+    let mut result = try_one(lab, arguments, kind, experiment);
+    for _ in 1..TRIES {
+        match &result {
+            Err(error) if error.downcast_ref::<NotHit>().is_some() => {}
+            _ => break,
+        }
+        result = try_one(lab, arguments, kind, experiment);
+    }
+    result
 }
 
 fn try_one(lab: &Lab, arguments: &Arguments, kind: Kind, experiment: &Experiment) -> Result<Recovery> {
@@ -171,8 +187,14 @@ impl Trial {
         }
     }
 
+    /// What an experiment without a judgement is called.
+    fn failure(&self) -> String {
+        let hit_nobody = matches!(&self.result, Err(error) if error.downcast_ref::<NotHit>().is_some());
+        if hit_nobody { "not hit".to_owned() } else { "no end".to_owned() }
+    }
+
     fn violations(&self) -> Vec<String> {
-        let Ok(recovery) = &self.result else { return vec!["no end".to_owned()] };
+        let Ok(recovery) = &self.result else { return vec![self.failure()] };
         let mut violations = recovery.judgement.violations.clone();
         // Who only lost a coordinator must not see it in the end.
         if self.kind == Kind::Kills && recovery.judgement.exit_code != 0 {
@@ -201,7 +223,7 @@ fn summary(trials: &[Trial], took: Duration) -> bool {
                     healthy.extend(recovery.healthy_after);
                     closed.extend(recovery.closed_after);
                 }
-                Err(_) => *ends.entry("no end".to_owned()).or_default() += 1,
+                Err(_) => *ends.entry(trial.failure()).or_default() += 1,
             }
         }
         let ends: Vec<String> = ends.iter().map(|(end, count)| format!("{count} {end}")).collect();

@@ -7,6 +7,7 @@ use super::subject::Subject;
 use crate::testbed::Testbed;
 use crate::wait::wait_for;
 use anyhow::{Context, Result, bail};
+use std::fmt;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -19,6 +20,18 @@ const LOOK_EVERY: Duration = Duration::from_millis(2);
 
 /// A run that was handed to a coordinator gets this long to take it, before it is asked to go on once more.
 const NUDGE_EVERY: Duration = Duration::from_secs(10);
+
+/// The fault was injected and hit nobody, so that what came after proves nothing.
+#[derive(Debug)]
+pub struct NotHit(&'static str);
+
+impl fmt::Display for NotHit {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "not hit: {}", self.0)
+    }
+}
+
+impl std::error::Error for NotHit {}
 
 /// Which fault, and when.
 #[derive(Debug, Clone)]
@@ -118,14 +131,17 @@ fn wait_for_moment(subject: &dyn Subject, moment: &Moment, mut seen: usize) -> R
     }
 }
 
+/// Kills the coordinator; a fault that hit nobody proves nothing, and is an error.
 fn kill_coordinator(subject: &dyn Subject) -> Result<()> {
-    let killed = subject.exec(&["pkill", "--signal=KILL", "--full", "^/usr/bin/patchday .*--foreground"]);
-    // A machine that goes down at this moment, or a coordinator that just ended: the kill came as close as it could.
-    match killed {
-        Ok(output) if output.code().is_some_and(|code| code > 1 && code < 128) => {
-            bail!("pkill failed: {}", output.stderr)
-        }
-        _ => Ok(()),
+    // Whoever follows the run in a terminal is no coordinator.
+    let coordinator = "^/usr/bin/patchday .*--foreground";
+    let killed = subject.exec(&["pkill", "--signal=KILL", "--full", coordinator])?;
+    match killed.code() {
+        Some(0) => Ok(()),
+        Some(1) => Err(NotHit("no coordinator was there to be killed").into()),
+        // The coordinator went down with it.
+        Some(code) if code >= 128 => Err(NotHit("the machine went down first").into()),
+        _ => bail!("pkill failed: {}", killed.stderr),
     }
 }
 

@@ -15,7 +15,7 @@ mod matrix;
 mod moment;
 mod subject;
 
-pub use experiment::{Experiment, Recovery, configure, perform};
+pub use experiment::{Experiment, NotHit, Recovery, configure, perform};
 pub use judge::{Before, EndState, Judgement, assert_safe};
 pub use matrix::{Fault, cuts, kills, pulls};
 pub use moment::Moment;

@@ -1,6 +1,6 @@
 //! What an experiment needs from a machine.
 
-use crate::agent::{Heard, Sighting, lock};
+use crate::agent::{Heard, Sighting, hear, lock};
 use crate::http::Response;
 use crate::lab::Lab;
 use crate::machine::{Machine, Output};
@@ -8,7 +8,7 @@ use crate::testbed::Testbed;
 use crate::uml::UmlMachine;
 use anyhow::{Context, Result};
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::BufReader;
 use std::process::Child;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -109,10 +109,7 @@ impl Watched {
 /// Takes what an agent says, until the machine goes down under it.
 fn listen(mut agent: Child, heard: &Mutex<Heard>) {
     if let Some(output) = agent.stdout.take() {
-        for line in BufReader::new(output).split(b'\n') {
-            let Ok(line) = line else { break };
-            lock(heard).take(&String::from_utf8_lossy(&line));
-        }
+        hear(BufReader::new(output), heard);
     }
     let _ = agent.wait();
 }
