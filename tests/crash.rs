@@ -33,7 +33,7 @@ fn assert_in_service(scenario: &Scenario, context: &str) {
 }
 
 /// Every kind of moment that leaves a mark: each durable write, and both sides of each effect.
-const MOMENTS: [&str; 20] = [
+const MOMENTS: [&str; 21] = [
     "lock",
     "locked",
     "run created",
@@ -52,6 +52,7 @@ const MOMENTS: [&str; 20] = [
     "stopped",
     "hold",
     "held",
+    "watch",
     "reboot",
     "reboot asked for",
 ];
@@ -117,6 +118,8 @@ fn a_power_cut_at_any_moment_ends_in_service_and_is_told() {
         assert!(world.effects_of("reboot") <= 1, "{context}: {:?}", world.effects);
         assert!(world.effects_of("upgrade began") <= 1, "{context}: {:?}", world.effects);
         if exit_code == exit_code::DONE {
+            let verdict = run.verification.as_ref().unwrap();
+            assert_eq!(verdict.boot, run.boot, "the verdict is of another boot {context}");
             assert!(world.pending.is_empty(), "an unpatched host was called done {context}");
         } else {
             assert!(was_interrupted(&run), "the cut is not told {context}: {:?}", run.phase);
@@ -127,6 +130,25 @@ fn a_power_cut_at_any_moment_ends_in_service_and_is_told() {
     }
 }
 
+#[test]
+fn a_kill_while_a_shutdown_hangs_ends_in_service() {
+    let mut points = 0;
+    for point in 1_u32.. {
+        let scenario = Scenario::new().crash_at(point, Fault::Kill);
+        scenario.world().reboot_hangs = true;
+        let (end, run) = scenario.run_to_end();
+        if !scenario.has_crashed() {
+            break;
+        }
+        points = point;
+        let context = format!("after a kill at point {point}");
+        assert_eq!(end, RunEnd::Closed { exit_code: exit_code::NOT_REBOOTED }, "{context}: {:?}", run.phase);
+        assert_in_service(&scenario, &context);
+        assert_eq!(scenario.world().effects_of("shutdown taken back"), 1, "{context}");
+    }
+    assert!(points > 100, "only {points} moments were tried");
+}
+
 /// systemd does not answer while holds are released; then the coordinator is killed too.
 #[test]
 fn a_kill_while_holds_are_released_leaves_none() {
@@ -134,7 +156,7 @@ fn a_kill_while_holds_are_released_leaves_none() {
     for point in 1_u32.. {
         let scenario = Scenario::new().crash_at(point, Fault::Kill);
         scenario.world().failing_work = Some("upgrade");
-        scenario.world().unanswered_releases = 1;
+        scenario.world().unanswered_releases = 9;
         let (_, run) = scenario.run_to_end();
         if !scenario.has_crashed() {
             break;

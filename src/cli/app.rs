@@ -2,7 +2,7 @@
 
 use std::env;
 use std::io::{IsTerminal, stderr, stdout};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -28,7 +28,7 @@ use crate::host::people::HostPeople;
 use crate::host::premises::HostPremises;
 use crate::host::probe::Probe;
 use crate::host::system::HostSystem;
-use crate::host::systemd::{SystemdBudget, SystemdRelations, SystemdUnits, SystemdWork};
+use crate::host::systemd::{SystemdBudget, SystemdRelations, SystemdShutdown, SystemdUnits, SystemdWork};
 use crate::host::{Host, Units};
 use crate::model::{Estimate, LoadState, Run, RunId, UpgradePlan};
 use crate::steps;
@@ -96,6 +96,7 @@ impl App {
             work: Arc::new(SystemdWork::new(bus.clone(), program)),
             budget: Arc::new(SystemdBudget::new(bus.clone(), root.clone())?),
             power: Arc::new(Logind::new(bus.clone())),
+            shutdown: Arc::new(SystemdShutdown::new(bus.clone(), self.command()?)),
             insight: database.clone(),
             forensics: database.clone(),
             database,
@@ -109,6 +110,12 @@ impl App {
             messenger: Arc::new(Outbox::new(PathBuf::from("/"), 0).with_credentials(credentials)),
             clock: Arc::new(SystemClock),
         })
+    }
+
+    /// This program as a unit of ours starts it, but for the verb.
+    pub(super) fn command(&self) -> Result<Vec<String>, Failure> {
+        let (config, state) = (absolute(&self.config)?, absolute(&self.state_path)?);
+        Ok(vec![own_program()?.display().to_string(), "--config".into(), config, "--state".into(), state])
     }
 
     /// Reads the configuration.
@@ -173,6 +180,12 @@ pub(super) fn require_root(verb: &str) -> Result<(), Failure> {
     }
     let message = format!("patchday {verb} must be run as root");
     Err(Failure::new(FailureKind::Usage, message).hint(format!("sudo patchday {verb}")))
+}
+
+fn absolute(path: &Path) -> Result<String, Failure> {
+    let absolute = std::path::absolute(path)
+        .map_err(|error| Failure::new(FailureKind::Usage, format!("{}: {error}", path.display())))?;
+    Ok(absolute.display().to_string())
 }
 
 /// The path of this very program, for the units that it starts.

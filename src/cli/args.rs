@@ -320,6 +320,9 @@ pub(super) struct ResumeArgs {
     /// End the run at its next safe point.
     #[arg(long, hide = true, requires = "foreground")]
     pub(super) abort: bool,
+    /// Wait so many seconds, and go on only with a run that still waits for its reboot then.
+    #[arg(long, hide = true, requires = "foreground", value_name = "SECONDS")]
+    pub(super) unless_rebooted_in: Option<u64>,
     /// Tell events as lines of JSON on stdout.
     #[arg(long)]
     pub(super) json: bool,

@@ -4,14 +4,27 @@ use super::app::{App, own_program, require_root};
 use super::args::ResumeArgs;
 use super::coordinate::{self, Resume};
 use super::{follow, run};
+use std::time::Duration;
+
 use crate::error::{Failure, FailureKind};
+use crate::exit_code;
 use crate::host::WorkUnits;
 use crate::host::bus::{Bus, BusAddress};
 use crate::host::systemd::SystemdWork;
+use crate::model::Phase;
 use crate::store::StoreError;
 
 pub(super) async fn resume(app: &App, args: &ResumeArgs) -> Result<u8, Failure> {
     require_root("resume")?;
+    if let Some(seconds) = args.unless_rebooted_in {
+        // Nothing is opened meanwhile: a file system that is in use cannot be unmounted.
+        tokio::time::sleep(Duration::from_secs(seconds)).await;
+        let Some(id) = app.state.unfinished_run()? else { return Ok(exit_code::DONE) };
+        // A coordinator that is still there looks after it itself.
+        if app.state.lock_holder().is_some() || app.state.load(&id)?.phase != Phase::RebootRequested {
+            return Ok(exit_code::DONE);
+        }
+    }
     if args.foreground {
         let what = Resume { automatic: args.automatic, abort: args.abort, json: args.json };
         return coordinate::open_run(app, &what).await;

@@ -4,7 +4,7 @@ use std::io::{IsTerminal, Write, stderr, stdin};
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::app::{App, own_program, require_labels, require_root};
+use super::app::{App, require_labels, require_root};
 use super::args::RunArgs;
 use super::{coordinate, follow, gate};
 use crate::error::{Failure, FailureKind};
@@ -100,16 +100,9 @@ pub(super) async fn start_coordinator(
     unit: &UnitName,
     verb: Vec<String>,
 ) -> Result<(), Failure> {
-    let mut argv = vec![own_program()?.display().to_string()];
-    argv.extend(["--config".into(), absolute(&app.config)?, "--state".into(), absolute(&app.state_path)?]);
+    let mut argv = app.command()?;
     argv.extend(verb);
     Ok(work.start_service(unit, "Patchday: coordinator of a patch and reboot run", &argv).await?)
-}
-
-fn absolute(path: &std::path::Path) -> Result<String, Failure> {
-    let absolute = std::path::absolute(path)
-        .map_err(|error| Failure::new(FailureKind::Usage, format!("{}: {error}", path.display())))?;
-    Ok(absolute.display().to_string())
 }
 
 /// The coordinator's unit; `verb` is `run` or `resume`.

@@ -103,10 +103,11 @@ pub(super) struct Kernel {
 
 /// `[reboot]`.
 #[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub(super) struct Reboot {
     pub(super) when: Option<Spanned<String>>,
     pub(super) grace: Option<Spanned<String>>,
+    pub(super) force_after: Option<Spanned<String>>,
 }
 
 /// `[verify]`.

@@ -276,6 +276,8 @@ keys! {
         "`needed`: when the kernel or an upgraded core package asks for it; `always`: after every upgrade; `never`.";
     GRACE = "reboot", "grace", Kind::Duration(6 * HOUR), "\"10m\"", "\"20m\"",
         "How long the host may take to go down before services are started again and the run fails.";
+    FORCE_AFTER = "reboot", "force-after", Kind::Duration(12 * HOUR), "none", "\"30m\"",
+        "How long after the request the host is rebooted without waiting for services, instead of taking the request back.";
 
     SETTLE = "verify", "settle", Kind::Duration(HOUR), "\"60s\"", "\"5m\"",
         "How long every service must stay ready, without a restart, before the verdict.";

@@ -167,6 +167,9 @@ pub struct RebootSettings {
     pub when: RebootWhen,
     /// How long the host may take to go down before the reboot counts as one that did not happen.
     pub grace: SignedDuration,
+    /// When to reboot without waiting for services, counted from the request; never where none is set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub force_after: Option<SignedDuration>,
 }
 
 /// The verification.
@@ -237,6 +240,8 @@ pub struct UserCount {
 pub struct Policy {
     /// See [`RebootSettings::grace`].
     pub reboot_grace: SignedDuration,
+    /// See [`RebootSettings::force_after`].
+    pub reboot_force_after: Option<SignedDuration>,
     /// Boots that a run may see, its own reboot among them, before it is only reported.
     pub max_boots: u32,
 }
@@ -244,7 +249,7 @@ pub struct Policy {
 impl Settings {
     /// The part that `decide` needs.
     pub fn policy(&self) -> Policy {
-        Policy { reboot_grace: self.reboot.grace, max_boots: 2 }
+        Policy { reboot_grace: self.reboot.grace, reboot_force_after: self.reboot.force_after, max_boots: 2 }
     }
 
     /// Windows and blackouts, in the host's time zone.

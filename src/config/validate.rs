@@ -6,7 +6,7 @@ use jiff::SignedDuration;
 use toml::Spanned;
 
 use super::error::Problem;
-use super::file::{File, Located, Mongodb, Positions, Preflight, Readiness, Service};
+use super::file::{File, Located, Mongodb, Positions, Preflight, Readiness, Reboot, Service};
 use super::keys::{self, Key, Kind};
 use super::order::dependency_order;
 use super::place::Position;
@@ -50,6 +50,7 @@ pub(super) fn validate(file: &File, text: &str, cpus: u32, known: &[&str]) -> Re
                 _ => RebootWhen::Needed,
             },
             grace: check.duration(&keys::GRACE, file.reboot.grace.as_ref(), 600),
+            force_after: check.force_after(&file.reboot),
         },
         verify: VerifySettings {
             settle: check.duration(&keys::SETTLE, file.verify.settle.as_ref(), 60),
@@ -130,6 +131,20 @@ impl Check<'_> {
 
     pub(super) fn duration(&mut self, key: &Key, value: Option<&Spanned<String>>, default: i64) -> SignedDuration {
         self.taken(key, value, |text| values::duration(key.kind, text)).unwrap_or(SignedDuration::from_secs(default))
+    }
+
+    /// Who forces a reboot before its grace period is over has given it none.
+    fn force_after(&mut self, file: &Reboot) -> Option<SignedDuration> {
+        let grace = file.grace.as_ref().and_then(|text| values::duration(keys::GRACE.kind, text.get_ref()).ok());
+        let grace = grace.unwrap_or(SignedDuration::from_secs(600));
+        self.taken(&keys::FORCE_AFTER, file.force_after.as_ref(), |text| {
+            let taken = values::duration(keys::FORCE_AFTER.kind, text)?;
+            let wrong = || {
+                let expected = format!("a duration that is not shorter than grace ({grace:#})");
+                Wrong::new(expected, format!("\"{text}\""), "leave it out, and the reboot is never forced")
+            };
+            if taken < grace { Err(wrong()) } else { Ok(taken) }
+        })
     }
 
     fn integer<T: TryFrom<i64>>(&mut self, key: &Key, value: Option<&Spanned<i64>>, default: T) -> T {

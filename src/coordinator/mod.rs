@@ -149,9 +149,9 @@ impl<'a, S: RunStorage> Coordinator<'a, S> {
                     }
                     self.host.clock.sleep(LOOK_EVERY).await;
                 }
+                Decision::ForceReboot => self.force_reboot().await,
                 Decision::ConcludeNoReboot => {
-                    let grace = self.settings.reboot.grace;
-                    let note = format!("the host was asked to reboot and is still up after {grace:#}");
+                    let note = self.take_shutdown_back().await;
                     self.end_step(&Step::Reboot, Outcome::Failed, Some(note));
                 }
                 Decision::MissWindow { step, reason } => {
@@ -301,6 +301,44 @@ impl<'a, S: RunStorage> Coordinator<'a, S> {
         }
     }
 
+    async fn force_reboot(&mut self) {
+        let waits_for = self.what_the_shutdown_waits_for().await;
+        let message = format!("the host is still up, {waits_for}; it is rebooted without waiting any longer");
+        self.events.emit(EventKind::Noted { message });
+        if self.record_or_degrade(Fact::RebootForced { at: self.host.clock.now() })
+            && let Err(error) = self.host.shutdown.force().await
+        {
+            self.events.emit(EventKind::Noted { message: error.to_string() });
+        }
+    }
+
+    /// Services may be down for a shutdown that will never end: they are needed back. Returns what there is to say.
+    async fn take_shutdown_back(&self) -> String {
+        let grace = self.settings.reboot.grace;
+        let waits_for = self.what_the_shutdown_waits_for().await;
+        let mut note = format!("the host was asked to reboot and is still up after {grace:#}, {waits_for}");
+        match self.host.shutdown.take_back().await {
+            Ok(true) => note.push_str("; the shutdown was taken back"),
+            Ok(false) => {}
+            Err(error) => note.push_str(&format!("; {error}")),
+        }
+        note
+    }
+
+    async fn what_the_shutdown_waits_for(&self) -> String {
+        match self.host.shutdown.jobs().await {
+            Ok(jobs) => {
+                let at_work: Vec<String> = jobs.iter().filter(|job| job.is_running).map(ToString::to_string).collect();
+                if at_work.is_empty() {
+                    "and systemd has nothing to do".into()
+                } else {
+                    format!("since systemd waits for the {}", at_work.join(", the "))
+                }
+            }
+            Err(error) => format!("for an unknown reason ({error})"),
+        }
+    }
+
     fn last_sign_of_life(&self) -> Option<jiff::Timestamp> {
         self.journal.timeline().last().map(|event| event.at)
     }
@@ -371,6 +409,7 @@ fn describe(decision: &Decision) -> String {
         Decision::CountAsInterrupted(step) => format!("interrupted: {}", step.title()),
         Decision::RecordBoot => "the host has rebooted".into(),
         Decision::AwaitReboot { until } => format!("wait for the reboot until {until}"),
+        Decision::ForceReboot => "force the reboot".into(),
         Decision::ConcludeNoReboot => "the reboot did not happen".into(),
         Decision::MissWindow { reason, .. } => format!("end in safety: {reason}"),
         Decision::GiveUp { reason, .. } => format!("give up: {reason}"),

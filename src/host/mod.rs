@@ -11,9 +11,10 @@ use jiff::{SignedDuration, Timestamp};
 use crate::model::{
     BootId, BootSurvey, Canary, ChangedConffile, Checkout, ClientConnection, DatabaseAccess, DatabaseCondition,
     DatabaseFacts, DatabaseStartEvidence, DatabaseStopEvidence, DkmsModule, FstabEntry, GroupUse, Inventory, JobResult,
-    KernelFacts, ListeningSocket, LockHolder, MongodSymptoms, Mount, PackageState, Parcel, PortPeers, PowerSupply,
-    Readiness, ReadinessProbe, ReplicaSet, Resources, RunId, RunningOperation, Session, SliceLimits, SourceState,
-    UnitName, UnitProcess, UnitRelations, UnitState, UnitSurvey, UpgradePlan, WorkLook, WorkProgress, WorkSpec,
+    KernelFacts, ListeningSocket, LockHolder, MongodSymptoms, Mount, PackageState, Parcel, PendingJob, PortPeers,
+    PowerSupply, Readiness, ReadinessProbe, ReplicaSet, Resources, RunId, RunningOperation, Session, SliceLimits,
+    SourceState, UnitName, UnitProcess, UnitRelations, UnitState, UnitSurvey, UpgradePlan, WorkLook, WorkProgress,
+    WorkSpec,
 };
 
 pub mod apt;
@@ -232,6 +233,24 @@ pub trait Power: Send + Sync {
     /// Asks for an orderly, full reboot. The caller must hold no block lock of its own: since systemd 257 it would
     /// stop root as well.
     async fn reboot(&self) -> HostResult<()>;
+}
+
+/// A shutdown that is under way, or does not come to its end.
+#[async_trait]
+pub trait Shutdown: Send + Sync {
+    /// All jobs that systemd has to do, those of the shutdown among them.
+    async fn jobs(&self) -> HostResult<Vec<PendingJob>>;
+
+    /// Takes a shutdown back: nothing more is stopped, and what belongs to a running host is started again, but for what
+    /// is held. False where there is none to take back. Idempotent.
+    async fn take_back(&self) -> HostResult<bool>;
+
+    /// Reboots without waiting for services; what still runs is killed.
+    async fn force(&self) -> HostResult<()>;
+
+    /// Lets somebody who outlives the shutdown look whether the host is still up after this time, and go on with the run
+    /// then.
+    async fn watch(&self, run: &RunId, after: SignedDuration) -> HostResult<()>;
 }
 
 /// How a MongoDB server shall go down.
@@ -483,6 +502,8 @@ pub struct Host {
     pub budget: Arc<dyn Budget>,
     /// logind.
     pub power: Arc<dyn Power>,
+    /// A shutdown that is under way.
+    pub shutdown: Arc<dyn Shutdown>,
     /// MongoDB: who it is, and its end.
     pub database: Arc<dyn Database>,
     /// MongoDB: what it does, and how it stands.

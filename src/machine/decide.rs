@@ -1,6 +1,6 @@
 //! What to do next.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::budget::{needs_window, overrun};
 use crate::config::settings::Policy;
@@ -26,6 +26,8 @@ pub enum Decision {
         /// The end of the grace period.
         until: Timestamp,
     },
+    /// The reboot did not happen in time, and the configuration wants it forced.
+    ForceReboot,
     /// The reboot did not happen.
     ConcludeNoReboot,
     /// The step, and what follows it, does not fit into the window.
@@ -76,6 +78,8 @@ pub(super) const MAX_ATTEMPTS: u32 = 3;
 /// | upgrade, build-kernel | same | unknown | stay |
 /// | upgrade, build-kernel | same | none was named | continue |
 /// | reboot, requested | same, inside grace | – | await the reboot |
+/// | reboot, requested | same, past grace, to be forced later | – | await the reboot |
+/// | reboot, requested | same, past grace, to be forced now | – | force it, once; then a second grace period |
 /// | reboot, requested | same, past grace | – | conclude that it did not happen |
 /// | any other | same | – | continue: these steps look before they act |
 pub fn decide(run: &Run, observation: &Observation, now: Timestamp, policy: &Policy) -> Decision {
@@ -103,13 +107,21 @@ pub fn decide(run: &Run, observation: &Observation, now: Timestamp, policy: &Pol
 
 fn decide_reboot(run: &Run, now: Timestamp, policy: &Policy) -> Decision {
     let requested = run.reboot_requested.unwrap_or(run.planned);
-    let waited = now.duration_since(requested);
-    // A clock that was set back while we waited must not make the wait endless, and one that was only corrected must
-    // not end it: set back by less than the grace period it stretches the wait, by more it ends it.
-    if waited.abs() < policy.reboot_grace {
-        Decision::AwaitReboot { until: requested + policy.reboot_grace }
-    } else {
-        Decision::ConcludeNoReboot
+    // A clock that was set back while we waited must not make a wait endless, and one that was only corrected must not
+    // end it: set back by less than the time to wait it stretches the wait, by more it ends it.
+    let is_within = |since: Timestamp, time: SignedDuration| now.duration_since(since).abs() < time;
+    match (run.reboot_forced, policy.reboot_force_after) {
+        (Some(forced), _) if is_within(forced, policy.reboot_grace) => {
+            Decision::AwaitReboot { until: forced + policy.reboot_grace }
+        }
+        (None, Some(force_after)) if is_within(requested, force_after) => {
+            Decision::AwaitReboot { until: requested + force_after }
+        }
+        (None, Some(_)) => Decision::ForceReboot,
+        (None, None) if is_within(requested, policy.reboot_grace) => {
+            Decision::AwaitReboot { until: requested + policy.reboot_grace }
+        }
+        _ => Decision::ConcludeNoReboot,
     }
 }
 
@@ -159,9 +171,11 @@ fn decide_ending(run: &Run) -> Decision {
 /// The first planned step that has not finished. What there is no time for is left out. A reboot that somebody else did is not done again.
 pub(super) fn next_planned(run: &Run) -> Option<Step> {
     let is_left = |step: &&Step| {
+        // Judged, and then another boot came: it is judged again.
+        let is_stale = **step == Step::Verify && run.phase == Phase::Rebooted && run.verification.is_none();
         let is_left_out = run.window_missed.is_some() && needs_window(step) || is_told_often_enough(run, step);
         let is_past = step.precedes_reboot() && run.rebooted.is_some();
-        !run.has_finished(step) && !is_past && !is_left_out
+        (!run.has_finished(step) || is_stale) && !is_past && !is_left_out
     };
     run.steps.iter().find(is_left).cloned()
 }
@@ -222,14 +236,17 @@ pub(super) fn report_is_due(run: &Run) -> bool {
 
 /// That nobody can be told must not end a run.
 fn is_told_often_enough(run: &Run, step: &Step) -> bool {
-    matches!(step, Step::Notify(_)) && run.attempts_of(step) >= MAX_ATTEMPTS
+    let tries = run.since_opened().iter().filter(|record| record.attempt.step == *step).count();
+    matches!(step, Step::Notify(_)) && tries >= MAX_ATTEMPTS as usize
 }
 
 /// Whoever was to be told of the beginning is told of the end, in every run. An interrupted telling is tried again.
 pub(super) fn end_is_to_be_told(run: &Run) -> bool {
     let step = Step::Notify(Occasion::End);
     let somebody_waits = run.steps.iter().any(|step| matches!(step, Step::Notify(_)));
-    somebody_waits && !run.has_finished(&step) && !is_told_often_enough(run, &step) && !report_is_due(run)
+    let told = run.since_opened().iter().rfind(|record| record.attempt.step == step);
+    let told = told.is_some_and(|record| matches!(record.outcome, Outcome::Succeeded | Outcome::Skipped));
+    somebody_waits && !told && !is_told_often_enough(run, &step) && !report_is_due(run)
 }
 
 /// Whether the step may begin now: the next planned one, or one that serves an ending.

@@ -109,6 +109,10 @@ pub fn apply(run: &Run, fact: Fact) -> Result<Run, IllegalTransition> {
             next.reboot_requested = Some(at);
         }
 
+        (Phase::RebootRequested, Some(Step::Reboot), Fact::RebootForced { at }) if run.reboot_forced.is_none() => {
+            next.reboot_forced = Some(at);
+        }
+
         (_, open, Fact::BootChanged { boot, at }) if boot != run.boot => boot_changed(&mut next, open, boot, at),
         (_, _, Fact::Resumed { boot, automatic, .. }) if boot == run.boot => {
             if automatic {
@@ -215,6 +219,8 @@ fn boot_changed(run: &mut Run, open: Option<Step>, boot: BootId, at: Timestamp) 
     run.changes.clear();
     let why = Some("the host went down while it was at work".to_owned());
     end_call(run, HookEnd { at, outcome: Outcome::Interrupted, why, lines: Vec::new() });
+    // A verdict is of one boot: the next one must not be called what the last one was.
+    let was_judged = run.verification.take().is_some();
     if asked_for {
         end_attempt(run, Outcome::Succeeded, None, at);
         run.phase = Phase::Rebooted;
@@ -231,6 +237,11 @@ fn boot_changed(run: &mut Run, open: Option<Step>, boot: BootId, at: Timestamp) 
         (Phase::Staged, _) => {
             run.phase = Phase::Rebooted;
             run.rebooted = Some(at);
+        }
+        (Phase::Verified | Phase::Failed { step: Step::Verify, .. }, _) if was_judged => {
+            run.phase = Phase::Rebooted;
+            run.rebooted = Some(at);
+            run.reopened = Some(run.history.len());
         }
         (phase, _) if phase.is_final() => {}
         (_, open) => {

@@ -67,6 +67,11 @@ pub enum Fact {
         /// When.
         at: Timestamp,
     },
+    /// The reboot did not come, and is about to be forced.
+    RebootForced {
+        /// When.
+        at: Timestamp,
+    },
     /// Another boot runs.
     BootChanged {
         /// The new boot.
@@ -132,6 +137,7 @@ impl Fact {
             Self::RebootWanted(_) => "reboot wanted",
             Self::KernelExpected(_) => "kernel expected",
             Self::RebootRequested { .. } => "reboot requested",
+            Self::RebootForced { .. } => "reboot forced",
             Self::BootChanged { .. } => "boot changed",
             Self::Resumed { .. } => "resumed",
             Self::RecoveryIntended(_) => "recovery intended",

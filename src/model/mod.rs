@@ -75,7 +75,9 @@ pub use run_window::{RunWindow, WindowMissed};
 pub use service::{ServiceKind, StopProof};
 pub use step::Step;
 pub use symptoms::{FileRole, FileState, LogRecord, MongodSymptoms};
-pub use unit::{ActiveState, JobResult, LoadState, RestartRule, UnitProcess, UnitRelations, UnitState, UnitSurvey};
+pub use unit::{
+    ActiveState, JobResult, LoadState, PendingJob, RestartRule, UnitProcess, UnitRelations, UnitState, UnitSurvey,
+};
 pub use verification::{EdgeReturn, ExpectedDifference, OrderKept, ServiceReturn, Verdict, Verification};
 pub use version::{compare_releases, compare_versions, kernel_flavour};
 pub use work::{WorkOutcome, WorkProgress, WorkSpec};

@@ -139,6 +139,9 @@ pub struct Run {
     pub reboot_reasons: Vec<String>,
     /// When the reboot was asked for.
     pub reboot_requested: Option<Timestamp>,
+    /// When it was forced, since it did not come.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub reboot_forced: Option<Timestamp>,
     /// When another boot was first noticed.
     pub rebooted: Option<Timestamp>,
     /// What must run after the reboot.
@@ -158,8 +161,8 @@ pub struct Run {
     pub abort: Option<Abort>,
     /// The end.
     pub closed: Option<Closing>,
-    /// Set when the run was opened again after its end, to undo what it had left on the host: how many attempts had ended
-    /// by then.
+    /// Set when what had ended was opened again: the run, to undo what it had left on the host; or its verdict, since the
+    /// host rebooted before the run was closed. How many attempts had ended by then.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub reopened: Option<usize>,
 }
@@ -201,6 +204,7 @@ impl Run {
             stops: Vec::new(),
             reboot_reasons: Vec::new(),
             reboot_requested: None,
+            reboot_forced: None,
             rebooted: None,
             kernel: None,
             verification: None,

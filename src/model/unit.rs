@@ -69,6 +69,23 @@ systemd_words!(
     }
 );
 
+/// Something that systemd has to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PendingJob {
+    /// Of which unit. Kinds of units that no configuration can name have jobs too.
+    pub unit: String,
+    /// systemd's word: `start`, `stop`, `restart` and others.
+    pub kind: String,
+    /// It is at it; else it waits for others.
+    pub is_running: bool,
+}
+
+impl std::fmt::Display for PendingJob {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} of {}", self.kind, self.unit)
+    }
+}
+
 /// One unit at one instant.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UnitState {

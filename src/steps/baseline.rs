@@ -1,7 +1,7 @@
 //! What runs now, for the comparison after the reboot.
 
-use super::{StepContext, StepEnd, StepResult, latency, rivals};
-use crate::model::{Baseline, Fact, Readiness, ServiceBaseline};
+use super::{StepContext, StepEnd, StepResult, latency, locks, rivals};
+use crate::model::{Baseline, Fact, Readiness, ServiceBaseline, Step};
 
 pub(super) async fn perform(ctx: &mut StepContext<'_>) -> StepResult {
     let configured: Vec<_> = ctx.settings.services.iter().collect();
@@ -37,5 +37,7 @@ pub(super) async fn perform(ctx: &mut StepContext<'_>) -> StepResult {
     ctx.recorder.record(Fact::BaselineTaken(Box::new(baseline)))?;
     // Only now: the baseline has them running, as the host shall have them again.
     rivals::pause(ctx).await?;
+    // And what one of them has begun ends while the services still run.
+    locks::wait_until_free(ctx, Step::Baseline).await?;
     Ok(StepEnd::Succeeded(Some(note)))
 }

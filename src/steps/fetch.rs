@@ -3,7 +3,7 @@
 use jiff::SignedDuration;
 
 use super::work::{self, Task, Work};
-use super::{StepContext, StepEnd, StepError, StepResult, build_kernel, reboot_reasons};
+use super::{StepContext, StepEnd, StepError, StepResult, build_kernel, locks, reboot_reasons};
 use crate::checks::refused_removals;
 use crate::config::RebootWhen;
 use crate::events::EventKind;
@@ -54,7 +54,7 @@ async fn packaging(
     title: &str,
     span: (f64, f64),
 ) -> Result<(), StepError> {
-    let began = ctx.host.clock.now();
+    let mut wait = locks::Wait::new(ctx, Step::Fetch);
     for tries in 1.. {
         let name = if tries == 1 { name.to_owned() } else { format!("{name}-{tries}") };
         let work = Work {
@@ -68,14 +68,10 @@ async fn packaging(
         if outcome.succeeded() {
             break;
         }
-        let is_locked = is_lock_conflict(&work::log_tail(ctx, &name).await);
-        let waited = ctx.host.clock.now().duration_since(began);
-        if !is_locked || waited >= ctx.settings.upgrade.lock_timeout {
+        if !is_lock_conflict(&work::log_tail(ctx, &name).await) {
             return Err(work::failure(ctx, &name, &outcome).await);
         }
-        if tries == 1 {
-            ctx.note(format!("somebody else is using apt; waiting for up to {:#}", ctx.settings.upgrade.lock_timeout));
-        }
+        wait.go_on(ctx, &ctx.host.packages.lock_holders().await.unwrap_or_default())?;
         ctx.host.clock.sleep(LOCK_RETRY).await;
     }
     Ok(())

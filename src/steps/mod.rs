@@ -9,6 +9,7 @@ mod fetch;
 mod hook;
 mod latency;
 mod limits;
+mod locks;
 mod notify;
 mod preflight;
 mod reboot;
@@ -33,9 +34,11 @@ mod work;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use jiff::SignedDuration;
+
 use crate::config::Settings;
 use crate::events::{Event, EventKind, EventSink};
-use crate::host::{Host, HostError};
+use crate::host::{Host, HostError, HostErrorKind, HostResult};
 use crate::model::{Channel, Fact, HookPoint, Occasion, Run, Step, UnitName};
 
 pub use reboot_reasons::expected_reboot_reasons;
@@ -112,6 +115,28 @@ impl StepContext<'_> {
 
     fn note(&self, message: impl Into<String>) {
         self.events.emit(EventKind::Noted { message: message.into() });
+    }
+}
+
+/// How long a systemd that does not answer is asked again for what must be undone: a reload of its units may take minutes.
+const ASK_FOR: SignedDuration = SignedDuration::from_mins(2);
+const ASK_EVERY: SignedDuration = SignedDuration::from_secs(2);
+
+/// Asks again while nobody answers. Only for what does no more when it is done twice.
+async fn ask_again<T, F>(ctx: &StepContext<'_>, ask: impl Fn() -> F) -> HostResult<T>
+where
+    F: Future<Output = HostResult<T>>,
+{
+    let began = ctx.host.clock.now();
+    loop {
+        match ask().await {
+            Err(error)
+                if error.kind == HostErrorKind::Unknown && ctx.host.clock.now().duration_since(began) < ASK_FOR =>
+            {
+                ctx.host.clock.sleep(ASK_EVERY).await;
+            }
+            answer => return answer,
+        }
     }
 }
 

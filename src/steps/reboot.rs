@@ -10,6 +10,8 @@ use crate::model::Fact;
 
 /// How often logind is asked whether it has noticed that our own lock is gone: for ten seconds.
 const OWN_LOCK_LOOKS: u32 = 100;
+/// The request comes a moment after the watch begins; looking too early would find the time not over.
+const WATCH_MARGIN: SignedDuration = SignedDuration::from_secs(3);
 const LOOK_EVERY: SignedDuration = SignedDuration::from_millis(100);
 
 pub(super) async fn perform(ctx: &mut StepContext<'_>) -> StepResult {
@@ -27,6 +29,11 @@ pub(super) async fn perform(ctx: &mut StepContext<'_>) -> StepResult {
 
     if ctx.abort.is_requested() {
         return Err(StepError::Aborted);
+    }
+    // Started while services can be: a shutdown that hangs ends this coordinator, and nobody else would look after it.
+    let patience = ctx.settings.reboot.force_after.unwrap_or(ctx.settings.reboot.grace);
+    if let Err(error) = ctx.host.shutdown.watch(&ctx.run().id, patience + WATCH_MARGIN).await {
+        ctx.note(format!("nobody looks whether the reboot comes to its end: {error}"));
     }
     ctx.recorder.record(Fact::RebootRequested { at: ctx.host.clock.now() })?;
     ctx.events.emit(EventKind::RebootRequested { reasons });

@@ -2,7 +2,7 @@
 
 use jiff::SignedDuration;
 
-use super::{StepContext, StepEnd, StepError, StepResult, rivals};
+use super::{StepContext, StepEnd, StepError, StepResult, ask_again, rivals};
 use crate::config::ServiceSettings;
 use crate::events::EventKind;
 use crate::host::HostErrorKind;
@@ -23,27 +23,35 @@ pub(super) async fn perform(ctx: &mut StepContext<'_>) -> StepResult {
         if ctx.run().reopened.is_some() && ![&held, &stopped].iter().any(|change| ctx.run().changes.contains(change)) {
             continue;
         }
+        let ran = ctx.run().reopened.is_none()
+            && ctx.run().baseline.as_ref().is_some_and(|baseline| baseline.service_ran(unit));
+        let is_wanted = ran || ctx.run().changes.contains(&stopped);
         // Released even where nothing is recorded: undoing what was not done is harmless, leaving it is not.
-        match ctx.host.units.release(unit).await {
-            Ok(()) => ctx.recorder.record(Fact::ChangeUndone(held))?,
-            Err(error) => {
-                problems.push(format!("{unit} is still held: {error}"));
-                // Where systemd only did not answer, the unit may start already, and its users wait.
-                if error.kind != HostErrorKind::Unknown {
-                    continue;
+        let mut released = ctx.host.units.release(unit).await;
+        if released.is_ok() {
+            ctx.recorder.record(Fact::ChangeUndone(held.clone()))?;
+        }
+        // Where systemd only did not answer, the unit may start already, and its users wait.
+        let may_start = released.as_ref().map_or_else(|error| error.kind == HostErrorKind::Unknown, |()| true);
+        let mut started = if is_wanted && may_start { start_until_ready(ctx, service).await } else { Ok(()) };
+        if released.is_err() && may_start {
+            released = ask_again(ctx, || ctx.host.units.release(unit)).await;
+            if released.is_ok() {
+                ctx.recorder.record(Fact::ChangeUndone(held))?;
+                if started.is_err() {
+                    started = start_until_ready(ctx, service).await;
                 }
             }
         }
-        let ran = ctx.run().reopened.is_none()
-            && ctx.run().baseline.as_ref().is_some_and(|baseline| baseline.service_ran(unit));
-        if !ran && !ctx.run().changes.contains(&stopped) {
-            continue;
+        if let Err(error) = released {
+            problems.push(format!("{unit} is still held: {error}"));
         }
-        match start_until_ready(ctx, service).await {
-            Ok(()) => {
+        match started {
+            Ok(()) if is_wanted && may_start => {
                 back += 1;
                 ctx.recorder.record(Fact::ChangeUndone(stopped))?;
             }
+            Ok(()) => {}
             Err(problem) => problems.push(problem),
         }
     }

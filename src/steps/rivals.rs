@@ -2,17 +2,12 @@
 
 use jiff::SignedDuration;
 
-use super::{StepContext, StepError};
+use super::{StepContext, StepError, ask_again};
 use crate::checks::RIVALS;
-use crate::host::HostErrorKind;
 use crate::model::{ActiveState, Change, Fact, JobResult, LoadState, UnitName};
 
 /// A timer has no process: systemd starts and stops it at once, or is busy itself.
 const JOB_TIMEOUT: SignedDuration = SignedDuration::from_secs(30);
-
-/// How long a systemd that does not answer is asked again.
-const ASK_FOR: SignedDuration = SignedDuration::from_mins(2);
-const ASK_EVERY: SignedDuration = SignedDuration::from_secs(2);
 
 /// Pauses every timer that would start another patch tool in the middle of the run. What cannot be paused is told: it
 /// costs a wait for apt's locks, and no more. A tool that is at work already is left alone.
@@ -50,23 +45,15 @@ pub(super) async fn go_on(ctx: &mut StepContext<'_>) -> Result<Vec<String>, Step
     let paused: Vec<UnitName> = ctx.run().changes.iter().filter_map(is_paused).collect();
     let mut problems = Vec::new();
     for timer in paused {
-        match start(ctx, &timer).await {
-            Ok(()) => ctx.recorder.record(Fact::ChangeUndone(Change::Paused(timer)))?,
-            Err(why) => problems.push(format!("{timer} is still paused: {why}")),
-        }
+        let why = match ask_again(ctx, || ctx.host.units.start(&timer, JOB_TIMEOUT)).await {
+            Ok(JobResult::Done) => {
+                ctx.recorder.record(Fact::ChangeUndone(Change::Paused(timer)))?;
+                continue;
+            }
+            Ok(result) => format!("systemd's start job ended {result}"),
+            Err(error) => error.to_string(),
+        };
+        problems.push(format!("{timer} is still paused: {why}"));
     }
     Ok(problems)
-}
-
-async fn start(ctx: &StepContext<'_>, timer: &UnitName) -> Result<(), String> {
-    let began = ctx.host.clock.now();
-    loop {
-        match ctx.host.units.start(timer, JOB_TIMEOUT).await {
-            Ok(JobResult::Done) => return Ok(()),
-            Ok(result) => return Err(format!("systemd's start job ended {result}")),
-            Err(error) if error.kind != HostErrorKind::Unknown => return Err(error.to_string()),
-            Err(error) if ctx.host.clock.now().duration_since(began) >= ASK_FOR => return Err(error.to_string()),
-            Err(_) => ctx.host.clock.sleep(ASK_EVERY).await,
-        }
-    }
 }

@@ -1,9 +1,9 @@
 //! The dist-upgrade.
 
 use super::work::{self, Task, Work};
-use super::{StepContext, StepEnd, StepError, StepResult};
+use super::{StepContext, StepEnd, StepError, StepResult, locks};
 use crate::host::PackageWork;
-use crate::model::Step;
+use crate::model::{Step, is_lock_conflict};
 
 pub(super) async fn perform(ctx: &mut StepContext<'_>) -> StepResult {
     let Some(plan) = ctx.run().upgrade.clone() else {
@@ -22,7 +22,12 @@ pub(super) async fn perform(ctx: &mut StepContext<'_>) -> StepResult {
     };
     let outcome = work::run_to_end(ctx, work).await?;
     if !outcome.succeeded() {
-        return Err(work::failure(ctx, "upgrade", &outcome).await);
+        let failure = work::failure(ctx, "upgrade", &outcome).await;
+        if is_lock_conflict(&work::log_tail(ctx, "upgrade").await) {
+            let holders = ctx.host.packages.lock_holders().await.unwrap_or_default();
+            return Err(StepError::Failed(format!("{failure}; {}", locks::named(&holders))));
+        }
+        return Err(failure);
     }
     let cpu = outcome.cpu_usec.map_or(String::new(), |usec| format!(", {:.1} s of CPU", usec as f64 / 1e6));
     Ok(StepEnd::Succeeded(Some(format!("{} packages{cpu}", plan.changes.len()))))

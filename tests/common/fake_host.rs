@@ -18,7 +18,7 @@ use patchday::events::{Event, EventKind};
 use patchday::host::{
     Budget, Clock, Database, DatabaseForensics, DatabaseInsight, Deployments, HoldSpec, Host, HostError, HostErrorKind,
     HostResult, Inhibitor, InhibitorGuard, Inventories, Kernels, Messenger, PackageSurvey, PackageWork, Packages,
-    People, Power, Premises, Prober, Relations, ShutdownSpec, System, UnitChanges, Units, WorkUnits,
+    People, Power, Premises, Prober, Relations, Shutdown, ShutdownSpec, System, UnitChanges, Units, WorkUnits,
 };
 use patchday::model::*;
 use patchday::store::{RunStore, StateDir, StoreError, StoreResult};
@@ -95,6 +95,8 @@ pub struct World {
     /// A program that is not root's.
     pub distrusted: Option<String>,
     pub reboot_does_nothing: bool,
+    /// A shutdown waits for a service that does not stop.
+    pub reboot_hangs: bool,
     pub going_down: bool,
     pub save_fails_after: Option<u32>,
     pub break_on_boot: Option<&'static str>,
@@ -109,6 +111,8 @@ pub struct World {
     pub shutdown_is_refused: bool,
     /// How many releases of holds systemd does not answer from now on.
     pub unanswered_releases: u32,
+    /// Whoever holds apt's locks, and until when.
+    pub locked_until: Option<Timestamp>,
     /// Somebody else's lock.
     pub foreign_lock: bool,
     /// What systemd says of itself.
@@ -181,12 +185,14 @@ impl World {
             nobody_listens: false,
             distrusted: None,
             reboot_does_nothing: false,
+            reboot_hangs: false,
             going_down: false,
             save_fails_after: None,
             break_on_boot: None,
             unplanned_reboot_in: None,
             own_lock_lingers: 0,
             unanswered_releases: 0,
+            locked_until: None,
             foreign_lock: false,
             system_state: "running",
             clients: Vec::new(),
@@ -224,6 +230,8 @@ impl World {
         }
         self.works.clear();
         self.going_down = false;
+        self.reboot_hangs = false;
+        self.system_state = "running";
         self.limits = SliceLimits::default();
         self.boots += 1;
         self.now += SignedDuration::from_secs(20);
@@ -567,9 +575,52 @@ impl Power for Fake {
         if !world.going_down {
             world.effects.push("reboot".into());
         }
-        world.going_down = !world.reboot_does_nothing;
+        if world.reboot_hangs {
+            world.system_state = "stopping";
+        } else {
+            world.going_down = !world.reboot_does_nothing;
+        }
         drop(world);
         point(&self.0, "reboot asked for");
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Shutdown for Fake {
+    async fn jobs(&self) -> HostResult<Vec<PendingJob>> {
+        let job = |unit: &str, kind: &str, is_running| PendingJob { unit: unit.into(), kind: kind.into(), is_running };
+        let jobs = [job("stuck.service", "stop", true), job("reboot.target", "start", false)];
+        Ok(if lock(&self.0).reboot_hangs { jobs.into() } else { Vec::new() })
+    }
+
+    async fn take_back(&self) -> HostResult<bool> {
+        point(&self.0, "take back");
+        let mut world = lock(&self.0);
+        let was_stopping = world.system_state == "stopping";
+        world.system_state = "running";
+        world.reboot_hangs = false;
+        if was_stopping {
+            world.effects.push("shutdown taken back".into());
+        }
+        drop(world);
+        point(&self.0, "taken back");
+        Ok(was_stopping)
+    }
+
+    async fn force(&self) -> HostResult<()> {
+        point(&self.0, "force");
+        {
+            let mut world = lock(&self.0);
+            world.effects.push("reboot forced".into());
+            world.going_down = true;
+        }
+        point(&self.0, "forced");
+        Ok(())
+    }
+
+    async fn watch(&self, _run: &RunId, _after: SignedDuration) -> HostResult<()> {
+        point(&self.0, "watch");
         Ok(())
     }
 }
@@ -689,7 +740,15 @@ impl Packages for Fake {
     }
 
     async fn lock_holders(&self) -> HostResult<Vec<LockHolder>> {
-        Ok(Vec::new())
+        let world = lock(&self.0);
+        let is_held = world.locked_until.is_some_and(|until| world.now < until);
+        let holder = LockHolder {
+            lock: "/var/lib/dpkg/lock-frontend".into(),
+            pid: Some(4711),
+            program: "apt-get".into(),
+            unit: "apt-daily-upgrade.service".parse().ok(),
+        };
+        Ok(is_held.then_some(holder).into_iter().collect())
     }
 
     async fn installed(&self) -> HostResult<BTreeMap<String, String>> {
@@ -885,6 +944,7 @@ pub fn host(world: &Shared) -> Host {
         work: fake(),
         budget: fake(),
         power: fake(),
+        shutdown: fake(),
         database: fake(),
         insight: fake(),
         forensics: fake(),
@@ -964,7 +1024,7 @@ pub fn settings() -> Settings {
         limits: Limits { cpu_percent: 50, cpu_weight: 20, io_weight: 20, memory_high: None, nice: 10, cpus: 2 },
         upgrade: UpgradeSettings { allow_removals: vec![], lock_timeout: SignedDuration::from_secs(60) },
         kernel: KernelSettings { dkms: true },
-        reboot: RebootSettings { when: RebootWhen::Needed, grace: SignedDuration::from_mins(5) },
+        reboot: RebootSettings { when: RebootWhen::Needed, grace: SignedDuration::from_mins(5), force_after: None },
         verify: VerifySettings {
             settle: SignedDuration::from_secs(5),
             boot_timeout: SignedDuration::from_mins(2),

@@ -49,7 +49,11 @@ fn settings() -> Settings {
             lock_timeout: SignedDuration::from_mins(10),
         },
         kernel: KernelSettings { dkms: true },
-        reboot: RebootSettings { when: RebootWhen::Always, grace: SignedDuration::from_mins(5) },
+        reboot: RebootSettings {
+            when: RebootWhen::Always,
+            grace: SignedDuration::from_mins(5),
+            force_after: Some(SignedDuration::from_mins(8)),
+        },
         verify: VerifySettings {
             settle: SignedDuration::from_secs(30),
             boot_timeout: SignedDuration::from_mins(10),
@@ -102,7 +106,11 @@ fn settings_of_mongodb_may_be_missing() {
 
 #[test]
 fn decisions_know_the_grace_period_and_two_boots() {
-    let expected = Policy { reboot_grace: SignedDuration::from_mins(5), max_boots: 2 };
+    let expected = Policy {
+        reboot_grace: SignedDuration::from_mins(5),
+        reboot_force_after: Some(SignedDuration::from_mins(8)),
+        max_boots: 2,
+    };
     assert_eq!(settings().policy(), expected);
 }
 

@@ -13,7 +13,7 @@
 //! | `budget` | the limits of the slice that all work shares |
 //! | `hold` | keeping a unit from starting |
 //! | `unit_spec` | our words to systemd's properties, pure |
-//! | `units`, `work`, `relations` | the ports |
+//! | `units`, `work`, `relations`, `shutdown` | the ports |
 //! | `exec_with_status` | the hidden verb that gives a program a status descriptor |
 
 mod budget;
@@ -24,6 +24,7 @@ mod jobs;
 mod manager;
 mod proxy;
 mod relations;
+mod shutdown;
 mod unit_spec;
 mod units;
 mod work;
@@ -31,5 +32,6 @@ mod work;
 pub use budget::SystemdBudget;
 pub use exec_with_status::exec_with_status;
 pub use relations::SystemdRelations;
+pub use shutdown::SystemdShutdown;
 pub use units::SystemdUnits;
 pub use work::SystemdWork;

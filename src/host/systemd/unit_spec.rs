@@ -90,6 +90,14 @@ pub(super) fn service_properties(description: &str, argv: &[String]) -> Vec<Prop
     ]
 }
 
+/// Properties of the service that looks whether a reboot comes to its end. Without the default dependencies it is no part
+/// of a shutdown: it neither ends with the first jobs nor makes the last ones wait.
+pub(super) fn watch_properties(argv: &[String]) -> Vec<Property> {
+    let mut properties = service_properties("Patchday: look whether the reboot comes to its end", argv);
+    properties.push(("DefaultDependencies", false.into()));
+    properties
+}
+
 /// The command, wrapped where it needs a status descriptor.
 fn work_argv(spec: &WorkSpec, program: &Path) -> Vec<String> {
     let Some(status) = &spec.status else { return spec.argv.clone() };

@@ -41,7 +41,12 @@ impl SystemdWork {
     }
 
     /// Starts a transient unit and waits until its program runs.
-    async fn start_transient(&self, unit: &UnitName, argv: &[String], properties: Vec<Property>) -> HostResult<()> {
+    pub(super) async fn start_transient(
+        &self,
+        unit: &UnitName,
+        argv: &[String],
+        properties: Vec<Property>,
+    ) -> HostResult<()> {
         let what = format!("start {unit}");
         if !argv.first().is_some_and(|program| program.starts_with('/')) {
             return Err(HostError::failed(what, format!("{argv:?} begins with no absolute path")));

@@ -6,6 +6,7 @@ use super::sample::{
     CLOSES, GRACE, POLICY, aborted, after, api, at, before, begin, boot, booted, closed, done, end, failed,
     nothing_to_do, open, planned, reboot_requested, reboot_skipped, step, verified, with_history,
 };
+use crate::config::settings::Policy;
 use crate::machine::decide::{
     Decision, MAX_ATTEMPTS, decide, may_abort, may_begin, next_planned, repair_is_due, report_is_due, restore_is_due,
 };
@@ -45,6 +46,7 @@ fn words(decision: &Decision) -> String {
         Decision::CountAsInterrupted(step) => format!("interrupted {step}"),
         Decision::RecordBoot => "record boot".into(),
         Decision::AwaitReboot { .. } => "await reboot".into(),
+        Decision::ForceReboot => "force reboot".into(),
         Decision::ConcludeNoReboot => "conclude no reboot".into(),
         Decision::MissWindow { step, reason } => format!("miss the window at {step}: {reason}"),
         Decision::GiveUp { step, reason } => format!("give up {step}: {reason}"),
@@ -140,11 +142,11 @@ fn every_row_of_the_table_is_true() {
     check(row, &next(&aborted(&planned())), "begin report");
 
     let row = ["none, verified or nothing to do", "same", "–"];
-    for run in [verified(), nothing_to_do()] {
+    // The power went under the report: it is written again, of the boot that runs now.
+    for (run, after_a_cut) in [(verified(), "begin verify"), (nothing_to_do(), "begin report")] {
         check(row, &next(&run), "begin report");
         check(row, &next(&end(&begin(&run, Step::Report), Outcome::Failed)), "close 0");
-        // The power went under the report: it is written again.
-        check(row, &next(&booted(&begin(&run, Step::Report), 3)), "begin report");
+        assert_eq!(words(&next(&booted(&begin(&run, Step::Report), 3))), after_a_cut);
     }
 
     let row = ["none, judged, hooks after the verification left", "same", "–"];
@@ -185,6 +187,18 @@ fn every_row_of_the_table_is_true() {
         let decision = decided(&run, WorkLook::NoWork, requested + waited);
         check(["reboot, requested", "same, past grace", "–"], &decision, "conclude no reboot");
     }
+
+    let forcing = Policy { reboot_force_after: Some(GRACE * 2), ..POLICY };
+    let decided_by = |run: &Run, waited: i64| {
+        let seen = Observation { boot: Some(run.boot.clone()), work: WorkLook::NoWork };
+        decide(run, &seen, at(requested + waited), &forcing)
+    };
+    let row = |when| ["reboot, requested", when, "–"];
+    check(row("same, past grace, to be forced later"), &decided_by(&run, grace + 1), "await reboot");
+    check(row("same, past grace, to be forced now"), &decided_by(&run, 2 * grace), "force reboot");
+    let forced = after(&run, Fact::RebootForced { at: at(requested + 2 * grace) });
+    check(row("same, past grace, to be forced now"), &decided_by(&forced, 3 * grace - 1), "await reboot");
+    check(row("same, past grace"), &decided_by(&forced, 3 * grace), "conclude no reboot");
 
     let row = ["any other", "same", "–"];
     for step in planned().steps.into_iter().filter(|step| !works.contains(step)) {

@@ -182,6 +182,14 @@ fn a_boot_that_nobody_asked_for_is_counted_and_told() {
     let run = booted(&open(Step::Verify), 3);
     assert_eq!((&run.phase, run.unplanned_reboots, run.rebooted), (&Phase::Rebooted, 1, Some(at(30))));
     assert_eq!(outcome_of(&run, &Step::Verify), Outcome::Interrupted);
+    // After the verdict: it is judged, reported and told again, on the boot that runs now.
+    let reported = end(&begin(&verified(), Step::Report), Outcome::Succeeded);
+    let run = booted(&reported, 3);
+    assert_eq!((&run.phase, run.unplanned_reboots, run.verification.is_none()), (&Phase::Rebooted, 1, true));
+    let run = after(&begin(&run, Step::Verify), judged(&run));
+    assert_eq!(run.verification.as_ref().unwrap().boot, boot(3));
+    let run = end(&run, Outcome::Succeeded);
+    assert_eq!(begin(&run, Step::Report).attempt.unwrap().number, 2);
     // After the end: only counted.
     let run = booted(&begin(&failed(Step::Upgrade), Step::Restore), 2);
     assert_eq!(run.unplanned_reboots, 1);

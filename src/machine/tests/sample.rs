@@ -11,7 +11,7 @@ use crate::model::{
 };
 
 pub(super) const GRACE: SignedDuration = SignedDuration::from_mins(5);
-pub(super) const POLICY: Policy = Policy { reboot_grace: GRACE, max_boots: 2 };
+pub(super) const POLICY: Policy = Policy { reboot_grace: GRACE, reboot_force_after: None, max_boots: 2 };
 
 pub(super) fn at(seconds: i64) -> Timestamp {
     "2026-11-23T03:00:00Z".parse::<Timestamp>().unwrap() + SignedDuration::from_secs(seconds)
