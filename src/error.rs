@@ -72,6 +72,10 @@ impl From<HostError> for Failure {
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
         let (kind, hint) = match &error {
+            StoreError::Gone { pointer, .. } => {
+                let hint = format!("see that every service is up, then rm {}", pointer.display());
+                return Self::new(FailureKind::State, error.to_string()).hint(hint);
+            }
             StoreError::Locked(_) => (FailureKind::Locked, "patchday attach"),
             StoreError::RunIsOpen(_) => (FailureKind::Locked, "patchday resume"),
             StoreError::NoSuchRun(_) => (FailureKind::Usage, "patchday history"),

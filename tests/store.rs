@@ -480,3 +480,20 @@ fn a_finished_run_is_whole_after_a_restart_of_everything() {
     assert_eq!(state.load(&run.id).unwrap(), run);
     assert_eq!(state.runs().unwrap(), [run.id]);
 }
+
+#[test]
+fn an_open_run_whose_directory_is_gone_is_told_as_that() {
+    let (_kept, root, state) = state();
+    let run = planned_at(0);
+    drop(create(&state, &run));
+    fs::remove_dir_all(root.join("runs").join(run.id.as_str())).unwrap();
+    for error in [
+        state.unfinished_run().unwrap_err(),
+        lock(&state).reopen_run().unwrap_err(),
+        lock(&state).create_run(&planned_at(1), &settings()).unwrap_err(),
+    ] {
+        assert!(matches!(&error, StoreError::Gone { run: gone, .. } if *gone == run.id), "{error}");
+    }
+    fs::remove_file(root.join("open-run")).unwrap();
+    assert_eq!(state.unfinished_run().unwrap(), None);
+}

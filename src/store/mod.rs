@@ -64,6 +64,14 @@ pub enum StoreError {
     /// No such run.
     #[error("no run {0} is recorded")]
     NoSuchRun(RunId),
+    /// The open run is gone: somebody removed its directory.
+    #[error("{} names run {run} as the open one, and it is gone", pointer.display())]
+    Gone {
+        /// The run.
+        run: RunId,
+        /// What names it.
+        pointer: PathBuf,
+    },
     /// A run is open already.
     #[error("run {0} is not finished")]
     RunIsOpen(RunId),

@@ -94,10 +94,22 @@ impl StateDir {
     ///
     /// # Errors
     ///
-    /// When the pointer cannot be understood. A record that cannot be understood counts as open.
+    /// When the pointer cannot be understood, or leads nowhere. A record that cannot be understood counts as open.
     pub fn unfinished_run(&self) -> StoreResult<Option<RunId>> {
-        let open = self.open_run()?;
-        Ok(open.filter(|id| self.load(id).map_or(true, |run| run.is_open())))
+        let Some(id) = self.open_run()? else { return Ok(None) };
+        match self.load_open(&id) {
+            Err(error @ StoreError::Gone { .. }) => Err(error),
+            Ok(run) if !run.is_open() => Ok(None),
+            Ok(_) | Err(_) => Ok(Some(id)),
+        }
+    }
+
+    /// The run that the pointer names.
+    fn load_open(&self, id: &RunId) -> StoreResult<Run> {
+        self.load(id).map_err(|error| match error {
+            StoreError::NoSuchRun(run) => StoreError::Gone { run, pointer: self.root.join("open-run") },
+            error => error,
+        })
     }
 
     /// The newest run, where it is over and has left something changed on the host.
@@ -213,7 +225,7 @@ impl LockedState {
     /// When it cannot be understood.
     pub fn reopen_run(self) -> StoreResult<Option<(RunStore, Run, Settings)>> {
         let Some(id) = self.dir().open_run()? else { return Ok(None) };
-        let run = self.dir().load(&id)?;
+        let run = self.dir().load_open(&id)?;
         if !run.is_open() {
             atomic::remove(&self.root.join("open-run"))?;
             return Ok(None);
