@@ -15,6 +15,7 @@ pub mod load;
 mod notify;
 mod order;
 mod place;
+mod reboot;
 mod schema;
 pub mod settings;
 mod validate;

@@ -6,13 +6,13 @@ use jiff::SignedDuration;
 use toml::Spanned;
 
 use super::error::Problem;
-use super::file::{File, Located, Mongodb, Positions, Preflight, Readiness, Reboot, Service};
+use super::file::{File, Located, Mongodb, Positions, Preflight, Readiness, Service};
 use super::keys::{self, Key, Kind};
 use super::order::dependency_order;
 use super::place::Position;
 use super::settings::{
-    KernelSettings, LeftoverClients, LongOperations, MongodbSettings, OnFailure, PreflightSettings, RebootSettings,
-    RebootWhen, ServiceSettings, Settings, UpgradeSettings, UserCount, VerifySettings,
+    KernelSettings, LeftoverClients, LongOperations, MongodbSettings, OnFailure, PreflightSettings, ServiceSettings,
+    Settings, UpgradeSettings, UserCount, VerifySettings,
 };
 use super::values::{self, Wrong, quoted};
 use crate::model::{DatabaseAccess, Limits, ReadinessProbe, ServiceKind, UnitName};
@@ -43,15 +43,7 @@ pub(super) fn validate(file: &File, text: &str, cpus: u32, known: &[&str]) -> Re
             lock_timeout: check.duration(&keys::LOCK_TIMEOUT, file.upgrade.lock_timeout.as_ref(), 600),
         },
         kernel: KernelSettings { dkms: file.kernel.dkms.unwrap_or(true) },
-        reboot: RebootSettings {
-            when: match check.word(&keys::WHEN, file.reboot.when.as_ref()) {
-                Some("always") => RebootWhen::Always,
-                Some("never") => RebootWhen::Never,
-                _ => RebootWhen::Needed,
-            },
-            grace: check.duration(&keys::GRACE, file.reboot.grace.as_ref(), 600),
-            force_after: check.force_after(&file.reboot),
-        },
+        reboot: check.reboot(&file.reboot),
         verify: VerifySettings {
             settle: check.duration(&keys::SETTLE, file.verify.settle.as_ref(), 60),
             boot_timeout: check.duration(&keys::BOOT_TIMEOUT, file.verify.boot_timeout.as_ref(), 600),
@@ -131,20 +123,6 @@ impl Check<'_> {
 
     pub(super) fn duration(&mut self, key: &Key, value: Option<&Spanned<String>>, default: i64) -> SignedDuration {
         self.taken(key, value, |text| values::duration(key.kind, text)).unwrap_or(SignedDuration::from_secs(default))
-    }
-
-    /// Who forces a reboot before its grace period is over has given it none.
-    fn force_after(&mut self, file: &Reboot) -> Option<SignedDuration> {
-        let grace = file.grace.as_ref().and_then(|text| values::duration(keys::GRACE.kind, text.get_ref()).ok());
-        let grace = grace.unwrap_or(SignedDuration::from_secs(600));
-        self.taken(&keys::FORCE_AFTER, file.force_after.as_ref(), |text| {
-            let taken = values::duration(keys::FORCE_AFTER.kind, text)?;
-            let wrong = || {
-                let expected = format!("a duration that is not shorter than grace ({grace:#})");
-                Wrong::new(expected, format!("\"{text}\""), "leave it out, and the reboot is never forced")
-            };
-            if taken < grace { Err(wrong()) } else { Ok(taken) }
-        })
     }
 
     fn integer<T: TryFrom<i64>>(&mut self, key: &Key, value: Option<&Spanned<i64>>, default: T) -> T {

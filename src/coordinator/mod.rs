@@ -2,6 +2,7 @@
 
 mod journal;
 mod narrator;
+mod shutdown;
 
 use std::collections::BTreeSet;
 
@@ -178,11 +179,6 @@ impl<'a, S: RunStorage> Coordinator<'a, S> {
         }
     }
 
-    /// Somebody else's shutdown: the signal came from it, and systemd would start no service now.
-    async fn host_is_going_down(&self) -> bool {
-        self.host.units.survey().await.is_ok_and(|survey| survey.system_state == "stopping")
-    }
-
     fn decide(&self, observation: &Observation) -> Decision {
         decide(self.run(), observation, self.host.clock.now(), &self.settings.policy())
     }
@@ -290,52 +286,6 @@ impl<'a, S: RunStorage> Coordinator<'a, S> {
                 let message = format!("the boot has undone what the run had changed of {undone}");
                 self.events.emit(EventKind::Noted { message });
             }
-        }
-    }
-
-    /// The request was recorded; whether it was also made is not known. Asking twice is harmless: logind takes the
-    /// second for the first.
-    async fn ask_again_for_reboot(&self) {
-        if let Err(error) = self.host.power.reboot().await {
-            self.events.emit(EventKind::Noted { message: error.to_string() });
-        }
-    }
-
-    async fn force_reboot(&mut self) {
-        let waits_for = self.what_the_shutdown_waits_for().await;
-        let message = format!("the host is still up, {waits_for}; it is rebooted without waiting any longer");
-        self.events.emit(EventKind::Noted { message });
-        if self.record_or_degrade(Fact::RebootForced { at: self.host.clock.now() })
-            && let Err(error) = self.host.shutdown.force().await
-        {
-            self.events.emit(EventKind::Noted { message: error.to_string() });
-        }
-    }
-
-    /// Services may be down for a shutdown that will never end: they are needed back. Returns what there is to say.
-    async fn take_shutdown_back(&self) -> String {
-        let grace = self.settings.reboot.grace;
-        let waits_for = self.what_the_shutdown_waits_for().await;
-        let mut note = format!("the host was asked to reboot and is still up after {grace:#}, {waits_for}");
-        match self.host.shutdown.take_back().await {
-            Ok(true) => note.push_str("; the shutdown was taken back"),
-            Ok(false) => {}
-            Err(error) => note.push_str(&format!("; {error}")),
-        }
-        note
-    }
-
-    async fn what_the_shutdown_waits_for(&self) -> String {
-        match self.host.shutdown.jobs().await {
-            Ok(jobs) => {
-                let at_work: Vec<String> = jobs.iter().filter(|job| job.is_running).map(ToString::to_string).collect();
-                if at_work.is_empty() {
-                    "and systemd has nothing to do".into()
-                } else {
-                    format!("since systemd waits for the {}", at_work.join(", the "))
-                }
-            }
-            Err(error) => format!("for an unknown reason ({error})"),
         }
     }
 

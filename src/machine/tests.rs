@@ -2,6 +2,7 @@
 
 mod decisions;
 mod effects;
+mod endings;
 mod hooks;
 mod matrix;
 mod properties;

@@ -10,7 +10,7 @@ use crate::config::settings::Policy;
 use crate::machine::decide::{
     Decision, MAX_ATTEMPTS, decide, may_abort, may_begin, next_planned, repair_is_due, report_is_due, restore_is_due,
 };
-use crate::model::{Change, Fact, Observation, Occasion, Outcome, Phase, Run, Step, WorkLook, WorkOutcome};
+use crate::model::{Fact, Observation, Occasion, Outcome, Phase, Run, Step, WorkLook, WorkOutcome};
 
 /// Cells of the rows of `decide`'s table, without its head.
 fn documented_rows() -> Vec<[&'static str; 3]> {
@@ -28,16 +28,16 @@ fn exited() -> WorkLook {
 }
 
 /// The decision on the run's own boot.
-fn decided(run: &Run, work: WorkLook, seconds: i64) -> Decision {
+pub(super) fn decided(run: &Run, work: WorkLook, seconds: i64) -> Decision {
     decide(run, &Observation { boot: Some(run.boot.clone()), work }, at(seconds), &POLICY)
 }
 
-fn next(run: &Run) -> Decision {
+pub(super) fn next(run: &Run) -> Decision {
     decided(run, WorkLook::NoWork, 50)
 }
 
 /// A decision in a few words, so that a table of them can be read.
-fn words(decision: &Decision) -> String {
+pub(super) fn words(decision: &Decision) -> String {
     match decision {
         Decision::Begin(step) => format!("begin {step}"),
         Decision::Continue(step) => format!("continue {step}"),
@@ -221,21 +221,6 @@ fn every_row_of_the_table_is_true() {
 }
 
 #[test]
-fn a_clock_that_is_set_back_neither_ends_the_wait_nor_makes_it_endless() {
-    let run = reboot_requested(&open(Step::Reboot));
-    let requested = run.reboot_requested.unwrap().duration_since(at(0)).as_secs();
-    let after = |seconds| words(&decided(&run, WorkLook::NoWork, requested + seconds));
-    assert_eq!(after(-2), "await reboot", "a correction of two seconds is no reason to give up");
-    assert_eq!(after(-86_400), "conclude no reboot");
-    assert_eq!(after(-GRACE.as_secs()), "conclude no reboot");
-    // However the clock is set back once, the wait is over after twice the grace period at most.
-    for back in [1, 60, 299, 300, 86_400] {
-        let waits = (0..).take_while(|passed| after(passed - back) == "await reboot").count();
-        assert!(waits <= 2 * usize::try_from(GRACE.as_secs()).unwrap(), "set back by {back}: {waits} seconds");
-    }
-}
-
-#[test]
 fn a_run_without_steps_left_that_is_not_final_is_given_up() {
     let mut run = planned();
     run.steps.clear();
@@ -247,24 +232,6 @@ fn a_restore_that_leaves_changes_behind_is_not_begun_for_ever() {
     let run = end(&begin(&reboot_skipped(), Step::Restore), Outcome::Succeeded);
     assert!(!run.changes.is_empty());
     assert_eq!(words(&next(&run)), "begin verify");
-}
-
-#[test]
-fn a_restore_is_tried_again_while_a_hold_is_left() {
-    let mut run = failed(Step::Upgrade);
-    run = end(&begin(&run, Step::Repair), Outcome::Succeeded);
-    assert!(run.changes.iter().any(|change| matches!(change, Change::Held(_))));
-    for _ in 0..3 {
-        assert_eq!(words(&next(&run)), "begin restore");
-        run = end(&begin(&run, Step::Restore), Outcome::Failed);
-    }
-    assert_eq!(words(&next(&run)), "begin report", "not for ever");
-    // A service that does not start is told, and not started again and again.
-    let mut run = begin(&end(&begin(&failed(Step::Upgrade), Step::Repair), Outcome::Succeeded), Step::Restore);
-    for held in run.changes.clone().into_iter().filter(|change| matches!(change, Change::Held(_))) {
-        run = after(&run, Fact::ChangeUndone(held));
-    }
-    assert_eq!(words(&next(&end(&run, Outcome::Failed))), "begin report");
 }
 
 fn failed_phase(at: &str) -> Phase {

@@ -1,0 +1,58 @@
+//! The reboot that is under way, or that does not come.
+
+use super::{Coordinator, RunStorage};
+use crate::events::EventKind;
+use crate::model::Fact;
+
+impl<S: RunStorage> Coordinator<'_, S> {
+    /// Somebody else's shutdown: the signal came from it, and systemd would start no service now.
+    pub(super) async fn host_is_going_down(&self) -> bool {
+        self.host.units.survey().await.is_ok_and(|survey| survey.system_state == "stopping")
+    }
+
+    /// The request was recorded; whether it was also made is not known. Asking twice is harmless: logind takes the
+    /// second for the first.
+    pub(super) async fn ask_again_for_reboot(&self) {
+        if let Err(error) = self.host.power.reboot().await {
+            self.events.emit(EventKind::Noted { message: error.to_string() });
+        }
+    }
+
+    pub(super) async fn force_reboot(&mut self) {
+        let waits_for = self.what_the_shutdown_waits_for().await;
+        let message = format!("the host is still up, {waits_for}; it is rebooted without waiting any longer");
+        self.events.emit(EventKind::Noted { message });
+        if self.record_or_degrade(Fact::RebootForced { at: self.host.clock.now() })
+            && let Err(error) = self.host.shutdown.force().await
+        {
+            self.events.emit(EventKind::Noted { message: error.to_string() });
+        }
+    }
+
+    /// Services may be down for a shutdown that will never end: they are needed back. Returns what there is to say.
+    pub(super) async fn take_shutdown_back(&self) -> String {
+        let grace = self.settings.reboot.grace;
+        let waits_for = self.what_the_shutdown_waits_for().await;
+        let mut note = format!("the host was asked to reboot and is still up after {grace:#}, {waits_for}");
+        match self.host.shutdown.take_back().await {
+            Ok(true) => note.push_str("; the shutdown was taken back"),
+            Ok(false) => {}
+            Err(error) => note.push_str(&format!("; {error}")),
+        }
+        note
+    }
+
+    async fn what_the_shutdown_waits_for(&self) -> String {
+        match self.host.shutdown.jobs().await {
+            Ok(jobs) => {
+                let at_work: Vec<String> = jobs.iter().filter(|job| job.is_running).map(ToString::to_string).collect();
+                if at_work.is_empty() {
+                    "and systemd has nothing to do".into()
+                } else {
+                    format!("since systemd waits for the {}", at_work.join(", the "))
+                }
+            }
+            Err(error) => format!("for an unknown reason ({error})"),
+        }
+    }
+}
