@@ -71,7 +71,7 @@ fn a_reboot_that_hangs_is_named_and_taken_back() {
     wait_for("the end of the run", PATIENCE, || {
         let status = machine.exec(&["patchday", "status", "--json"])?;
         let status: serde_json::Value = serde_json::from_str(&status.stdout).unwrap_or_default();
-        Ok((status["open"] == false && status["coordinator"].is_null()).then_some(()))
+        Ok((status["run"].is_string() && status["open"] == false && status["coordinator"].is_null()).then_some(()))
     })
     .unwrap_or_else(|error| panic!("{error}\n{}", evidence(&machine)));
     let _ = run.kill();
@@ -119,7 +119,7 @@ fn a_hold_is_released_even_where_systemd_does_not_answer_for_a_while() {
     wait_for("the end of the run", PATIENCE, || {
         let status = machine.exec(&["patchday", "status", "--json"])?;
         let status: serde_json::Value = serde_json::from_str(&status.stdout).unwrap_or_default();
-        Ok((status["open"] == false && status["coordinator"].is_null()).then_some(()))
+        Ok((status["run"].is_string() && status["open"] == false && status["coordinator"].is_null()).then_some(()))
     })
     .unwrap_or_else(|error| panic!("{error}\n{}", evidence(&machine)));
     let _ = run.wait();
@@ -231,7 +231,7 @@ fn a_bus_that_goes_away_again_and_again_changes_nothing_of_the_end() {
     wait_for("the end of the run", PATIENCE, || {
         let status = machine.exec(&["patchday", "status", "--json"])?;
         let status: serde_json::Value = serde_json::from_str(&status.stdout).unwrap_or_default();
-        Ok((status["open"] == false && status["coordinator"].is_null()).then_some(()))
+        Ok((status["run"].is_string() && status["open"] == false && status["coordinator"].is_null()).then_some(()))
     })
     .unwrap_or_else(|error| panic!("{error}\n{}", evidence(&machine)));
     let _ = again.kill();

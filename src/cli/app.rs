@@ -96,7 +96,7 @@ impl App {
             work: Arc::new(SystemdWork::new(bus.clone(), program)),
             budget: Arc::new(SystemdBudget::new(bus.clone(), root.clone())?),
             power: Arc::new(Logind::new(bus.clone())),
-            shutdown: Arc::new(SystemdShutdown::new(bus.clone(), self.command()?)),
+            shutdown: Arc::new(SystemdShutdown::new(bus.clone(), root.clone(), self.command()?)),
             insight: database.clone(),
             forensics: database.clone(),
             database,

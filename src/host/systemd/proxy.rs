@@ -13,9 +13,6 @@ use zbus::{Connection, OwnedObjectPath, OwnedVariant, Variant};
 pub(super) type UnitRow =
     (String, String, String, String, String, String, OwnedObjectPath, u32, String, OwnedObjectPath);
 
-/// A row of `ListJobs`: ID, unit, type, state, job path, unit path.
-pub(super) type JobRow = (u32, String, String, String, OwnedObjectPath, OwnedObjectPath);
-
 /// Path of systemd's manager object.
 pub(super) const MANAGER_PATH: &str = "/org/freedesktop/systemd1";
 /// Name of systemd on the bus.
@@ -42,9 +39,6 @@ pub(super) trait Manager {
     fn restart_unit(&self, name: &str, mode: &str) -> zbus::Result<OwnedObjectPath>;
     fn stop_unit(&self, name: &str, mode: &str) -> zbus::Result<OwnedObjectPath>;
     fn reset_failed_unit(&self, name: &str) -> zbus::Result<()>;
-    fn clear_jobs(&self) -> zbus::Result<()>;
-    fn list_jobs(&self) -> zbus::Result<Vec<JobRow>>;
-    fn reboot(&self) -> zbus::Result<()>;
     fn list_units_filtered(&self, states: &[&str]) -> zbus::Result<Vec<UnitRow>>;
     fn list_units_by_patterns(&self, states: &[&str], patterns: &[&str]) -> zbus::Result<Vec<UnitRow>>;
     fn start_transient_unit(

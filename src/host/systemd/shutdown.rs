@@ -1,82 +1,78 @@
 //! A shutdown that does not come to its end: what it waits for, taking it back, and going on without waiting.
 //!
 //! The jobs of a shutdown are irreversible: no start is accepted against them. They can be cancelled all the same, and
-//! then a start of the default target brings back what they have stopped (seen on systemd 252). A service of our own that
-//! does not conflict with `shutdown.target` outlives them all until the very end, and is the only one who can tell.
+//! then a start of the default target brings back what they have stopped (seen on systemd 252). dbus is among the first
+//! that they stop, so that systemd is asked as `systemctl` asks it: over a socket of its own. A service of ours that does
+//! not conflict with `shutdown.target` outlives them all until the very end, and is the only one who can tell.
+
+use std::path::PathBuf;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::SignedDuration;
 
-use super::manager::Manager;
-use super::proxy::manager;
 use super::unit_spec::watch_properties;
 use super::work::SystemdWork;
-use crate::host::bus::{Bus, host_error};
+use crate::host::bus::Bus;
+use crate::host::command;
 use crate::host::{HostError, HostErrorKind, HostResult, Shutdown};
 use crate::model::{PendingJob, RunId, UnitName};
 
-/// What systemd starts at boot when nothing else is asked for.
-const DEFAULT_TARGET: &str = "default.target";
+/// systemd answers at once, or is busy reading unit files.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// What systemd starts at boot when nothing else is asked for. Nobody waits for all of it: what hangs belongs to it.
+const START_AGAIN: [&str; 3] = ["--no-block", "start", "default.target"];
 
 /// Shutdowns of this host.
 #[derive(Debug, Clone)]
 pub struct SystemdShutdown {
-    manager: Manager,
+    root: PathBuf,
     work: SystemdWork,
     /// This program, with what it needs to find its state.
     program: Vec<String>,
 }
 
 impl SystemdShutdown {
-    /// Shutdowns behind `bus`. `program` is this program's path and the arguments that come before a verb.
-    pub fn new(bus: Bus, program: Vec<String>) -> Self {
-        let work = SystemdWork::new(bus.clone(), program.first().cloned().unwrap_or_default());
-        Self { manager: Manager { bus, root: "/".into() }, work, program }
+    /// Shutdowns of the host whose programs are below `root`. `program` is this program's path and the arguments that
+    /// come before a verb.
+    pub fn new(bus: Bus, root: PathBuf, program: Vec<String>) -> Self {
+        let work = SystemdWork::new(bus, program.first().cloned().unwrap_or_default());
+        Self { root, work, program }
+    }
+
+    async fn systemctl(&self, args: &[&str]) -> HostResult<String> {
+        command::read_text(&self.root, "systemctl", args, ANSWER_TIMEOUT).await
+    }
+
+    /// Whether systemd is on its way down. Its exit status is that of a question: only `running` is 0.
+    async fn is_stopping(&self) -> HostResult<bool> {
+        let said = command::read(&self.root, "systemctl", &["is-system-running"], ANSWER_TIMEOUT).await?;
+        Ok(String::from_utf8_lossy(&said.stdout).trim() == "stopping")
     }
 }
 
 #[async_trait]
 impl Shutdown for SystemdShutdown {
     async fn jobs(&self) -> HostResult<Vec<PendingJob>> {
-        let rows = self
-            .manager
-            .bus
-            .retry(|connection| async move { manager(&connection).await?.list_jobs().await })
-            .await
-            .map_err(|error| host_error("list systemd's jobs", &error))?;
-        let job = |(_, unit, kind, state, _, _): (u32, String, String, String, _, _)| {
-            let is_running = state == "running";
-            PendingJob { unit, kind, is_running }
-        };
-        Ok(rows.into_iter().map(job).collect())
+        Ok(jobs(&self.systemctl(&["list-jobs", "--no-legend", "--plain", "--full", "--no-pager"]).await?))
     }
 
     async fn take_back(&self) -> HostResult<bool> {
-        let what = "take the shutdown back";
-        if self.manager.survey().await?.system_state != "stopping" {
+        if !self.is_stopping().await? {
             return Ok(false);
         }
-        self.manager
-            .bus
-            .retry(|connection| async move {
-                let manager = manager(&connection).await?;
-                manager.clear_jobs().await?;
-                manager.start_unit(DEFAULT_TARGET, "replace").await.map(drop)
-            })
-            .await
-            .map_err(|error| host_error(what, &error))?;
-        match self.manager.survey().await?.system_state.as_str() {
-            "stopping" => Err(HostError::new(HostErrorKind::Failed, what, "systemd says that it is still stopping")),
-            _ => Ok(true),
+        self.systemctl(&["cancel"]).await?;
+        self.systemctl(&START_AGAIN).await?;
+        if self.is_stopping().await? {
+            let what = "take the shutdown back";
+            return Err(HostError::new(HostErrorKind::Failed, what, "systemd says that it is still stopping"));
         }
+        Ok(true)
     }
 
     async fn force(&self) -> HostResult<()> {
-        self.manager
-            .bus
-            .retry(|connection| async move { manager(&connection).await?.reboot().await })
-            .await
-            .map_err(|error| host_error("reboot without waiting", &error))
+        self.systemctl(&["--force", "reboot"]).await.map(drop)
     }
 
     async fn watch(&self, run: &RunId, after: SignedDuration) -> HostResult<()> {
@@ -86,5 +82,29 @@ impl Shutdown for SystemdShutdown {
         let seconds = after.as_secs().max(1).to_string();
         argv.extend(["resume", "--foreground", "--unless-rebooted-in", &seconds].map(str::to_owned));
         self.work.start_transient(&unit, &argv, watch_properties(&argv)).await
+    }
+}
+
+/// Rows of `JOB UNIT TYPE STATE`; a line that is none (`No jobs running.`) has no number.
+fn jobs(listed: &str) -> Vec<PendingJob> {
+    let row = |line: &str| match line.split_whitespace().collect::<Vec<_>>()[..] {
+        [number, unit, kind, state] if number.parse::<u32>().is_ok() => {
+            Some(PendingJob { unit: unit.into(), kind: kind.into(), is_running: state == "running" })
+        }
+        _ => None,
+    };
+    listed.lines().filter_map(row).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn jobs_of_systemd_252_and_257() {
+        let listed = "1234 stuck.service  stop  running\n 987 reboot.target start waiting\n";
+        let read: Vec<_> = jobs(listed).iter().map(|job| (job.to_string(), job.is_running)).collect();
+        assert_eq!(read, [("stop of stuck.service".into(), true), ("start of reboot.target".into(), false)]);
+        assert!(jobs("No jobs running.\n").is_empty() && jobs("").is_empty());
     }
 }
