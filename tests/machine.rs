@@ -7,7 +7,7 @@ mod on_machine;
 use std::time::{Duration, Instant};
 
 use on_machine::{CONFIG, assert_in_service, json, machine_with_patchday, patchday, step};
-use patchday_lab::{ApiFault, Machine, Output, Suite, wait_for};
+use patchday_lab::{ApiFault, Machine, Output, Suite, services, wait_for};
 
 const REBOOT: Duration = Duration::from_secs(240);
 const UPGRADE: Duration = Duration::from_secs(300);
@@ -19,40 +19,10 @@ fn machine(suite: Suite, name: &str) -> Machine {
 }
 
 fn configure(machine: &Machine, stop_timeout: &str) {
-    let text = format!(
-        r#"
-[[service]]
-unit = "mongod.service"
-kind = "mongodb"
-stop-timeout = "{stop_timeout}"
-start-timeout = "60s"
-drain-timeout = "3s"
-[service.readiness]
-probe = "mongodb"
-[service.mongodb]
-uri = "mongodb://127.0.0.1:{mongod}"
-
-[[service]]
-unit = "sample-api.service"
-after = ["mongod.service"]
-stop-timeout = "{stop_timeout}"
-start-timeout = "20s"
-[service.readiness]
-probe = "http"
-url = "http://127.0.0.1:{api}/health"
-
-[limits]
-cpu = "80%"
-
-[reboot]
-when = "always"
-
-[verify]
-settle = "3s"
-"#,
-        mongod = machine.mongod_port(),
-        api = machine.api_port(),
-    );
+    let stop = format!("stop-timeout = \"{stop_timeout}\"\n");
+    let database = format!("{stop}start-timeout = \"60s\"\ndrain-timeout = \"3s\"");
+    let services = services(machine, &database, &format!("{stop}start-timeout = \"20s\""));
+    let text = format!("{services}[limits]\ncpu = \"80%\"\n[reboot]\nwhen = \"always\"\n[verify]\nsettle = \"3s\"\n");
     machine.exec_ok(&["mkdir", "-p", "/etc/patchday"]).unwrap();
     machine.write_file(CONFIG, &text).unwrap();
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use on_machine::{CONFIG, machine_with_patchday, patchday};
 use patchday::checks::{CATALOGUE, Topic};
-use patchday_lab::{Machine, Suite, wait_for};
+use patchday_lab::{Machine, Suite, services, wait_for};
 use serde_json::Value;
 
 /// What a machine that shares the kernel, the CPUs and the memory of the host below it cannot show, and why.
@@ -196,24 +196,7 @@ shutdown -r +600 2>/dev/null
 "#;
 
 fn configure(machine: &Machine, more: &str) {
-    let text = format!(
-        r#"
-[[service]]
-unit = "mongod.service"
-kind = "mongodb"
-[service.mongodb]
-uri = "mongodb://127.0.0.1:{mongod}"
-
-[[service]]
-unit = "sample-api.service"
-after = ["mongod.service"]
-[service.readiness]
-probe = "http"
-url = "http://127.0.0.1:{api}/health"
-{more}"#,
-        mongod = machine.mongod_port(),
-        api = machine.api_port(),
-    );
+    let text = services(machine, "", "") + more;
     machine.write_file(CONFIG, &text).unwrap();
 }
 

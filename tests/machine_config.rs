@@ -9,7 +9,7 @@ use std::process::Child;
 use std::time::Duration;
 
 use on_machine::{CONFIG, UNITS, assert_in_service, json, machine_with_patchday, patchday, step};
-use patchday_lab::{Machine, Output, Suite, wait_for};
+use patchday_lab::{Machine, Output, Suite, services, wait_for};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -21,37 +21,9 @@ fn machine(name: &str) -> Machine {
 
 /// A configuration that works; each bad one is this one with one line changed.
 fn good(machine: &Machine) -> String {
-    format!(
-        r#"[[service]]
-unit = "mongod.service"
-kind = "mongodb"
-start-timeout = "60s"
-drain-timeout = "3s"
-[service.readiness]
-probe = "mongodb"
-[service.mongodb]
-uri = "mongodb://127.0.0.1:{mongod}"
-
-[[service]]
-unit = "sample-api.service"
-after = ["mongod.service"]
-start-timeout = "20s"
-[service.readiness]
-probe = "http"
-url = "http://127.0.0.1:{api}/health"
-
-[limits]
-cpu = "80%"
-
-[verify]
-settle = "3s"
-
-[preflight]
-allow = ["boot-space"]
-"#,
-        mongod = machine.mongod_port(),
-        api = machine.api_port(),
-    )
+    let database = "start-timeout = \"60s\"\ndrain-timeout = \"3s\"";
+    let services = services(machine, database, "start-timeout = \"20s\"");
+    format!("{services}[limits]\ncpu = \"80%\"\n\n[verify]\nsettle = \"3s\"\n\n[preflight]\nallow = [\"boot-space\"]\n")
 }
 
 fn said(output: &Output) -> String {

@@ -8,20 +8,16 @@ mod on_machine;
 use std::time::Duration;
 
 use on_machine::{CONFIG, assert_in_service, json, machine_with_patchday, patchday};
-use patchday_lab::{Machine, Suite, wait_for};
+use patchday_lab::{Machine, Suite, services, wait_for};
 
 const REBOOT: Duration = Duration::from_secs(300);
 
 /// Patchday's configuration. A flag of Debian's says that a reboot is wanted, so that no package need be upgraded.
 fn configure(machine: &Machine) {
-    let text = format!(
-        "[[service]]\nunit = \"mongod.service\"\nkind = \"mongodb\"\nstop-timeout = \"60s\"\ndrain-timeout = \"2s\"\n\
-         [service.mongodb]\nuri = \"mongodb://127.0.0.1:{}\"\ncanary = \"sample.orders\"\n\n[[service]]\nunit = \
-         \"sample-api.service\"\nafter = [\"mongod.service\"]\n[service.readiness]\nprobe = \"http\"\nurl = \
-         \"http://127.0.0.1:{}/health\"\n\n[verify]\nsettle = \"2s\"\n",
-        machine.mongod_port(),
-        machine.api_port(),
-    );
+    // In the block of the connection, before its `uri`.
+    let services = services(machine, "stop-timeout = \"60s\"\ndrain-timeout = \"2s\"", "")
+        .replace("\nuri =", "\ncanary = \"sample.orders\"\nuri =");
+    let text = format!("{services}[verify]\nsettle = \"2s\"\n");
     machine.exec_ok(&["mkdir", "-p", "/etc/patchday"]).unwrap();
     machine.write_file(CONFIG, &text).unwrap();
     machine.write_file("/run/reboot-required", "*** System restart required ***\n").unwrap();

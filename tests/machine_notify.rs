@@ -8,33 +8,17 @@ use std::time::Duration;
 
 use on_machine::{CONFIG, assert_in_service, json, machine_with_patchday, patchday};
 use patchday_lab::sink::{Mail, MailSink, WebSink};
-use patchday_lab::{Machine, Suite, wait_for};
+use patchday_lab::{Machine, Suite, services, wait_for};
 
 const SECRET: &str = "T0K3N";
 const METRICS: &str = "/var/lib/node-exporter/patchday.prom";
 
 fn configure(machine: &Machine, mail: u16, dead_port: u16) {
+    let database = "start-timeout = \"60s\"\ndrain-timeout = \"3s\"";
+    let services = services(machine, database, "start-timeout = \"20s\"");
     let text = format!(
         r#"
-[[service]]
-unit = "mongod.service"
-kind = "mongodb"
-start-timeout = "60s"
-drain-timeout = "3s"
-[service.readiness]
-probe = "mongodb"
-[service.mongodb]
-uri = "mongodb://127.0.0.1:{mongod}"
-
-[[service]]
-unit = "sample-api.service"
-after = ["mongod.service"]
-start-timeout = "20s"
-[service.readiness]
-probe = "http"
-url = "http://127.0.0.1:{api}/health"
-
-[limits]
+{services}[limits]
 cpu = "100%"
 
 [reboot]
@@ -78,9 +62,7 @@ server = "127.0.0.1:{dead_port}"
 security = "plain"
 when = "change"
 retry-for = "5s"
-"#,
-        mongod = machine.mongod_port(),
-        api = machine.api_port(),
+"#
     );
     machine.write_file(CONFIG, &text).unwrap();
 }

@@ -9,39 +9,15 @@ use std::time::{Duration, Instant};
 
 use jiff::SignedDuration;
 use on_machine::{CONFIG, UNITS, assert_in_service, json, machine_with_patchday, patchday};
-use patchday_lab::{Machine, Suite};
+use patchday_lab::{Machine, Suite, services};
 use serde_json::Value;
 
 const PATIENCE: Duration = Duration::from_secs(540);
 
 /// The window opens once in a long time, and not now.
 fn configure(machine: &Machine, window: &str) {
-    let text = format!(
-        r#"{window}
-[[service]]
-unit = "mongod.service"
-kind = "mongodb"
-start-timeout = "60s"
-drain-timeout = "3s"
-[service.mongodb]
-uri = "mongodb://127.0.0.1:{mongod}"
-
-[[service]]
-unit = "sample-api.service"
-after = ["mongod.service"]
-[service.readiness]
-probe = "http"
-url = "http://127.0.0.1:{api}/health"
-
-[reboot]
-when = "always"
-
-[verify]
-settle = "3s"
-"#,
-        mongod = machine.mongod_port(),
-        api = machine.api_port(),
-    );
+    let services = services(machine, "start-timeout = \"60s\"\ndrain-timeout = \"3s\"", "");
+    let text = format!("{window}\n{services}[reboot]\nwhen = \"always\"\n\n[verify]\nsettle = \"3s\"\n");
     machine.exec_ok(&["mkdir", "-p", "/etc/patchday"]).unwrap();
     machine.write_file(CONFIG, &text).unwrap();
 }

@@ -7,43 +7,15 @@ mod on_machine;
 use std::time::Duration;
 
 use on_machine::{CONFIG, assert_in_service, json, machine_with_patchday, patchday, step};
-use patchday_lab::{Machine, Suite, wait_for};
+use patchday_lab::{Machine, Suite, services, wait_for};
 
 const PATIENCE: Duration = Duration::from_secs(300);
 
 fn machine(name: &str, more: &str) -> Machine {
     let machine = machine_with_patchday(Suite::Bookworm, name);
-    let text = format!(
-        r#"
-[[service]]
-unit = "mongod.service"
-kind = "mongodb"
-start-timeout = "60s"
-drain-timeout = "3s"
-[service.readiness]
-probe = "mongodb"
-[service.mongodb]
-uri = "mongodb://127.0.0.1:{mongod}"
-
-[[service]]
-unit = "sample-api.service"
-after = ["mongod.service"]
-start-timeout = "60s"
-[service.readiness]
-probe = "http"
-url = "http://127.0.0.1:{api}/health"
-
-[verify]
-settle = "1s"
-
-[preflight]
-allow = ["boot-space"]
-
-{more}
-"#,
-        mongod = machine.mongod_port(),
-        api = machine.api_port(),
-    );
+    let database = "start-timeout = \"60s\"\ndrain-timeout = \"3s\"";
+    let services = services(&machine, database, "start-timeout = \"60s\"");
+    let text = format!("{services}[verify]\nsettle = \"1s\"\n\n[preflight]\nallow = [\"boot-space\"]\n\n{more}\n");
     machine.exec_ok(&["mkdir", "-p", "/etc/patchday"]).unwrap();
     machine.write_file(CONFIG, &text).unwrap();
     machine

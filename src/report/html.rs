@@ -181,6 +181,11 @@ fn table(heads: &[&str], rows: impl Iterator<Item = Vec<Html>>) -> Html {
     element("div", &[("class", "scroll")], table)
 }
 
+/// A table whose cells stand below each other where there is no room beside.
+fn stacked(class: &str, table: Html) -> Html {
+    if table.is_empty() { table } else { element("div", &[("class", &format!("stack {class}"))], table) }
+}
+
 fn cell(content: impl AsRef<str>) -> Html {
     element("td", &[], text(content))
 }
@@ -204,7 +209,10 @@ fn services(report: &Report) -> Html {
             cell(returned.unwrap_or_default()),
         ]
     };
-    table(&["Service", "Impact (UTC)", "Proof of the stop", "Return"], report.services.iter().map(row))
+    stacked(
+        "services",
+        table(&["Service", "Impact (UTC)", "Proof of the stop", "Return"], report.services.iter().map(row)),
+    )
 }
 
 /// Each edge of the configuration, as the boot went.
@@ -219,7 +227,7 @@ fn order(report: &Report) -> Html {
             cell(words),
         ]
     };
-    table(&["Service", "Needs", "Order"], report.order.iter().map(row))
+    stacked("order", table(&["Service", "Needs", "Order"], report.order.iter().map(row)))
 }
 
 /// What was measured before and after, and what differs and need not worry anybody.

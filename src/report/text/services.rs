@@ -175,7 +175,7 @@ pub(in crate::report) fn order_words(edge: &EdgeReturn) -> (Mark, &'static str) 
         OrderKept::Kept => (Mark::Done, "kept: it became active when the other was ready"),
         OrderKept::Waited => (Mark::Done, "waited: it became active earlier, and ready later"),
         OrderKept::Broken => (Mark::Warning, "broken: it said that it was ready before the other was"),
-        OrderKept::Unknown => (Mark::Note, "unknown: nobody looked in time, or one never was ready"),
+        OrderKept::Unknown => (Mark::Note, "unknown: both were ready when somebody first looked, or one never was"),
     }
 }
 

@@ -30,6 +30,7 @@
 //! | `testbed` | what both kinds of machines can do |
 //! | `agent` | what the agent in a machine sees, and how it is told to run commands |
 //! | `faults` | kills and power cuts in the middle of a run, and the judge of what comes after |
+//! | `settings` | Patchday's settings for the two services |
 //! | `cgroup`, `ports`, `files`, `hex`, `http`, `process`, `wait` | the small tools below them |
 
 mod agent;
@@ -46,6 +47,7 @@ mod machine;
 mod mongod;
 mod ports;
 mod process;
+mod settings;
 pub mod sink;
 mod supervisor;
 mod testbed;
@@ -59,6 +61,7 @@ pub use http::{Response, request};
 pub use image::{Image, Suite};
 pub use lab::Lab;
 pub use machine::{ApiFault, Machine, Output};
+pub use settings::services;
 pub use testbed::Testbed;
 pub use uml::{UML_PACKAGES, UmlMachine};
 pub use wait::wait_for;

@@ -10,7 +10,7 @@
 
 use anyhow::{Context, Result, bail};
 use clap::Parser;
-use patchday_lab::{Lab, Machine, Suite, wait_for};
+use patchday_lab::{Lab, Machine, Suite, services, wait_for};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -109,24 +109,7 @@ fn millis(duration: Duration) -> String {
 
 /// Everything as it is by default, but for the ports and the services.
 fn configure(machine: &Machine) -> Result<()> {
-    let text = format!(
-        r#"
-[[service]]
-unit = "mongod.service"
-kind = "mongodb"
-[service.mongodb]
-uri = "mongodb://127.0.0.1:{mongod}"
-
-[[service]]
-unit = "sample-api.service"
-after = ["mongod.service"]
-[service.readiness]
-probe = "http"
-url = "http://127.0.0.1:{api}/health"
-"#,
-        mongod = machine.mongod_port(),
-        api = machine.api_port(),
-    );
+    let text = services(machine, "", "");
     machine.write_file("/etc/patchday/patchday.toml", &text)
 }
 

@@ -4,6 +4,7 @@ use super::judge::{Before, Deed, Judgement, assert_safe};
 use super::matrix::Fault;
 use super::moment::{Moment, event};
 use super::subject::Subject;
+use crate::settings::services;
 use crate::testbed::Testbed;
 use crate::wait::wait_for;
 use anyhow::{Context, Result, bail};
@@ -179,37 +180,9 @@ fn is_healthy(subject: &dyn Subject) -> bool {
 
 /// Patchday's configuration for the lab's two services, and a writer of orders.
 pub fn configure(machine: &dyn Testbed) -> Result<()> {
-    let text = format!(
-        r#"
-[[service]]
-unit = "mongod.service"
-kind = "mongodb"
-stop-timeout = "60s"
-start-timeout = "90s"
-drain-timeout = "3s"
-[service.readiness]
-probe = "mongodb"
-[service.mongodb]
-uri = "mongodb://127.0.0.1:{mongod}"
-
-[[service]]
-unit = "sample-api.service"
-after = ["mongod.service"]
-stop-timeout = "60s"
-start-timeout = "60s"
-[service.readiness]
-probe = "http"
-url = "http://127.0.0.1:{api}/health"
-
-[reboot]
-when = "always"
-
-[verify]
-settle = "3s"
-"#,
-        mongod = machine.mongod_port(),
-        api = machine.api_port(),
-    );
+    let database = "stop-timeout = \"60s\"\nstart-timeout = \"90s\"\ndrain-timeout = \"3s\"";
+    let services = services(machine, database, "stop-timeout = \"60s\"\nstart-timeout = \"60s\"");
+    let text = format!("{services}[reboot]\nwhen = \"always\"\n\n[verify]\nsettle = \"3s\"\n");
     machine.write("/etc/patchday/patchday.toml", text.as_bytes(), 0o644)?;
     machine.write("/etc/lab-write-orders", machine.api_port().to_string().as_bytes(), 0o644)?;
     // A power cut must not take what was set up before the run.
