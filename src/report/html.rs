@@ -137,7 +137,8 @@ fn found(mark: Mark, title: &str, label: Option<&str>, evidence: &[String], jour
         Html::default()
     } else {
         let head = element("p", &[("class", "dim")], text("The last lines of its journal:"));
-        [head, element("pre", &[], text(journal.join("\n")))].into()
+        [head, element("pre", &[], journal.iter().flat_map(|line| [text(line), literal("\n")]).collect::<Html>())]
+            .into()
     };
     element("div", &[("class", &format!("found {class}"))], [title, lines, journal])
 }

@@ -62,8 +62,11 @@ where
     }
 }
 
-/// With a large letter first, as a sentence begins.
+/// With a large letter first, as a sentence begins; a unit or a file keeps its name.
 pub fn capital(text: &str) -> String {
+    if text.split_whitespace().next().is_some_and(|word| word.trim_end_matches(['.', ':']).contains(['.', '/'])) {
+        return text.to_owned();
+    }
     let mut chars = text.chars();
     chars.next().map_or(String::new(), |first| first.to_uppercase().chain(chars).collect())
 }

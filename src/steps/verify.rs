@@ -24,6 +24,9 @@ const CLOCK_LOOKS: SignedDuration = SignedDuration::from_secs(2);
 /// A boot that goes on after all services settled is waited for; this is how often it is looked at.
 const BOOT_LOOKS: SignedDuration = SignedDuration::from_millis(500);
 
+/// So long services that seem slow are asked once more; where there are that many, the host is slow.
+const SECOND_LOOKS: SignedDuration = SignedDuration::from_secs(20);
+
 /// What a verification needs, with a run or without one.
 pub struct Verifying<'a> {
     /// The host.
@@ -138,7 +141,7 @@ async fn settle(
 
 async fn conclude(
     with: &Verifying<'_>,
-    watched: Vec<Watched>,
+    mut watched: Vec<Watched>,
     recovered: Vec<UnitName>,
     relations: HostResult<BTreeMap<UnitName, UnitRelations>>,
 ) -> Verification {
@@ -158,14 +161,14 @@ async fn conclude(
         let Some(access) = &one.service.database else { continue };
         if !one.is_ready() {
             let why = verify_database::why_not(with, &one.service).await;
-            findings.extend(why.into_iter().map(|finding| finding.about(one.unit().as_str())));
+            verify_cause::explain(&mut findings, one.unit(), why);
             continue;
         }
         let (back, found) = verify_database::look(with, &one.service, access).await;
         databases.push(back);
         findings.extend(found.into_iter().map(|finding| finding.about(one.unit().as_str())));
     }
-    findings.extend(slow_findings(with, &watched));
+    findings.extend(slow_findings(with, &mut watched).await);
 
     let between = Between {
         rebooted: with.rebooted,
@@ -345,12 +348,20 @@ fn recovered_finding(unit: &UnitName) -> Finding {
     finding.remedy(format!("see why the boot did not bring {unit} up"), format!("journalctl -b -u {unit}"))
 }
 
-fn slow_findings(with: &Verifying<'_>, watched: &[Watched]) -> Vec<Finding> {
+/// Services that answer slower than before. Whoever seems to is asked once more, alone: the first sample was taken
+/// together with others, while the host was busy with this very look.
+async fn slow_findings(with: &Verifying<'_>, watched: &mut [Watched]) -> Vec<Finding> {
+    let clock = &with.host.clock;
+    let began = clock.now();
     let mut findings = Vec::new();
-    for one in watched.iter().filter(|one| one.is_ready()) {
+    for one in watched.iter_mut().filter(|one| one.is_ready()) {
         let before = with.baseline.services.iter().find(|service| &service.unit == one.unit());
         let before = before.and_then(|service| service.latency);
-        let (Some(before), Some(now)) = (before, one.latency) else { continue };
+        let (Some(before), Some(mut now)) = (before, one.latency) else { continue };
+        if now.is_slower_than(&before) && clock.now().duration_since(began) < SECOND_LOOKS {
+            now = latency::alone(with.host, &one.service).await.unwrap_or(now);
+            one.latency = Some(now);
+        }
         if now.is_slower_than(&before) {
             let unit = one.unit();
             let millis = |took: SignedDuration| format!("{} ms", took.as_millis());

@@ -49,6 +49,18 @@ pub(super) fn weigh_mounts(findings: &mut [Finding], graph: &DependencyGraph, se
     }
 }
 
+/// Adds why a database is down. Where that was not recognised, what was seen belongs to the finding that says so
+/// already: two of them would only be longer.
+pub(super) fn explain(findings: &mut Vec<Finding>, unit: &UnitName, why: Vec<Finding>) {
+    for reason in why {
+        let same = findings.iter_mut().find(|one| is_down(one) && one.subject.as_deref() == Some(unit.as_str()));
+        match same.filter(|_| reason.key == "mongod-unknown") {
+            Some(down) => down.evidence.extend(reason.evidence),
+            None => findings.push(reason.about(unit.as_str())),
+        }
+    }
+}
+
 /// Says of each finding which other one explains it, gives a cause the weight of what it causes, and puts the gravest
 /// first: causes before their consequences.
 pub(super) fn first(mut findings: Vec<Finding>, graph: &DependencyGraph, baseline: &Baseline) -> Vec<Finding> {
@@ -128,6 +140,22 @@ pub(super) async fn add_journals(host: &Host, findings: &mut [Finding]) {
 mod tests {
     use super::*;
     use crate::model::UnitRelations;
+
+    #[test]
+    fn a_reason_that_is_not_recognised_makes_no_finding_of_its_own() {
+        let unit: UnitName = "mongod.service".parse().unwrap();
+        let down = || Finding::new("service-not-ready", Severity::Blocker, "is not back").about("mongod.service");
+        let why = |key: &str| vec![Finding::new(key, Severity::Blocker, "why").evidence("seen")];
+        for (before, key, after) in
+            [(true, "mongod-unknown", 1), (false, "mongod-unknown", 1), (true, "mongod-port", 2)]
+        {
+            let mut findings: Vec<Finding> = before.then(down).into_iter().collect();
+            explain(&mut findings, &unit, why(key));
+            assert_eq!(findings.len(), after, "{key}");
+            assert!(findings.iter().any(|finding| finding.evidence == ["seen"]), "{findings:?}");
+            assert!(findings.iter().all(|finding| finding.subject.is_some()), "{findings:?}");
+        }
+    }
 
     #[test]
     fn a_missing_mount_weighs_as_much_as_the_service_that_needs_it() {
