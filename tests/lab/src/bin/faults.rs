@@ -155,9 +155,6 @@ fn try_one(lab: &Lab, arguments: &Arguments, kind: Kind, experiment: &Experiment
         prepare(&machine)?;
         Box::new(Watched::new(lab, machine)?)
     };
-    patchday_lab::wait_for("the first order", BOOT_TIMEOUT, || {
-        Ok(subject.sightings(0).iter().any(|sighting| sighting.source == "order").then_some(()))
-    })?;
     perform(&*subject, experiment).with_context(|| subject.last_words())
 }
 

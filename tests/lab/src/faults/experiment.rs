@@ -58,6 +58,10 @@ pub struct Recovery {
 
 /// Runs Patchday on a prepared machine, injects the fault, waits for the end and judges it.
 pub fn perform(subject: &dyn Subject, experiment: &Experiment) -> Result<Recovery> {
+    // The agent is heard then, and counts the boots from here on.
+    wait_for("the first order", BOOT_TIMEOUT, || {
+        Ok(subject.sightings(0).iter().any(|sighting| sighting.source == "order").then_some(()))
+    })?;
     let before = Before::of(subject)?;
     let began = Instant::now();
     subject.start(&["patchday", "run", "--yes"])?;
