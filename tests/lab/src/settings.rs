@@ -9,6 +9,8 @@ pub fn services(machine: &dyn Testbed, database: &str, api: &str) -> String {
 unit = "mongod.service"
 kind = "mongodb"
 {database}
+[service.readiness]
+probe = "mongodb"
 [service.mongodb]
 uri = "mongodb://127.0.0.1:{mongod}"
 
