@@ -21,6 +21,8 @@ pub struct EstimateInputs<'a> {
     pub limits: &'a Limits,
     /// How long the services are watched after they are ready.
     pub settle: SignedDuration,
+    /// How long those who are logged in are given.
+    pub grace: SignedDuration,
     /// Whether the host will be rebooted.
     pub reboots: bool,
 }
@@ -44,6 +46,7 @@ pub fn estimate(inputs: &EstimateInputs<'_>) -> Estimate {
         let seen = median(history.iter().filter_map(|run| seconds_of(run, step)));
         let (seconds, basis) = match step {
             Step::Reboot if !inputs.reboots => (0.0, Basis::Assumed),
+            Step::Announce => (inputs.grace.as_secs_f64(), Basis::Assumed),
             Step::Upgrade => match pace {
                 Some(pace) => (inputs.plan.work() * pace, Basis::History),
                 None => (inputs.plan.work() * slowdown(inputs.limits), Basis::Sizes),
@@ -75,14 +78,6 @@ pub fn for_plan(estimate: &Estimate, before: &UpgradePlan, now: &UpgradePlan) ->
         _ => step.clone(),
     };
     Estimate { steps: estimate.steps.iter().map(step).collect(), ..estimate.clone() }
-}
-
-/// How long the services of a run were away: from the first stop until the last of them was seen ready.
-pub fn measured_downtime(run: &Run) -> Option<SignedDuration> {
-    let began = run.history.iter().find(|record| matches!(record.attempt.step, Step::Stop(_)))?.attempt.began;
-    let services = &run.verification.as_ref()?.services;
-    let back = services.iter().filter_map(|service| service.ready_at).max()?;
-    Some(back.duration_since(began)).filter(SignedDuration::is_positive)
 }
 
 /// What would shorten the time without the services, the most first.
@@ -167,7 +162,8 @@ mod tests {
         let run = Story::healthy().run;
         let settle = SignedDuration::from_secs(60);
         let plan = run.upgrade.as_ref().unwrap();
-        estimate(&EstimateInputs { steps: &run.steps, services: &run.services, plan, history, limits, settle, reboots })
+        let (steps, services, grace) = (&run.steps[..], &run.services[..], SignedDuration::ZERO);
+        estimate(&EstimateInputs { steps, services, plan, history, limits, settle, grace, reboots })
     }
 
     fn takes(estimate: &Estimate, step: &Step) -> (i64, Basis) {
@@ -188,7 +184,7 @@ mod tests {
             assert_eq!(takes(&known, &step), (real, Basis::History), "{step}");
         }
         // What it took is what would be told next time.
-        let measured = measured_downtime(&run).unwrap();
+        let measured = run.measured_downtime().unwrap();
         assert!((known.downtime() - measured).abs() <= SignedDuration::from_secs(5), "{measured:#}: {known:?}");
     }
 

@@ -1,6 +1,6 @@
 //! Checks whose cause no disposable machine has: firmware, batteries, the clock, the CPUs. On captured trees of files, and
 //! on a host in memory. And what holds for every check.
-#![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::print_stdout)]
 
 #[path = "common/fake_host.rs"]
 mod fake_host;
@@ -11,13 +11,14 @@ use std::sync::Arc;
 
 use fake_host::{Shared, World, host, settings};
 use jiff::SignedDuration;
-use patchday::checks::{CheckInputs, run_all};
-use patchday::config::Settings;
+use patchday::checks::{CATALOGUE, CheckInputs, run_all};
+use patchday::config::{Settings, UserCount, UserSource};
 use patchday::host::Host;
-use patchday::host::bus::{Bus, BusAddress};
 use patchday::host::kernel::Kernel;
 use patchday::host::premises::HostPremises;
-use patchday::model::{CheckResult, Finding, RunOptions, Severity, Trigger};
+use patchday::model::{
+    CheckResult, FileRole, FileState, Finding, Hook, HookPoint, HookPolicy, RunOptions, Severity, Trigger,
+};
 
 fn options() -> RunOptions {
     RunOptions { trigger: Trigger::Unattended, no_reboot: false, allowed_checks: Vec::new(), outside_window: false }
@@ -56,7 +57,7 @@ fn said_of(label: &str, root: &Path) -> Option<Finding> {
     world.lock().unwrap().virtualization = "lxc";
     let mut host = host(&world);
     host.kernels = Arc::new(Kernel::new(root.to_owned()));
-    host.premises = Arc::new(HostPremises::new(Bus::new(BusAddress::System), root.to_owned()));
+    host.premises = Arc::new(HostPremises::new(root.to_owned()));
     finding(&results(&host, &settings(), &options()), label)
 }
 
@@ -143,5 +144,129 @@ fn a_check_that_cannot_answer_is_a_blocker_and_may_be_allowed() {
         let lowered = finding(&results(&host(&world), &settings, &options), "clock").unwrap();
         assert_eq!(lowered.severity, Severity::Warning);
         assert_eq!(lowered.evidence.last().unwrap(), &format!("a blocker, allowed by {by}"));
+    }
+}
+
+/// The run can do without, and says so: a user that lacks a privilege is no reason to patch no more.
+#[test]
+fn what_a_database_refuses_to_tell_is_a_warning_with_the_privilege_and_the_command() {
+    for label in ["database-clients", "database-operations"] {
+        let finding = said(label, |world| world.inprog_is_refused = true);
+        assert_eq!(finding.severity, Severity::Warning, "{finding:?}");
+        assert!(finding.evidence[0].contains("the action inprog"), "{finding:?}");
+        let command = finding.remedy.unwrap().command.unwrap();
+        let grant = "grantPrivilegesToRole(\"patchday\", [ { resource: { cluster: true }, actions: [ \"inprog\" ] } ])";
+        assert!(command.ends_with(grant), "{command}");
+    }
+}
+
+#[test]
+fn a_program_that_others_could_replace_is_named() {
+    let root = tree(&[("usr/local/sbin/drain", b"#!/bin/sh\n")]);
+    let hook = Hook {
+        point: HookPoint::BeforeStop,
+        command: vec!["/usr/local/sbin/drain".into()],
+        timeout: SignedDuration::from_secs(1),
+        policy: HookPolicy::Warn,
+    };
+    let settings = Settings { hooks: vec![hook], ..settings() };
+    let mut host = host(&World::new());
+    host.premises = Arc::new(HostPremises::new(root.path().to_owned()));
+    let results = results(&host, &settings, &options());
+    let finding = finding(&results, "hooks-trusted").unwrap();
+    assert_eq!(finding.severity, Severity::Blocker);
+    assert!(finding.evidence[0].contains("drain is no program"), "it is not executable: {finding:?}");
+    assert_eq!(finding.remedy.unwrap().command.as_deref(), Some("namei -l /usr/local/sbin/drain"));
+}
+
+#[test]
+fn what_is_wrong_with_a_database_is_told() {
+    type Change = fn(&mut World);
+    let socket = || FileState {
+        role: FileRole::Socket,
+        path: "/tmp/mongodb-27017.sock".into(),
+        exists: true,
+        owner: "root".into(),
+        mode: "0700".into(),
+        problem: Some("mongodb cannot remove it".into()),
+    };
+    let cases: [(&str, Severity, &str, Change); 6] = [
+        ("database-reachable", Severity::Blocker, "no answer in time", |world| world.database_is_mute = true),
+        ("database-shutdown", Severity::Blocker, "lacks the action shutdown", |world| {
+            world.condition.actions = Some(vec!["inprog".into()]);
+        }),
+        ("database-rights", Severity::Warning, "lacks serverStatus, getCmdLineOpts, getParameter", |world| {
+            world.condition.actions = Some(vec!["inprog".into(), "shutdown".into()]);
+        }),
+        ("database-locked", Severity::Blocker, "fsyncLock", |world| world.condition.fsync_locked = Some(true)),
+        ("database-compatibility", Severity::Warning, "data of 5.0", |world| {
+            world.condition.compatibility = Some("5.0".into());
+        }),
+        ("database-journal", Severity::Warning, "storage.journal", |world| world.condition.journaled = Some(false)),
+    ];
+    for (label, severity, text, change) in cases {
+        let finding = said(label, change);
+        assert_eq!(finding.severity, severity, "{label}");
+        assert!(finding.evidence.join("\n").contains(text), "{label}: {finding:?}");
+        assert!(finding.remedy.is_some(), "{label}");
+    }
+    let files = said("database-files", |world| world.database_files = vec![socket()]);
+    assert!(files.evidence[0].contains("mongodb cannot remove it"), "{files:?}");
+}
+
+/// Where each check is provoked: on a machine, beside a real database, or here. A check that nothing provokes may never
+/// speak.
+#[test]
+fn every_check_of_the_catalogue_is_provoked() {
+    let machines = ["tests/machine_checks.rs", "tests/machine_hooks.rs", "tests/lab/src/bin/mongodb/trouble.rs"];
+    let read = |file: &str| fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).unwrap();
+    let (on_machines, here) = (machines.map(read).concat(), read("tests/checks.rs"));
+    // What a machine cannot show is listed there, with the reason.
+    let (refused, on_machines) = {
+        let (before, rest) = on_machines.split_once("const NOT_ON_A_MACHINE").unwrap();
+        let (list, after) = rest.split_once("];").unwrap();
+        (list.to_owned(), format!("{before}{after}"))
+    };
+    let (mut machine, mut memory, mut nowhere) = (Vec::new(), Vec::new(), Vec::new());
+    for check in CATALOGUE {
+        let quoted = format!("\"{}\"", check.label);
+        match (on_machines.contains(&quoted), here.contains(&quoted)) {
+            (true, _) => machine.push(check.label),
+            (false, true) => memory.push(check.label),
+            (false, false) => nowhere.push(check.label),
+        }
+    }
+    println!(
+        "{} checks: {} provoked on machines, {} elsewhere: {memory:?}",
+        CATALOGUE.len(),
+        machine.len(),
+        memory.len()
+    );
+    assert!(nowhere.is_empty(), "nothing provokes {nowhere:?}");
+    for label in memory.iter().filter(|label| !label.starts_with("database-")) {
+        assert!(refused.contains(&format!("\"{label}\"")), "why is {label} on no machine?");
+    }
+}
+
+#[test]
+fn users_who_were_seen_lately_are_counted_in_the_database() {
+    let world = World::new();
+    let now = world.lock().unwrap().now;
+    world.lock().unwrap().seen = [1, 4, 299, 301].map(|seconds| now - SignedDuration::from_secs(seconds)).to_vec();
+    let source = UserSource::Documents {
+        unit: "mongod.service".parse().unwrap(),
+        collection: "shop.sessions".into(),
+        field: "lastSeen".into(),
+        within: SignedDuration::from_mins(5),
+    };
+    for (limit, is_content) in [(3, true), (2, false)] {
+        let mut settings = settings();
+        settings.preflight.users = Some(UserCount { source: source.clone(), limit });
+        let finding = finding(&results(&host(&world), &settings, &options()), "users-active");
+        assert_eq!(finding.is_none(), is_content, "{finding:?}");
+        if let Some(finding) = finding {
+            let told = "shop.sessions has documents with a lastSeen of the last 5m: 3, the limit is 2";
+            assert_eq!((finding.severity, finding.evidence[0].as_str()), (Severity::Blocker, told));
+        }
     }
 }

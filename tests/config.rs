@@ -229,6 +229,17 @@ fn with_key(table: &str, line: &str) -> String {
         "service" => format!("[[service]]\n{unit}{kind}{line}\n{other}"),
         "service.readiness" | "service.mongodb" => format!("[[service]]\n{unit}{kind}[{table}]\n{needs}{line}\n"),
         "notify" => format!("[[notify]]\n{}{line}\n", notify_needs(line.split(' ').next().unwrap())),
+        "silence" => {
+            let other = |name: &str| format!("{name} = [\"/bin/true\"]\n");
+            let needs = ["begin", "end"].into_iter().filter(|name| !line.starts_with(name)).map(other);
+            format!("[silence]\n{line}\n{}", needs.collect::<String>())
+        }
+        _ if line.starts_with("users-collection") => {
+            format!("[[service]]\nunit = \"mongod.service\"\nkind = \"mongodb\"\n[{table}]\n{line}\n")
+        }
+        _ if line.starts_with("users-field") || line.starts_with("users-within") => {
+            with_key(table, "users-collection = \"a.b\"") + line + "\n"
+        }
         _ if line.starts_with("users-limit") => format!("[{table}]\nusers-url = \"http://127.0.0.1/\"\n{line}\n"),
         _ => format!("[{table}]\n{line}\n"),
     }

@@ -36,6 +36,7 @@ fn a_healthy_run_takes_every_step_in_order() {
         "fetch",
         "baseline",
         "notify-start",
+        "announce",
         "stop:api.service",
         "stop:mongod.service",
         "upgrade",
@@ -162,7 +163,7 @@ fn without_a_reboot_the_services_come_back_and_are_verified() {
     scenario.settings.reboot.when = RebootWhen::Never;
     let (end, run) = scenario.run_to_end();
     assert_eq!(ended(&end), exit_code::DONE);
-    assert_eq!(steps(&run)[9..], ["notify-reboot", "reboot", "restore", "verify", "report", "notify-end"]);
+    assert_eq!(steps(&run)[10..], ["notify-reboot", "reboot", "restore", "verify", "report", "notify-end"]);
     assert_eq!(scenario.world().effects_of("reboot"), 0);
     let verification = run.verification.unwrap();
     assert_eq!(verification.verdict, Verdict::Healthy);
@@ -313,11 +314,12 @@ fn a_shutdown_of_somebody_else_parks_the_run() {
 /// What was told: the wall's first words, and where the switch was pinged.
 fn told(scenario: &Scenario) -> Vec<String> {
     let told = |parcel: &Parcel| match parcel {
-        Parcel::Wall { text } => text.split([':', '.']).next().unwrap().to_owned(),
-        Parcel::Post { suffix, .. } => format!("ping{suffix}"),
+        Parcel::Wall { text } => Some(text.split([':', '.']).next().unwrap().to_owned()),
+        Parcel::Post { suffix, .. } => Some(format!("ping{suffix}")),
+        Parcel::LoginNotice { .. } => None,
         other => panic!("{other:?}"),
     };
-    scenario.world().sent.iter().map(told).collect()
+    scenario.world().sent.iter().filter_map(told).collect()
 }
 
 #[test]

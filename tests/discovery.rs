@@ -8,8 +8,8 @@ use std::path::Path;
 use jiff::SignedDuration;
 use patchday::config::keys::KEYS;
 use patchday::config::{
-    KernelSettings, MongodbSettings, OnFailure, PreflightSettings, RebootSettings, RebootWhen, ServiceSettings,
-    Settings, UpgradeSettings, VerifySettings, parse,
+    AnnounceSettings, KernelSettings, MongodbSettings, OnFailure, PreflightSettings, RebootSettings, RebootWhen,
+    ServiceSettings, Settings, UpgradeSettings, VerifySettings, parse,
 };
 use patchday::discovery::{Candidate, HttpAnswer, render};
 use patchday::model::{DatabaseAccess, Limits, ReadinessProbe, ServiceKind, UnitName};
@@ -82,6 +82,8 @@ fn settings(services: Vec<ServiceSettings>) -> Settings {
         allowed_checks: Vec::new(),
         preflight: PreflightSettings::default(),
         keep_runs: 24,
+        announce: AnnounceSettings::default(),
+        silence: None,
         hooks: Vec::new(),
         notify: Vec::new(),
     }

@@ -6,9 +6,10 @@ mod fake_host;
 
 use fake_host::{API, MONGOD, Scenario};
 use jiff::SignedDuration;
+use patchday::config::{RebootWhen, SilenceSettings};
 use patchday::coordinator::RunEnd;
 use patchday::exit_code;
-use patchday::model::{Hook, HookPoint, HookPolicy, Outcome, Phase, Run};
+use patchday::model::{Hook, HookPoint, HookPolicy, Outcome, Parcel, Phase, Run, Step};
 
 fn ended(end: &RunEnd) -> u8 {
     match end {
@@ -118,4 +119,123 @@ fn no_hook_speaks_of_a_reboot_that_does_not_come() {
     let (end, run) = scenario.run_to_end();
     assert_eq!(ended(&end), exit_code::DONE, "{:?}", run.phase);
     assert!(calls(&run).is_empty());
+}
+
+fn silenced() -> Scenario {
+    let mut scenario = Scenario::new();
+    scenario.settings.silence = Some(SilenceSettings {
+        begin: vec!["silence".into()],
+        end: vec!["speak".into(), "up now".into()],
+        timeout: SignedDuration::from_secs(5),
+    });
+    scenario
+}
+
+/// Before the stop, and again after the last thing that may raise an alarm; whatever becomes of the run.
+#[test]
+fn monitoring_speaks_again_however_the_run_ends() {
+    type Change = fn(&mut Scenario);
+    let ways: [(&str, u8, Change); 9] = [
+        ("nothing", exit_code::DONE, |_| {}),
+        ("no reboot", exit_code::DONE, |scenario| scenario.options.no_reboot = true),
+        ("an abort", exit_code::STEP_FAILED, |scenario| scenario.abort_at = Some(Step::Upgrade)),
+        ("an early abort", exit_code::UNTOUCHED, |scenario| scenario.abort_at = Some(Step::Silence)),
+        ("a stop that hangs", exit_code::STEP_FAILED, |scenario| scenario.world().unit(API).ignores_stop = true),
+        ("a failing upgrade", exit_code::STEP_FAILED, |scenario| scenario.world().failing_work = Some("upgrade")),
+        ("a reboot nobody asked for", exit_code::STEP_FAILED, |scenario| {
+            scenario.world().unplanned_reboot_in = Some("upgrade");
+        }),
+        ("no reboot in time", exit_code::NOT_REBOOTED, |scenario| scenario.world().reboot_does_nothing = true),
+        // Half of the silence may be there.
+        ("a begin that fails", exit_code::DONE, |scenario| scenario.world().failing_work = Some("silence")),
+    ];
+    for (way, code, change) in ways {
+        let mut scenario = silenced();
+        change(&mut scenario);
+        let (end, run) = scenario.run_to_end();
+        assert_eq!(ended(&end), code, "{way}: {:?}", run.phase);
+        assert!(run.changes.is_empty(), "{way}: {:?}", run.changes);
+        let world = scenario.world();
+        assert_eq!((world.effects_of("silence began"), world.effects_of("speak ended")), (1, 1), "{way}");
+        let position = |effect: &str| world.effects.iter().position(|other| other == effect);
+        let first_stop = world.effects.iter().position(|effect| effect.starts_with("stop ")).unwrap_or(usize::MAX);
+        assert!(position("silence ended").unwrap() < first_stop, "{way}: {:?}", world.effects);
+        assert!(position("start api.service") < position("speak began"), "{way}: {:?}", world.effects);
+    }
+}
+
+#[test]
+fn a_silence_that_does_not_end_is_told_with_the_command() {
+    let scenario = silenced();
+    scenario.world().failing_work = Some("speak");
+    let (end, run) = scenario.run_to_end();
+    // The host is healthy, and nobody would hear if it fell ill.
+    assert_eq!(ended(&end), exit_code::NOT_VERIFIED);
+    assert_eq!(scenario.world().effects_of("speak began"), 3, "the network may come late");
+    let report = std::fs::read_to_string(scenario.state_path().join(format!("runs/{}/report.txt", run.id))).unwrap();
+    assert!(report.contains("speak 'up now'") && report.contains("monitoring (silenced)"), "{report}");
+    assert!(!report.contains("hint: patchday resume"), "{report}");
+}
+
+#[test]
+fn nothing_to_do_silences_nobody() {
+    let scenario = silenced();
+    scenario.world().pending.clear();
+    scenario.run_to_end();
+    assert_eq!(scenario.world().effects_of("silence began"), 0);
+}
+
+/// What people were shown: walls, and the login notice as it was put and taken away.
+fn shown(scenario: &Scenario) -> Vec<String> {
+    let word = |parcel: &Parcel| match parcel {
+        Parcel::Wall { text } if text.contains("maintenance begins") => Some("wall".to_owned()),
+        Parcel::LoginNotice { text } => Some(if text.is_some() { "notice" } else { "taken away" }.to_owned()),
+        _ => None,
+    };
+    scenario.world().sent.iter().filter_map(word).collect()
+}
+
+#[test]
+fn who_is_logged_in_is_told_and_given_time() {
+    let secs = SignedDuration::from_secs;
+    for (sessions, grace, expected) in [
+        (0, secs(0), ["notice", "taken away"].as_slice()),
+        (2, secs(0), &["notice", "wall", "taken away"]),
+        // Users of the services are told by other ways, and need their time as well.
+        (0, secs(300), &["notice", "wall", "taken away"]),
+    ] {
+        let mut scenario = Scenario::new();
+        scenario.settings.announce.grace = grace;
+        scenario.settings.reboot.when = RebootWhen::Never;
+        scenario.world().sessions = sessions;
+        let (end, run) = scenario.run_to_end();
+        assert_eq!(ended(&end), exit_code::DONE, "{:?}", run.phase);
+        assert_eq!(shown(&scenario), expected, "{sessions} sessions, {grace:#}");
+        assert!(run.changes.is_empty(), "{:?}", run.changes);
+        let announced = run.last_record(&Step::Announce).unwrap();
+        assert_eq!(announced.ended.duration_since(announced.attempt.began), grace);
+    }
+}
+
+#[test]
+fn an_abort_ends_the_wait_at_once() {
+    let mut scenario = Scenario::new();
+    scenario.settings.announce.grace = SignedDuration::from_hours(1);
+    scenario.abort_at = Some(Step::Announce);
+    let began = scenario.world().now;
+    let (end, run) = scenario.run_to_end();
+    assert_eq!(ended(&end), exit_code::UNTOUCHED, "{:?}", run.phase);
+    assert!(matches!(run.phase, Phase::Aborted { .. }), "{:?}", run.phase);
+    assert_eq!(shown(&scenario).last().unwrap(), "taken away");
+    let world = scenario.world();
+    assert!(world.now.duration_since(began) < SignedDuration::from_mins(5), "nobody waited");
+    assert_eq!(world.effects_of("stop api.service"), 0);
+}
+
+#[test]
+fn that_nobody_can_be_told_of_the_stop_changes_no_run() {
+    let scenario = Scenario::new();
+    scenario.world().nobody_listens = true;
+    let (end, run) = scenario.run_to_end();
+    assert_eq!(ended(&end), exit_code::DONE, "{:?}", run.phase);
 }

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use mongod::{PASSWORD, PATIENCE, Server, mongo, mongod, shutdown};
 use mongodb::Client;
-use mongodb::bson::{Document, doc};
+use mongodb::bson::{DateTime, Document, doc};
 use patchday::host::{Database, DatabaseForensics, DatabaseInsight, HostErrorKind};
 use patchday::model::DatabaseAccess;
 
@@ -95,6 +95,24 @@ async fn an_idle_server_ends_cleanly_and_the_proof_says_so() {
     server.start_again().await;
     assert_eq!(mongo().start_evidence(&facts).await.unclean_shutdown_seen, Some(false));
     assert_eq!(mongo().stop_evidence(&facts).await.logged_exit_code, None);
+}
+
+#[tokio::test]
+async fn documents_of_the_last_minutes_are_counted_by_their_dates() {
+    let Some(program) = mongod() else { return };
+    let server = Server::start(program, &[]).await;
+    let now = jiff::Timestamp::now();
+    let ago = |seconds: i64| DateTime::from_millis(now.as_millisecond() - seconds * 1000);
+    let sessions = server.client("shop").await.database("shop").collection::<Document>("sessions");
+    let users =
+        [doc! { "seen": ago(10) }, doc! { "seen": ago(200) }, doc! { "seen": ago(4000) }, doc! { "seen": "now" }];
+    sessions.insert_many(users).await.unwrap();
+    for (within, count) in [(60, 1), (300, 2), (86_400, 3)] {
+        let since = now - jiff::SignedDuration::from_secs(within);
+        let counted = mongo().count_since(&server.access(), "shop.sessions", "seen", since).await;
+        assert_eq!(counted, Ok(count), "{within} s");
+    }
+    assert_eq!(mongo().count_since(&server.access(), "shop.nobody", "seen", now).await, Ok(0));
 }
 
 /// The socket's file goes with the server, so that the next try to connect fails without a wait. A driver that tries

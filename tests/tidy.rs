@@ -48,6 +48,7 @@ const LAYERS: [Layer; 24] = [
             "host!",
             "model",
             "host::boot_clock",
+            "host::clock_state",
             "host::bus",
             "host::command",
             "host::secret",

@@ -10,6 +10,21 @@ const NEEDED: [&str; 4] = ["serverStatus", "inprog", "getCmdLineOpts", "getParam
 /// And on a member of a replica set.
 const NEEDED_IN_A_SET: [&str; 3] = ["replSetGetStatus", "replSetGetConfig", "replSetStateChange"];
 
+const GRANT_HINT: &str = "give it to the user's role, in mongosh; docs/mongodb.md has the whole role";
+
+/// What gives Patchday's role these actions; harmless where it has them.
+fn grant(actions: &[&str]) -> String {
+    let actions: Vec<String> = actions.iter().map(|action| format!("\"{action}\"")).collect();
+    let privilege = format!("{{ resource: {{ cluster: true }}, actions: [ {} ] }}", actions.join(", "));
+    format!("db.getSiblingDB(\"admin\").grantPrivilegesToRole(\"patchday\", [ {privilege} ])")
+}
+
+/// The server answers, and will not tell this to our user. The run goes without it, and says so.
+fn untold(check: &Check, error: &HostError) -> Finding {
+    let finding = check.found("MongoDB does not tell our user what this check looks at").evidence(error.to_string());
+    finding.remedy(GRANT_HINT, grant(&["inprog"]))
+}
+
 struct Server<'a> {
     service: &'a ServiceSettings,
     access: &'a DatabaseAccess,
@@ -96,7 +111,8 @@ check!(
             (!lacking.is_empty()).then(|| "its user lacks the action shutdown on the cluster".to_owned())
         };
         let title = "MongoDB would refuse to be shut down by its own command";
-        Ok(told(check, title, in_condition(inputs, lacks).await?, "give the user the role of docs/mongodb.md"))
+        let found = told(check, title, in_condition(inputs, lacks).await?, GRANT_HINT);
+        Ok(found.map(|finding| finding.remedy(GRANT_HINT, grant(&["shutdown"]))))
     }
 );
 
@@ -117,7 +133,8 @@ check!(
             (!lacking.is_empty()).then(|| format!("its user lacks {} on the cluster", lacking.join(", ")))
         };
         let title = "MongoDB will not tell all that a stop wants to know";
-        Ok(told(check, title, in_condition(inputs, lacks).await?, "give the user the role of docs/mongodb.md"))
+        let found = told(check, title, in_condition(inputs, lacks).await?, GRANT_HINT);
+        Ok(found.map(|finding| finding.remedy(GRANT_HINT, grant(&[&NEEDED[..], &NEEDED_IN_A_SET].concat()))))
     }
 );
 
@@ -158,7 +175,10 @@ check!(
     |check, inputs| {
         let mut evidence = Vec::new();
         for Server { service, access, facts } in answering(inputs).await? {
-            let clients = inputs.host.insight.clients(access).await?;
+            let clients = match inputs.host.insight.clients(access).await {
+                Err(error) if error.kind == HostErrorKind::Refused => return Ok(Some(untold(check, &error))),
+                clients => clients?,
+            };
             let limit = service.mongodb.client_limit as usize;
             if clients.len() > limit {
                 let clients = inputs.host.forensics.with_ages(&facts, clients, inputs.host.clock.now()).await;
@@ -183,7 +203,10 @@ check!(
         let mut evidence = Vec::new();
         for Server { service, access, .. } in answering(inputs).await? {
             let limit = service.mongodb.operation_limit;
-            let operations = inputs.host.insight.operations(access).await?;
+            let operations = match inputs.host.insight.operations(access).await {
+                Err(error) if error.kind == HostErrorKind::Refused => return Ok(Some(untold(check, &error))),
+                operations => operations?,
+            };
             let long = operations.iter().filter(|one| one.is_index_build || one.running >= limit);
             evidence.extend(long.map(|one| format!("{}: {one}", service.unit)));
         }

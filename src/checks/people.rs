@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::check;
+use crate::config::UserSource;
+use crate::host::HostError;
 use crate::model::{PortPeers, Session, Severity, Trigger};
 
 check!(
@@ -71,17 +73,28 @@ check!(
     Blocker,
     60,
     "the application counts no more active users than its limit",
-    "[preflight.users] names a page of the application that answers with a number, and the limit. Above it the run \
-     waits for another day.",
+    "[preflight] names a page of the application that answers with a number (users-url), or a collection of MongoDB whose \
+     documents have the time at which each user was last seen (users-collection), and the limit. Above it the run waits for \
+     another day.",
     |check, inputs| {
         let Some(users) = &inputs.settings.preflight.users else { return Ok(None) };
-        let active = inputs.host.prober.count(&users.url).await?;
+        let (active, counted) = match &users.source {
+            UserSource::Page { url } => (inputs.host.prober.count(url).await?, format!("{url} says")),
+            UserSource::Documents { unit, collection, field, within } => {
+                let access = inputs.settings.service(unit).and_then(|service| service.database.as_ref());
+                let missing = || HostError::failed("count active users", format!("{unit} is no MongoDB"));
+                let access = access.ok_or_else(missing)?;
+                let since = inputs.host.clock.now() - *within;
+                let active = inputs.host.insight.count_since(access, collection, field, since).await?;
+                (active, format!("{collection} has documents with a {field} of the last {within:#}:"))
+            }
+        };
         if active <= users.limit {
             return Ok(None);
         }
         let finding = check.found(format!("{active} users are active"));
-        let finding = finding.evidence(format!("{} says {active}, the limit is {}", users.url, users.limit));
-        Ok(Some(finding.hint("wait until they are gone, or raise [preflight.users] limit")))
+        let finding = finding.evidence(format!("{counted} {active}, the limit is {}", users.limit));
+        Ok(Some(finding.hint("wait until they are gone, or raise [preflight] users-limit")))
     }
 );
 

@@ -103,7 +103,7 @@ impl App {
             packages: Arc::new(apt.clone()),
             package_survey: Arc::new(apt),
             kernels: Arc::new(Kernel::new(root.clone())),
-            premises: Arc::new(HostPremises::new(bus.clone(), root.clone())),
+            premises: Arc::new(HostPremises::new(root.clone())),
             people: Arc::new(HostPeople::new(bus, root.clone())),
             deployments: Arc::new(Git::new(root.clone())),
             system: Arc::new(HostSystem::new(root)),
@@ -157,6 +157,7 @@ impl App {
             history: &self.recent_runs(),
             limits: &settings.limits,
             settle: settings.verify.settle,
+            grace: settings.announce.grace,
             reboots,
         })
     }

@@ -83,7 +83,7 @@ pub(super) async fn plan(app: &App, args: &PlanArgs) -> Result<u8, Failure> {
         .recent_runs()
         .into_iter()
         .rev()
-        .find_map(|run| Some((estimate::measured_downtime(&run)?, run.estimate.as_ref().map(Estimate::downtime))));
+        .find_map(|run| Some((run.measured_downtime()?, run.estimate.as_ref().map(Estimate::downtime))));
     let (open, fits, window) = gate::outlook(app, settings, estimate.until_back())?;
     let text = if args.json {
         let plan = Plan {

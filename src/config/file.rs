@@ -26,6 +26,8 @@ pub(super) struct File {
     pub(super) verify: Verify,
     pub(super) preflight: Preflight,
     pub(super) report: Report,
+    pub(super) announce: hooks::AnnounceTable,
+    pub(super) silence: hooks::SilenceTable,
     pub(super) hook: Vec<hooks::HookTable>,
     pub(super) notify: Vec<Spanned<Notify>>,
 }
@@ -130,6 +132,9 @@ pub(super) struct Preflight {
     pub(super) trusted_origins: Vec<Spanned<String>>,
     pub(super) deployments: Vec<Spanned<String>>,
     pub(super) users_url: Option<Spanned<String>>,
+    pub(super) users_collection: Option<Spanned<String>>,
+    pub(super) users_field: Option<Spanned<String>>,
+    pub(super) users_within: Option<Spanned<String>>,
     pub(super) users_limit: Option<Spanned<i64>>,
 }
 

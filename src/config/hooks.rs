@@ -1,11 +1,14 @@
-//! `[[hook]]`.
+//! `[[hook]]`, `[silence]` and `[announce]`.
+
+use std::ops::Range;
 
 use serde::Deserialize;
 use toml::Spanned;
 
 use super::keys::{self, Key, Kind};
+use super::settings::{AnnounceSettings, SilenceSettings};
 use super::validate::Check;
-use super::values::{self, Wrong};
+use super::values::{self, Wrong, quoted};
 use crate::model::{Hook, HookPoint, HookPolicy};
 
 const TIMEOUT_SECONDS: i64 = 60;
@@ -20,7 +23,56 @@ pub(super) struct HookTable {
     policy: Option<Spanned<String>>,
 }
 
+/// `[announce]`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct AnnounceTable {
+    grace: Option<Spanned<String>>,
+    message: Option<Spanned<String>>,
+}
+
+/// `[silence]`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct SilenceTable {
+    begin: Option<Spanned<Vec<Spanned<String>>>>,
+    end: Option<Spanned<Vec<Spanned<String>>>>,
+    timeout: Option<Spanned<String>>,
+}
+
 impl Check<'_> {
+    pub(super) fn announce(&mut self, given: &AnnounceTable) -> AnnounceSettings {
+        let AnnounceSettings { message, .. } = AnnounceSettings::default();
+        AnnounceSettings {
+            grace: self.duration(&keys::ANNOUNCE_GRACE, given.grace.as_ref(), 0),
+            message: self.text(&keys::ANNOUNCE_MESSAGE, given.message.as_ref(), message_text).unwrap_or(message),
+        }
+    }
+
+    /// Both programs or none: a silence that nobody ends is worse than alarms.
+    pub(super) fn silence(&mut self, given: &SilenceTable) -> Option<SilenceSettings> {
+        let timeout = self.duration(&keys::SILENCE_TIMEOUT, given.timeout.as_ref(), TIMEOUT_SECONDS / 2);
+        match (&given.begin, &given.end) {
+            (Some(begin), Some(end)) => {
+                let begin = self.program(&keys::SILENCE_BEGIN, begin);
+                let end = self.program(&keys::SILENCE_END, end);
+                Some(SilenceSettings { begin: begin?, end: end?, timeout })
+            }
+            (Some(begin), None) => self.alone(&begin.span(), &keys::SILENCE_END, "begin"),
+            (None, Some(end)) => self.alone(&end.span(), &keys::SILENCE_BEGIN, "end"),
+            (None, None) => {
+                let given = given.timeout.as_ref();
+                given.and_then(|timeout| self.alone(&timeout.span(), &keys::SILENCE_BEGIN, "timeout"))
+            }
+        }
+    }
+
+    fn alone<T>(&mut self, span: &Range<usize>, lacking: &Key, given: &str) -> Option<T> {
+        let hint = format!("for example: {} = {}", lacking.name, lacking.example);
+        self.problem(span, lacking.path(), format!("missing key: {given} needs it"), hint);
+        None
+    }
+
     /// The program by its absolute path: whatever a `PATH` says, the same program is run.
     pub(super) fn program(&mut self, key: &Key, given: &Spanned<Vec<Spanned<String>>>) -> Option<Vec<String>> {
         let argv = given.get_ref();
@@ -45,4 +97,14 @@ impl Check<'_> {
         };
         Some(Hook { point: point?, command: command?, timeout, policy })
     }
+}
+
+/// Terminals show it: one line, and nothing that would command them.
+fn message_text(text: &str) -> Result<(), Wrong> {
+    let other = text.split('{').skip(1).find(|rest| !rest.starts_with("time}") && !rest.starts_with("host}"));
+    if text.trim().is_empty() || text.chars().any(char::is_control) || other.is_some() {
+        let hint = "only {time} and {host} stand between braces, and it is one line";
+        return Err(Wrong::new(Kind::Words.expected(), quoted(text), hint));
+    }
+    Ok(())
 }

@@ -156,7 +156,7 @@ const HOOK: &str = "hook";
 pub const LISTS: [&str; 5] = [SERVICE, WINDOW, BLACKOUT, HOOK, NOTIFY];
 
 /// Tables in the order of the documentation.
-pub const TABLES: [&str; 14] = [
+pub const TABLES: [&str; 16] = [
     SERVICE,
     READINESS,
     MONGODB,
@@ -169,6 +169,8 @@ pub const TABLES: [&str; 14] = [
     "verify",
     "preflight",
     "report",
+    "announce",
+    "silence",
     HOOK,
     NOTIFY,
 ];
@@ -300,11 +302,31 @@ keys! {
         "Checkouts of git from which services run (`deployment-changes` and its like).";
     USERS_URL = "preflight", "users-url", Kind::Url, "none", "\"http://127.0.0.1:8080/active-users\"",
         "A page that answers with the number of active users, alone or as the only number of a JSON object.";
+    USERS_COLLECTION = "preflight", "users-collection", Kind::Collection, "none", "\"shop.sessions\"",
+        "Instead of `users-url`: a collection of the first MongoDB of this file, with a document for each user.";
+    USERS_FIELD = "preflight", "users-field", Kind::Words, "\"lastSeen\"", "\"lastSeen\"",
+        "The field with the time at which the user was last seen; only with `users-collection`.";
+    USERS_WITHIN = "preflight", "users-within", Kind::Duration(24 * HOUR), "\"5m\"", "\"15m\"",
+        "How long ago that may be for a user who is active; only with `users-collection`.";
     USERS_LIMIT = "preflight", "users-limit", Kind::Integer(0, 1_000_000), "0", "5",
-        "Active users beyond which no run begins (`users-active`); only with `users-url`.";
+        "Active users beyond which no run begins (`users-active`); only with one of the two.";
 
     KEEP = "report", "keep", Kind::Integer(1, 1000), "24", "12",
         "How many finished runs are kept.";
+
+    ANNOUNCE_GRACE = "announce", "grace", Kind::Duration(6 * HOUR), "none", "\"5m\"",
+        "How long before the first stop it is told on the terminals; without it, at the stop and only if somebody is logged in.";
+    ANNOUNCE_MESSAGE = "announce", "message", Kind::Words,
+        "\"{host}: maintenance begins at {time}. Services will be stopped, and the host may reboot.\"",
+        "\"{host} goes down at {time}, for about ten minutes\"",
+        "What terminals and logins show, in one line; `{time}` is when the first service stops, `{host}` the host's name.";
+
+    SILENCE_BEGIN = "silence", "begin", Kind::Command, "none", "[\"/usr/local/sbin/silence\", \"on\"]",
+        "The program that has monitoring be quiet, called before the first stop; together with `end`.";
+    SILENCE_END = "silence", "end", Kind::Command, "none", "[\"/usr/local/sbin/silence\", \"off\"]",
+        "The program that has it speak again, called at the end of every run that called `begin`, however it ends.";
+    SILENCE_TIMEOUT = "silence", "timeout", Kind::Duration(HOUR), "\"30s\"", "\"10s\"",
+        "How long each of them may run; only with `begin` and `end`.";
 
     HOOK_POINT = HOOK, "point", Kind::Choice(&["before-stop", "after-stop", "before-reboot", "after-verify"]), "required",
         "\"before-stop\"",

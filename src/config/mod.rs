@@ -18,6 +18,7 @@ mod place;
 mod reboot;
 mod schema;
 pub mod settings;
+mod users;
 mod validate;
 mod values;
 mod window;
@@ -28,7 +29,8 @@ pub use load::{DEFAULT_PATH, Trust, load, load_trusting};
 pub use order::dependency_order;
 pub use place::Position;
 pub use settings::{
-    KernelSettings, LeftoverClients, LongOperations, MongodbSettings, OnFailure, Policy, PreflightSettings,
-    RebootSettings, RebootWhen, ServiceSettings, Settings, UpgradeSettings, VerifySettings,
+    AnnounceSettings, KernelSettings, LeftoverClients, LongOperations, MongodbSettings, OnFailure, Policy,
+    PreflightSettings, RebootSettings, RebootWhen, ServiceSettings, Settings, SilenceSettings, UpgradeSettings,
+    UserCount, UserSource, VerifySettings,
 };
 pub use values::{Wrong, percent, size, takes_unit, takes_url};

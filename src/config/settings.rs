@@ -40,6 +40,12 @@ pub struct Settings {
     /// Programs of the administrator, in the order in which they are called at each point.
     #[serde(default)]
     pub hooks: Vec<Hook>,
+    /// How those who are logged in are told.
+    #[serde(default)]
+    pub announce: AnnounceSettings,
+    /// How monitoring is silenced; none where it is not.
+    #[serde(default)]
+    pub silence: Option<SilenceSettings>,
     /// Who is told.
     #[serde(default)]
     pub notify: Vec<Channel>,
@@ -195,6 +201,33 @@ pub enum OnFailure {
     Restart,
 }
 
+/// How those who are logged in are told.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AnnounceSettings {
+    /// How long they are given.
+    pub grace: SignedDuration,
+    /// What they read; `{time}` and `{host}` are filled in.
+    pub message: String,
+}
+
+impl Default for AnnounceSettings {
+    fn default() -> Self {
+        let message = "{host}: maintenance begins at {time}. Services will be stopped, and the host may reboot.";
+        Self { grace: SignedDuration::ZERO, message: message.to_owned() }
+    }
+}
+
+/// Two programs: one has monitoring be quiet, the other has it speak again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SilenceSettings {
+    /// Program and arguments before the first stop.
+    pub begin: Vec<String>,
+    /// Program and arguments at the end of the run, however it ends.
+    pub end: Vec<String>,
+    /// How long each may run.
+    pub timeout: SignedDuration,
+}
+
 /// What the checks measure against.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -226,13 +259,36 @@ impl Default for PreflightSettings {
     }
 }
 
-/// How active users are counted.
+/// How active users are counted, and how many may be.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UserCount {
-    /// The page that answers with their number.
-    pub url: String,
-    /// More than these keep a run from beginning.
+    /// Who counts them.
+    #[serde(flatten)]
+    pub source: UserSource,
+    /// More than this, and no run begins.
     pub limit: u64,
+}
+
+/// Who counts active users.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum UserSource {
+    /// A page of the application answers with the number.
+    Page {
+        /// The page.
+        url: String,
+    },
+    /// Documents of the last minutes.
+    Documents {
+        /// The service that is the server.
+        unit: UnitName,
+        /// `DATABASE.COLLECTION`.
+        collection: String,
+        /// The field with the time at which the user was last seen.
+        field: String,
+        /// How long ago that may be.
+        within: SignedDuration,
+    },
 }
 
 /// What `decide` needs to know.
@@ -280,8 +336,10 @@ impl Settings {
 
     /// Every program of the administrator that a run may call, once.
     pub fn called_programs(&self) -> Vec<&str> {
+        let hooks = self.hooks.iter().map(|hook| &hook.command);
+        let silence = self.silence.iter().flat_map(|silence| [&silence.begin, &silence.end]);
         let mut programs: Vec<&str> =
-            self.hooks.iter().filter_map(|hook| hook.command.first()).map(String::as_str).collect();
+            hooks.chain(silence).filter_map(|command| command.first()).map(String::as_str).collect();
         programs.sort_unstable();
         programs.dedup();
         programs

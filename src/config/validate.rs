@@ -12,7 +12,7 @@ use super::order::dependency_order;
 use super::place::Position;
 use super::settings::{
     KernelSettings, LeftoverClients, LongOperations, MongodbSettings, OnFailure, PreflightSettings, ServiceSettings,
-    Settings, UpgradeSettings, UserCount, VerifySettings,
+    Settings, UpgradeSettings, VerifySettings,
 };
 use super::values::{self, Wrong, quoted};
 use crate::model::{DatabaseAccess, Limits, ReadinessProbe, ServiceKind, UnitName};
@@ -26,6 +26,8 @@ pub(super) fn validate(file: &File, text: &str, cpus: u32, known: &[&str]) -> Re
     let services: Vec<_> = file.service.iter().filter_map(|service| check.service(service, &mut positions)).collect();
     check.references(file, &services);
     let order = check.order(file, &services);
+    let is_mongodb = |service: &&ServiceSettings| service.kind == ServiceKind::Mongodb;
+    let mongodb = services.iter().find(is_mongodb).map(|service| &service.unit);
     let settings = Settings {
         services: order.into_iter().filter_map(|at| services.get(at).cloned()).collect(),
         windows: file.window.iter().filter_map(|window| check.window(window)).collect(),
@@ -52,9 +54,11 @@ pub(super) fn validate(file: &File, text: &str, cpus: u32, known: &[&str]) -> Re
                 _ => OnFailure::Report,
             },
         },
-        preflight: check.preflight(&file.preflight),
+        preflight: check.preflight(&file.preflight, mongodb),
         allowed_checks: check.list(&keys::ALLOW, &file.preflight.allow, |label| known_label(label, known)),
         keep_runs: check.integer(&keys::KEEP, file.report.keep.as_ref(), 24),
+        announce: check.announce(&file.announce),
+        silence: check.silence(&file.silence),
         hooks: file.hook.iter().filter_map(|hook| check.hook(hook)).collect(),
         notify: file.notify.iter().filter_map(|channel| check.channel(channel, &mut positions)).collect(),
     };
@@ -125,7 +129,7 @@ impl Check<'_> {
         self.taken(key, value, |text| values::duration(key.kind, text)).unwrap_or(SignedDuration::from_secs(default))
     }
 
-    fn integer<T: TryFrom<i64>>(&mut self, key: &Key, value: Option<&Spanned<i64>>, default: T) -> T {
+    pub(super) fn integer<T: TryFrom<i64>>(&mut self, key: &Key, value: Option<&Spanned<i64>>, default: T) -> T {
         let Some(value) = value else { return default };
         let within = if let Kind::Integer(min, max) = key.kind { (min..=max).contains(value.get_ref()) } else { true };
         match T::try_from(*value.get_ref()) {
@@ -148,21 +152,15 @@ impl Check<'_> {
         values.iter().filter_map(|value| self.text(key, Some(value), &take)).collect()
     }
 
-    fn preflight(&mut self, given: &Preflight) -> PreflightSettings {
+    fn preflight(&mut self, given: &Preflight, mongodb: Option<&UnitName>) -> PreflightSettings {
         let PreflightSettings { min_free_mib, max_restarts, max_connections, .. } = PreflightSettings::default();
-        let limit = self.integer(&keys::USERS_LIMIT, given.users_limit.as_ref(), 0_i64);
-        if let (None, Some(limit)) = (&given.users_url, &given.users_limit) {
-            let hint = format!("for example: {} = {}", keys::USERS_URL.name, keys::USERS_URL.example);
-            self.problem(&limit.span(), keys::USERS_LIMIT.path(), "only with users-url, found it alone", hint);
-        }
-        let url = self.text(&keys::USERS_URL, given.users_url.as_ref(), values::url);
         PreflightSettings {
             min_free_mib: self.integer(&keys::MIN_FREE, given.min_free_mib.as_ref(), min_free_mib),
             max_restarts: self.integer(&keys::MAX_RESTARTS, given.max_restarts.as_ref(), max_restarts),
             max_connections: self.integer(&keys::MAX_CONNECTIONS, given.max_connections.as_ref(), max_connections),
             trusted_origins: self.list(&keys::TRUSTED_ORIGINS, &given.trusted_origins, values::origin),
             deployments: self.list(&keys::DEPLOYMENTS, &given.deployments, values::path),
-            users: url.map(|url| UserCount { url, limit: limit.unsigned_abs() }),
+            users: self.users(given, mongodb),
         }
     }
 

@@ -309,6 +309,14 @@ pub(super) fn credential(text: &str) -> Taken<()> {
 }
 
 /// A collection may have dots in its name, a database may not.
+/// A field of a document, as in `lastSeen` or `session.seen`: no operator of a query.
+pub(super) fn field(text: &str) -> Taken<()> {
+    if text.is_empty() || text.starts_with('$') || text.contains(['\0', ' ']) || text.contains(".$") {
+        return Err(Wrong::new("the name of a field", quoted(text), "write it as in \"lastSeen\""));
+    }
+    Ok(())
+}
+
 pub(super) fn collection(text: &str) -> Taken<()> {
     match text.split_once('.') {
         Some((database, collection))

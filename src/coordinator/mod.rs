@@ -329,6 +329,7 @@ impl<'a, S: RunStorage> Coordinator<'a, S> {
             Step::Notify(Occasion::Reboot) => true,
             Step::Hook(hook) => matches!(hook.point, HookPoint::AfterStop | HookPoint::BeforeReboot),
             Step::Notify(_) => false,
+            Step::Announce | Step::Silence | Step::EndSilence => false,
             Step::Preflight | Step::Fetch | Step::Baseline | Step::Reboot | Step::Verify | Step::Report => false,
         };
         if !is_dangerous {
@@ -346,7 +347,7 @@ impl<'a, S: RunStorage> Coordinator<'a, S> {
 }
 
 fn units_of(changes: &[Change]) -> String {
-    let units: BTreeSet<&str> = changes.iter().map(|change| change.unit().as_str()).collect();
+    let units: BTreeSet<&str> = changes.iter().filter_map(|change| Some(change.unit()?.as_str())).collect();
     units.into_iter().collect::<Vec<_>>().join(", ")
 }
 

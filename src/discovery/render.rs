@@ -148,6 +148,9 @@ fn reachable(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(ip, address.port())
 }
 
+/// Their defaults count only beside another key, and without it they are refused.
+const LONELY: [&Key; 4] = [&keys::USERS_LIMIT, &keys::USERS_FIELD, &keys::USERS_WITHIN, &keys::SILENCE_TIMEOUT];
+
 type Lines = &'static [(&'static Key, &'static str)];
 
 const MONGODB_EXAMPLE: [(&str, Lines); 2] = [
@@ -232,8 +235,7 @@ fn tables(text: &mut Text, cpus: u32) {
         // There is none unless somebody wants it, so that it has no defaults either.
         if keys::LISTS.contains(&table) {
             text.example(key);
-        // Its default counts only beside a `users-url`, and without one it is refused.
-        } else if key.default == "none" || *key == keys::USERS_LIMIT {
+        } else if key.default == "none" || LONELY.contains(&key) {
             text.mention(key);
         } else {
             text.keep(key, key.default, (*key == keys::CPU).then_some(machine.as_str()));

@@ -21,6 +21,7 @@ pub mod apt;
 pub mod boot_clock;
 pub mod bus;
 pub mod clock;
+pub mod clock_state;
 pub mod command;
 pub mod git;
 pub mod inventory;
@@ -297,6 +298,15 @@ pub trait DatabaseInsight: Send + Sync {
 
     /// How it stands.
     async fn condition(&self, access: &DatabaseAccess) -> HostResult<DatabaseCondition>;
+
+    /// How many documents of a collection have a time in `field` that is not before `since`.
+    async fn count_since(
+        &self,
+        access: &DatabaseAccess,
+        collection: &str,
+        field: &str,
+        since: Timestamp,
+    ) -> HostResult<u64>;
 
     /// Counts and sums a collection, named as `shop.orders`.
     async fn canary(&self, access: &DatabaseAccess, collection: &str) -> HostResult<Canary>;

@@ -10,34 +10,21 @@ use std::path::PathBuf;
 
 use async_trait::async_trait;
 use rustix::io::Errno;
-use zbus::proxy::CacheProperties;
 
-use super::bus::{Bus, host_error};
 use super::command::below;
-use super::{HostError, HostResult, Premises, trusted};
+use super::{HostError, HostResult, Premises, clock_state, trusted};
 use crate::model::{FstabEntry, Mount, PowerSupply};
-
-#[zbus::proxy(
-    interface = "org.freedesktop.timedate1",
-    default_service = "org.freedesktop.timedate1",
-    default_path = "/org/freedesktop/timedate1"
-)]
-trait TimeDate {
-    #[zbus(property(emits_changed_signal = "false"), name = "NTPSynchronized")]
-    fn synchronized(&self) -> zbus::Result<bool>;
-}
 
 /// What this host stands on.
 #[derive(Debug, Clone)]
 pub struct HostPremises {
-    bus: Bus,
     root: PathBuf,
 }
 
 impl HostPremises {
-    /// Reads files below `root`, which is `/` except in tests, and asks timedated behind `bus`.
-    pub fn new(bus: Bus, root: PathBuf) -> Self {
-        Self { bus, root }
+    /// Reads files below `root`, which is `/` except in tests.
+    pub fn new(root: PathBuf) -> Self {
+        Self { root }
     }
 
     fn read(&self, path: &str) -> HostResult<Option<String>> {
@@ -116,18 +103,13 @@ impl Premises for HostPremises {
     }
 
     async fn clock_synchronized(&self) -> HostResult<bool> {
-        let asked = self.bus.retry(|connection| async move {
-            let builder = TimeDateProxy::builder(&connection).cache_properties(CacheProperties::No);
-            builder.build().await?.synchronized().await
-        });
-        asked.await.map_err(|error| host_error("ask whether the clock is synchronised", &error))
+        clock_state::synchronized(&self.root).await
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::host::bus::BusAddress;
 
     fn host(files: &[(&str, &str)]) -> (tempfile::TempDir, HostPremises) {
         let dir = tempfile::tempdir().unwrap();
@@ -136,7 +118,7 @@ mod tests {
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, text).unwrap();
         }
-        let premises = HostPremises::new(Bus::new(BusAddress::System), dir.path().to_owned());
+        let premises = HostPremises::new(dir.path().to_owned());
         (dir, premises)
     }
 

@@ -24,10 +24,11 @@ pub(super) fn overrun(run: &Run, step: &Step, now: Timestamp) -> Option<String> 
     ))
 }
 
-/// Whether the step is only begun while the window is open. A hook is part of what it comes before: it must not announce
-/// what there is no time for.
+/// Whether the step is only begun while the window is open. A hook is part of what it comes before, and nobody
+/// must be told of what there is no time for.
 pub(super) fn needs_window(step: &Step) -> bool {
     match step {
+        Step::Announce | Step::Silence => true,
         Step::Stop(_) | Step::Upgrade | Step::BuildKernel | Step::Reboot => true,
         Step::Hook(hook) => hook.point != HookPoint::AfterVerify,
         _ => false,

@@ -71,6 +71,7 @@ pub(super) const MAX_ATTEMPTS: u32 = 3;
 /// | none, reboot skipped | same | – | bring the services back, then verify |
 /// | none, failed or aborted | same | – | repair, bring the services back, report, tell how it ended, close |
 /// | none, judged, hooks after the verification left | same | – | call the next of them |
+/// | none, at the end, monitoring is silenced | same | – | end its silence |
 /// | none, verified or nothing to do | same | – | report, tell how it ended, close |
 /// | upgrade, build-kernel | same | running | attach |
 /// | upgrade, build-kernel | same | exited (kept) | collect |
@@ -159,6 +160,9 @@ fn decide_ending(run: &Run) -> Decision {
     if let Some(hook) = late_hook(run) {
         return Decision::Begin(hook);
     }
+    if silence_is_due_to_end(run) {
+        return Decision::Begin(Step::EndSilence);
+    }
     if report_is_due(run) {
         return Decision::Begin(Step::Report);
     }
@@ -227,6 +231,12 @@ pub(super) fn late_hook(run: &Run) -> Option<Step> {
     late.find(is_left).filter(|_| is_judged && run.verification.is_some()).cloned()
 }
 
+/// Monitoring is silenced, and nobody tried to end that. A failed try is told; an interrupted one is made again.
+pub(super) fn silence_is_due_to_end(run: &Run) -> bool {
+    let tried = run.last_record(&Step::EndSilence).is_some_and(|record| record.outcome != Outcome::Interrupted);
+    run.leaves_monitoring_silent() && !tried && run.attempts_of(&Step::EndSilence) < MAX_ATTEMPTS
+}
+
 /// Nobody wrote the report yet. A failed report is not tried again; an interrupted one is.
 pub(super) fn report_is_due(run: &Run) -> bool {
     let reports = || run.since_opened().iter().filter(|record| record.attempt.step == Step::Report);
@@ -255,6 +265,7 @@ pub(super) fn may_begin(run: &Run, step: &Step) -> bool {
         Step::Repair => run.has_touched_packages(),
         Step::Restore => run.history.iter().any(|record| matches!(record.attempt.step, Step::Stop(_))),
         Step::Report => run.phase.is_final(),
+        Step::EndSilence => run.phase.is_final() && silence_is_due_to_end(run),
         step if step.hook_point() == Some(HookPoint::AfterVerify) => late_hook(run).as_ref() == Some(step),
         Step::Notify(Occasion::End) => run.phase.is_final() && end_is_to_be_told(run),
         step => !run.phase.is_final() && next_planned(run).as_ref() == Some(step),

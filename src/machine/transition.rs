@@ -80,7 +80,7 @@ pub fn apply(run: &Run, fact: Fact) -> Result<Run, IllegalTransition> {
         }
 
         (_, Some(Step::Stop(unit)), Fact::ChangeIntended(change @ (Change::Held(_) | Change::Stopped(_))))
-            if change.unit() == &unit =>
+            if change.unit() == Some(&unit) =>
         {
             if !run.changes.contains(&change) {
                 next.changes.push(change);
@@ -91,12 +91,19 @@ pub fn apply(run: &Run, fact: Fact) -> Result<Run, IllegalTransition> {
                 next.changes.push(change);
             }
         }
-        (_, Some(Step::Baseline), Fact::ChangeIntended(change @ Change::Paused(_))) => {
+        (_, Some(Step::Baseline), Fact::ChangeIntended(change @ Change::Paused(_)))
+        | (_, Some(Step::Announce), Fact::ChangeIntended(change @ Change::Announced))
+        | (_, Some(Step::Silence), Fact::ChangeIntended(change @ Change::Silenced { .. })) => {
             if !run.changes.contains(&change) {
                 next.changes.push(change);
             }
         }
-        (_, Some(Step::Report), Fact::ChangeUndone(change @ (Change::Limited { .. } | Change::Paused(_)))) => {
+        (
+            _,
+            Some(Step::Report),
+            Fact::ChangeUndone(change @ (Change::Limited { .. } | Change::Paused(_) | Change::Announced)),
+        )
+        | (_, Some(Step::EndSilence), Fact::ChangeUndone(change @ Change::Silenced { .. })) => {
             next.changes.retain(|known| known != &change);
         }
         (_, Some(Step::Restore), Fact::ChangeUndone(change)) => next.changes.retain(|known| known != &change),
@@ -155,7 +162,7 @@ pub fn apply(run: &Run, fact: Fact) -> Result<Run, IllegalTransition> {
 
 /// Whether the step may call a program of the administrator.
 fn calls_programs(step: &Step) -> bool {
-    matches!(step, Step::Hook(_))
+    matches!(step, Step::Hook(_) | Step::Silence | Step::EndSilence)
 }
 
 /// A program was called, and its end is not recorded.
@@ -212,11 +219,11 @@ fn is_last_stop(run: &Run, step: &Step) -> bool {
     run.steps.iter().rfind(|step| matches!(step, Step::Stop(_))) == Some(step)
 }
 
-/// Everything in `changes` lives in `/run` or in systemd's memory: the boot has undone it.
+/// What `changes` has of this host lives in `/run` or in systemd's memory: the boot has undone it.
 fn boot_changed(run: &mut Run, open: Option<Step>, boot: BootId, at: Timestamp) {
     let asked_for = run.phase == Phase::RebootRequested;
     run.boot = boot;
-    run.changes.clear();
+    run.changes.retain(Change::outlives_boot);
     let why = Some("the host went down while it was at work".to_owned());
     end_call(run, HookEnd { at, outcome: Outcome::Interrupted, why, lines: Vec::new() });
     // A verdict is of one boot: the next one must not be called what the last one was.

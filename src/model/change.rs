@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{SliceLimits, UnitName};
 
-/// One change, recorded before it is made and struck out after it is undone. Every change here lives in `/run` or in
-/// the memory of systemd, so that a reboot undoes it too.
+/// One change, recorded before it is made and struck out after it is undone. Every change of the host here lives in `/run`
+/// or in the memory of systemd, so that a reboot undoes it too; [`Self::outlives_boot`] names what is elsewhere.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Change {
@@ -22,13 +22,28 @@ pub enum Change {
         /// What it had before.
         before: SliceLimits,
     },
+    /// Who logs in reads that services are down.
+    Announced,
+    /// Monitoring, which is elsewhere, was told to be quiet.
+    Silenced {
+        /// Program and arguments that have it speak again.
+        end: Vec<String>,
+    },
 }
 
 impl Change {
-    /// The unit that was changed.
-    pub fn unit(&self) -> &UnitName {
+    /// The unit that was changed, if it is one.
+    pub fn unit(&self) -> Option<&UnitName> {
         match self {
-            Self::Held(unit) | Self::Stopped(unit) | Self::Paused(unit) | Self::Limited { slice: unit, .. } => unit,
+            Self::Held(unit) | Self::Stopped(unit) | Self::Paused(unit) | Self::Limited { slice: unit, .. } => {
+                Some(unit)
+            }
+            Self::Announced | Self::Silenced { .. } => None,
         }
+    }
+
+    /// Whether another boot does not undo it.
+    pub fn outlives_boot(&self) -> bool {
+        matches!(self, Self::Silenced { .. })
     }
 }

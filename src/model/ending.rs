@@ -25,7 +25,10 @@ impl Run {
                 Some(Verdict::Healthy) if self.window_missed.is_some() && !self.reboot_reasons.is_empty() => {
                     exit_code::NOT_REBOOTED
                 }
-                Some(Verdict::Healthy) if self.is_marred_by_a_hook() => exit_code::NOT_VERIFIED,
+                // An alarm that nobody can hear any more is not how the host was.
+                Some(Verdict::Healthy) if self.is_marred_by_a_hook() || self.leaves_monitoring_silent() => {
+                    exit_code::NOT_VERIFIED
+                }
                 Some(Verdict::Healthy) => exit_code::DONE,
                 Some(Verdict::Degraded | Verdict::Failed) => exit_code::NOT_VERIFIED,
                 None => exit_code::UNEXPECTED,

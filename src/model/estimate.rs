@@ -65,3 +65,14 @@ impl Estimate {
         rest.map(|estimate| estimate.takes).sum::<SignedDuration>() + self.until_ready
     }
 }
+
+impl Run {
+    /// How long the services were away: from the first stop until the last of them was seen ready.
+    pub fn measured_downtime(&self) -> Option<SignedDuration> {
+        let is_stop = |step: &Step| matches!(step, Step::Stop(_));
+        let began = self.history.iter().find(|record| is_stop(&record.attempt.step))?.attempt.began;
+        let services = &self.verification.as_ref()?.services;
+        let back = services.iter().filter_map(|service| service.ready_at).max()?;
+        Some(back.duration_since(began)).filter(SignedDuration::is_positive)
+    }
+}

@@ -225,6 +225,11 @@ pub enum Parcel {
         /// What it holds.
         content: Option<String>,
     },
+    /// What everybody reads who logs in, until it is taken away or the host reboots.
+    LoginNotice {
+        /// The text; none to take it away.
+        text: Option<String>,
+    },
     /// A text on every terminal.
     Wall {
         /// The text.

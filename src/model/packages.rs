@@ -58,7 +58,7 @@ pub struct UpgradePlan {
 /// How big a package is, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PackageSize {
-    /// To fetch.
+    /// To fetch; nothing where it is in the cache already.
     pub download: u64,
     /// Unpacked.
     pub installed: u64,

@@ -252,6 +252,11 @@ impl Run {
         self.hooks.iter().rev().find(|call| &call.step == step)
     }
 
+    /// Monitoring was told to be quiet, and nobody told it to speak again.
+    pub fn leaves_monitoring_silent(&self) -> bool {
+        self.changes.iter().any(|change| matches!(change, super::Change::Silenced { .. }))
+    }
+
     /// A hook after the verification had to succeed, and did not: the host is not as it should be.
     pub fn is_marred_by_a_hook(&self) -> bool {
         let is_late = |call: &HookRun| call.step.hook_point() == Some(HookPoint::AfterVerify);

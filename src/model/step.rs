@@ -17,6 +17,12 @@ pub enum Step {
     Fetch,
     /// Record what runs now.
     Baseline,
+    /// Tell those who are logged in, and give them time.
+    Announce,
+    /// Have monitoring be quiet.
+    Silence,
+    /// Have monitoring speak again.
+    EndSilence,
     /// Call a program of the administrator.
     Hook(HookId),
     /// Hold and stop one service, and prove that it is down.
@@ -54,14 +60,15 @@ impl Step {
             Self::StageCheck => Some(Phase::Staged),
             Self::Reboot => Some(Phase::Rebooted),
             Self::Verify => Some(Phase::Verified),
-            Self::Repair | Self::Restore | Self::Report | Self::Notify(_) | Self::Hook(_) => None,
+            Self::Announce | Self::Silence | Self::Hook(_) | Self::Notify(_) => None,
+            Self::Repair | Self::Restore | Self::EndSilence | Self::Report => None,
         }
     }
 
     /// Whether the host is still as it was when the step fails.
     pub fn leaves_host_untouched(&self) -> bool {
-        matches!(self, Self::Preflight | Self::Fetch | Self::Baseline | Self::Notify(Occasion::Start))
-            || self.hook_point() == Some(HookPoint::BeforeStop)
+        let is_early = matches!(self, Self::Preflight | Self::Fetch | Self::Baseline | Self::Announce | Self::Silence);
+        is_early || *self == Self::Notify(Occasion::Start) || self.hook_point() == Some(HookPoint::BeforeStop)
     }
 
     /// Where in a run the hook is called; none for a step that is no hook.
@@ -95,6 +102,9 @@ impl Step {
             Self::Fetch => "fetch the packages".into(),
             Self::Baseline => "record what runs".into(),
             Self::Stop(unit) => format!("stop {unit}"),
+            Self::Announce => "tell who is logged in".into(),
+            Self::Silence => "silence the monitoring".into(),
+            Self::EndSilence => "end the silence of the monitoring".into(),
             Self::Hook(HookId { point, number }) => match point {
                 HookPoint::BeforeStop => format!("hook {number} before the stop"),
                 HookPoint::AfterStop => format!("hook {number} after the stop"),
@@ -117,10 +127,13 @@ impl Step {
     }
 }
 
-const PLAIN: [(&str, Step); 14] = [
+const PLAIN: [(&str, Step); 17] = [
     ("preflight", Step::Preflight),
     ("fetch", Step::Fetch),
     ("baseline", Step::Baseline),
+    ("announce", Step::Announce),
+    ("silence", Step::Silence),
+    ("end-silence", Step::EndSilence),
     ("upgrade", Step::Upgrade),
     ("build-kernel", Step::BuildKernel),
     ("stage-check", Step::StageCheck),

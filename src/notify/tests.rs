@@ -70,6 +70,7 @@ fn each_channel_is_told_what_it_wants_to_hear() {
                     Some(Parcel::File { content: None, .. }) => "remove",
                     Some(Parcel::File { .. }) => "write",
                     Some(Parcel::Wall { .. }) => "wall",
+                    Some(Parcel::LoginNotice { .. }) => "notice",
                 });
                 told += &format!("{name:<14} {:<50} {when:<8?} {}\n", label(&channel), parcels.join(" | "));
             }

@@ -1,7 +1,7 @@
 //! What went wrong and what to do about it, for the faces that are read afterwards.
 
 use super::text::{grade, hooks, notification};
-use super::words::{capital, count, list};
+use super::words::{capital, command_line, count, list};
 use super::{Ending, Mark, Report, telling};
 use crate::model::{Change, Finding, Outcome, Severity};
 
@@ -73,6 +73,8 @@ pub(super) fn wrong(report: &Report) -> Vec<Problem> {
                 Change::Held(unit) => format!("{unit} is still held"),
                 Change::Stopped(unit) => format!("{unit} is still stopped"),
                 Change::Paused(unit) => format!("{unit} of another patch tool is still paused"),
+                Change::Announced => "the login notice is still there".to_owned(),
+                Change::Silenced { .. } => "monitoring is still silenced".to_owned(),
                 Change::Limited { slice, .. } => format!("{slice} still has the limits of the run"),
             })
         }));
@@ -97,7 +99,12 @@ pub(super) fn to_do(report: &Report) -> Vec<Advice> {
         }
     };
     if !report.still_changed.is_empty() && report.ended.is_some() {
-        add("Undo what the run left changed".to_owned(), Some("patchday resume"));
+        if report.still_changed.iter().any(|change| change.unit().is_some()) {
+            add("Undo what the run left changed".to_owned(), Some("patchday resume"));
+        }
+        if let Some(command) = end_of_silence(report) {
+            add("Have the monitoring speak again, by hand".to_owned(), Some(&command));
+        }
     }
     if report.ended.is_none() {
         add("See what the run is doing".to_owned(), Some("patchday status"));
@@ -127,6 +134,14 @@ pub(super) fn to_do(report: &Report) -> Vec<Advice> {
         add(text.to_owned(), Some("patchday plan"));
     }
     items
+}
+
+/// The command that nobody but the reader will run any more.
+pub(super) fn end_of_silence(report: &Report) -> Option<String> {
+    report.still_changed.iter().filter(|_| report.ended.is_some()).find_map(|change| match change {
+        Change::Silenced { end } => Some(command_line(end)),
+        _ => None,
+    })
 }
 
 /// What is said where there is no advice.

@@ -48,6 +48,7 @@ pub fn build(run: &Run, timeline: &[Event], now: Timestamp) -> Report {
         steps: steps(run),
         packages,
         services: impact::services(run, timeline),
+        away: impact::away(run),
         reboot,
         kernel: kernel(run),
         vulnerabilities: vulnerabilities(run),

@@ -4,9 +4,17 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use super::{Downtime, ServiceStory, words};
+use super::{Downtime, ServiceStory, TimeAway, words};
 use crate::events::{Event, EventKind};
-use crate::model::{Outcome, Run, Step, UnitName};
+use crate::model::{Estimate, Outcome, Run, Step, UnitName};
+
+/// The time without services; none where none was stopped.
+pub(super) fn away(run: &Run) -> Option<TimeAway> {
+    run.history.iter().find(|record| matches!(record.attempt.step, Step::Stop(_)))?;
+    let estimated = run.estimate.as_ref().map(Estimate::downtime).filter(|away| !away.is_zero());
+    let away = TimeAway { estimated, measured: run.measured_downtime() };
+    (away.estimated.is_some() || away.measured.is_some()).then_some(away)
+}
 
 /// The stories of the services, dependencies first.
 pub(super) fn services(run: &Run, timeline: &[Event]) -> Vec<ServiceStory> {

@@ -1,7 +1,7 @@
 //! The report as a ready post-mortem.
 
 use super::advice::{self, Advice};
-use super::text::{host, services};
+use super::text::{away_words, host, services};
 use super::words::{capital, duration, instant, one_line, time_of_day};
 use super::{Report, ServiceStory, telling};
 use crate::model::{ExpectedDifference, Severity, Trigger};
@@ -45,6 +45,7 @@ fn summary(report: &Report) -> Vec<String> {
         end,
         format!("| Verdict | {verdict} |"),
     ];
+    lines.extend(report.away.map(|away| format!("| Services away | {} |", away_words(&away))));
     lines.extend(report.exit_code.map(|code| format!("| Exit code | {code} |")));
     lines
 }

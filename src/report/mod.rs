@@ -22,7 +22,7 @@ pub mod words;
 pub use build::build;
 pub use shape::{
     Downtime, Ending, Failure, KernelStory, Moment, PackageCertainty, PackageLine, PackageStory, REPORT_FORMAT,
-    RebootStory, Report, ReportSummary, ServiceStory, StepStory, VulnerabilityStory,
+    RebootStory, Report, ReportSummary, ServiceStory, StepStory, TimeAway, VulnerabilityStory,
 };
 pub use style::{Mark, Paint, Style};
 

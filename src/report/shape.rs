@@ -68,6 +68,10 @@ pub struct Report {
     pub packages: PackageStory,
     /// Services, dependencies first.
     pub services: Vec<ServiceStory>,
+    /// The time without services: from the first stop until the last of them was ready again. None where no service was
+    /// stopped, and nothing was estimated.
+    #[serde(default)]
+    pub away: Option<TimeAway>,
     /// Reboots, wanted or seen; none where there is nothing to say.
     pub reboot: Option<RebootStory>,
     /// Kernels.
@@ -187,6 +191,15 @@ pub struct ServiceStory {
     pub ready_position: Option<u32>,
     /// How long it was away; none where it was not stopped.
     pub downtime: Option<Downtime>,
+}
+
+/// The time without services, as it was foreseen and as it was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TimeAway {
+    /// What the estimate said, which was recorded before the first stop.
+    pub estimated: Option<SignedDuration>,
+    /// What it was; none where the services were not all seen ready again.
+    pub measured: Option<SignedDuration>,
 }
 
 /// How long a service was away.

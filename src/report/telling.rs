@@ -2,7 +2,7 @@
 
 use super::words::{count, duration, list, one_line};
 use crate::events::{Event, EventKind};
-use crate::model::{BootId, Change, Outcome, Severity, UnitName, Verdict};
+use crate::model::{BootId, Change, Outcome, Severity, Verdict};
 
 /// How much a line matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -140,17 +140,26 @@ pub fn percent(fraction: f64) -> u8 {
 
 /// What is changed on the host, unit by unit: `mongod.service (held) and sample-api.service (held, stopped)`.
 pub fn changes(changes: &[Change]) -> String {
-    let mut units: Vec<(&UnitName, Vec<&str>)> = Vec::new();
+    let mut units: Vec<(&str, Vec<&str>)> = Vec::new();
     for change in changes {
+        let name = match change {
+            Change::Held(unit) | Change::Stopped(unit) | Change::Paused(unit) | Change::Limited { slice: unit, .. } => {
+                unit.as_str()
+            }
+            Change::Announced => "login notice",
+            Change::Silenced { .. } => "monitoring",
+        };
         let word = match change {
+            Change::Announced => "written",
+            Change::Silenced { .. } => "silenced",
             Change::Held(_) => "held",
             Change::Stopped(_) => "stopped",
             Change::Paused(_) => "paused",
             Change::Limited { .. } => "limited",
         };
-        match units.iter_mut().find(|(unit, _)| *unit == change.unit()) {
+        match units.iter_mut().find(|(known, _)| *known == name) {
             Some((_, words)) => words.push(word),
-            None => units.push((change.unit(), vec![word])),
+            None => units.push((name, vec![word])),
         }
     }
     list(units.into_iter().map(|(unit, words)| format!("{unit} ({})", words.join(", "))))

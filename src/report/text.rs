@@ -5,7 +5,7 @@ pub(super) mod host;
 pub(super) mod services;
 
 use super::words::{count, duration, instant, one_line, time_of_day};
-use super::{Ending, Mark, Paint, Report, StepStory, Style, telling};
+use super::{Ending, Mark, Paint, Report, StepStory, Style, TimeAway, advice, telling};
 use crate::exit_code;
 use crate::model::{CheckResult, EdgeReturn, Finding, Notification, Outcome, Severity, Trigger, Verdict};
 
@@ -121,12 +121,27 @@ fn summary(report: &Report, page: &Page<'_>) -> Vec<String> {
         Some(ended) => lines.extend(page.field("ended", &format!("{}{took}", instant(ended)))),
         None => lines.extend(page.field("as of", &format!("{}{took}", instant(report.built)))),
     }
+    lines.extend(report.away.map(|away| page.field("no services", &away_words(&away))).unwrap_or_default());
     // Without a code the run is not closed yet, and none is claimed.
     if let Some(code) = report.exit_code {
         let meaning = exit_code::ALL.iter().find(|(known, _)| *known == code).map(|(_, meaning)| *meaning);
         lines.extend(page.field("exit code", &format!("{code}: {}", meaning.unwrap_or("unknown to this version"))));
     }
     lines
+}
+
+/// How long no service was there, and how long it was to be.
+pub(in crate::report) fn away_words(away: &TimeAway) -> String {
+    match (away.measured, away.estimated) {
+        (Some(measured), Some(estimated)) => {
+            format!("for {}; the estimate before the stop was {}", duration(measured), duration(estimated))
+        }
+        (Some(measured), None) => format!("for {}; nothing was estimated", duration(measured)),
+        (None, Some(estimated)) => {
+            format!("not measured to the end; the estimate before the stop was {}", duration(estimated))
+        }
+        (None, None) => "neither measured nor estimated".to_owned(),
+    }
 }
 
 /// How good the run looks as a whole.
@@ -155,7 +170,13 @@ fn problems(report: &Report, page: &Page<'_>) -> Vec<String> {
     if report.ended.is_some() && !report.still_changed.is_empty() {
         let text = format!("not undone: {}", telling::changes(&report.still_changed));
         lines.extend(page.marked(Mark::Failed, &text));
-        lines.extend(page.style.wrap("hint: patchday resume", 6));
+        if report.still_changed.iter().any(|change| change.unit().is_some()) {
+            lines.extend(page.style.wrap("hint: patchday resume", 6));
+        }
+        if let Some(command) = advice::end_of_silence(report) {
+            lines.extend(page.style.wrap("hint: have the monitoring speak again, by hand", 6));
+            lines.push(format!("            {}", page.style.paint(Paint::Accent, &one_line(&command))));
+        }
     }
     lines
 }

@@ -93,6 +93,16 @@ pub fn between(from: Timestamp, until: Timestamp) -> Option<SignedDuration> {
     (!took.is_negative()).then_some(took)
 }
 
+/// Program and arguments as they are typed into a shell.
+pub fn command_line(argv: &[String]) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@%+,".contains(c);
+    let word = |word: &String| match word.chars().all(is_plain) && !word.is_empty() {
+        true => word.clone(),
+        false => format!("'{}'", word.replace('\'', "'\\''")),
+    };
+    argv.iter().map(word).collect::<Vec<_>>().join(" ")
+}
+
 /// One line without control characters: messages come from other programs, and must neither break a line nor
 /// command the terminal.
 pub fn one_line(text: &str) -> String {
@@ -139,6 +149,12 @@ mod tests {
         assert_eq!(list(["a"]), "a");
         assert_eq!(list(["a", "b", "c"]), "a, b and c");
         assert_eq!(list(Vec::<String>::new()), "");
+    }
+
+    #[test]
+    fn a_command_can_be_typed_as_it_is_told() {
+        let argv = ["/sbin/silence", "--host=web1", "it's $HOME", ""].map(str::to_owned);
+        assert_eq!(command_line(&argv), r"/sbin/silence --host=web1 'it'\''s $HOME' ''");
     }
 
     #[test]

@@ -2,13 +2,14 @@
 //!
 //! A call is recorded before it is made, and is never made twice: where its outcome is lost, it counts as interrupted.
 
+use jiff::SignedDuration;
+
 use super::reboot::reason_to_stay;
 use super::work::{self, LOOK_EVERY};
 use super::{StepContext, StepEnd, StepError, StepResult};
 use crate::events::EventKind;
 use crate::model::{
-    Fact, Hook, HookEnd, HookId, HookPoint, HookPolicy, HookRun, Outcome, Step, UnitName, WorkLook, WorkOutcome,
-    WorkSpec,
+    Fact, HookEnd, HookId, HookPoint, HookPolicy, HookRun, Outcome, Step, UnitName, WorkLook, WorkOutcome, WorkSpec,
 };
 
 /// How much of what a program wrote is kept in the run; all of it is in its log.
@@ -27,12 +28,16 @@ pub(super) async fn perform(ctx: &mut StepContext<'_>, id: HookId) -> StepResult
     let ended = ctx.run().last_call(&Step::Hook(id)).and_then(|call| call.end.clone());
     let end = match ended {
         Some(end) => end,
-        None => call(ctx, &name, id.point.name(), &hook).await?,
+        None => {
+            let command = hook.command.clone();
+            let (point, timeout, policy) = (id.point.name(), hook.timeout, hook.policy);
+            call(ctx, &Call { name: &name, point, command: &command, timeout, policy }).await?
+        }
     };
     if end.outcome == Outcome::Succeeded {
         return Ok(StepEnd::Succeeded(end.lines.last().cloned()));
     }
-    let why = format!("{}: {}", program(&hook), end.why.unwrap_or_default());
+    let why = format!("{}: {}", hook.command.first().map_or("", String::as_str), end.why.unwrap_or_default());
     match hook.policy {
         HookPolicy::MustSucceed => Err(StepError::Failed(why)),
         HookPolicy::Warn => Ok(StepEnd::Succeeded(Some(format!("{why}; the run goes on (policy \"warn\")")))),
@@ -40,23 +45,43 @@ pub(super) async fn perform(ctx: &mut StepContext<'_>, id: HookId) -> StepResult
     }
 }
 
-/// Calls the program, or finds it running or ended, and waits for its end. `name` names its unit and its log.
-async fn call(ctx: &mut StepContext<'_>, name: &str, point: &str, hook: &Hook) -> Result<HookEnd, StepError> {
-    let unit = work::work_unit(&ctx.run().id, name, work::attempt_number(ctx))
-        .ok_or_else(|| StepError::Failed(format!("{name} names no unit")))?;
+/// A call that is wanted.
+pub(super) struct Call<'a> {
+    /// Names its unit and its log.
+    pub(super) name: &'a str,
+    /// What the program is told of its place in the run.
+    pub(super) point: &'a str,
+    /// Program and arguments.
+    pub(super) command: &'a [String],
+    /// How long it may run.
+    pub(super) timeout: SignedDuration,
+    /// What it means where it does not succeed.
+    pub(super) policy: HookPolicy,
+}
+
+impl Call<'_> {
+    pub(super) fn program(&self) -> &str {
+        self.command.first().map_or("", String::as_str)
+    }
+}
+
+/// Calls the program, or finds it running or ended, and waits for its end.
+pub(super) async fn call(ctx: &mut StepContext<'_>, call: &Call<'_>) -> Result<HookEnd, StepError> {
+    let unit = work::work_unit(&ctx.run().id, call.name, work::attempt_number(ctx))
+        .ok_or_else(|| StepError::Failed(format!("{} names no unit", call.name)))?;
     let step = ctx.run().attempt.as_ref().map(|attempt| attempt.step.clone());
     let step = step.ok_or_else(|| StepError::Failed("no attempt is open".into()))?;
-    let was_called = ctx.run().last_call(&step).is_some_and(|call| call.end.is_none());
+    let was_called = ctx.run().last_call(&step).is_some_and(|known| known.end.is_none());
     let end = match known_look(ctx, &unit).await {
         WorkLook::NotLoaded | WorkLook::NoWork if was_called => lost("its outcome is lost, and it is not run again"),
         WorkLook::NotLoaded | WorkLook::NoWork => {
-            let distrust = ctx.host.premises.distrust(program(hook)).await;
+            let distrust = ctx.host.premises.distrust(call.program()).await;
             let began = ctx.host.clock.now();
-            let call = HookRun { step, program: program(hook).to_owned(), policy: hook.policy, began, end: None };
-            ctx.recorder.record(Fact::HookBegan(call))?;
+            let begun = HookRun { step, program: call.program().to_owned(), policy: call.policy, began, end: None };
+            ctx.recorder.record(Fact::HookBegan(begun))?;
             match distrust {
-                Ok(None) => match ctx.host.work.start(&spec(ctx, name, point, hook, &unit)).await {
-                    Ok(()) => follow(ctx, name, &unit, hook).await,
+                Ok(None) => match ctx.host.work.start(&spec(ctx, call, &unit)).await {
+                    Ok(()) => follow(ctx, call, &unit).await,
                     Err(error) => failed(error.to_string()),
                 },
                 Ok(Some(why)) => failed(format!("not run: {why}")),
@@ -65,16 +90,16 @@ async fn call(ctx: &mut StepContext<'_>, name: &str, point: &str, hook: &Hook) -
         }
         _ => {
             ctx.events.emit(EventKind::StepAttached { step });
-            follow(ctx, name, &unit, hook).await
+            follow(ctx, call, &unit).await
         }
     };
     let Ended { outcome, why, lines } = end;
     let end = HookEnd { at: ctx.host.clock.now(), outcome, why, lines };
     ctx.recorder.record(Fact::HookEnded(end.clone()))?;
-    if let Some(call) = ctx.run().hooks.last() {
+    if let Some(made) = ctx.run().hooks.last() {
         ctx.events.emit(EventKind::HookEnded {
-            step: call.step.clone(),
-            program: call.program.clone(),
+            step: made.step.clone(),
+            program: made.program.clone(),
             outcome: end.outcome,
             why: end.why.clone(),
             lines: end.lines.clone(),
@@ -84,39 +109,35 @@ async fn call(ctx: &mut StepContext<'_>, name: &str, point: &str, hook: &Hook) -
     Ok(end)
 }
 
-fn program(hook: &Hook) -> &str {
-    hook.command.first().map_or("", String::as_str)
-}
-
-fn spec(ctx: &StepContext<'_>, name: &str, point: &str, hook: &Hook, unit: &UnitName) -> WorkSpec {
+fn spec(ctx: &StepContext<'_>, call: &Call<'_>, unit: &UnitName) -> WorkSpec {
     let run = ctx.run();
     let verdict = run.verification.as_ref().map_or("", |verification| verification.verdict.name());
     let environment = [
         ("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"),
         ("PATCHDAY_RUN_ID", run.id.as_str()),
-        ("PATCHDAY_POINT", point),
+        ("PATCHDAY_POINT", call.point),
         ("PATCHDAY_HOST", run.host.as_str()),
         ("PATCHDAY_VERDICT", verdict),
     ];
     WorkSpec {
         unit: unit.clone(),
-        description: format!("Patchday: {name}"),
-        argv: hook.command.clone(),
+        description: format!("Patchday: {}", call.name),
+        argv: call.command.to_vec(),
         environment: environment.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec(),
         nice: 0,
-        log: work::log_path(ctx, name),
+        log: work::log_path(ctx, call.name),
         status: None,
-        timeout: Some(hook.timeout),
+        timeout: Some(call.timeout),
     }
 }
 
 /// Looks until it has ended: systemd ends it when its time is over.
-async fn follow(ctx: &StepContext<'_>, name: &str, unit: &UnitName, hook: &Hook) -> Ended {
+async fn follow(ctx: &StepContext<'_>, call: &Call<'_>, unit: &UnitName) -> Ended {
     loop {
         match ctx.host.work.look(unit).await {
             WorkLook::Exited(outcome) => {
-                let lines = last_lines(&work::log_tail(ctx, name).await);
-                return Ended { lines, ..judged(&outcome, hook) };
+                let lines = last_lines(&work::log_tail(ctx, call.name).await);
+                return Ended { lines, ..judged(&outcome, call.timeout) };
             }
             WorkLook::NotLoaded | WorkLook::NoWork => return lost("its unit is gone, and with it the outcome"),
             WorkLook::Running | WorkLook::Unknown(_) => {}
@@ -150,10 +171,10 @@ fn lost(why: &str) -> Ended {
     Ended { outcome: Outcome::Interrupted, ..failed(why.to_owned()) }
 }
 
-fn judged(outcome: &WorkOutcome, hook: &Hook) -> Ended {
+fn judged(outcome: &WorkOutcome, timeout: SignedDuration) -> Ended {
     match (outcome.result.as_str(), outcome.exit_status) {
         _ if outcome.succeeded() => Ended { outcome: Outcome::Succeeded, why: None, lines: Vec::new() },
-        ("timeout", _) => failed(format!("it was ended, since it took longer than {:#}", hook.timeout)),
+        ("timeout", _) => failed(format!("it was ended, since it took longer than {timeout:#}")),
         (_, Some(status)) => failed(format!("exit status {status}")),
         (result, None) => failed(format!("it ended with result {result}")),
     }
@@ -168,18 +189,7 @@ fn last_lines(text: &str) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use jiff::SignedDuration;
-
     use super::*;
-
-    fn hook() -> Hook {
-        Hook {
-            point: HookPoint::BeforeStop,
-            command: vec!["/usr/local/sbin/drain".into()],
-            timeout: SignedDuration::from_secs(90),
-            policy: HookPolicy::Warn,
-        }
-    }
 
     #[test]
     fn the_end_of_a_program_is_said_in_its_own_words() {
@@ -191,7 +201,8 @@ mod tests {
             ("signal", None, Outcome::Failed, "result signal"),
             ("a-word-of-tomorrow", None, Outcome::Failed, "a-word-of-tomorrow"),
         ] {
-            let ended = judged(&WorkOutcome { result: result.into(), exit_status: status, cpu_usec: None }, &hook());
+            let seen = WorkOutcome { result: result.into(), exit_status: status, cpu_usec: None };
+            let ended = judged(&seen, SignedDuration::from_secs(90));
             assert_eq!(ended.outcome, outcome, "{result}");
             assert!(ended.why.unwrap_or_default().contains(why), "{result}");
         }

@@ -41,7 +41,7 @@ pub(super) async fn lift(ctx: &mut StepContext<'_>) -> Result<(), StepError> {
 fn recorded(ctx: &StepContext<'_>) -> Option<SliceLimits> {
     ctx.run().changes.iter().find_map(|change| match change {
         Change::Limited { before, .. } => Some(*before),
-        Change::Held(_) | Change::Stopped(_) | Change::Paused(_) => None,
+        _ => None,
     })
 }
 

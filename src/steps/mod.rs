@@ -1,6 +1,7 @@
 //! The steps of a run, one file each. A step sees ports, tells events, and records what it is about to change before
 //! it changes it. The order of the steps is data: [`planned_steps`].
 
+mod announce;
 mod baseline;
 mod build_kernel;
 mod compare;
@@ -19,6 +20,7 @@ mod replica_set;
 mod report;
 mod restore;
 mod rivals;
+mod silence;
 mod stage_check;
 mod stop;
 mod stop_mongodb;
@@ -184,7 +186,9 @@ pub fn planned_steps(settings: &Settings) -> Vec<Step> {
     let before = [Step::Preflight, Step::Fetch, Step::Baseline];
     let work = [Step::Upgrade, Step::BuildKernel, Step::StageCheck];
     let hooks = |point| settings.hooks_at(point).map(|(hook, _)| Step::Hook(hook));
-    let before = before.into_iter().chain(start).chain(hooks(HookPoint::BeforeStop));
+    let silence = settings.silence.iter().map(|_| Step::Silence);
+    let before =
+        before.into_iter().chain(start).chain([Step::Announce]).chain(silence).chain(hooks(HookPoint::BeforeStop));
     let stopped = stops.chain(hooks(HookPoint::AfterStop));
     let reboot = reboot.into_iter().chain(hooks(HookPoint::BeforeReboot)).chain([Step::Reboot]);
     let end = [Step::Verify].into_iter().chain(hooks(HookPoint::AfterVerify));
@@ -201,6 +205,9 @@ pub async fn perform(step: &Step, ctx: &mut StepContext<'_>) -> StepResult {
         Step::Preflight => preflight::perform(ctx).await,
         Step::Fetch => fetch::perform(ctx).await,
         Step::Baseline => baseline::perform(ctx).await,
+        Step::Announce => announce::perform(ctx).await,
+        Step::Silence => silence::begin(ctx).await,
+        Step::EndSilence => silence::end(ctx).await,
         Step::Hook(hook) => hook::perform(ctx, *hook).await,
         Step::Stop(unit) => stop::perform(ctx, unit).await,
         Step::Upgrade => upgrade::perform(ctx).await,

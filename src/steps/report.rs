@@ -1,6 +1,6 @@
 //! Write down what happened.
 
-use super::{StepContext, StepEnd, StepError, StepResult, limits, rivals};
+use super::{StepContext, StepEnd, StepError, StepResult, announce, limits, rivals};
 use crate::report;
 
 pub(super) async fn perform(ctx: &mut StepContext<'_>) -> StepResult {
@@ -9,6 +9,7 @@ pub(super) async fn perform(ctx: &mut StepContext<'_>) -> StepResult {
     for problem in rivals::go_on(ctx).await? {
         ctx.note(problem);
     }
+    announce::withdraw(ctx).await?;
     write_faces(ctx)?;
     Ok(StepEnd::Succeeded(None))
 }

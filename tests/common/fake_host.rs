@@ -10,8 +10,8 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 use patchday::config::{
-    KernelSettings, MongodbSettings, OnFailure, PreflightSettings, RebootSettings, RebootWhen, ServiceSettings,
-    Settings, UpgradeSettings, VerifySettings,
+    AnnounceSettings, KernelSettings, MongodbSettings, OnFailure, PreflightSettings, RebootSettings, RebootWhen,
+    ServiceSettings, Settings, UpgradeSettings, VerifySettings,
 };
 use patchday::coordinator::{AbortFlag, Coordinator, Journal, Narrator, RunEnd, RunStorage};
 use patchday::events::{Event, EventKind};
@@ -92,6 +92,8 @@ pub struct World {
     /// What people were told.
     pub sent: Vec<Parcel>,
     pub nobody_listens: bool,
+    /// How many people are logged in.
+    pub sessions: usize,
     /// A program that is not root's.
     pub distrusted: Option<String>,
     pub reboot_does_nothing: bool,
@@ -107,6 +109,15 @@ pub struct World {
     pub clients: Vec<ClientConnection>,
     /// What the database has under way.
     pub operations: Vec<RunningOperation>,
+    /// When users of the application were last seen.
+    pub seen: Vec<Timestamp>,
+    /// How the database stands.
+    pub condition: DatabaseCondition,
+    pub database_is_mute: bool,
+    /// Files of the database.
+    pub database_files: Vec<FileState>,
+    /// The database's user may not see what others do.
+    pub inprog_is_refused: bool,
     /// The database's user may not shut it down.
     pub shutdown_is_refused: bool,
     /// How many releases of holds systemd does not answer from now on.
@@ -183,6 +194,7 @@ impl World {
             failing_work: None,
             sent: Vec::new(),
             nobody_listens: false,
+            sessions: 0,
             distrusted: None,
             reboot_does_nothing: false,
             reboot_hangs: false,
@@ -197,6 +209,16 @@ impl World {
             system_state: "running",
             clients: Vec::new(),
             operations: Vec::new(),
+            seen: Vec::new(),
+            condition: DatabaseCondition {
+                compatibility: Some("6.0".into()),
+                fsync_locked: Some(false),
+                journaled: Some(true),
+                ..DatabaseCondition::default()
+            },
+            database_is_mute: false,
+            database_files: Vec::new(),
+            inprog_is_refused: false,
             shutdown_is_refused: false,
             limits: SliceLimits::default(),
             resources: Resources { cpus: 2, memory_total: 1 << 32, memory_available: 1 << 31, load_one_minute: 0.1 },
@@ -628,7 +650,7 @@ impl Shutdown for Fake {
 #[async_trait]
 impl Database for Fake {
     async fn facts(&self, _access: &DatabaseAccess) -> HostResult<DatabaseFacts> {
-        if lock(&self.0).unit(MONGOD).active != "active" {
+        if lock(&self.0).database_is_mute || lock(&self.0).unit(MONGOD).active != "active" {
             return Err(unknown("mongod"));
         }
         Ok(DatabaseFacts {
@@ -676,11 +698,27 @@ impl Database for Fake {
 #[async_trait]
 impl DatabaseInsight for Fake {
     async fn clients(&self, _access: &DatabaseAccess) -> HostResult<Vec<ClientConnection>> {
-        Ok(lock(&self.0).clients.clone())
+        let world = lock(&self.0);
+        if world.inprog_is_refused {
+            return Err(HostError::new(
+                HostErrorKind::Refused,
+                "list",
+                "not authorized: its user needs the action inprog",
+            ));
+        }
+        Ok(world.clients.clone())
     }
 
     async fn operations(&self, _access: &DatabaseAccess) -> HostResult<Vec<RunningOperation>> {
-        Ok(lock(&self.0).operations.clone())
+        let world = lock(&self.0);
+        if world.inprog_is_refused {
+            return Err(HostError::new(
+                HostErrorKind::Refused,
+                "list",
+                "not authorized: its user needs the action inprog",
+            ));
+        }
+        Ok(world.operations.clone())
     }
 
     async fn replica_set(&self, _access: &DatabaseAccess) -> HostResult<Option<ReplicaSet>> {
@@ -688,12 +726,18 @@ impl DatabaseInsight for Fake {
     }
 
     async fn condition(&self, _access: &DatabaseAccess) -> HostResult<DatabaseCondition> {
-        Ok(DatabaseCondition {
-            compatibility: Some("6.0".into()),
-            fsync_locked: Some(false),
-            journaled: Some(true),
-            ..DatabaseCondition::default()
-        })
+        Ok(lock(&self.0).condition.clone())
+    }
+
+    async fn count_since(
+        &self,
+        _access: &DatabaseAccess,
+        _collection: &str,
+        _field: &str,
+        since: Timestamp,
+    ) -> HostResult<u64> {
+        let world = lock(&self.0);
+        Ok(world.seen.iter().filter(|seen| **seen >= since).count() as u64)
     }
 
     async fn canary(&self, _access: &DatabaseAccess, collection: &str) -> HostResult<Canary> {
@@ -724,8 +768,9 @@ impl DatabaseForensics for Fake {
     }
 
     async fn symptoms(&self, unit: &UnitName) -> HostResult<MongodSymptoms> {
-        let active = lock(&self.0).unit(unit.as_str()).active;
-        Ok(MongodSymptoms { unit: unit.to_string(), active: active.into(), ..MongodSymptoms::default() })
+        let mut world = lock(&self.0);
+        let (active, files) = (world.unit(unit.as_str()).active, world.database_files.clone());
+        Ok(MongodSymptoms { unit: unit.to_string(), active: active.into(), files, ..MongodSymptoms::default() })
     }
 }
 
@@ -823,7 +868,14 @@ impl Premises for Fake {
 #[async_trait]
 impl People for Fake {
     async fn sessions(&self) -> HostResult<Vec<Session>> {
-        Ok(Vec::new())
+        let session = |number| Session {
+            id: format!("c{number}"),
+            user: "eve".into(),
+            terminal: "pts/0".into(),
+            remote_host: String::new(),
+            since: None,
+        };
+        Ok((0..lock(&self.0).sessions).map(session).collect())
     }
 
     async fn peers(&self, _ports: &[u16]) -> HostResult<Vec<PortPeers>> {
@@ -1033,6 +1085,8 @@ pub fn settings() -> Settings {
         allowed_checks: vec![],
         preflight: PreflightSettings::default(),
         keep_runs: 5,
+        announce: AnnounceSettings::default(),
+        silence: None,
         hooks: Vec::new(),
         notify: vec![
             Channel { way: Way::Wall, when: NotifyWhen::Change, retry_for: Channel::usual_retry() },

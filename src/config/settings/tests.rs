@@ -66,9 +66,15 @@ fn settings() -> Settings {
             max_connections: 7,
             trusted_origins: vec!["mongodb".into()],
             deployments: vec!["/srv/app".into()],
-            users: Some(UserCount { url: "http://127.0.0.1/users".into(), limit: 3 }),
+            users: Some(UserCount { source: UserSource::Page { url: "http://127.0.0.1/users".into() }, limit: 3 }),
         },
         keep_runs: 24,
+        announce: AnnounceSettings { grace: SignedDuration::from_mins(5), message: "soon".into() },
+        silence: Some(SilenceSettings {
+            begin: vec!["/usr/local/sbin/silence".into(), "on".into()],
+            end: vec!["/usr/local/sbin/silence".into(), "off".into()],
+            timeout: SignedDuration::from_secs(8),
+        }),
         hooks: vec![Hook {
             point: HookPoint::AfterStop,
             command: vec!["/usr/local/sbin/snapshot".into(), "-q".into()],
@@ -123,4 +129,24 @@ fn services_are_planned_in_their_order() {
     assert_eq!(planned[1].after, [planned[0].unit.clone()]);
     assert_eq!(settings().service(&planned[1].unit).unwrap().kind, ServiceKind::Service);
     assert!(settings().service(&"other.service".parse().unwrap()).is_none());
+}
+
+/// Saved by a Patchday that knew pages only; and by this one, either way.
+#[test]
+fn users_are_counted_by_a_page_or_by_documents() {
+    let page: UserCount = serde_json::from_str(r#"{ "url": "http://127.0.0.1/users", "limit": 3 }"#).unwrap();
+    assert_eq!(page.source, UserSource::Page { url: "http://127.0.0.1/users".into() });
+    let documents = UserCount {
+        source: UserSource::Documents {
+            unit: "mongod.service".parse().unwrap(),
+            collection: "shop.sessions".into(),
+            field: "lastSeen".into(),
+            within: SignedDuration::from_mins(5),
+        },
+        limit: 0,
+    };
+    for count in [page, documents] {
+        let text = serde_json::to_string(&count).unwrap();
+        assert_eq!(serde_json::from_str::<UserCount>(&text).unwrap(), count);
+    }
 }

@@ -113,7 +113,10 @@ impl Packages for Apt {
             // Good to know, and no more: a plan without sizes is a plan.
             let args: Vec<&str> = std::iter::once("show").chain(names.iter().map(String::as_str)).collect();
             if let Ok(output) = command::read(&self.root, "apt-cache", &args, QUERY_TIMEOUT).await {
-                plan.sizes = sizes::parse(&String::from_utf8_lossy(&output.stdout), &plan);
+                let archives = below(&self.root, sizes::ARCHIVES);
+                let is_there =
+                    |name: &str, size| fs::metadata(archives.join(name)).is_ok_and(|file| file.len() == size);
+                plan.sizes = sizes::parse(&String::from_utf8_lossy(&output.stdout), &plan, is_there);
             }
         }
         Ok(plan)

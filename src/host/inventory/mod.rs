@@ -12,15 +12,13 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+use super::clock_state;
 use super::command::{self, below};
 use super::{HostError, HostResult, Inventories};
 use crate::model::{Inventory, Reading};
 
 /// Programs that only read, on a busy host.
 const TIMEOUT: Duration = Duration::from_secs(20);
-
-/// Bits of `/proc/sys/kernel` never matter here; the clock's state is asked of systemd, which asks the kernel.
-const CLOCK: [&str; 4] = ["show", "--property=NTPSynchronized", "--value", "--no-pager"];
 
 /// This host.
 #[derive(Debug, Clone)]
@@ -64,14 +62,6 @@ impl HostInventory {
         command::read_text(&self.root, program, args, TIMEOUT).await
     }
 
-    async fn clock_synchronized(&self) -> HostResult<bool> {
-        match self.text("timedatectl", &CLOCK).await?.trim() {
-            "yes" => Ok(true),
-            "no" => Ok(false),
-            other => Err(HostError::failed("ask whether the clock is synchronized", format!("it said {other:?}"))),
-        }
-    }
-
     async fn conffiles(&self) -> HostResult<BTreeSet<String>> {
         let root = self.root.clone();
         let walk = tokio::task::spawn_blocking(move || files::to_be_merged(&root));
@@ -88,7 +78,7 @@ impl Inventories for HostInventory {
         };
         let timers = async { timers::parse(&self.text("systemctl", &timers::ARGS).await?) };
         let (addresses, routes, timers, clock_synchronized, conffiles) =
-            tokio::join!(addresses, routes, timers, self.clock_synchronized(), self.conffiles());
+            tokio::join!(addresses, routes, timers, clock_state::synchronized(&self.root), self.conffiles());
         Inventory {
             swap: self.swap().into(),
             read_only: self.read_only().into(),

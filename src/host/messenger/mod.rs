@@ -17,6 +17,9 @@ use crate::model::{MailLogin, MailRoute, Parcel, UrlSource};
 /// How long one try may take; a server that is slower is tried again later.
 const TIMEOUT: Duration = Duration::from_secs(15);
 
+/// pam_motd of Debian 12 and 13 shows what is in this directory, and a boot empties it.
+const LOGIN_NOTICE: &str = "/run/motd.d/patchday-maintenance";
+
 /// The real way out.
 pub struct Outbox {
     root: PathBuf,
@@ -84,6 +87,13 @@ impl Messenger for Outbox {
             Parcel::File { path, content } => {
                 let what = format!("write {path}");
                 write(&below(&self.root, path), content.as_deref()).map_err(|error| HostError::failed(what, error))
+            }
+            Parcel::LoginNotice { text } => {
+                let path = below(&self.root, LOGIN_NOTICE);
+                let directory = path.parent().filter(|_| text.is_some());
+                let made = directory.map_or(Ok(()), fs::create_dir_all);
+                let written = made.and_then(|()| write(&path, text.as_deref()));
+                written.map_err(|error| HostError::failed(format!("write {LOGIN_NOTICE}"), error))
             }
             Parcel::Wall { text } => feed(&self.root, "wall", &[], text.as_bytes(), TIMEOUT).await,
         }

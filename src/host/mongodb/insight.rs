@@ -1,10 +1,11 @@
 //! What the server does, for whom, and how it stands.
 
 use ::mongodb::Database as AdminDatabase;
-use ::mongodb::bson::{Document, doc};
+use ::mongodb::bson::{DateTime, Document, doc};
 use ::mongodb::error::Error;
 use async_trait::async_trait;
 use futures_util::TryStreamExt;
+use jiff::Timestamp;
 
 use super::errors::{NO_REPLICATION, SET_NOT_INITIALIZED, UNAUTHORIZED, code, if_allowed};
 use super::{APP_NAME, Mongo, operations, replica, reply};
@@ -14,6 +15,7 @@ use crate::model::{Canary, ClientConnection, DatabaseAccess, DatabaseCondition, 
 const NOTHING: &str = "no privilege";
 const CLIENTS_NEED: &str = "the action inprog on the cluster, as in the role clusterMonitor";
 const SET_NEEDS: &str = "the action replSetGetStatus on the cluster, as in the role clusterMonitor";
+const COUNT_NEEDS: &str = "the action find on the collection of active users";
 const CANARY_NEEDS: &str = "the action find on the canary collection";
 
 async fn current_operations(admin: &AdminDatabase, idle: bool) -> Result<Vec<Document>, Error> {
@@ -74,6 +76,23 @@ impl DatabaseInsight for Mongo {
                 connections: status.as_ref().and_then(reply::connections),
                 actions: (authorization != Some(false)).then(|| reply::cluster_actions(&user)),
             })
+        })
+        .await
+    }
+
+    async fn count_since(
+        &self,
+        access: &DatabaseAccess,
+        collection: &str,
+        field: &str,
+        since: Timestamp,
+    ) -> HostResult<u64> {
+        let (database, name) = collection.split_once('.').unwrap_or((collection, ""));
+        let what = format!("count the documents of {collection}");
+        self.ask(&what, COUNT_NEEDS, access, async |admin: &AdminDatabase| {
+            let recent = doc! { field: { "$gte": DateTime::from_millis(since.as_millisecond()) } };
+            let collection = admin.client().database(database).collection::<Document>(name);
+            collection.count_documents(recent).await
         })
         .await
     }

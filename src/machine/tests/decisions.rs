@@ -149,8 +149,9 @@ fn every_row_of_the_table_is_true() {
         assert_eq!(words(&next(&booted(&begin(&run, Step::Report), 3))), after_a_cut);
     }
 
-    let row = ["none, judged, hooks after the verification left", "same", "–"];
-    check(row, &next(&super::hooks::hooked(&verified())), "begin hook:after-verify:1");
+    for (row, run, decision) in super::hooks::endings() {
+        check(row, &next(&run), decision);
+    }
 
     // Whoever was to be told of the beginning is told of the end, whatever became of the report; but not for ever.
     let mut watched = verified();

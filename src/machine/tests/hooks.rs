@@ -1,8 +1,9 @@
 //! Calls of the administrator's programs: none twice, none forgotten.
 
-use super::sample::{after, at, begin, booted, done, end, failed, verified};
-use crate::machine::decide::late_hook;
-use crate::model::{Fact, HookEnd, HookId, HookPoint, HookPolicy, HookRun, Outcome, Run, Step};
+use super::sample::{after, api, at, before, begin, booted, closed, done, end, failed, planned, verified};
+use crate::machine::apply;
+use crate::machine::decide::{late_hook, silence_is_due_to_end};
+use crate::model::{Change, Fact, HookEnd, HookId, HookPoint, HookPolicy, HookRun, Outcome, Run, Step};
 
 pub(super) fn called(step: &Step) -> HookRun {
     let policy = HookPolicy::MustSucceed;
@@ -49,4 +50,50 @@ fn no_hook_follows_a_verification_that_there_was_not() {
     let mut run = failed(Step::Upgrade);
     run.steps.push(LATE_HOOK);
     assert_eq!(late_hook(&done(&done(&run, Step::Repair), Step::Restore)), None);
+}
+
+/// Monitoring was silenced before the first stop, as the ledger says.
+pub(super) fn silenced(run: &Run) -> Run {
+    let mut silenced = run.clone();
+    silenced.changes.push(silence());
+    silenced
+}
+
+fn silence() -> Change {
+    Change::Silenced { end: vec!["/usr/local/sbin/speak".into()] }
+}
+
+#[test]
+fn a_silence_is_recorded_by_its_step_survives_boots_and_is_ended_by_its_own() {
+    let mut run = before(&Step::Stop(api()));
+    run.steps.insert(3, Step::Silence);
+    assert!(apply(&run, Fact::ChangeIntended(silence())).is_err(), "no step is open");
+    run = after(&begin(&run, Step::Silence), Fact::ChangeIntended(silence()));
+    run = end(&run, Outcome::Succeeded);
+    let run = booted(&begin(&run, Step::Stop(api())), 2);
+    assert_eq!(run.changes, [silence()], "monitoring is elsewhere");
+    assert!(silence_is_due_to_end(&run));
+    let ending = begin(&run, Step::EndSilence);
+    // The host went down once more: it is tried again. A try that failed is told, and no more.
+    assert!(silence_is_due_to_end(&booted(&ending, 3)));
+    assert!(!silence_is_due_to_end(&end(&ending, Outcome::Failed)));
+    let spoken = end(&after(&ending, Fact::ChangeUndone(silence())), Outcome::Succeeded);
+    assert_eq!(spoken.changes, []);
+    assert!(!silence_is_due_to_end(&spoken));
+}
+
+#[test]
+fn a_healthy_host_that_nobody_watches_is_no_good_end() {
+    assert_eq!(closed(&verified()).closed.unwrap().exit_code, 0);
+    let run = end(&begin(&silenced(&verified()), Step::EndSilence), Outcome::Failed);
+    assert_eq!(closed(&run).closed.unwrap().exit_code, 23);
+    let early = Fact::StepBegan { step: Step::EndSilence, boot: planned().boot, at: at(50) };
+    assert!(apply(&silenced(&planned()), early).is_err(), "the run goes on");
+}
+
+/// Rows of the table of decisions: their first cells, a run, and what is decided for it.
+pub(super) fn endings() -> [([&'static str; 3], Run, &'static str); 2] {
+    let hooks = ["none, judged, hooks after the verification left", "same", "–"];
+    let silence = ["none, at the end, monitoring is silenced", "same", "–"];
+    [(hooks, hooked(&verified()), "begin hook:after-verify:1"), (silence, silenced(&verified()), "begin end-silence")]
 }

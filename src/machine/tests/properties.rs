@@ -126,7 +126,7 @@ impl World {
             Step::Restore => {
                 let keeps = self.once_in(10);
                 let changes = self.run.changes.clone().into_iter();
-                let undone = changes.filter(|change| !(keeps && change.unit() == &api()));
+                let undone = changes.filter(|change| !(keeps && change.unit() == Some(&api())));
                 undone.map(Fact::ChangeUndone).collect()
             }
             Step::Baseline => vec![Fact::ChangeIntended(Change::Paused("apt-daily.timer".parse().unwrap()))],
