@@ -26,7 +26,7 @@ fn inject(subject: &dyn Subject, fault: Fault, moment: Moment) -> EndState {
 }
 
 #[test]
-#[ignore = "not tried on a machine yet; run it by name"]
+#[ignore = "takes minutes; run it by name"]
 fn a_kill_between_the_last_stop_and_the_upgrade_changes_nothing_of_the_end() {
     let lab = Lab::new().unwrap();
     let machine = lab.booted_machine(Suite::Bookworm, "faults-kill").unwrap();
@@ -37,7 +37,7 @@ fn a_kill_between_the_last_stop_and_the_upgrade_changes_nothing_of_the_end() {
 }
 
 #[test]
-#[ignore = "not tried on a machine yet; run it by name"]
+#[ignore = "takes minutes; run it by name"]
 fn a_power_cut_while_dpkg_configures_is_repaired_and_told() {
     let machine = Lab::new().unwrap().uml_machine(Suite::Bookworm, "faults-cut").unwrap();
     machine.boot().unwrap();
