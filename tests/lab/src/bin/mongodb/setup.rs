@@ -328,12 +328,17 @@ impl Site {
         self.want_work()?;
         let boot = self.machine.boot_id()?;
         let mut run = self.machine.spawn(&["patchday", "run", "--yes"])?;
-        let rebooted = self.machine.wait_for_reboot(&boot, Duration::from_secs(600));
-        if let Err(error) = rebooted {
-            let _ended_before = run.kill();
-            let said = run.wait_with_output()?;
-            bail!("{error:#}\n{}", String::from_utf8_lossy(&said.stderr));
+        let gave_up = wait_for("the reboot or the end of the run", Duration::from_secs(600), || {
+            if self.machine.boot_id().is_ok_and(|now| now != boot) {
+                return Ok(Some(false));
+            }
+            // A command that goes down with its machine has the exit code of a signal.
+            Ok(run.try_wait()?.and_then(|status| status.code()).filter(|code| (1..128).contains(code)).map(|_| true))
+        })?;
+        if gave_up {
+            bail!("the run ended without its reboot:\n{}", self.machine.exec(&["patchday", "report"])?.stdout);
         }
+        self.machine.wait_for_reboot(&boot, Duration::from_secs(120))?;
         let _went_down_with_the_machine = run.wait()?;
         let end = self.machine.exec(&["patchday", "attach", "--last"])?;
         let report = self.machine.exec_ok(&["patchday", "report", "--json"])?;

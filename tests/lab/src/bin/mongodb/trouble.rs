@@ -185,12 +185,31 @@ pub(crate) fn set(site: &Site) -> Result<Vec<Case>> {
     cases.push(case(site, "a primary with two others", &["hands its part over"], end));
     site.wait_until_whole()?;
 
-    site.machine.exec_ok(&["systemctl", "stop", "mongod-2.service"])?;
-    let end = site.stop_only(&[])?;
-    cases.push(case(site, "no majority would stay", &["no majority"], end));
-    let end = site.stop_only(&["--allow", "database-set"])?;
-    cases.push(case(site, "the same, allowed in preflight", &["must not go down"], end));
-    site.machine.exec_ok(&["systemctl", "start", "mongod-2.service"])?;
-    site.wait_until_whole()?;
+    for (name, arguments, words) in [
+        ("no majority would stay", &[][..], "no majority"),
+        ("the same, allowed in preflight", &["--allow", "database-set"][..], "must not go down"),
+    ] {
+        site.machine.exec_ok(&["systemctl", "stop", "mongod-2.service"])?;
+        let end = site.stop_only(arguments)?;
+        site.machine.exec_ok(&["systemctl", "start", "mongod-2.service"])?;
+        site.wait_until_whole()?;
+        cases.push(case(site, name, &[words], end));
+    }
+
+    // Who must never be primary cannot take the part over.
+    let primary = site.primary()?;
+    let mut config = site.command(primary, doc! { "replSetGetConfig": 1 })?.get_document("config")?.clone();
+    let version = config.get_i32("version")?;
+    config.insert("version", version + 1);
+    for (at, member) in config.get_array_mut("members")?.iter_mut().enumerate() {
+        let member = member.as_document_mut().context("a member of the set is a document")?;
+        member.insert("priority", f64::from(u8::from(at == 0)));
+    }
+    site.command(primary, doc! { "replSetReconfig": config })?;
+    wait_for("the first member as primary", WAIT, || Ok((site.primary()? == 0).then_some(())))?;
+    for arguments in [&[][..], &["--allow", "database-set"][..]] {
+        let end = site.stop_only(arguments)?;
+        cases.push(case(site, "no electable secondary", &["no electable secondary"], end));
+    }
     Ok(cases)
 }
