@@ -171,16 +171,24 @@ pub(crate) fn secured(site: &Site) -> Result<Vec<Case>> {
     Ok(cases)
 }
 
+/// Whoever else is primary steps down, until it is the first member.
+fn make_first_primary(site: &Site) -> Result<()> {
+    wait_for("the first member as primary", WAIT, || {
+        let primary = site.primary()?;
+        if primary != 0 {
+            // It may have stepped down by itself meanwhile.
+            let _next_look_tells = site.command(primary, doc! { "replSetStepDown": 20 });
+        }
+        Ok((primary == 0).then_some(()))
+    })
+}
+
 pub(crate) fn set(site: &Site) -> Result<Vec<Case>> {
     debug_assert!(site.shape == Shape::Set);
     let mut cases = Vec::new();
     // Only the first member is this host's: the others stand for other hosts.
     site.configure_members(&[0], "")?;
-    let primary = site.primary()?;
-    if primary != 0 {
-        site.command(primary, doc! { "replSetStepDown": 60 })?;
-        wait_for("the first member as primary", WAIT, || Ok((site.primary()? == 0).then_some(())))?;
-    }
+    make_first_primary(site)?;
     let end = site.stop_only(&[])?;
     cases.push(case(site, "a primary with two others", &["hands its part over"], end));
     site.wait_until_whole()?;
@@ -197,16 +205,15 @@ pub(crate) fn set(site: &Site) -> Result<Vec<Case>> {
     }
 
     // Who must never be primary cannot take the part over.
-    let primary = site.primary()?;
-    let mut config = site.command(primary, doc! { "replSetGetConfig": 1 })?.get_document("config")?.clone();
+    make_first_primary(site)?;
+    let mut config = site.command(0, doc! { "replSetGetConfig": 1 })?.get_document("config")?.clone();
     let version = config.get_i32("version")?;
     config.insert("version", version + 1);
     for (at, member) in config.get_array_mut("members")?.iter_mut().enumerate() {
         let member = member.as_document_mut().context("a member of the set is a document")?;
         member.insert("priority", f64::from(u8::from(at == 0)));
     }
-    site.command(primary, doc! { "replSetReconfig": config })?;
-    wait_for("the first member as primary", WAIT, || Ok((site.primary()? == 0).then_some(())))?;
+    site.command(0, doc! { "replSetReconfig": config })?;
     for arguments in [&[][..], &["--allow", "database-set"][..]] {
         let end = site.stop_only(arguments)?;
         cases.push(case(site, "no electable secondary", &["no electable secondary"], end));
