@@ -1120,7 +1120,9 @@ pub struct Scenario {
 
 impl Scenario {
     pub fn new() -> Self {
-        let directory = tempfile::tempdir().unwrap();
+        // Durability is shown in tests/store.rs; thousands of runs need not wait for a disk.
+        let memory = Path::new("/dev/shm");
+        let directory = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.unwrap();
         Self {
             world: World::new(),
             settings: settings(),
