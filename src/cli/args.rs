@@ -197,6 +197,13 @@ pub(super) struct RunArgs {
     pub(super) run_id: Option<RunId>,
 }
 
+impl RunArgs {
+    /// The shipped service: nobody minted an ID for it.
+    pub(super) fn is_unattended(&self) -> bool {
+        self.foreground && self.run_id.is_none()
+    }
+}
+
 #[derive(Debug, clap::Args)]
 pub(super) struct WindowsArgs {
     /// How many windows.

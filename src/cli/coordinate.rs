@@ -94,6 +94,19 @@ pub(super) async fn leftover(app: &App, json: bool) -> Result<u8, Failure> {
     carry(app, &host, &settings, store, run, Beginning::Reopened, &AbortFlag::default(), json).await
 }
 
+/// Tells systemd that the service is up.
+fn say_ready() {
+    let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
+}
+
+/// To systemd, a `Type=notify` service that ends before it is up has failed (`protocol` in systemd.service(5)), whatever
+/// `SuccessExitStatus=` says. Not to begin now is an answer, and no failure.
+pub(super) fn say_ready_where_nothing_began(end: &Result<u8, Failure>) {
+    if end.as_ref().is_err_and(|failure| matches!(failure.kind, FailureKind::Refused | FailureKind::Locked)) {
+        say_ready();
+    }
+}
+
 #[allow(clippy::too_many_arguments)] // each is a different thing, and there is one caller of each kind
 async fn carry(
     app: &App,
@@ -105,8 +118,8 @@ async fn carry(
     abort: &AbortFlag,
     json: bool,
 ) -> Result<u8, Failure> {
-    // Said at once: a boot must not wait for the run that it starts.
-    let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
+    // At once: a boot must not wait for the run that it starts.
+    say_ready();
     let mut view = app.view(json);
     let log = store.event_log()?;
     let tell = Box::new(move |event: &_| view.event(event));

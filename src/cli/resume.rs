@@ -27,7 +27,11 @@ pub(super) async fn resume(app: &App, args: &ResumeArgs) -> Result<u8, Failure> 
     }
     if args.foreground {
         let what = Resume { automatic: args.automatic, abort: args.abort, json: args.json };
-        return coordinate::open_run(app, &what).await;
+        let end = coordinate::open_run(app, &what).await;
+        if args.automatic {
+            coordinate::say_ready_where_nothing_began(&end);
+        }
+        return end;
     }
     let Some(id) = app.state.unfinished_run()? else {
         return match app.state.leftover()? {

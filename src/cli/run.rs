@@ -14,6 +14,14 @@ use crate::report::telling;
 use crate::store::StoreError;
 
 pub(super) async fn run(app: &App, args: &RunArgs) -> Result<u8, Failure> {
+    let end = begin(app, args).await;
+    if args.is_unattended() {
+        coordinate::say_ready_where_nothing_began(&end);
+    }
+    end
+}
+
+async fn begin(app: &App, args: &RunArgs) -> Result<u8, Failure> {
     require_labels(&args.allow)?;
     require_root("run")?;
     let located = app.load_config()?;
@@ -22,7 +30,7 @@ pub(super) async fn run(app: &App, args: &RunArgs) -> Result<u8, Failure> {
     refuse_over_leftovers(app, &host).await?;
     app.require_units(&located, host.units.as_ref()).await?;
 
-    let trigger = if args.foreground && args.run_id.is_none() { Trigger::Unattended } else { Trigger::Operator };
+    let trigger = if args.is_unattended() { Trigger::Unattended } else { Trigger::Operator };
     let options = RunOptions {
         trigger,
         no_reboot: args.no_reboot,

@@ -78,6 +78,7 @@ impl SystemdWork {
             .await;
         match result {
             Ok(JobResult::Done) => Ok(()),
+            Ok(_) if self.has_run(unit).await => Ok(()),
             Ok(result) => Err(self.start_failed(what, unit, argv, &result).await),
             Err(error) if taken.load(Ordering::Relaxed) => {
                 let why = "a unit of that name is there already: it runs, its outcome was not collected, or processes \
@@ -86,6 +87,13 @@ impl SystemdWork {
             }
             Err(error) => Err(error),
         }
+    }
+
+    /// The program was executed, and ended so soon that systemd takes the start itself for failed. systemd's own steps
+    /// before it end with a status from 200 on ("Process Exit Codes" in systemd.exec(5)).
+    async fn has_run(&self, unit: &UnitName) -> bool {
+        let raw = self.manager.raw_if_loaded(unit).await;
+        raw.is_ok_and(|raw| exit_status(&raw.service).is_some_and(|status| status < 200))
     }
 
     /// The error of a start job that did not end well. The unit is forgotten: nothing ran, so there is no outcome, and
