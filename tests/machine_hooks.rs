@@ -8,7 +8,7 @@ use std::process::Child;
 use std::time::Duration;
 
 use on_machine::{CONFIG, assert_in_service, json, machine_with_patchday, patchday};
-use patchday_lab::{Machine, Suite, wait_for};
+use patchday_lab::{Machine, Suite, services, wait_for};
 use serde_json::Value;
 
 const HOOK: &str = "/usr/local/sbin/lab-hook";
@@ -25,25 +25,10 @@ test ! -e "/etc/lab-fail-$PATCHDAY_POINT" || { echo "out of luck"; exit 3; }
 "#;
 
 fn configure(machine: &Machine) {
+    let services = services(machine, "start-timeout = \"60s\"\ndrain-timeout = \"3s\"", "start-timeout = \"20s\"");
     let text = format!(
         r#"
-[[service]]
-unit = "mongod.service"
-kind = "mongodb"
-start-timeout = "60s"
-drain-timeout = "3s"
-[service.mongodb]
-uri = "mongodb://127.0.0.1:{mongod}"
-
-[[service]]
-unit = "sample-api.service"
-after = ["mongod.service"]
-start-timeout = "20s"
-[service.readiness]
-probe = "http"
-url = "http://127.0.0.1:{api}/health"
-
-[limits]
+{services}[limits]
 cpu = "100%"
 
 [reboot]
@@ -82,8 +67,6 @@ timeout = "2s"
 point = "after-verify"
 command = ["{HOOK}", "join the pool"]
 "#,
-        mongod = machine.mongod_port(),
-        api = machine.api_port(),
     );
     machine.write_file(CONFIG, &text).unwrap();
 }

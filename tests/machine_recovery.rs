@@ -7,57 +7,10 @@ mod on_machine;
 
 use std::time::Duration;
 
-use on_machine::{CONFIG, assert_in_service, json, machine_with_patchday, patchday, step};
-use patchday_lab::{Machine, Suite, wait_for};
+use on_machine::{assert_in_service, json, machine_with_one_update, patchday, step};
+use patchday_lab::{Machine, wait_for};
 
 const PATIENCE: Duration = Duration::from_secs(300);
-
-fn machine(name: &str, more: &str) -> Machine {
-    let machine = machine_with_patchday(Suite::Bookworm, name);
-    let text = format!(
-        r#"
-[[service]]
-unit = "mongod.service"
-kind = "mongodb"
-start-timeout = "60s"
-drain-timeout = "3s"
-[service.readiness]
-probe = "mongodb"
-[service.mongodb]
-uri = "mongodb://127.0.0.1:{mongod}"
-
-[[service]]
-unit = "sample-api.service"
-after = ["mongod.service"]
-start-timeout = "60s"
-[service.readiness]
-probe = "http"
-url = "http://127.0.0.1:{api}/health"
-
-[verify]
-settle = "1s"
-
-[limits]
-cpu = "100%"
-nice = 0
-
-[preflight]
-allow = ["boot-space"]
-
-{more}
-"#,
-        mongod = machine.mongod_port(),
-        api = machine.api_port(),
-    );
-    machine.exec_ok(&["mkdir", "-p", "/etc/patchday"]).unwrap();
-    machine.write_file(CONFIG, &text).unwrap();
-    // One package is an upgrade too, and takes no minutes.
-    let pending = machine.pending_upgrades().unwrap();
-    let kept = pending.iter().find(|name| *name == "tzdata").or(pending.first()).unwrap();
-    let held: Vec<&str> = pending.iter().filter(|name| *name != kept).map(String::as_str).collect();
-    machine.exec_ok(&[&["apt-mark", "hold"], &held[..]].concat()).unwrap();
-    machine
-}
 
 fn evidence(machine: &Machine) -> String {
     format!("{}\n{}", machine.journal(), patchday(machine, &["report"]).stdout)
@@ -74,7 +27,7 @@ fn add_stuck_service(machine: &Machine) {
 
 #[test]
 fn a_reboot_that_hangs_is_named_and_taken_back() {
-    let machine = machine("stuck-reboot", "[reboot]\nwhen = \"always\"\ngrace = \"25s\"\n");
+    let machine = machine_with_one_update("stuck-reboot", "[reboot]\nwhen = \"always\"\ngrace = \"25s\"\n");
     add_stuck_service(&machine);
     let mut run = machine.spawn(&["patchday", "run", "--yes"]).unwrap();
     wait_for("the end of the run", PATIENCE, || {
@@ -101,7 +54,10 @@ fn a_reboot_that_hangs_is_named_and_taken_back() {
 
 #[test]
 fn a_reboot_that_hangs_is_forced_where_that_is_wanted() {
-    let machine = machine("forced-reboot", "[reboot]\nwhen = \"always\"\ngrace = \"5s\"\nforce-after = \"20s\"\n");
+    let machine = machine_with_one_update(
+        "forced-reboot",
+        "[reboot]\nwhen = \"always\"\ngrace = \"5s\"\nforce-after = \"20s\"\n",
+    );
     add_stuck_service(&machine);
     let boot = machine.boot_id().unwrap();
     let mut run = machine.spawn(&["patchday", "run", "--yes"]).unwrap();
@@ -117,7 +73,7 @@ fn a_reboot_that_hangs_is_forced_where_that_is_wanted() {
 /// A reload of systemd's units takes longer than any call waits: as on a host with a generator that hangs.
 #[test]
 fn a_hold_is_released_even_where_systemd_does_not_answer_for_a_while() {
-    let machine = machine("slow-reload", "[reboot]\nwhen = \"never\"\n");
+    let machine = machine_with_one_update("slow-reload", "[reboot]\nwhen = \"never\"\n");
     let generator = "#!/bin/sh\nif [ -e /run/slow-reload ]; then rm /run/slow-reload; sleep 65; fi\n";
     machine.write_program("/etc/systemd/system-generators/slow", generator.as_bytes()).unwrap();
     let mut run = machine.spawn(&["patchday", "run", "--yes"]).unwrap();
@@ -143,7 +99,7 @@ fn a_hold_is_released_even_where_systemd_does_not_answer_for_a_while() {
 #[test]
 #[ignore = "not tried on a machine yet; run it by name"]
 fn a_broken_record_is_refused_with_a_remedy() {
-    let machine = machine("broken-record", "[reboot]\nwhen = \"never\"\n");
+    let machine = machine_with_one_update("broken-record", "[reboot]\nwhen = \"never\"\n");
     machine.exec_ok(&["systemctl", "disable", "patchday-resume.service"]).unwrap();
     assert_eq!(patchday(&machine, &["run", "--yes"]).code(), Some(0), "the record of a run");
     let run = machine.exec_ok(&["ls", "/var/lib/patchday/runs"]).unwrap().trim().to_owned();
@@ -186,7 +142,7 @@ fn a_broken_record_is_refused_with_a_remedy() {
 
 /// The state cannot be saved any more, in the middle of the upgrade: the services come back all the same.
 fn assert_services_come_back_without_a_state(name: &str, attack: &[&str]) {
-    let machine = machine(name, "[reboot]\nwhen = \"never\"\n");
+    let machine = machine_with_one_update(name, "[reboot]\nwhen = \"never\"\n");
     machine.exec_ok(&["mount", "-t", "tmpfs", "-o", "size=4m,mode=0700", "tmpfs", "/var/lib/patchday"]).unwrap();
     let mut run = machine.spawn(&["patchday", "run", "--yes"]).unwrap();
     wait_for("apt at work", PATIENCE, || Ok(step(&machine).filter(|step| step == "upgrade"))).unwrap();
@@ -230,7 +186,7 @@ fn a_state_directory_that_turns_read_only_leaves_no_service_down() {
 #[test]
 #[ignore = "not tried on a machine yet; run it by name"]
 fn a_bus_that_goes_away_again_and_again_changes_nothing_of_the_end() {
-    let machine = machine("lost-bus", "[reboot]\nwhen = \"never\"\n");
+    let machine = machine_with_one_update("lost-bus", "[reboot]\nwhen = \"never\"\n");
     let mut again = machine.spawn(&["sh", "-c", "while systemctl daemon-reexec; do sleep 2; done"]).unwrap();
     let mut run = machine.spawn(&["patchday", "run", "--yes"]).unwrap();
     for at in ["stop:mongod.service", "upgrade"] {

@@ -7,57 +7,10 @@ mod on_machine;
 
 use std::time::Duration;
 
-use on_machine::{CONFIG, assert_in_service, json, machine_with_patchday, patchday, step};
-use patchday_lab::{Machine, Suite, wait_for};
+use on_machine::{assert_in_service, json, machine_with_one_update, patchday, step};
+use patchday_lab::{Machine, wait_for};
 
 const PATIENCE: Duration = Duration::from_secs(300);
-
-fn machine(name: &str, more: &str) -> Machine {
-    let machine = machine_with_patchday(Suite::Bookworm, name);
-    let text = format!(
-        r#"
-[[service]]
-unit = "mongod.service"
-kind = "mongodb"
-start-timeout = "60s"
-drain-timeout = "3s"
-[service.readiness]
-probe = "mongodb"
-[service.mongodb]
-uri = "mongodb://127.0.0.1:{mongod}"
-
-[[service]]
-unit = "sample-api.service"
-after = ["mongod.service"]
-start-timeout = "60s"
-[service.readiness]
-probe = "http"
-url = "http://127.0.0.1:{api}/health"
-
-[verify]
-settle = "1s"
-
-[limits]
-cpu = "100%"
-nice = 0
-
-[preflight]
-allow = ["boot-space"]
-
-{more}
-"#,
-        mongod = machine.mongod_port(),
-        api = machine.api_port(),
-    );
-    machine.exec_ok(&["mkdir", "-p", "/etc/patchday"]).unwrap();
-    machine.write_file(CONFIG, &text).unwrap();
-    // One package is an upgrade too, and takes no minutes.
-    let pending = machine.pending_upgrades().unwrap();
-    let kept = pending.iter().find(|name| *name == "tzdata").or(pending.first()).unwrap();
-    let held: Vec<&str> = pending.iter().filter(|name| *name != kept).map(String::as_str).collect();
-    machine.exec_ok(&[&["apt-mark", "hold"], &held[..]].concat()).unwrap();
-    machine
-}
 
 const TIMERS: [&str; 2] = ["apt-daily.timer", "apt-daily-upgrade.timer"];
 
@@ -72,7 +25,7 @@ fn of_timers(machine: &Machine, property: &str) -> Vec<String> {
 /// apt's own timers, of which one is enabled, and one was only started by somebody.
 #[test]
 fn timers_of_apt_are_paused_and_go_on_even_after_a_crash() {
-    let machine = machine("rival-timers", "[reboot]\nwhen = \"never\"\n");
+    let machine = machine_with_one_update("rival-timers", "[reboot]\nwhen = \"never\"\n");
     for timer in TIMERS {
         machine.exec_ok(&["systemctl", "unmask", timer]).unwrap();
         // Not now: they shall only be there.

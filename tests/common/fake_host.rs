@@ -270,6 +270,14 @@ impl World {
         }
     }
 
+    fn may_list(&self) -> HostResult<()> {
+        if self.inprog_is_refused {
+            let why = "not authorized: its user needs the action inprog";
+            return Err(HostError::new(HostErrorKind::Refused, "list", why));
+        }
+        Ok(())
+    }
+
     pub fn effects_of(&self, name: &str) -> usize {
         self.effects.iter().filter(|effect| effect.as_str() == name).count()
     }
@@ -699,25 +707,13 @@ impl Database for Fake {
 impl DatabaseInsight for Fake {
     async fn clients(&self, _access: &DatabaseAccess) -> HostResult<Vec<ClientConnection>> {
         let world = lock(&self.0);
-        if world.inprog_is_refused {
-            return Err(HostError::new(
-                HostErrorKind::Refused,
-                "list",
-                "not authorized: its user needs the action inprog",
-            ));
-        }
+        world.may_list()?;
         Ok(world.clients.clone())
     }
 
     async fn operations(&self, _access: &DatabaseAccess) -> HostResult<Vec<RunningOperation>> {
         let world = lock(&self.0);
-        if world.inprog_is_refused {
-            return Err(HostError::new(
-                HostErrorKind::Refused,
-                "list",
-                "not authorized: its user needs the action inprog",
-            ));
-        }
+        world.may_list()?;
         Ok(world.operations.clone())
     }
 

@@ -7,7 +7,7 @@ mod report_schema;
 use std::path::Path;
 use std::time::Duration;
 
-use patchday_lab::{Lab, Machine, Output, Suite};
+use patchday_lab::{Lab, Machine, Output, Suite, services};
 use report_schema::assert_is_report;
 use serde_json::Value;
 
@@ -55,4 +55,32 @@ pub fn assert_in_service(machine: &Machine) {
     }
     let inhibitors = machine.exec_ok(&["systemd-inhibit", "--list", "--no-legend"]).unwrap();
     assert!(!inhibitors.to_lowercase().contains("patchday"), "{inhibitors}");
+}
+
+/// A machine with one package to upgrade, which takes no minutes, and the settings of its two services and of `more`.
+pub fn machine_with_one_update(name: &str, more: &str) -> Machine {
+    let machine = machine_with_patchday(Suite::Bookworm, name);
+    let services = services(&machine, "start-timeout = \"60s\"\ndrain-timeout = \"3s\"", "start-timeout = \"60s\"");
+    let text = format!(
+        r#"
+{services}[verify]
+settle = "1s"
+
+[limits]
+cpu = "100%"
+nice = 0
+
+[preflight]
+allow = ["boot-space"]
+
+{more}
+"#
+    );
+    machine.exec_ok(&["mkdir", "-p", "/etc/patchday"]).unwrap();
+    machine.write_file(CONFIG, &text).unwrap();
+    let pending = machine.pending_upgrades().unwrap();
+    let kept = pending.iter().find(|name| *name == "tzdata").or(pending.first()).unwrap();
+    let held: Vec<&str> = pending.iter().filter(|name| *name != kept).map(String::as_str).collect();
+    machine.exec_ok(&[&["apt-mark", "hold"], &held[..]].concat()).unwrap();
+    machine
 }
