@@ -176,7 +176,32 @@ fn a_silence_that_does_not_end_is_told_with_the_command() {
     assert_eq!(scenario.world().effects_of("speak began"), 3, "the network may come late");
     let report = std::fs::read_to_string(scenario.state_path().join(format!("runs/{}/report.txt", run.id))).unwrap();
     assert!(report.contains("speak 'up now'") && report.contains("monitoring (silenced)"), "{report}");
-    assert!(!report.contains("hint: patchday resume"), "{report}");
+    assert!(report.contains("hint: patchday resume"), "{report}");
+}
+
+#[test]
+fn a_resume_after_the_end_has_monitoring_speak_again_whatever_boot_runs() {
+    for (rebooted, mended) in [(false, true), (true, true), (false, false)] {
+        let context = format!("rebooted: {rebooted}, mended: {mended}");
+        let scenario = silenced();
+        scenario.world().failing_work = Some("speak");
+        let (_, run) = scenario.run_to_end();
+        if mended {
+            scenario.world().failing_work = None;
+        }
+        if rebooted {
+            scenario.world().boot_anew();
+        }
+        let tried = scenario.world().effects_of("speak began");
+        let run = scenario.resume_once(&run.id);
+        assert!(run.closed.is_some(), "{context}");
+        assert_eq!(run.leaves_monitoring_silent(), !mended, "{context}: {:?}", run.changes);
+        assert_eq!(run.exit_code(), if mended { exit_code::DONE } else { exit_code::NOT_VERIFIED }, "{context}");
+        let world = scenario.world();
+        assert_eq!(world.effects_of("speak began") - tried, if mended { 1 } else { 3 }, "{context}");
+        let starts = |unit: &str| world.effects_of(&format!("start {unit}"));
+        assert_eq!((starts(API), starts("mongod.service")), (0, 0), "{context}: only monitoring was left");
+    }
 }
 
 #[test]

@@ -9,6 +9,7 @@ use super::app::{App, json_text};
 use super::args::JsonArgs;
 use crate::error::Failure;
 use crate::exit_code;
+use crate::host::system::HostSystem;
 use crate::model::{Attempt, Change, Closing, Run, RunId};
 use crate::ui;
 
@@ -34,11 +35,18 @@ pub(super) fn status(app: &App, args: &JsonArgs) -> Result<u8, Failure> {
         let wish = app.state.abort_wish(&run.id)?.filter(|wish| wish.boot == run.boot);
         run.abort = wish.map(|wish| wish.abort);
     }
+    // An open run is told as it is recorded: its coordinator notices the boot itself.
+    let mut undone = Vec::new();
+    if let Some(run) = run.as_mut().filter(|run| run.left_something())
+        && let Some(boot) = HostSystem::new("/".into()).boot_id()
+    {
+        undone = run.strike_out_undone_by(&boot);
+    }
     let text = if args.json {
         json(app, run.as_ref())?
     } else {
         match &run {
-            Some(run) => ui::status::render(run, Timestamp::now(), &app.stdout_style()),
+            Some(run) => ui::status::render(run, &undone, Timestamp::now(), &app.stdout_style()),
             None => ui::status::render_none(),
         }
     };

@@ -64,6 +64,11 @@ impl HostSystem {
         Self { root }
     }
 
+    /// The boot that is running, for who has no runtime; none where the kernel's answer is no boot ID.
+    pub fn boot_id(&self) -> Option<BootId> {
+        self.read("/proc/sys/kernel/random/boot_id").ok()?.trim_end().parse().ok()
+    }
+
     fn read(&self, path: &str) -> HostResult<String> {
         let path = below(&self.root, path);
         fs::read_to_string(&path).map_err(|error| HostError::failed(format!("read {}", path.display()), error))
@@ -73,7 +78,7 @@ impl HostSystem {
 #[async_trait]
 impl System for HostSystem {
     async fn boot(&self) -> Option<BootId> {
-        self.read("/proc/sys/kernel/random/boot_id").ok()?.trim_end().parse().ok()
+        self.boot_id()
     }
 
     async fn uptime(&self) -> HostResult<SignedDuration> {

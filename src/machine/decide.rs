@@ -231,17 +231,22 @@ pub(super) fn late_hook(run: &Run) -> Option<Step> {
     late.find(is_left).filter(|_| is_judged && run.verification.is_some()).cloned()
 }
 
-/// Monitoring is silenced, and nobody tried to end that. A failed try is told; an interrupted one is made again.
+/// Monitoring is silenced, and nobody tried to end that. A failed try is told, and made again only by a run that is opened
+/// for it; an interrupted one is made again.
 pub(super) fn silence_is_due_to_end(run: &Run) -> bool {
-    let tried = run.last_record(&Step::EndSilence).is_some_and(|record| record.outcome != Outcome::Interrupted);
-    run.leaves_monitoring_silent() && !tried && run.attempts_of(&Step::EndSilence) < MAX_ATTEMPTS
+    run.leaves_monitoring_silent() && is_untried(run, &Step::EndSilence)
 }
 
 /// Nobody wrote the report yet. A failed report is not tried again; an interrupted one is.
 pub(super) fn report_is_due(run: &Run) -> bool {
-    let reports = || run.since_opened().iter().filter(|record| record.attempt.step == Step::Report);
-    let tried = reports().next_back().is_some_and(|record| record.outcome != Outcome::Interrupted);
-    !tried && reports().count() < MAX_ATTEMPTS as usize
+    is_untried(run, &Step::Report)
+}
+
+/// No attempt came to an end of its own since the run was opened, and too many were not cut off either.
+fn is_untried(run: &Run, step: &Step) -> bool {
+    let tries = || run.since_opened().iter().filter(|record| record.attempt.step == *step);
+    let tried = tries().next_back().is_some_and(|record| record.outcome != Outcome::Interrupted);
+    !tried && tries().count() < MAX_ATTEMPTS as usize
 }
 
 /// That nobody can be told must not end a run.

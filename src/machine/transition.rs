@@ -28,10 +28,8 @@ pub fn apply(run: &Run, fact: Fact) -> Result<Run, IllegalTransition> {
         (_, None, Fact::Reopened { boot }) if run.left_something() => {
             next.closed = None;
             next.reopened = Some(run.history.len());
-            if boot != run.boot {
-                next.boot = boot;
-                next.changes.clear();
-            }
+            next.strike_out_undone_by(&boot);
+            next.boot = boot;
         }
         (_, _, fact) if !run.is_open() => return Err(illegal(run, &fact)),
 
@@ -222,8 +220,8 @@ fn is_last_stop(run: &Run, step: &Step) -> bool {
 /// What `changes` has of this host lives in `/run` or in systemd's memory: the boot has undone it.
 fn boot_changed(run: &mut Run, open: Option<Step>, boot: BootId, at: Timestamp) {
     let asked_for = run.phase == Phase::RebootRequested;
+    run.strike_out_undone_by(&boot);
     run.boot = boot;
-    run.changes.retain(Change::outlives_boot);
     let why = Some("the host went down while it was at work".to_owned());
     end_call(run, HookEnd { at, outcome: Outcome::Interrupted, why, lines: Vec::new() });
     // A verdict is of one boot: the next one must not be called what the last one was.

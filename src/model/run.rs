@@ -232,6 +232,16 @@ impl Run {
         !self.is_open() && !self.changes.is_empty()
     }
 
+    /// Strikes out what another boot than the run's has undone, and returns it.
+    pub fn strike_out_undone_by(&mut self, boot: &BootId) -> Vec<Change> {
+        if boot == &self.boot {
+            return Vec::new();
+        }
+        let (left, undone) = std::mem::take(&mut self.changes).into_iter().partition(Change::outlives_boot);
+        self.changes = left;
+        undone
+    }
+
     /// The last recorded end of a step.
     pub fn last_record(&self, step: &Step) -> Option<&AttemptRecord> {
         self.history.iter().rev().find(|record| &record.attempt.step == step)

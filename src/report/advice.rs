@@ -99,11 +99,9 @@ pub(super) fn to_do(report: &Report) -> Vec<Advice> {
         }
     };
     if !report.still_changed.is_empty() && report.ended.is_some() {
-        if report.still_changed.iter().any(|change| change.unit().is_some()) {
-            add("Undo what the run left changed".to_owned(), Some("patchday resume"));
-        }
+        add("Undo what the run left changed".to_owned(), Some("patchday resume"));
         if let Some(command) = end_of_silence(report) {
-            add("Have the monitoring speak again, by hand".to_owned(), Some(&command));
+            add("Where that fails, have the monitoring speak again by hand".to_owned(), Some(&command));
         }
     }
     if report.ended.is_none() {
@@ -136,7 +134,7 @@ pub(super) fn to_do(report: &Report) -> Vec<Advice> {
     items
 }
 
-/// The command that nobody but the reader will run any more.
+/// The command that nobody will run any more unless somebody asks for it.
 pub(super) fn end_of_silence(report: &Report) -> Option<String> {
     report.still_changed.iter().filter(|_| report.ended.is_some()).find_map(|change| match change {
         Change::Silenced { end } => Some(command_line(end)),

@@ -44,6 +44,7 @@ pub(crate) fn snapshots(check: impl FnOnce()) {
 }
 
 /// A story under construction.
+#[derive(Clone)]
 pub(crate) struct Story {
     pub(crate) run: Run,
     pub(crate) events: Vec<Event>,

@@ -170,11 +170,9 @@ fn problems(report: &Report, page: &Page<'_>) -> Vec<String> {
     if report.ended.is_some() && !report.still_changed.is_empty() {
         let text = format!("not undone: {}", telling::changes(&report.still_changed));
         lines.extend(page.marked(Mark::Failed, &text));
-        if report.still_changed.iter().any(|change| change.unit().is_some()) {
-            lines.extend(page.style.wrap("hint: patchday resume", 6));
-        }
+        lines.extend(page.style.wrap("hint: patchday resume", 6));
         if let Some(command) = advice::end_of_silence(report) {
-            lines.extend(page.style.wrap("hint: have the monitoring speak again, by hand", 6));
+            lines.extend(page.style.wrap("hint: or have the monitoring speak again by hand", 6));
             lines.push(format!("            {}", page.style.paint(Paint::Accent, &one_line(&command))));
         }
     }

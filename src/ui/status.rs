@@ -3,12 +3,13 @@
 use jiff::Timestamp;
 
 use super::{Mark, Paint, Style};
-use crate::model::{Outcome, Phase, Run, Step};
+use crate::model::{Change, Outcome, Phase, Run, Step};
 use crate::report::words::{count, instant, list, one_line, running};
 use crate::report::{self, telling, text};
 
-/// The status of a run: while it is open, where it stands; afterwards, how it ended.
-pub fn render(run: &Run, now: Timestamp, style: &Style) -> String {
+/// The status of a run: while it is open, where it stands; afterwards, how it ended. `undone` is what it had left changed,
+/// and a later boot has undone.
+pub fn render(run: &Run, undone: &[Change], now: Timestamp, style: &Style) -> String {
     let mut lines = vec![format!(
         "{} {} on {}",
         style.paint(Paint::Strong, "patchday"),
@@ -28,7 +29,7 @@ pub fn render(run: &Run, now: Timestamp, style: &Style) -> String {
     } else {
         lines.extend(summary(run, now, style));
     }
-    lines.extend(held(run, style));
+    lines.extend(changed(run, undone, style));
     if let Some(abort) = run.abort.as_ref().filter(|_| run.is_open()) {
         lines.extend(field("abort", &format!("asked for by {} at {}", one_line(&abort.by), instant(abort.at)), style));
     }
@@ -80,11 +81,18 @@ fn steps_words(run: &Run) -> String {
     words
 }
 
-fn held(run: &Run, style: &Style) -> Vec<String> {
-    if run.changes.is_empty() {
-        return field("changed", "nothing that is left to undo", style);
+fn changed(run: &Run, undone: &[Change], style: &Style) -> Vec<String> {
+    let mut words = match run.changes.as_slice() {
+        [] => "nothing that is left to undo".to_owned(),
+        left => telling::changes(left),
+    };
+    if !undone.is_empty() {
+        words.push_str(&format!("; a boot since then has undone {}", telling::changes(undone)));
     }
-    let mut lines = field("changed", &telling::changes(&run.changes), style);
+    let mut lines = field("changed", &words, style);
+    if run.changes.is_empty() {
+        return lines;
+    }
     if !run.is_open() {
         lines.push(format!("  {} {}", style.mark(Mark::Failed), "a run that has ended must leave nothing changed"));
     }
@@ -132,8 +140,8 @@ mod tests {
     use insta::assert_snapshot;
 
     use super::*;
-    use crate::model::{Abort, Change};
-    use crate::report::sample::{Story, at, snapshots, unit};
+    use crate::model::Abort;
+    use crate::report::sample::{Story, at, boot, snapshots, unit};
 
     #[test]
     fn the_status_says_what_runs_what_is_held_and_what_comes() {
@@ -154,15 +162,18 @@ mod tests {
         leftover.fail(Step::Stop(unit("mongod.service")), 10.0, "mongod.service did not stop within 10 s");
         leftover.close(21);
         leftover.run.changes = vec![Change::Held(unit("mongod.service"))];
+        let mut booted = leftover.clone();
+        let undone = booted.run.strike_out_undone_by(&boot(9));
         snapshots(|| {
-            for (name, story) in [
-                ("open", open),
-                ("aborting", aborting),
-                ("waiting", waiting),
-                ("closed", Story::healthy()),
-                ("leftover", leftover),
+            for (name, story, undone) in [
+                ("open", open, vec![]),
+                ("aborting", aborting, vec![]),
+                ("waiting", waiting, vec![]),
+                ("closed", Story::healthy(), vec![]),
+                ("leftover", leftover, vec![]),
+                ("undone_by_boot", booted, undone),
             ] {
-                assert_snapshot!(format!("status_{name}"), render(&story.run, at(100.0), &Style::plain()));
+                assert_snapshot!(format!("status_{name}"), render(&story.run, &undone, at(100.0), &Style::plain()));
             }
         });
     }

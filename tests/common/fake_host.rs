@@ -1169,13 +1169,18 @@ impl Scenario {
     /// Somebody types `patchday resume` when the run is over, and again after each crash.
     pub fn undo_leftovers(&self, id: &RunId) -> Run {
         for _ in 0..4 {
-            let life = match self.state.unfinished_run().unwrap() {
-                Some(_) => Life::Resumed { automatic: false },
-                None if self.state.leftover().unwrap().is_some() => Life::Reopened,
-                None => return self.state.load(id).unwrap(),
-            };
-            self.coordinate(id, life);
+            if self.state.unfinished_run().unwrap().is_none() && self.state.leftover().unwrap().is_none() {
+                break;
+            }
+            self.resume_once(id);
         }
+        self.state.load(id).unwrap()
+    }
+
+    /// Somebody types `patchday resume`, once.
+    pub fn resume_once(&self, id: &RunId) -> Run {
+        let is_open = self.state.unfinished_run().unwrap().is_some();
+        self.coordinate(id, if is_open { Life::Resumed { automatic: false } } else { Life::Reopened });
         self.state.load(id).unwrap()
     }
 

@@ -1,6 +1,6 @@
 //! Calls of the administrator's programs: none twice, none forgotten.
 
-use super::sample::{after, api, at, before, begin, booted, closed, done, end, failed, planned, verified};
+use super::sample::{after, api, at, before, begin, boot, booted, closed, done, end, failed, planned, verified};
 use crate::machine::apply;
 use crate::machine::decide::{late_hook, silence_is_due_to_end};
 use crate::model::{Change, Fact, HookEnd, HookId, HookPoint, HookPolicy, HookRun, Outcome, Run, Step};
@@ -74,9 +74,16 @@ fn a_silence_is_recorded_by_its_step_survives_boots_and_is_ended_by_its_own() {
     assert_eq!(run.changes, [silence()], "monitoring is elsewhere");
     assert!(silence_is_due_to_end(&run));
     let ending = begin(&run, Step::EndSilence);
-    // The host went down once more: it is tried again. A try that failed is told, and no more.
+    // The host went down once more: it is tried again. A try that failed is told, and not made again.
     assert!(silence_is_due_to_end(&booted(&ending, 3)));
-    assert!(!silence_is_due_to_end(&end(&ending, Outcome::Failed)));
+    let in_vain = end(&ending, Outcome::Failed);
+    assert!(!silence_is_due_to_end(&in_vain));
+    // But by a run that is opened again for it, on whatever boot.
+    for number in [2, 5] {
+        let opened = after(&closed(&in_vain), Fact::Reopened { boot: boot(number) });
+        assert_eq!(opened.changes, [silence()]);
+        assert!(silence_is_due_to_end(&opened));
+    }
     let spoken = end(&after(&ending, Fact::ChangeUndone(silence())), Outcome::Succeeded);
     assert_eq!(spoken.changes, []);
     assert!(!silence_is_due_to_end(&spoken));
