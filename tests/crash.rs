@@ -131,6 +131,42 @@ fn a_power_cut_at_any_moment_ends_in_service_and_is_told() {
     }
 }
 
+/// All but the kernel is started anew, by somebody else. It is no reboot, and never taken for one; where systemd does not
+/// count them, it is a crash of the coordinator, and the reboot that was asked for is asked for again.
+#[test]
+fn a_soft_reboot_at_any_moment_ends_in_service_and_is_told() {
+    for (counted, stride) in [(true, 1), (false, 7)] {
+        let (mut points, mut instead) = (0, 0);
+        for point in (1_u32..).step_by(stride) {
+            let scenario = Scenario::new().crash_at(point, Fault::SoftReboot);
+            scenario.world().soft_reboots = counted.then_some(0);
+            let (end, run) = scenario.run_to_end();
+            if !scenario.has_crashed() {
+                break;
+            }
+            points = point;
+            let context = format!("after a soft-reboot at point {point}, counted: {counted}");
+            let RunEnd::Closed { exit_code } = end else { panic!("{end:?} {context}") };
+            assert_in_service(&scenario, &context);
+            assert!(!format!("{:?}", run.phase).contains("cannot record"), "{context}: {:?}", run.phase);
+            let world = scenario.world();
+            assert!(run.changes.is_empty(), "{context}: {:?}", run.changes);
+            assert_eq!(run.unplanned_reboots, 0, "{context}");
+            assert_eq!(run.rebooted.is_some(), world.boots > 1, "a soft-reboot was taken for a reboot {context}");
+            if exit_code == exit_code::DONE {
+                assert!(world.boots > 1 && world.pending.is_empty(), "{context}: {:?}", run.phase);
+                let verdict = run.verification.as_ref().unwrap();
+                assert_eq!(verdict.boot, run.boot, "the verdict is of another boot {context}");
+            } else {
+                assert!(run.soft_reboots == 1 && counted, "{context}: {:?}", run.phase);
+            }
+            instead += u32::from(exit_code == exit_code::NOT_REBOOTED && run.reboots == 1);
+        }
+        assert!(points > 100, "only {points} moments were tried");
+        assert_eq!(instead > 0, counted, "of {points} moments, {instead} came instead of the reboot");
+    }
+}
+
 #[test]
 fn a_kill_while_a_shutdown_hangs_ends_in_service() {
     let mut points = 0;

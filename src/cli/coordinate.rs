@@ -46,6 +46,7 @@ pub(super) async fn new_run(
         settings.planned_services(),
     );
     run.window = window;
+    run.soft_reboots_of_boot = soft_reboots(host).await;
     // Corrected when the package lists are fresh.
     let reboots = gate::reboots(settings, &run.options);
     run.estimate = Some(app.estimate(settings, &UpgradePlan::default(), reboots));
@@ -73,7 +74,8 @@ pub(super) async fn open_run(app: &App, what: &Resume) -> Result<u8, Failure> {
     let boot = host.system.boot().await.ok_or_else(no_boot_id)?;
     // A wish that cannot be read was a wish all the same.
     let wished = app.state.abort_wish(&run.id).map_or(true, |wish| wish.is_some_and(|wish| wish.boot == boot));
-    if what.automatic && run.resumed_on.as_ref() == Some(&boot) {
+    let is_new_start = run.is_soft_rebooted(soft_reboots(&host).await);
+    if what.automatic && run.resumed_on.as_ref() == Some(&boot) && !is_new_start {
         let message = format!("run {} was resumed on this boot already, and did not end", run.id);
         return Err(Failure::new(FailureKind::Refused, message).hint("patchday status, then patchday resume by hand"));
     }
@@ -92,6 +94,11 @@ pub(super) async fn leftover(app: &App, json: bool) -> Result<u8, Failure> {
     };
     let host = app.host(&settings)?;
     carry(app, &host, &settings, store, run, Beginning::Reopened, &AbortFlag::default(), json).await
+}
+
+/// None where nobody can tell: then a soft-reboot is a crash of the coordinator, and no more.
+async fn soft_reboots(host: &Host) -> Option<u32> {
+    host.shutdown.soft_reboots().await.ok().flatten()
 }
 
 /// Tells systemd that the service is up.

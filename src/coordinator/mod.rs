@@ -50,6 +50,8 @@ pub struct Coordinator<'a, S: RunStorage> {
     abort: &'a AbortFlag,
     inhibitor: Option<Box<dyn InhibitorGuard>>,
     stayed: SignedDuration,
+    /// Looked up once, by who resumes: no coordinator outlives a soft-reboot.
+    soft_reboots: Option<u32>,
 }
 
 impl<'a, S: RunStorage> Coordinator<'a, S> {
@@ -61,7 +63,16 @@ impl<'a, S: RunStorage> Coordinator<'a, S> {
         events: &'a dyn EventSink,
         abort: &'a AbortFlag,
     ) -> Self {
-        Self { host, settings, journal, events, abort, inhibitor: None, stayed: SignedDuration::ZERO }
+        Self {
+            host,
+            settings,
+            journal,
+            events,
+            abort,
+            inhibitor: None,
+            stayed: SignedDuration::ZERO,
+            soft_reboots: None,
+        }
     }
 
     /// The run as it is now.
@@ -72,6 +83,10 @@ impl<'a, S: RunStorage> Coordinator<'a, S> {
     /// Goes on with the run after a crash or a reboot: says so, and drives on. With `automatic` (the resume service)
     /// the boot is recorded first, so that one boot resumes once.
     pub async fn resume(&mut self, automatic: bool) -> RunEnd {
+        self.soft_reboots = self.host.shutdown.soft_reboots().await.unwrap_or_else(|error| {
+            tracing::warn!("{error}");
+            None
+        });
         let observation = self.observe().await;
         let decision = self.decide(&observation);
         let boot = observation.boot.clone().unwrap_or_else(|| self.run().boot.clone());
@@ -80,14 +95,14 @@ impl<'a, S: RunStorage> Coordinator<'a, S> {
             phase: self.run().phase.name().into(),
             decision: describe(&decision),
         });
-        if decision == Decision::RecordBoot {
-            self.record_boot(&observation).await;
+        match decision {
+            Decision::RecordBoot => self.record_boot(&observation).await,
+            Decision::RecordSoftReboot { count } => self.record_soft_reboot(count),
+            Decision::AwaitReboot { .. } => self.ask_again_for_reboot().await,
+            _ => {}
         }
-        if let Decision::AwaitReboot { .. } = decision {
-            self.ask_again_for_reboot().await;
-        }
-        let at = self.host.clock.now();
-        self.record_or_degrade(Fact::Resumed { boot: self.run().boot.clone(), automatic, at });
+        let (boot, soft_reboots, at) = (self.run().boot.clone(), self.soft_reboots, self.host.clock.now());
+        self.record_or_degrade(Fact::Resumed { boot, soft_reboots, automatic, at });
         self.drive().await
     }
 
@@ -144,6 +159,7 @@ impl<'a, S: RunStorage> Coordinator<'a, S> {
                     self.end_step(&step, Outcome::Interrupted, Some(note.into()));
                 }
                 Decision::RecordBoot => self.record_boot(&observation).await,
+                Decision::RecordSoftReboot { count } => self.record_soft_reboot(count),
                 Decision::AwaitReboot { .. } => {
                     if self.abort.is_requested() {
                         return RunEnd::Parked;
@@ -193,7 +209,7 @@ impl<'a, S: RunStorage> Coordinator<'a, S> {
             }
             _ => WorkLook::NoWork,
         };
-        Observation { boot: self.host.system.boot().await, work }
+        Observation { boot: self.host.system.boot().await, soft_reboots: self.soft_reboots, work }
     }
 
     async fn perform(&mut self, step: &Step) {
@@ -289,6 +305,13 @@ impl<'a, S: RunStorage> Coordinator<'a, S> {
         }
     }
 
+    fn record_soft_reboot(&mut self, count: u32) {
+        let message = "the host was soft-rebooted: all but the kernel was started anew".into();
+        if self.record_end(Fact::SoftRebooted { count, at: self.host.clock.now() }) {
+            self.events.emit(EventKind::Noted { message });
+        }
+    }
+
     fn last_sign_of_life(&self) -> Option<jiff::Timestamp> {
         self.journal.timeline().last().map(|event| event.at)
     }
@@ -359,6 +382,7 @@ fn describe(decision: &Decision) -> String {
         Decision::Collect(step) => format!("record what ended meanwhile: {}", step.title()),
         Decision::CountAsInterrupted(step) => format!("interrupted: {}", step.title()),
         Decision::RecordBoot => "the host has rebooted".into(),
+        Decision::RecordSoftReboot { .. } => "the host was soft-rebooted".into(),
         Decision::AwaitReboot { until } => format!("wait for the reboot until {until}"),
         Decision::ForceReboot => "force the reboot".into(),
         Decision::ConcludeNoReboot => "the reboot did not happen".into(),

@@ -249,6 +249,9 @@ pub trait Shutdown: Send + Sync {
     /// Reboots without waiting for services; what still runs is killed.
     async fn force(&self) -> HostResult<()>;
 
+    /// How often all but the kernel was started anew since the boot; none where systemd does not count it (before 256).
+    async fn soft_reboots(&self) -> HostResult<Option<u32>>;
+
     /// Lets somebody who outlives the shutdown look whether the host is still up after this time, and go on with the run
     /// then.
     async fn watch(&self, run: &RunId, after: SignedDuration) -> HostResult<()>;

@@ -21,6 +21,11 @@ pub enum Decision {
     CountAsInterrupted(Step),
     /// Record that another boot runs.
     RecordBoot,
+    /// Record that all but the kernel was started anew.
+    RecordSoftReboot {
+        /// How often that happened on this boot.
+        count: u32,
+    },
     /// The reboot is on its way.
     AwaitReboot {
         /// The end of the grace period.
@@ -65,6 +70,7 @@ pub(super) const MAX_ATTEMPTS: u32 = 3;
 /// |---|---|---|---|
 /// | any | unreadable | – | stay: it is neither the same nor another boot |
 /// | any | changed | – | record the boot; it tells what that means for the phase |
+/// | any | same, soft-rebooted | – | record that; the kernel is the same, so that it is no reboot that was asked for |
 /// | none, planned steps left | same | – | repair if the last packaging work was interrupted, else begin the next step |
 /// | none, the next step does not fit into the window | same | – | record that; go on without it, or end the run |
 /// | none, too many boots or attempts | same | – | give up at the next step |
@@ -89,6 +95,9 @@ pub fn decide(run: &Run, observation: &Observation, now: Timestamp, policy: &Pol
     };
     if boot != &run.boot {
         return Decision::RecordBoot;
+    }
+    if let Some(count) = observation.soft_reboots.filter(|count| run.is_soft_rebooted(Some(*count))) {
+        return Decision::RecordSoftReboot { count };
     }
     match &run.attempt {
         None => decide_without_attempt(run, now, policy),
@@ -175,8 +184,9 @@ fn decide_ending(run: &Run) -> Decision {
 /// The first planned step that has not finished. What there is no time for is left out. A reboot that somebody else did is not done again.
 pub(super) fn next_planned(run: &Run) -> Option<Step> {
     let is_left = |step: &&Step| {
-        // Judged, and then another boot came: it is judged again.
-        let is_stale = **step == Step::Verify && run.phase == Phase::Rebooted && run.verification.is_none();
+        // Judged, and then the host went down: it is judged again.
+        let may_be_judged = matches!(run.phase, Phase::Rebooted | Phase::Staged);
+        let is_stale = **step == Step::Verify && may_be_judged && run.verification.is_none();
         let is_left_out = run.window_missed.is_some() && needs_window(step) || is_told_often_enough(run, step);
         let is_past = step.precedes_reboot() && run.rebooted.is_some();
         (!run.has_finished(step) || is_stale) && !is_past && !is_left_out

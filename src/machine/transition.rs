@@ -119,7 +119,11 @@ pub fn apply(run: &Run, fact: Fact) -> Result<Run, IllegalTransition> {
         }
 
         (_, open, Fact::BootChanged { boot, at }) if boot != run.boot => boot_changed(&mut next, open, boot, at),
-        (_, _, Fact::Resumed { boot, automatic, .. }) if boot == run.boot => {
+        (_, open, Fact::SoftRebooted { count, at }) if run.is_soft_rebooted(Some(count)) => {
+            soft_rebooted(&mut next, open, count, at);
+        }
+        (_, _, Fact::Resumed { boot, soft_reboots, automatic, .. }) if boot == run.boot => {
+            next.soft_reboots_of_boot = run.soft_reboots_of_boot.or(soft_reboots);
             if automatic {
                 next.resumed_on = Some(boot);
             }
@@ -219,39 +223,61 @@ fn is_last_stop(run: &Run, step: &Step) -> bool {
 
 /// What `changes` has of this host lives in `/run` or in systemd's memory: the boot has undone it.
 fn boot_changed(run: &mut Run, open: Option<Step>, boot: BootId, at: Timestamp) {
-    let asked_for = run.phase == Phase::RebootRequested;
     run.strike_out_undone_by(&boot);
     run.boot = boot;
-    let why = Some("the host went down while it was at work".to_owned());
-    end_call(run, HookEnd { at, outcome: Outcome::Interrupted, why, lines: Vec::new() });
-    // A verdict is of one boot: the next one must not be called what the last one was.
-    let was_judged = run.verification.take().is_some();
-    if asked_for {
+    run.soft_reboots_of_boot = None;
+    if run.phase == Phase::RebootRequested {
         end_attempt(run, Outcome::Succeeded, None, at);
         run.phase = Phase::Rebooted;
         run.rebooted = Some(at);
         return;
     }
     run.unplanned_reboots += 1;
-    let reason = |step: &Step| format!("the host went down during \"{}\"", step.title());
+    // The host was ready for a reboot; somebody else did it.
+    let was_ready = run.phase == Phase::Staged;
+    if went_down(run, open, at, "the host went down", was_ready) || was_ready {
+        run.phase = Phase::Rebooted;
+        run.rebooted = Some(at);
+    }
+}
+
+/// All but the kernel was started anew. `/run` is as it was, holds and all, so that what is changed stays on record.
+fn soft_rebooted(run: &mut Run, open: Option<Step>, count: u32, at: Timestamp) {
+    run.soft_reboots_of_boot = Some(count);
+    run.soft_reboots += 1;
+    if run.phase == Phase::RebootRequested {
+        let reason = "the host was soft-rebooted instead: all but the kernel was started anew".to_owned();
+        end_attempt(run, Outcome::Failed, Some(reason.clone()), at);
+        run.phase = Phase::Failed { step: Step::Reboot, reason };
+        return;
+    }
+    // Where no reboot was wanted, the host is about to be judged, and still can be.
+    let goes_on = run.phase == Phase::Staged && run.has_finished(&Step::Reboot);
+    if went_down(run, open, at, "the host was soft-rebooted", goes_on) {
+        run.phase = if run.rebooted.is_some() { Phase::Rebooted } else { Phase::Staged };
+    }
+}
+
+/// Everything ended under the run, which `goes_on` or fails. Whether it was judged before: a verdict is of one start of the
+/// services, and the next one must not be called what the last one was.
+fn went_down(run: &mut Run, open: Option<Step>, at: Timestamp, how: &str, goes_on: bool) -> bool {
+    let why = Some(format!("{how} while it was at work"));
+    end_call(run, HookEnd { at, outcome: Outcome::Interrupted, why, lines: Vec::new() });
+    let was_judged = run.verification.take().is_some();
+    let reason = |step: &Step| format!("{how} during \"{}\"", step.title());
     let note = open.as_ref().map(reason);
     end_attempt(run, Outcome::Interrupted, note, at);
-    match (&run.phase, open) {
-        (Phase::Rebooted, _) => {}
-        // The host was ready for a reboot; somebody else did it.
-        (Phase::Staged, _) => {
-            run.phase = Phase::Rebooted;
-            run.rebooted = Some(at);
-        }
-        (Phase::Verified | Phase::Failed { step: Step::Verify, .. }, _) if was_judged => {
-            run.phase = Phase::Rebooted;
-            run.rebooted = Some(at);
+    match &run.phase {
+        Phase::Rebooted => {}
+        Phase::Verified | Phase::Failed { step: Step::Verify, .. } if was_judged => {
             run.reopened = Some(run.history.len());
+            return true;
         }
-        (phase, _) if phase.is_final() => {}
-        (_, open) => {
+        phase if goes_on || phase.is_final() => {}
+        _ => {
             let step = open.or_else(|| super::decide::next_planned(run)).unwrap_or(Step::Verify);
             run.phase = Phase::Failed { reason: reason(&step), step };
         }
     }
+    false
 }

@@ -79,10 +79,19 @@ pub enum Fact {
         /// When it was noticed.
         at: Timestamp,
     },
+    /// All but the kernel was started anew.
+    SoftRebooted {
+        /// How often that happened on this boot.
+        count: u32,
+        /// When it was noticed.
+        at: Timestamp,
+    },
     /// The coordinator went on with an open run.
     Resumed {
         /// On which boot.
         boot: BootId,
+        /// How often all but the kernel was started anew on it.
+        soft_reboots: Option<u32>,
         /// By the resume service, not by hand.
         automatic: bool,
         /// When.
@@ -139,6 +148,7 @@ impl Fact {
             Self::RebootRequested { .. } => "reboot requested",
             Self::RebootForced { .. } => "reboot forced",
             Self::BootChanged { .. } => "boot changed",
+            Self::SoftRebooted { .. } => "soft-rebooted",
             Self::Resumed { .. } => "resumed",
             Self::RecoveryIntended(_) => "recovery intended",
             Self::Judged(_) => "judged",

@@ -125,6 +125,12 @@ pub struct Run {
     pub reboots: u32,
     /// Boots seen that nobody asked for.
     pub unplanned_reboots: u32,
+    /// How often all but the kernel was started anew while the run was open.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub soft_reboots: u32,
+    /// How often that happened on `boot`, as far as it is known; none where systemd does not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub soft_reboots_of_boot: Option<u32>,
     /// The boot on which the resume service last went on with this run: once a boot is enough.
     pub resumed_on: Option<BootId>,
     /// The preflight's answers.
@@ -197,6 +203,8 @@ impl Run {
             changes: Vec::new(),
             reboots: 0,
             unplanned_reboots: 0,
+            soft_reboots: 0,
+            soft_reboots_of_boot: None,
             resumed_on: None,
             checks: Vec::new(),
             upgrade: None,
@@ -230,6 +238,11 @@ impl Run {
     /// Whether the run is over, and something that it changed is still so.
     pub fn left_something(&self) -> bool {
         !self.is_open() && !self.changes.is_empty()
+    }
+
+    /// Whether all but the kernel was started anew since somebody last looked, now that systemd counts so many.
+    pub fn is_soft_rebooted(&self, count: Option<u32>) -> bool {
+        self.soft_reboots_of_boot.zip(count).is_some_and(|(known, now)| known < now)
     }
 
     /// Strikes out what another boot than the run's has undone, and returns it.
@@ -279,4 +292,9 @@ impl Run {
         self.history.iter().any(|record| works(&record.attempt.step))
             || self.attempt.as_ref().is_some_and(|attempt| works(&attempt.step))
     }
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // the shape that serde wants
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }

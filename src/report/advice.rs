@@ -50,6 +50,9 @@ pub(super) fn wrong(report: &Report) -> Vec<Problem> {
     if let Some(unplanned) = report.reboot.as_ref().map(|reboot| reboot.unplanned).filter(|unplanned| *unplanned > 0) {
         problems.push(plain(format!("{} that Patchday had not asked for", count(unplanned as usize, "reboot"))));
     }
+    if let Some(soft) = report.reboot.as_ref().map(|reboot| reboot.soft).filter(|soft| *soft > 0) {
+        problems.push(plain(telling::soft_reboots(soft)));
+    }
     problems.extend(grave(report).map(|finding| Problem {
         title: finding.title.clone(),
         label: Some(finding.key.clone()),

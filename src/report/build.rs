@@ -156,6 +156,7 @@ fn reboot(run: &Run, timeline: &[Event]) -> Option<RebootStory> {
     let nothing_to_say = run.reboot_reasons.is_empty()
         && run.reboots == 0
         && run.unplanned_reboots == 0
+        && run.soft_reboots == 0
         && run.reboot_requested.is_none()
         && run.first_boot == run.boot;
     if nothing_to_say {
@@ -168,6 +169,7 @@ fn reboot(run: &Run, timeline: &[Event]) -> Option<RebootStory> {
         back_after: back_after(run, timeline),
         asked: run.reboots,
         unplanned: run.unplanned_reboots,
+        soft: run.soft_reboots,
         first_boot: run.first_boot.clone(),
         last_boot: run.boot.clone(),
     })

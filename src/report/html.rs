@@ -271,6 +271,9 @@ fn reboot(report: &Report) -> Html {
         if reboot.unplanned > 0 {
             lines.push(format!("{} that Patchday had not asked for.", count(reboot.unplanned as usize, "reboot")));
         }
+        if reboot.soft > 0 {
+            lines.push(format!("{}.", telling::soft_reboots(reboot.soft)));
+        }
         if reboot.first_boot != reboot.last_boot {
             lines.push(format!("Boot ID {} → {}.", reboot.first_boot, reboot.last_boot));
         }

@@ -63,6 +63,9 @@ fn ended(run: &Run, packages: &PackageStory, reboot: Option<&RebootStory>) -> St
         if reboot.unplanned > 0 {
             parts.push(count(reboot.unplanned as usize, "unplanned reboot"));
         }
+        if reboot.soft > 0 {
+            parts.push(count(reboot.soft as usize, "soft-reboot"));
+        }
     }
     let Some(verification) = &run.verification else {
         if parts.is_empty() {

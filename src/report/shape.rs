@@ -230,6 +230,8 @@ pub struct RebootStory {
     pub asked: u32,
     /// Boots that nobody asked for.
     pub unplanned: u32,
+    /// How often all but the kernel was started anew: no reboot.
+    pub soft: u32,
     /// The boot on which the run began.
     pub first_boot: BootId,
     /// The last boot of the run.

@@ -165,6 +165,11 @@ pub fn changes(changes: &[Change]) -> String {
     list(units.into_iter().map(|(unit, words)| format!("{unit} ({})", words.join(", "))))
 }
 
+/// Soft-reboots, and why they are none.
+pub fn soft_reboots(number: u32) -> String {
+    format!("{}, which started all but the kernel anew", count(number as usize, "soft-reboot"))
+}
+
 /// Reasons are half sentences, and stay apart.
 pub fn reasons(reasons: &[String]) -> String {
     one_line(&reasons.join("; "))

@@ -78,12 +78,16 @@ pub enum Fault {
     Kill,
     /// The host loses power: memory, `/run` and running work are gone.
     PowerCut,
+    /// Somebody starts all but the kernel anew: every process is gone, and `/run` is as it was.
+    SoftReboot,
 }
 
 #[derive(Debug)]
 pub struct World {
     pub now: Timestamp,
     pub boots: u32,
+    /// Since the boot; none where systemd does not count them.
+    pub soft_reboots: Option<u32>,
     pub booted: Timestamp,
     pub units: BTreeMap<String, FakeUnit>,
     pub pending: Vec<PackageChange>,
@@ -187,6 +191,7 @@ impl World {
         Arc::new(Mutex::new(Self {
             now,
             boots: 1,
+            soft_reboots: Some(0),
             booted: now - SignedDuration::from_hours(1200),
             units,
             pending: vec![upgrade("libc6"), upgrade("tzdata")],
@@ -245,6 +250,23 @@ impl World {
 
     /// Everything in memory is gone; what is enabled starts.
     pub fn boot_anew(&mut self) {
+        self.boots += 1;
+        self.soft_reboots = self.soft_reboots.map(|_| 0);
+        self.limits = SliceLimits::default();
+        for unit in self.units.values_mut() {
+            unit.held = false;
+        }
+        self.start_anew();
+        self.booted = self.now;
+    }
+
+    /// Every process is gone; what is enabled starts, but for what is held.
+    pub fn soft_reboot(&mut self) {
+        self.soft_reboots = self.soft_reboots.map(|count| count + 1);
+        self.start_anew();
+    }
+
+    fn start_anew(&mut self) {
         for work in self.works.values().filter(|work| !work.ended) {
             if work.argv[0] == "upgrade" {
                 self.dpkg_broken = vec!["iF libc6".into()];
@@ -254,15 +276,11 @@ impl World {
         self.going_down = false;
         self.reboot_hangs = false;
         self.system_state = "running";
-        self.limits = SliceLimits::default();
-        self.boots += 1;
         self.now += SignedDuration::from_secs(20);
-        self.booted = self.now;
         for unit in self.units.values_mut() {
-            unit.held = false;
             unit.ignores_stop = false;
             unit.invocation += 1;
-            unit.active = if unit.enabled { "active" } else { "inactive" };
+            unit.active = if unit.enabled && !unit.held { "active" } else { "inactive" };
         }
         if let Some(unit) = self.break_on_boot {
             self.unit(unit).active = "failed";
@@ -313,6 +331,10 @@ fn point(world: &Shared, name: &'static str) {
     match fault {
         Some(Fault::PowerCut) => {
             lock(world).boot_anew();
+            resume_unwind(Box::new(Crash));
+        }
+        Some(Fault::SoftReboot) => {
+            lock(world).soft_reboot();
             resume_unwind(Box::new(Crash));
         }
         Some(Fault::Kill) => resume_unwind(Box::new(Crash)),
@@ -647,6 +669,10 @@ impl Shutdown for Fake {
         }
         point(&self.0, "forced");
         Ok(())
+    }
+
+    async fn soft_reboots(&self) -> HostResult<Option<u32>> {
+        Ok(lock(&self.0).soft_reboots)
     }
 
     async fn watch(&self, _run: &RunId, _after: SignedDuration) -> HostResult<()> {
@@ -1194,11 +1220,11 @@ impl Scenario {
             point(&self.world, "locked");
             let (store, run) = match life {
                 Life::New => {
-                    let (now, boot) = {
+                    let (now, boot, soft_reboots) = {
                         let world = self.world();
-                        (world.now, world.boot_id())
+                        (world.now, world.boot_id(), world.soft_reboots)
                     };
-                    let run = Run::plan(
+                    let mut run = Run::plan(
                         id.clone(),
                         "web1".into(),
                         now,
@@ -1207,6 +1233,7 @@ impl Scenario {
                         patchday::steps::planned_steps(&self.settings),
                         self.settings.planned_services(),
                     );
+                    run.soft_reboots_of_boot = soft_reboots;
                     let store = locked.create_run(&run, &self.settings).unwrap();
                     point(&self.world, "run created");
                     (store, run)

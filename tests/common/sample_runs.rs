@@ -171,7 +171,7 @@ pub fn healthy() -> Run {
     let at = story.now();
     story.tell(Fact::BootChanged { boot: boot(2), at });
     let at = story.now();
-    story.tell(Fact::Resumed { boot: boot(2), automatic: true, at });
+    story.tell(Fact::Resumed { boot: boot(2), soft_reboots: None, automatic: true, at });
     let judged = Fact::Judged(Box::new(verification(&story.run.boot)));
     story.step(Step::Verify, vec![judged], Some("healthy"));
     story.close()

@@ -75,6 +75,11 @@ impl Shutdown for SystemdShutdown {
         self.systemctl(&["--force", "reboot"]).await.map(drop)
     }
 
+    async fn soft_reboots(&self) -> HostResult<Option<u32>> {
+        // Of a property that it does not know, systemd tells nothing.
+        Ok(self.systemctl(&["show", "--value", "--property=SoftRebootsCount"]).await?.trim().parse().ok())
+    }
+
     async fn watch(&self, run: &RunId, after: SignedDuration) -> HostResult<()> {
         let name = format!("patchday-watch-{run}.service");
         let unit: UnitName = name.parse().map_err(|error| HostError::failed(format!("start {name}"), error))?;

@@ -29,7 +29,7 @@ fn exited() -> WorkLook {
 
 /// The decision on the run's own boot.
 pub(super) fn decided(run: &Run, work: WorkLook, seconds: i64) -> Decision {
-    decide(run, &Observation { boot: Some(run.boot.clone()), work }, at(seconds), &POLICY)
+    decide(run, &Observation { boot: Some(run.boot.clone()), soft_reboots: Some(0), work }, at(seconds), &POLICY)
 }
 
 pub(super) fn next(run: &Run) -> Decision {
@@ -45,6 +45,7 @@ pub(super) fn words(decision: &Decision) -> String {
         Decision::Collect(step) => format!("collect {step}"),
         Decision::CountAsInterrupted(step) => format!("interrupted {step}"),
         Decision::RecordBoot => "record boot".into(),
+        Decision::RecordSoftReboot { count } => format!("record soft-reboot {count}"),
         Decision::AwaitReboot { .. } => "await reboot".into(),
         Decision::ForceReboot => "force reboot".into(),
         Decision::ConcludeNoReboot => "conclude no reboot".into(),
@@ -77,10 +78,12 @@ fn every_row_of_the_table_is_true() {
     for run in every_open_run() {
         let looks = [WorkLook::Running, exited(), WorkLook::NotLoaded, WorkLook::NoWork, WorkLook::Unknown("x".into())];
         for work in looks {
-            let unreadable = Observation { boot: None, work: work.clone() };
+            let soft = Observation { boot: Some(run.boot.clone()), soft_reboots: Some(1), work: work.clone() };
+            check(["any", "same, soft-rebooted", "–"], &decide(&run, &soft, at(50), &POLICY), "record soft-reboot 1");
+            let unreadable = Observation { boot: None, soft_reboots: Some(1), work: work.clone() };
             let decision = decide(&run, &unreadable, at(50), &POLICY);
             check(["any", "unreadable", "–"], &decision, "stay: the boot ID cannot be read");
-            let changed = Observation { boot: Some(boot(9)), work };
+            let changed = Observation { boot: Some(boot(9)), soft_reboots: Some(1), work };
             check(["any", "changed", "–"], &decide(&run, &changed, at(50), &POLICY), "record boot");
         }
     }
@@ -191,7 +194,7 @@ fn every_row_of_the_table_is_true() {
 
     let forcing = Policy { reboot_force_after: Some(GRACE * 2), ..POLICY };
     let decided_by = |run: &Run, waited: i64| {
-        let seen = Observation { boot: Some(run.boot.clone()), work: WorkLook::NoWork };
+        let seen = Observation { boot: Some(run.boot.clone()), soft_reboots: Some(0), work: WorkLook::NoWork };
         decide(run, &seen, at(requested + waited), &forcing)
     };
     let row = |when| ["reboot, requested", when, "–"];
@@ -394,7 +397,7 @@ fn the_grace_period_is_that_of_the_policy() {
     let run = reboot_requested(&open(Step::Reboot));
     let mut policy = POLICY;
     policy.reboot_grace = SignedDuration::ZERO;
-    let observation = Observation { boot: Some(run.boot.clone()), work: WorkLook::NoWork };
+    let observation = Observation { boot: Some(run.boot.clone()), soft_reboots: Some(0), work: WorkLook::NoWork };
     let now = run.reboot_requested.unwrap();
     assert_eq!(decide(&run, &observation, now, &policy), Decision::ConcludeNoReboot);
 }

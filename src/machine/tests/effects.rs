@@ -2,7 +2,7 @@
 
 use super::sample::{
     after, api, at, baseline, before, begin, boot, booted, closed, done, end, ended, failed, judged, mongod, open,
-    planned, proof, reboot_requested, reboot_skipped, unit, verified,
+    planned, proof, reboot_requested, reboot_skipped, soft_rebooted, unit, verified,
 };
 use crate::model::{
     Attempt, Change, CheckResult, Closing, Fact, KernelPlan, Outcome, PackageAction, PackageChange, Phase, Recovery,
@@ -198,8 +198,39 @@ fn a_boot_that_nobody_asked_for_is_counted_and_told() {
 }
 
 #[test]
+fn a_soft_reboot_is_no_reboot_and_undoes_nothing() {
+    let held = after(&open(Step::Stop(api())), Fact::ChangeIntended(Change::Held(api())));
+    let run = soft_rebooted(&held);
+    assert_eq!(run.changes, [Change::Held(api())], "a hold is in /run");
+    let reason = "the host was soft-rebooted during \"stop api.service\"";
+    assert_eq!(failed_at(&run), ("stop:api.service".into(), reason.into()));
+    assert_eq!((run.soft_reboots, run.unplanned_reboots, &run.boot), (1, 0, &run.first_boot));
+    // Instead of the reboot that was asked for: that one did not happen.
+    let run = soft_rebooted(&reboot_requested(&open(Step::Reboot)));
+    assert_eq!((outcome_of(&run, &Step::Reboot), run.rebooted), (Outcome::Failed, None));
+    assert!(failed_at(&run).1.contains("soft-rebooted instead"), "{:?}", run.phase);
+    assert_eq!(run.exit_code(), crate::exit_code::NOT_REBOOTED);
+    // A host that waits for its reboot is not ready for this one.
+    assert_eq!(failed_at(&soft_rebooted(&before(&Step::Reboot))).0, "reboot");
+    // During the verification, with a reboot and without one: it is judged again.
+    for (run, phase) in [
+        (open(Step::Verify), Phase::Rebooted),
+        (begin(&done(&reboot_skipped(), Step::Restore), Step::Verify), Phase::Staged),
+    ] {
+        let judged_once = end(&after(&run, judged(&run)), Outcome::Succeeded);
+        for run in [soft_rebooted(&run), soft_rebooted(&judged_once)] {
+            assert_eq!((&run.phase, run.verification.is_none()), (&phase, true));
+            let run = begin(&run, Step::Verify);
+            assert_eq!(end(&after(&run, judged(&run)), Outcome::Succeeded).phase, Phase::Verified);
+        }
+    }
+}
+
+#[test]
 fn only_an_automatic_resume_uses_up_the_boot() {
-    let resumed = |automatic| after(&planned(), Fact::Resumed { boot: boot(1), automatic, at: at(50) }).resumed_on;
+    let resumed = |automatic| {
+        after(&planned(), Fact::Resumed { boot: boot(1), soft_reboots: None, automatic, at: at(50) }).resumed_on
+    };
     assert_eq!(resumed(true), Some(boot(1)));
     assert_eq!(resumed(false), None);
 }

@@ -55,7 +55,8 @@ fn facts(run: &Run) -> Vec<Fact> {
         Fact::RebootRequested { .. } => Fact::RebootRequested { at: at(50) },
         Fact::RebootForced { .. } => Fact::RebootForced { at: at(50) },
         Fact::BootChanged { .. } => Fact::BootChanged { boot: boot(9), at: at(50) },
-        Fact::Resumed { .. } => Fact::Resumed { boot: boot_now, automatic: true, at: at(50) },
+        Fact::SoftRebooted { .. } => Fact::SoftRebooted { count: 1, at: at(50) },
+        Fact::Resumed { .. } => Fact::Resumed { boot: boot_now, soft_reboots: None, automatic: true, at: at(50) },
         Fact::RecoveryIntended(_) => Fact::RecoveryIntended(Recovery { unit: unit.clone(), at: at(50) }),
         Fact::Judged(_) => judged(run),
         Fact::HookBegan(_) => Fact::HookBegan(called(&step)),
@@ -149,110 +150,150 @@ fn situations(phase: &Phase) -> Vec<Run> {
 
 /// Phase, open attempt, and every fact that may follow with the phase that it leads to. `=` stands for the same phase.
 const LEGAL: [(&str, &str, &str); 38] = [
-    ("planned", "-", "step began =, given up failed, boot changed failed, resumed =, abort requested aborted"),
+    (
+        "planned",
+        "-",
+        "step began =, given up failed, boot changed failed, soft-rebooted failed, resumed =, abort requested aborted",
+    ),
     (
         "planned",
         "preflight",
-        "step ended preflight passed, given up failed, checks answered =, boot changed failed, resumed =",
+        "step ended preflight passed, given up failed, checks answered =, boot changed failed, soft-rebooted failed, resumed =",
     ),
-    ("preflight passed", "-", "step began =, given up failed, boot changed failed, resumed =, abort requested aborted"),
+    (
+        "preflight passed",
+        "-",
+        "step began =, given up failed, boot changed failed, soft-rebooted failed, resumed =, abort requested aborted",
+    ),
     (
         "preflight passed",
         "fetch",
         "step ended packages fetched, given up failed, upgrade planned =, nothing found nothing to do, \
-         boot changed failed, resumed =",
+         boot changed failed, soft-rebooted failed, resumed =",
     ),
-    ("packages fetched", "-", "step began =, given up failed, boot changed failed, resumed =, abort requested aborted"),
+    (
+        "packages fetched",
+        "-",
+        "step began =, given up failed, boot changed failed, soft-rebooted failed, resumed =, abort requested aborted",
+    ),
     (
         "packages fetched",
         "baseline",
-        "step ended baseline taken, given up failed, baseline taken =, boot changed failed, resumed =",
+        "step ended baseline taken, given up failed, baseline taken =, boot changed failed, soft-rebooted failed, resumed =",
     ),
     (
         "baseline taken",
         "-",
-        "step began =, given up failed, window missed failed, boot changed failed, resumed =, \
+        "step began =, given up failed, window missed failed, boot changed failed, soft-rebooted failed, resumed =, \
          abort requested aborted",
     ),
     (
         "baseline taken",
         "stop:api.service",
-        "step ended =, given up failed, change intended =, service stopped =, boot changed failed, resumed =",
+        "step ended =, given up failed, change intended =, service stopped =, boot changed failed, soft-rebooted failed, resumed =",
     ),
     (
         "baseline taken",
         "hook:before-stop:1",
-        "step ended =, given up failed, boot changed failed, resumed =, hook began =",
+        "step ended =, given up failed, boot changed failed, soft-rebooted failed, resumed =, hook began =",
     ),
-    ("baseline taken", "notify-start", "step ended =, given up failed, boot changed failed, resumed =, notified ="),
+    (
+        "baseline taken",
+        "notify-start",
+        "step ended =, given up failed, boot changed failed, soft-rebooted failed, resumed =, notified =",
+    ),
     (
         "baseline taken",
         "stop:mongod.service",
         "step ended services stopped, given up failed, change intended =, service stopped =, boot changed failed, \
-         resumed =",
+         soft-rebooted failed, resumed =",
     ),
     (
         "services stopped",
         "-",
-        "step began =, given up failed, window missed failed, boot changed failed, resumed =, \
+        "step began =, given up failed, window missed failed, boot changed failed, soft-rebooted failed, resumed =, \
          abort requested aborted",
     ),
-    ("services stopped", "upgrade", "step ended packages upgraded, given up failed, boot changed failed, resumed ="),
-    ("services stopped", "repair", "step ended =, given up failed, boot changed failed, resumed ="),
+    (
+        "services stopped",
+        "upgrade",
+        "step ended packages upgraded, given up failed, boot changed failed, soft-rebooted failed, resumed =",
+    ),
+    (
+        "services stopped",
+        "repair",
+        "step ended =, given up failed, boot changed failed, soft-rebooted failed, resumed =",
+    ),
     (
         "packages upgraded",
         "-",
-        "step began =, given up failed, window missed =, boot changed failed, resumed =, abort requested aborted",
+        "step began =, given up failed, window missed =, boot changed failed, soft-rebooted failed, resumed =, abort requested aborted",
     ),
-    ("packages upgraded", "build-kernel", "step ended kernel built, given up failed, boot changed failed, resumed ="),
-    ("kernel built", "-", "step began =, given up failed, boot changed failed, resumed =, abort requested aborted"),
+    (
+        "packages upgraded",
+        "build-kernel",
+        "step ended kernel built, given up failed, boot changed failed, soft-rebooted failed, resumed =",
+    ),
+    (
+        "kernel built",
+        "-",
+        "step began =, given up failed, boot changed failed, soft-rebooted failed, resumed =, abort requested aborted",
+    ),
     (
         "kernel built",
         "stage-check",
-        "step ended staged, given up failed, reboot wanted =, kernel expected =, boot changed failed, resumed =",
+        "step ended staged, given up failed, reboot wanted =, kernel expected =, boot changed failed, soft-rebooted failed, resumed =",
     ),
     (
         "staged",
         "-",
-        "step began =, given up failed, window missed =, boot changed rebooted, resumed =, abort requested aborted",
+        "step began =, given up failed, window missed =, boot changed rebooted, soft-rebooted failed, resumed =, abort requested aborted",
     ),
     (
         "staged",
         "reboot",
-        "step ended =, given up failed, reboot requested reboot requested, boot changed rebooted, resumed =",
+        "step ended =, given up failed, reboot requested reboot requested, boot changed rebooted, soft-rebooted failed, resumed =",
     ),
-    ("staged", "restore", "step ended =, given up failed, change undone =, boot changed rebooted, resumed ="),
+    (
+        "staged",
+        "restore",
+        "step ended =, given up failed, change undone =, boot changed rebooted, soft-rebooted =, resumed =",
+    ),
     (
         "staged",
         "verify",
-        "step ended verified, given up failed, boot changed rebooted, resumed =, recovery intended =, judged =",
+        "step ended verified, given up failed, boot changed rebooted, soft-rebooted =, resumed =, recovery intended =, judged =",
     ),
     (
         "reboot requested",
         "reboot",
-        "step ended failed, given up failed, reboot forced =, boot changed rebooted, resumed =",
+        "step ended failed, given up failed, reboot forced =, boot changed rebooted, soft-rebooted failed, resumed =",
     ),
     // Past the point of no return there is nothing to abort.
-    ("rebooted", "-", "step began =, given up failed, boot changed =, resumed ="),
+    ("rebooted", "-", "step began =, given up failed, boot changed =, soft-rebooted =, resumed ="),
     (
         "rebooted",
         "verify",
-        "step ended verified, given up failed, boot changed =, resumed =, recovery intended =, judged =",
+        "step ended verified, given up failed, boot changed =, soft-rebooted =, resumed =, recovery intended =, judged =",
     ),
     // A final phase stays, whatever happens; but for a verdict, which is of one boot.
-    ("nothing to do", "-", "step began =, boot changed =, resumed =, closed ="),
-    ("nothing to do", "report", "step ended =, boot changed =, resumed ="),
-    ("verified", "-", "step began =, boot changed rebooted, resumed =, closed ="),
-    ("verified", "hook:after-verify:1", "step ended =, boot changed rebooted, resumed =, hook ended ="),
-    ("verified", "report", "step ended =, boot changed rebooted, resumed ="),
-    ("verified", "notify-end", "step ended =, boot changed rebooted, resumed =, notified ="),
-    ("failed", "-", "step began =, boot changed =, resumed =, closed ="),
-    ("failed", "repair", "step ended =, boot changed =, resumed ="),
-    ("failed", "restore", "step ended =, change undone =, boot changed =, resumed ="),
-    ("failed", "report", "step ended =, boot changed =, resumed ="),
-    ("aborted", "-", "step began =, boot changed =, resumed =, closed ="),
-    ("aborted", "restore", "step ended =, change undone =, boot changed =, resumed ="),
-    ("aborted", "report", "step ended =, boot changed =, resumed ="),
+    ("nothing to do", "-", "step began =, boot changed =, soft-rebooted =, resumed =, closed ="),
+    ("nothing to do", "report", "step ended =, boot changed =, soft-rebooted =, resumed ="),
+    ("verified", "-", "step began =, boot changed rebooted, soft-rebooted rebooted, resumed =, closed ="),
+    (
+        "verified",
+        "hook:after-verify:1",
+        "step ended =, boot changed rebooted, soft-rebooted rebooted, resumed =, hook ended =",
+    ),
+    ("verified", "report", "step ended =, boot changed rebooted, soft-rebooted rebooted, resumed ="),
+    ("verified", "notify-end", "step ended =, boot changed rebooted, soft-rebooted rebooted, resumed =, notified ="),
+    ("failed", "-", "step began =, boot changed =, soft-rebooted =, resumed =, closed ="),
+    ("failed", "repair", "step ended =, boot changed =, soft-rebooted =, resumed ="),
+    ("failed", "restore", "step ended =, change undone =, boot changed =, soft-rebooted =, resumed ="),
+    ("failed", "report", "step ended =, boot changed =, soft-rebooted =, resumed ="),
+    ("aborted", "-", "step began =, boot changed =, soft-rebooted =, resumed =, closed ="),
+    ("aborted", "restore", "step ended =, change undone =, boot changed =, soft-rebooted =, resumed ="),
+    ("aborted", "report", "step ended =, boot changed =, soft-rebooted =, resumed ="),
 ];
 
 fn attempt_of(run: &Run) -> String {
@@ -353,7 +394,9 @@ fn a_fact_must_fit_the_run() {
         (watched(&verified()), began_on(Step::Notify(Occasion::End), 1), "the report comes first"),
         (begin(&verified(), Step::Report), notified(&Step::Notify(Occasion::End)), "not while messages are sent"),
         (planned(), Fact::BootChanged { boot: boot(1), at: at(50) }, "the same boot"),
-        (planned(), Fact::Resumed { boot: boot(2), automatic: true, at: at(50) }, "another boot"),
+        (planned(), Fact::Resumed { boot: boot(2), soft_reboots: None, automatic: true, at: at(50) }, "another boot"),
+        (planned(), Fact::SoftRebooted { count: 0, at: at(50) }, "as often as was known"),
+        (Run { soft_reboots_of_boot: None, ..planned() }, Fact::SoftRebooted { count: 1, at: at(50) }, "never counted"),
         (booted(&open(Step::Verify), 3), judged(&open(Step::Verify)), "a judgement of an older boot"),
         (begin(&booted(&open(Step::Verify), 3), Step::Verify), judged(&open(Step::Verify)), "of an older boot"),
     ];

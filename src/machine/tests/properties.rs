@@ -21,6 +21,7 @@ const BOUND: usize = 2_000;
 struct World {
     chances: std::vec::IntoIter<u8>,
     boots: u32,
+    soft_reboots: u32,
     now: Timestamp,
     run: Run,
 }
@@ -30,7 +31,7 @@ impl World {
         let mut run = planned();
         // So near that some runs miss it; a quiet one does not.
         run.window = run.window.map(|window| RunWindow { closes: at(2_000), ..window });
-        Self { chances: chances.into_iter(), boots: 1, now: at(0), run }
+        Self { chances: chances.into_iter(), boots: 1, soft_reboots: 0, now: at(0), run }
     }
 
     /// True once in so many times.
@@ -57,7 +58,7 @@ impl World {
             _ => exited("success", 0),
         };
         let is_readable = !self.once_in(20);
-        Observation { boot: is_readable.then(|| boot(self.boots)), work }
+        Observation { boot: is_readable.then(|| boot(self.boots)), soft_reboots: Some(self.soft_reboots), work }
     }
 
     /// Applies a fact of the coordinator. It must be legal, and keeps the promises that hold at every moment.
@@ -67,7 +68,8 @@ impl World {
             Ok(next) => next,
             Err(error) => return Err(TestCaseError::fail(format!("the coordinator was refused: {error}"))),
         };
-        let is_stale = self.run.verification.is_some() && next.boot != self.run.boot;
+        let went_down = next.boot != self.run.boot || next.soft_reboots != self.run.soft_reboots;
+        let is_stale = self.run.verification.is_some() && went_down;
         if self.run.phase.is_final() && !is_stale {
             prop_assert_eq!(&next.phase, &self.run.phase, "{} left a final phase", name);
         }
@@ -76,6 +78,7 @@ impl World {
         prop_assert!(next.reboots <= 1, "a second reboot was asked for");
         prop_assert!(next.history.len() >= self.run.history.len(), "{} forgot an attempt", name);
         prop_assert_eq!(&next.history[..self.run.history.len()], &self.run.history[..], "{} rewrote history", name);
+        prop_assert!(next.rebooted.is_none() || next.boot != next.first_boot, "a soft-reboot was taken for a reboot");
         if matches!(next.phase, Phase::Rebooted) {
             prop_assert!(next.boot != next.first_boot, "rebooted, on the first boot");
         }
@@ -177,6 +180,7 @@ impl World {
                 };
                 self.record(Fact::BootChanged { boot, at: self.now })?;
             }
+            Decision::RecordSoftReboot { count } => self.record(Fact::SoftRebooted { count, at: self.now })?,
             Decision::AwaitReboot { .. } => {
                 self.pass(7);
                 if self.once_in(6) {
@@ -234,6 +238,9 @@ impl World {
             if self.once_in(25) {
                 self.boots += 1;
             }
+            if self.once_in(40) {
+                self.soft_reboots += 1;
+            }
             match self.chances.next() {
                 Some(0) => self.pass(-86_400),
                 Some(1) => self.pass(86_400),
@@ -271,7 +278,8 @@ proptest! {
         for fact in [
             Fact::StepBegan { step: Step::Report, boot: world.run.boot.clone(), at: world.now },
             Fact::BootChanged { boot: boot(99), at: world.now },
-            Fact::Resumed { boot: world.run.boot.clone(), automatic: true, at: world.now },
+            Fact::SoftRebooted { count: u32::MAX, at: world.now },
+            Fact::Resumed { boot: world.run.boot.clone(), soft_reboots: None, automatic: true, at: world.now },
             Fact::AbortRequested { by: "root".into(), at: world.now },
             Fact::Closed { exit_code: 0, at: world.now },
         ] {
@@ -318,13 +326,14 @@ fn the_random_world_reaches_every_ending() {
         endings.insert(cause);
         endings.extend(world.run.window_missed.as_ref().map(|missed| format!("no time for {}", missed.step)));
         endings.extend((world.run.reboots == 1).then(|| "rebooted".to_owned()));
+        endings.extend((world.run.soft_reboots > 0).then(|| "soft-rebooted".to_owned()));
         endings.extend((world.run.unplanned_reboots > 1).then(|| "went down twice".to_owned()));
         let skipped = world.run.last_record(&Step::Reboot).is_some_and(|record| record.outcome == Outcome::Skipped);
         endings.extend((skipped && world.run.phase == Phase::Verified).then(|| "verified without a reboot".to_owned()));
     }
     let steps = planned().steps.into_iter().map(|step| format!("failed at {step}"));
     let others = ["verified", "nothing to do", "aborted", "failed at repair", "failed at restore", "rebooted"];
-    let counted = ["went down twice", "verified without a reboot"];
+    let counted = ["soft-rebooted", "went down twice", "verified without a reboot"];
     let expected: Vec<String> = steps.chain(others.iter().chain(&counted).map(|&other| other.to_owned())).collect();
     for ending in expected {
         assert!(endings.contains(&ending), "{ending:?} was never reached: {endings:?}");

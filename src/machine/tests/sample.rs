@@ -60,6 +60,7 @@ pub(super) fn planned() -> Run {
         ],
         vec![service(mongod(), ServiceKind::Mongodb, Vec::new()), service(api(), ServiceKind::Service, vec![mongod()])],
     );
+    run.soft_reboots_of_boot = Some(0);
     run.window = Some(RunWindow { opens: at(-60), closes: at(CLOSES), reserve: SignedDuration::from_mins(15) });
     run
 }
@@ -95,7 +96,12 @@ pub(super) fn end(run: &Run, outcome: Outcome) -> Run {
 }
 
 pub(super) fn booted(run: &Run, number: u32) -> Run {
-    after(run, Fact::BootChanged { boot: boot(number), at: at(30) })
+    let run = after(run, Fact::BootChanged { boot: boot(number), at: at(30) });
+    after(&run, Fact::Resumed { boot: boot(number), soft_reboots: Some(0), automatic: false, at: at(30) })
+}
+
+pub(super) fn soft_rebooted(run: &Run) -> Run {
+    after(run, Fact::SoftRebooted { count: 1, at: at(30) })
 }
 
 pub(super) fn reboot_requested(run: &Run) -> Run {

@@ -7,7 +7,12 @@ use crate::machine::{Decision, decide};
 use crate::model::{Basis, Estimate, Observation, Run, Step, StepEstimate, WorkLook};
 
 fn decided(run: &Run, seconds: i64) -> Decision {
-    decide(run, &Observation { boot: Some(run.boot.clone()), work: WorkLook::NoWork }, at(seconds), &POLICY)
+    decide(
+        run,
+        &Observation { boot: Some(run.boot.clone()), soft_reboots: Some(0), work: WorkLook::NoWork },
+        at(seconds),
+        &POLICY,
+    )
 }
 
 /// What is left out for want of time, and what is not: nothing is left down, and what was upgraded is verified.

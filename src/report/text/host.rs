@@ -28,6 +28,9 @@ pub(super) fn reboot(report: &Report, page: &Page<'_>) -> Vec<String> {
             let text = format!("{} that Patchday had not asked for", count(reboot.unplanned as usize, "reboot"));
             lines.extend(page.field("unplanned", &text));
         }
+        if reboot.soft > 0 {
+            lines.extend(page.field("soft", &telling::soft_reboots(reboot.soft)));
+        }
         let boots = [reboot.first_boot.as_str(), page.style.arrow(), reboot.last_boot.as_str()];
         if reboot.first_boot != reboot.last_boot {
             lines.extend(page.field("boot ID", &boots.join(" ")));
