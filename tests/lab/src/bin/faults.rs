@@ -124,7 +124,8 @@ fn plan(arguments: &Arguments) -> Vec<(Kind, Experiment)> {
     plan
 }
 
-/// A kill may come too late for a step that takes no time. Then nothing was tried, and it is aimed once more.
+/// A kill may come too late for a step that takes no time, and a run on a busy host may end before its fault. Then nothing
+/// was tried, and it is aimed once more.
 fn try_until_hit(lab: &Lab, arguments: &Arguments, kind: Kind, experiment: &Experiment) -> Result<Recovery> {
     let mut result = try_one(lab, arguments, kind, experiment);
     for _ in 1..TRIES {

@@ -24,7 +24,7 @@ const NUDGE_EVERY: Duration = Duration::from_secs(10);
 
 /// The fault was injected and hit nobody, so that what came after proves nothing.
 #[derive(Debug)]
-pub struct NotHit(&'static str);
+pub struct NotHit(String);
 
 impl fmt::Display for NotHit {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -127,7 +127,7 @@ fn wait_for_moment(subject: &dyn Subject, moment: &Moment, mut seen: usize) -> R
         }
         if over {
             let report = subject.exec(&["patchday", "report"])?;
-            bail!("the run ended before \"{moment}\" came\n{}", report.stdout);
+            return Err(NotHit(format!("the run ended before \"{moment}\" came\n{}", report.stdout)).into());
         }
         if Instant::now() >= deadline {
             bail!("\"{moment}\" did not come within {} s\n{}", RUN_TIMEOUT.as_secs(), subject.last_words());
@@ -143,9 +143,9 @@ fn kill_coordinator(subject: &dyn Subject) -> Result<()> {
     let killed = subject.exec(&["pkill", "--signal=KILL", "--full", coordinator])?;
     match killed.code() {
         Some(0) => Ok(()),
-        Some(1) => Err(NotHit("no coordinator was there to be killed").into()),
+        Some(1) => Err(NotHit("no coordinator was there to be killed".into()).into()),
         // The coordinator went down with it.
-        Some(code) if code >= 128 => Err(NotHit("the machine went down first").into()),
+        Some(code) if code >= 128 => Err(NotHit("the machine went down first".into()).into()),
         _ => bail!("pkill failed: {}", killed.stderr),
     }
 }

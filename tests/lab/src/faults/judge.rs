@@ -145,9 +145,12 @@ impl Judge<'_> {
         let newly: Vec<_> = failed.difference(&self.before.failed).filter(|unit| !is_ours(unit)).collect();
         self.must(newly.is_empty(), || format!("units failed: {newly:?}"));
         let is_coordinator = |unit: &&String| unit.starts_with("patchday-run-") || unit.starts_with("patchday-resume");
-        let work = units(self.subject, &["--all", "--type=service"])?;
-        let work: Vec<_> = work.iter().filter(is_ours).filter(|unit| !is_coordinator(unit)).collect();
+        let is_watch = |unit: &&String| unit.starts_with("patchday-watch-");
+        let ours = units(self.subject, &["--all", "--type=service"])?;
+        let ours = ours.iter().filter(is_ours).filter(|unit| !is_coordinator(unit));
+        let (watches, work): (Vec<_>, Vec<_>) = ours.partition(is_watch);
         self.must(work.is_empty(), || format!("work units are left: {work:?}"));
+        self.must(watches.is_empty(), || format!("somebody still watches over a reboot: {watches:?}"));
         Ok(())
     }
 
