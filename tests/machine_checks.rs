@@ -48,6 +48,7 @@ const PROVOKED: &[(&str, &str, &[&str])] = &[
     ("kernel-complete", "blocker", &["it has no modules"]),
     ("initramfs-tools", "blocker", &["99.0.0-amd64 has one; update-initramfs and dracut are missing"]),
     ("boot-loader", "warning", &["GRUB has no entry for 99.0.0-amd64", "update-grub"]),
+    ("one-shot-boot", "blocker", &["GRUB does not take the saved entry", "GRUB_DEFAULT=saved"]),
     ("kernel-headers", "warning", &["no headers of 99.0.0-amd64"]),
     ("dkms-modules", "warning", &["lab/1: installed for", "bad/2: broken"]),
     ("reboot-required", "warning", &["older than this boot", "asked for by libc6"]),
@@ -287,7 +288,7 @@ users-limit = 5
 "#,
         machine.api_port()
     );
-    configure(&machine, &more);
+    configure(&machine, &(more + "\n[verify]\non-failure = \"previous-kernel\"\n"));
     let deadline = Duration::from_secs(60);
     let show = |unit: &str, property: &str| machine.exec_ok(&["systemctl", "show", "-P", property, unit]).unwrap();
     wait_for("the storm", deadline, || {

@@ -134,6 +134,7 @@ pub const CATALOGUE: &[Check] = &[
     kernel::KERNEL_COMPLETE,
     kernel::INITRAMFS_TOOLS,
     kernel::BOOT_LOADER,
+    kernel::ONE_SHOT_BOOT,
     kernel::KERNEL_HEADERS,
     kernel::DKMS_MODULES,
     kernel::SECURE_BOOT,

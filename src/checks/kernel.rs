@@ -1,6 +1,7 @@
 //! The kernel that runs, the one that will, and what boots it.
 
 use super::{CheckInputs, check};
+use crate::config::OnFailure;
 use crate::host::HostResult;
 use crate::model::{
     BootSurvey, DkmsModule, DkmsState, InstalledKernel, KernelFacts, PackageAction, Severity, UpgradePlan,
@@ -108,6 +109,34 @@ check!(
         let others = entries.releases.iter().map(|release| format!("it has one for {release}"));
         let command = if entries.loader == "GRUB" { "update-grub" } else { "kernel-install list" };
         Ok(Some(finding.lines(others).remedy("write its entries anew", command)))
+    }
+);
+
+check!(
+    ONE_SHOT_BOOT,
+    Kernel,
+    "one-shot-boot",
+    Blocker,
+    60,
+    "a new kernel can be tried, with the one before to fall back to",
+    "Asked with `[verify] on-failure = \"previous-kernel\"`: the boot loader must be able to start a kernel once, and a \
+     kernel that panics must reboot by itself.",
+    |check, inputs| {
+        if inputs.settings.verify.on_failure != OnFailure::PreviousKernel {
+            return Ok(None);
+        }
+        let (facts, survey) = boot(inputs).await?;
+        if let Err(error) = inputs.host.boot_loader.one_shot(&facts.running, &facts.running).await {
+            let finding = check.found(format!("no kernel can be tried here: {}", error.why));
+            return Ok(Some(finding.hint("mend that, or take previous-kernel out of [verify] on-failure")));
+        }
+        if survey.reboots_on_panic {
+            return Ok(None);
+        }
+        let mut finding = check.found("a kernel that panics stays as it is, and the one before is not started");
+        finding.severity = Severity::Warning;
+        let hint = "add panic=30 to GRUB_CMDLINE_LINUX in /etc/default/grub; it counts from the next boot on";
+        Ok(Some(finding.remedy(hint, "update-grub")))
     }
 );
 

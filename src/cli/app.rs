@@ -18,6 +18,7 @@ use crate::host::apt::Apt;
 use crate::host::bus::{Bus, BusAddress};
 use crate::host::clock::SystemClock;
 use crate::host::git::Git;
+use crate::host::grub::Grub;
 use crate::host::inventory::HostInventory;
 use crate::host::journal::SystemdJournal;
 use crate::host::kernel::Kernel;
@@ -103,6 +104,7 @@ impl App {
             packages: Arc::new(apt.clone()),
             package_survey: Arc::new(apt),
             kernels: Arc::new(Kernel::new(root.clone())),
+            boot_loader: Arc::new(Grub::new(root.clone())),
             premises: Arc::new(HostPremises::new(root.clone())),
             people: Arc::new(HostPeople::new(bus, root.clone())),
             deployments: Arc::new(Git::new(root.clone())),

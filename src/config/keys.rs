@@ -283,8 +283,8 @@ keys! {
 
     SETTLE = "verify", "settle", Kind::Duration(HOUR), "\"60s\"", "\"5m\"",
         "How long every service must stay ready, without a restart, before the verdict.";
-    ON_FAILURE = "verify", "on-failure", Kind::Choice(&["report", "restart"]), "\"report\"", "\"restart\"",
-        "What to do about services that do not come back: `report` it, or `restart` each once and say that it needed that.";
+    ON_FAILURE = "verify", "on-failure", Kind::Choice(&["report", "restart", "previous-kernel"]), "\"report\"", "\"restart\"",
+        "What to do where the host does not come back well: `report` it; `restart` each service that is not back, once, and say so; or boot a new kernel on trial, and go back to the `previous-kernel` where the verdict is failed.";
     BOOT_TIMEOUT = "verify", "boot-timeout", Kind::Duration(2 * HOUR), "\"10m\"", "\"20m\"",
         "How long the boot may take before the services' own timeouts begin to count.";
 

@@ -199,6 +199,8 @@ pub enum OnFailure {
     Report,
     /// Restart each once, dependencies first, and say so.
     Restart,
+    /// Boot a new kernel on trial, and once more into the one before where the host is not well under it.
+    PreviousKernel,
 }
 
 /// How those who are logged in are told.

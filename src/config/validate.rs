@@ -51,6 +51,7 @@ pub(super) fn validate(file: &File, text: &str, cpus: u32, known: &[&str]) -> Re
             boot_timeout: check.duration(&keys::BOOT_TIMEOUT, file.verify.boot_timeout.as_ref(), 600),
             on_failure: match check.word(&keys::ON_FAILURE, file.verify.on_failure.as_ref()) {
                 Some("restart") => OnFailure::Restart,
+                Some("previous-kernel") => OnFailure::PreviousKernel,
                 _ => OnFailure::Report,
             },
         },

@@ -169,7 +169,8 @@ impl<'a, S: RunStorage> Coordinator<'a, S> {
                 Decision::ForceReboot => self.force_reboot().await,
                 Decision::ConcludeNoReboot => {
                     let note = self.take_shutdown_back().await;
-                    self.end_step(&Step::Reboot, Outcome::Failed, Some(note));
+                    let step = self.run().attempt.as_ref().map_or(Step::Reboot, |attempt| attempt.step.clone());
+                    self.end_step(&step, Outcome::Failed, Some(note));
                 }
                 Decision::MissWindow { step, reason } => {
                     self.events.emit(EventKind::Noted { message: reason.clone() });
@@ -353,7 +354,13 @@ impl<'a, S: RunStorage> Coordinator<'a, S> {
             Step::Hook(hook) => matches!(hook.point, HookPoint::AfterStop | HookPoint::BeforeReboot),
             Step::Notify(_) => false,
             Step::Announce | Step::Silence | Step::EndSilence => false,
-            Step::Preflight | Step::Fetch | Step::Baseline | Step::Reboot | Step::Verify | Step::Report => false,
+            Step::Preflight
+            | Step::Fetch
+            | Step::Baseline
+            | Step::Reboot
+            | Step::Revert
+            | Step::Verify
+            | Step::Report => false,
         };
         if !is_dangerous {
             self.inhibitor = None;

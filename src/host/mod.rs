@@ -11,10 +11,10 @@ use jiff::{SignedDuration, Timestamp};
 use crate::model::{
     BootId, BootSurvey, Canary, ChangedConffile, Checkout, ClientConnection, DatabaseAccess, DatabaseCondition,
     DatabaseFacts, DatabaseStartEvidence, DatabaseStopEvidence, DkmsModule, FstabEntry, GroupUse, Inventory, JobResult,
-    KernelFacts, ListeningSocket, LockHolder, MongodSymptoms, Mount, PackageState, Parcel, PendingJob, PortPeers,
-    PowerSupply, Readiness, ReadinessProbe, ReplicaSet, Resources, RunId, RunningOperation, Session, SliceLimits,
-    SourceState, UnitName, UnitProcess, UnitRelations, UnitState, UnitSurvey, UpgradePlan, WorkLook, WorkProgress,
-    WorkSpec,
+    KernelFacts, ListeningSocket, LockHolder, MongodSymptoms, Mount, OneShotBoot, PackageState, Parcel, PendingJob,
+    PortPeers, PowerSupply, Readiness, ReadinessProbe, ReplicaSet, Resources, RunId, RunningOperation, Session,
+    SliceLimits, SourceState, TrialEnd, UnitName, UnitProcess, UnitRelations, UnitState, UnitSurvey, UpgradePlan,
+    WorkLook, WorkProgress, WorkSpec,
 };
 
 pub mod apt;
@@ -24,6 +24,7 @@ pub mod clock;
 pub mod clock_state;
 pub mod command;
 pub mod git;
+pub mod grub;
 pub mod inventory;
 pub mod journal;
 pub mod kernel;
@@ -409,6 +410,19 @@ pub trait Kernels: Send + Sync {
     fn dkms_command(&self, release: &str) -> (Vec<String>, Vec<(String, String)>);
 }
 
+/// The boot loader.
+#[async_trait]
+pub trait BootLoader: Send + Sync {
+    /// How it would start one kernel once, and another one after that. Changes nothing; an error says why it cannot.
+    async fn one_shot(&self, kernel: &str, fallback: &str) -> HostResult<OneShotBoot>;
+
+    /// Has it do so. Idempotent.
+    async fn begin_trial(&self, boot: &OneShotBoot) -> HostResult<()>;
+
+    /// Ends the trial, whether or not the boot came. Idempotent.
+    async fn end_trial(&self, boot: &OneShotBoot, end: TrialEnd) -> HostResult<()>;
+}
+
 /// The host itself.
 #[async_trait]
 pub trait System: Send + Sync {
@@ -529,6 +543,8 @@ pub struct Host {
     pub package_survey: Arc<dyn PackageSurvey>,
     /// Kernels.
     pub kernels: Arc<dyn Kernels>,
+    /// The boot loader.
+    pub boot_loader: Arc<dyn BootLoader>,
     /// The host itself.
     pub system: Arc<dyn System>,
     /// What the host stands on.

@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::budget::{needs_window, overrun};
 use crate::config::settings::Policy;
-use crate::model::{Change, HookPoint, Observation, Occasion, Outcome, Phase, Run, Step, WorkLook};
+use crate::model::{Change, HookPoint, Observation, Occasion, Outcome, Phase, Run, Step, Verdict, WorkLook};
 
 /// What the coordinator shall do. Each is carried out, recorded, and followed by another look.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,6 +74,7 @@ pub(super) const MAX_ATTEMPTS: u32 = 3;
 /// | none, planned steps left | same | – | repair if the last packaging work was interrupted, else begin the next step |
 /// | none, the next step does not fit into the window | same | – | record that; go on without it, or end the run |
 /// | none, too many boots or attempts | same | – | give up at the next step |
+/// | none, the verdict on a kernel on trial is failed | same | – | reboot once into the kernel before |
 /// | none, reboot skipped | same | – | bring the services back, then verify |
 /// | none, failed or aborted | same | – | repair, bring the services back, report, tell how it ended, close |
 /// | none, judged, hooks after the verification left | same | – | call the next of them |
@@ -84,10 +85,10 @@ pub(super) const MAX_ATTEMPTS: u32 = 3;
 /// | upgrade, build-kernel | same | not loaded | count as interrupted; repair; begin again |
 /// | upgrade, build-kernel | same | unknown | stay |
 /// | upgrade, build-kernel | same | none was named | continue |
-/// | reboot, requested | same, inside grace | – | await the reboot |
-/// | reboot, requested | same, past grace, to be forced later | – | await the reboot |
-/// | reboot, requested | same, past grace, to be forced now | – | force it, once; then a second grace period |
-/// | reboot, requested | same, past grace | – | conclude that it did not happen |
+/// | reboot or revert, requested | same, inside grace | – | await the reboot |
+/// | reboot or revert, requested | same, past grace, to be forced later | – | await the reboot |
+/// | reboot or revert, requested | same, past grace, to be forced now | – | force it, once; then a second grace period |
+/// | reboot or revert, requested | same, past grace | – | conclude that it did not happen |
 /// | any other | same | – | continue: these steps look before they act |
 pub fn decide(run: &Run, observation: &Observation, now: Timestamp, policy: &Policy) -> Decision {
     let Some(boot) = &observation.boot else {
@@ -109,7 +110,9 @@ pub fn decide(run: &Run, observation: &Observation, now: Timestamp, policy: &Pol
                 WorkLook::NoWork => Decision::Continue(step.clone()),
                 WorkLook::Unknown(why) => Decision::Stay { reason: format!("the work of {step} is unknown: {why}") },
             },
-            (Step::Reboot, _) if run.phase == Phase::RebootRequested => decide_reboot(run, now, policy),
+            (step, _) if step.asks_for_reboot() && run.phase == Phase::RebootRequested => {
+                decide_reboot(run, now, policy)
+            }
             (step, _) => Decision::Continue(step.clone()),
         },
     }
@@ -140,7 +143,7 @@ fn decide_without_attempt(run: &Run, now: Timestamp, policy: &Policy) -> Decisio
         return Decision::Begin(Step::Repair);
     }
     if run.phase.is_final() {
-        return decide_ending(run);
+        return decide_ending(run, policy);
     }
     let Some(step) = next_planned(run) else {
         return Decision::GiveUp { step: Step::Report, reason: "no step is left, and the run is not final".into() };
@@ -162,7 +165,10 @@ fn decide_without_attempt(run: &Run, now: Timestamp, policy: &Policy) -> Decisio
     }
 }
 
-fn decide_ending(run: &Run) -> Decision {
+fn decide_ending(run: &Run, policy: &Policy) -> Decision {
+    if revert_is_due(run, policy) {
+        return Decision::Begin(Step::Revert);
+    }
     if restore_is_due(run) {
         return Decision::Begin(Step::Restore);
     }
@@ -232,6 +238,21 @@ pub(super) fn restore_is_due(run: &Run) -> bool {
     stopped_something && run.rebooted.is_none() && run.phase != Phase::Verified
 }
 
+/// The host is not well under the kernel on trial, and the boot loader would start the one before: once, and only
+/// where one more boot is not one too many.
+pub(super) fn revert_is_due(run: &Run, policy: &Policy) -> bool {
+    may_revert(run) && run.reboots + run.unplanned_reboots < policy.max_boots
+}
+
+fn may_revert(run: &Run) -> bool {
+    let is_judged = matches!(run.phase, Phase::Failed { step: Step::Verify, .. });
+    let judged = run.verification.as_ref().filter(|_| is_judged && run.attempts_of(&Step::Revert) == 0);
+    let on_trial = run.one_shot_boot();
+    judged.zip(on_trial).is_some_and(|(verification, trial)| {
+        verification.verdict == Verdict::Failed && verification.kernel == trial.kernel
+    })
+}
+
 /// The next hook to call after the verification. None is called twice: what a call that was interrupted has done
 /// already, nobody knows.
 pub(super) fn late_hook(run: &Run) -> Option<Step> {
@@ -280,6 +301,7 @@ pub(super) fn may_begin(run: &Run, step: &Step) -> bool {
         Step::Repair => run.has_touched_packages(),
         Step::Restore => run.history.iter().any(|record| matches!(record.attempt.step, Step::Stop(_))),
         Step::Report => run.phase.is_final(),
+        Step::Revert => may_revert(run),
         Step::EndSilence => run.phase.is_final() && silence_is_due_to_end(run),
         step if step.hook_point() == Some(HookPoint::AfterVerify) => late_hook(run).as_ref() == Some(step),
         Step::Notify(Occasion::End) => run.phase.is_final() && end_is_to_be_told(run),

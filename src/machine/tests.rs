@@ -1,5 +1,6 @@
 //! The whole of the machine as tables, and what no sequence of its decisions may ever do.
 
+mod decided;
 mod decisions;
 mod effects;
 mod endings;
@@ -7,4 +8,5 @@ mod hooks;
 mod matrix;
 mod properties;
 mod sample;
+mod situations;
 mod window;

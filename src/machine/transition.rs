@@ -5,7 +5,9 @@ use jiff::Timestamp;
 use super::budget::{goes_on_without_window, needs_window};
 use super::decide::{may_abort, may_begin};
 use crate::estimate::for_plan;
-use crate::model::{Abort, Attempt, AttemptRecord, BootId, Change, Closing, Fact, HookEnd, Outcome, Phase, Run, Step};
+use crate::model::{
+    Abort, Attempt, AttemptRecord, BootId, Change, Closing, Fact, HookEnd, Outcome, Phase, RejectedKernel, Run, Step,
+};
 
 /// A fact that cannot follow. Always a fault in Patchday: the coordinator stops without touching anything.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -99,8 +101,11 @@ pub fn apply(run: &Run, fact: Fact) -> Result<Run, IllegalTransition> {
         (
             _,
             Some(Step::Report),
-            Fact::ChangeUndone(change @ (Change::Limited { .. } | Change::Paused(_) | Change::Announced)),
+            Fact::ChangeUndone(
+                change @ (Change::Limited { .. } | Change::Paused(_) | Change::Announced | Change::OneShotBoot(_)),
+            ),
         )
+        | (_, Some(Step::Verify), Fact::ChangeUndone(change @ Change::OneShotBoot(_)))
         | (_, Some(Step::EndSilence), Fact::ChangeUndone(change @ Change::Silenced { .. })) => {
             next.changes.retain(|known| known != &change);
         }
@@ -113,8 +118,23 @@ pub fn apply(run: &Run, fact: Fact) -> Result<Run, IllegalTransition> {
             next.reboots += 1;
             next.reboot_requested = Some(at);
         }
+        (Phase::Failed { reason, .. }, Some(Step::Revert), Fact::RebootRequested { at }) => {
+            let kernel = run.one_shot_boot().map(|trial| trial.kernel.clone()).unwrap_or_default();
+            next.rejected_kernel = Some(RejectedKernel { kernel, because: reason.clone() });
+            next.phase = Phase::RebootRequested;
+            next.reboots += 1;
+            next.reboot_requested = Some(at);
+            next.reboot_forced = None;
+        }
+        (_, Some(Step::Reboot), Fact::ChangeIntended(change @ Change::OneShotBoot(_))) => {
+            if !run.changes.contains(&change) {
+                next.changes.push(change);
+            }
+        }
 
-        (Phase::RebootRequested, Some(Step::Reboot), Fact::RebootForced { at }) if run.reboot_forced.is_none() => {
+        (Phase::RebootRequested, Some(step), Fact::RebootForced { at })
+            if step.asks_for_reboot() && run.reboot_forced.is_none() =>
+        {
             next.reboot_forced = Some(at);
         }
 
@@ -190,8 +210,10 @@ fn illegal(run: &Run, fact: &Fact) -> IllegalTransition {
 /// Only the next boot says that a reboot succeeded, and one that was asked for ends with that boot or fails.
 fn may_end(run: &Run, step: &Step, outcome: Outcome) -> bool {
     match (step, outcome) {
-        (Step::Reboot, Outcome::Succeeded) => false,
-        (Step::Reboot, Outcome::Skipped | Outcome::Interrupted) => run.phase != Phase::RebootRequested,
+        (step, Outcome::Succeeded) if step.asks_for_reboot() => false,
+        (step, Outcome::Skipped | Outcome::Interrupted) if step.asks_for_reboot() => {
+            run.phase != Phase::RebootRequested
+        }
         _ => true,
     }
 }
@@ -207,6 +229,11 @@ fn phase_after_end(run: &Run, step: &Step, outcome: Outcome, note: Option<String
     match outcome {
         _ if run.phase.is_final() => run.phase.clone(),
         Outcome::Interrupted => run.phase.clone(),
+        // The host is what it was judged to be.
+        Outcome::Failed if *step == Step::Revert => {
+            let reason = run.rejected_kernel.as_ref().map(|rejected| rejected.because.clone()).unwrap_or_default();
+            Phase::Failed { step: Step::Verify, reason }
+        }
         Outcome::Failed => Phase::Failed { step: step.clone(), reason: note.unwrap_or_default() },
         // Without a reboot there is no new boot to speak of; the phase stays at the last thing that is true.
         Outcome::Skipped if *step == Step::Reboot => run.phase.clone(),
@@ -247,8 +274,9 @@ fn soft_rebooted(run: &mut Run, open: Option<Step>, count: u32, at: Timestamp) {
     run.soft_reboots += 1;
     if run.phase == Phase::RebootRequested {
         let reason = "the host was soft-rebooted instead: all but the kernel was started anew".to_owned();
-        end_attempt(run, Outcome::Failed, Some(reason.clone()), at);
-        run.phase = Phase::Failed { step: Step::Reboot, reason };
+        let step = open.unwrap_or(Step::Reboot);
+        run.phase = phase_after_end(run, &step, Outcome::Failed, Some(reason.clone()));
+        end_attempt(run, Outcome::Failed, Some(reason), at);
         return;
     }
     // Where no reboot was wanted, the host is about to be judged, and still can be.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{SliceLimits, UnitName};
+use super::{OneShotBoot, SliceLimits, UnitName};
 
 /// One change, recorded before it is made and struck out after it is undone. Every change of the host here lives in `/run`
 /// or in the memory of systemd, so that a reboot undoes it too; [`Self::outlives_boot`] names what is elsewhere.
@@ -29,6 +29,8 @@ pub enum Change {
         /// Program and arguments that have it speak again.
         end: Vec<String>,
     },
+    /// The boot loader starts a new kernel once, and the old one after that.
+    OneShotBoot(OneShotBoot),
 }
 
 impl Change {
@@ -38,12 +40,12 @@ impl Change {
             Self::Held(unit) | Self::Stopped(unit) | Self::Paused(unit) | Self::Limited { slice: unit, .. } => {
                 Some(unit)
             }
-            Self::Announced | Self::Silenced { .. } => None,
+            Self::Announced | Self::Silenced { .. } | Self::OneShotBoot(_) => None,
         }
     }
 
     /// Whether another boot does not undo it.
     pub fn outlives_boot(&self) -> bool {
-        matches!(self, Self::Silenced { .. })
+        matches!(self, Self::Silenced { .. } | Self::OneShotBoot(_))
     }
 }

@@ -42,6 +42,8 @@ pub struct BootSurvey {
     pub secure_boot: Option<bool>,
     /// Modules of DKMS without a signature, as in `6.1.0-50-amd64: zfs.ko`.
     pub unsigned_modules: Vec<String>,
+    /// Whether the kernel reboots after a panic (`panic=` on its command line), and so does an initrd that cannot go on.
+    pub reboots_on_panic: bool,
     /// When a reboot was asked for; none where it was not.
     pub reboot_required_since: Option<jiff::Timestamp>,
 }

@@ -19,6 +19,7 @@ mod latency;
 mod limits;
 mod notify;
 mod observation;
+mod one_shot_boot;
 mod packages;
 mod people;
 mod phase;
@@ -61,6 +62,7 @@ pub use notify::{
     WebhookTemplate,
 };
 pub use observation::{Observation, WorkLook};
+pub use one_shot_boot::{OneShotBoot, RejectedKernel, TrialEnd};
 pub use packages::{
     ChangedConffile, LockHolder, PackageAction, PackageChange, PackageSize, PackageState, SourceState, UpgradePlan,
     error_summary, is_lock_conflict,

@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Attempt, AttemptRecord, Baseline, BootId, Change, CheckResult, Estimate, HookPoint, HookRun, KernelPlan,
-    Notification, Outcome, Phase, RunId, RunWindow, ServiceKind, Step, StopProof, UnitName, UpgradePlan, Verification,
-    WindowMissed,
+    Notification, OneShotBoot, Outcome, Phase, RejectedKernel, RunId, RunWindow, ServiceKind, Step, StopProof,
+    UnitName, UpgradePlan, Verification, WindowMissed,
 };
 
 /// Who started the run.
@@ -154,6 +154,9 @@ pub struct Run {
     pub kernel: Option<KernelPlan>,
     /// The judgement.
     pub verification: Option<Verification>,
+    /// The kernel that did not pass, once the reboot back from it was asked for.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub rejected_kernel: Option<RejectedKernel>,
     /// Restarts after the boot: saved before each is made, so that none is made twice.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub recoveries: Vec<Recovery>,
@@ -216,6 +219,7 @@ impl Run {
             rebooted: None,
             kernel: None,
             verification: None,
+            rejected_kernel: None,
             recoveries: Vec::new(),
             hooks: Vec::new(),
             notifications: Vec::new(),
@@ -275,9 +279,17 @@ impl Run {
         self.hooks.iter().rev().find(|call| &call.step == step)
     }
 
+    /// The kernel that the boot loader starts once, and what it starts else.
+    pub fn one_shot_boot(&self) -> Option<&OneShotBoot> {
+        self.changes.iter().find_map(|change| match change {
+            Change::OneShotBoot(boot) => Some(boot),
+            _ => None,
+        })
+    }
+
     /// Monitoring was told to be quiet, and nobody told it to speak again.
     pub fn leaves_monitoring_silent(&self) -> bool {
-        self.changes.iter().any(|change| matches!(change, super::Change::Silenced { .. }))
+        self.changes.iter().any(|change| matches!(change, Change::Silenced { .. }))
     }
 
     /// A hook after the verification had to succeed, and did not: the host is not as it should be.

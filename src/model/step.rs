@@ -37,6 +37,8 @@ pub enum Step {
     Reboot,
     /// Prove that the host came back.
     Verify,
+    /// Ask for a reboot into the kernel that ran before, since the host is not well under the new one.
+    Revert,
     /// Go forward from interrupted or failed packaging work to a consistent package database.
     Repair,
     /// Bring back what the run stopped, in dependency order.
@@ -61,7 +63,7 @@ impl Step {
             Self::Reboot => Some(Phase::Rebooted),
             Self::Verify => Some(Phase::Verified),
             Self::Announce | Self::Silence | Self::Hook(_) | Self::Notify(_) => None,
-            Self::Repair | Self::Restore | Self::EndSilence | Self::Report => None,
+            Self::Revert | Self::Repair | Self::Restore | Self::EndSilence | Self::Report => None,
         }
     }
 
@@ -83,6 +85,11 @@ impl Step {
     pub fn precedes_reboot(&self) -> bool {
         matches!(self, Self::Reboot | Self::Notify(Occasion::Reboot))
             || self.hook_point() == Some(HookPoint::BeforeReboot)
+    }
+
+    /// Whether only the next boot tells how it ended.
+    pub fn asks_for_reboot(&self) -> bool {
+        matches!(self, Self::Reboot | Self::Revert)
     }
 
     /// Whether the step may leave packages half installed.
@@ -116,6 +123,7 @@ impl Step {
             Self::StageCheck => "last look before the reboot".into(),
             Self::Reboot => "reboot".into(),
             Self::Verify => "verify what came back".into(),
+            Self::Revert => "reboot into the kernel before".into(),
             Self::Repair => "repair the packages".into(),
             Self::Restore => "bring the services back".into(),
             Self::Report => "write the report".into(),
@@ -127,7 +135,7 @@ impl Step {
     }
 }
 
-const PLAIN: [(&str, Step); 17] = [
+const PLAIN: [(&str, Step); 18] = [
     ("preflight", Step::Preflight),
     ("fetch", Step::Fetch),
     ("baseline", Step::Baseline),
@@ -139,6 +147,7 @@ const PLAIN: [(&str, Step); 17] = [
     ("stage-check", Step::StageCheck),
     ("reboot", Step::Reboot),
     ("verify", Step::Verify),
+    ("revert", Step::Revert),
     ("repair", Step::Repair),
     ("restore", Step::Restore),
     ("report", Step::Report),

@@ -148,10 +148,12 @@ pub fn changes(changes: &[Change]) -> String {
             }
             Change::Announced => "login notice",
             Change::Silenced { .. } => "monitoring",
+            Change::OneShotBoot(_) => "boot loader",
         };
         let word = match change {
             Change::Announced => "written",
             Change::Silenced { .. } => "silenced",
+            Change::OneShotBoot(_) => "a kernel on trial",
             Change::Held(_) => "held",
             Change::Stopped(_) => "stopped",
             Change::Paused(_) => "paused",

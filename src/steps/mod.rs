@@ -24,6 +24,7 @@ mod silence;
 mod stage_check;
 mod stop;
 mod stop_mongodb;
+mod trial;
 mod upgrade;
 mod verify;
 mod verify_cause;
@@ -214,6 +215,7 @@ pub async fn perform(step: &Step, ctx: &mut StepContext<'_>) -> StepResult {
         Step::BuildKernel => build_kernel::perform(ctx).await,
         Step::StageCheck => stage_check::perform(ctx).await,
         Step::Reboot => reboot::perform(ctx).await,
+        Step::Revert => trial::revert(ctx).await,
         Step::Verify => verify::perform(ctx).await,
         Step::Repair => repair::perform(ctx).await,
         Step::Restore => restore::perform(ctx).await,

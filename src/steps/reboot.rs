@@ -2,7 +2,7 @@
 
 use jiff::SignedDuration;
 
-use super::{StepContext, StepEnd, StepError, StepResult};
+use super::{StepContext, StepEnd, StepError, StepResult, trial};
 use crate::config::RebootWhen;
 use crate::events::EventKind;
 use crate::host::{HostErrorKind, Inhibitor};
@@ -18,8 +18,13 @@ pub(super) async fn perform(ctx: &mut StepContext<'_>) -> StepResult {
     if let Some(reason) = reason_to_stay(ctx) {
         return Ok(StepEnd::Skipped(reason.into()));
     }
+    trial::begin(ctx).await?;
     let reasons = ctx.run().reboot_reasons.clone();
+    request(ctx, reasons).await
+}
 
+/// Asks for a reboot, once nobody objects; recorded first.
+pub(super) async fn request(ctx: &mut StepContext<'_>, reasons: Vec<String>) -> StepResult {
     // Before systemd 257 root runs over other people's locks, their dpkg included: we look ourselves.
     let locks = shutdown_locks(ctx).await?;
     if !locks.is_empty() {

@@ -1,6 +1,6 @@
 //! Write down what happened.
 
-use super::{StepContext, StepEnd, StepError, StepResult, announce, limits, rivals};
+use super::{StepContext, StepEnd, StepError, StepResult, announce, limits, rivals, trial};
 use crate::report;
 
 pub(super) async fn perform(ctx: &mut StepContext<'_>) -> StepResult {
@@ -10,6 +10,7 @@ pub(super) async fn perform(ctx: &mut StepContext<'_>) -> StepResult {
         ctx.note(problem);
     }
     announce::withdraw(ctx).await?;
+    trial::take_back(ctx).await?;
     write_faces(ctx)?;
     Ok(StepEnd::Succeeded(None))
 }

@@ -8,14 +8,15 @@ use jiff::SignedDuration;
 use super::compare::{self, Between, Difference, GoneUnit, Now};
 use super::verify_watch::{self, Ears, Watched};
 use super::{
-    StepContext, StepEnd, StepError, StepResult, latency, verify_cause, verify_database, verify_order, verify_recover,
+    StepContext, StepEnd, StepError, StepResult, latency, trial, verify_cause, verify_database, verify_order,
+    verify_recover,
 };
 use crate::config::{OnFailure, ServiceSettings, Settings};
 use crate::events::{EventKind, EventSink};
 use crate::host::{Host, HostResult};
 use crate::model::{
-    Baseline, BootId, DependencyGraph, Fact, Finding, Inventory, KernelPlan, PackageChange, Reading, Run, Severity,
-    StopProof, UnitName, UnitRelations, UnitSurvey, Verdict, Verification,
+    Baseline, BootId, Change, DependencyGraph, Fact, Finding, Inventory, KernelPlan, OneShotBoot, PackageChange,
+    Reading, RejectedKernel, Run, Severity, StopProof, UnitName, UnitRelations, UnitSurvey, Verdict, Verification,
 };
 
 /// A clock that was in time is given this long after a boot to be so again.
@@ -49,6 +50,10 @@ pub struct Verifying<'a> {
     pub changes: &'a [PackageChange],
     /// How the services were stopped.
     pub stops: &'a [StopProof],
+    /// The kernel that the boot loader was to start once.
+    pub trial: Option<&'a OneShotBoot>,
+    /// The kernel that did not pass already.
+    pub rejected: Option<&'a RejectedKernel>,
 }
 
 impl<'a> Verifying<'a> {
@@ -73,6 +78,8 @@ impl<'a> Verifying<'a> {
             reboot_reasons: &run.reboot_reasons,
             changes: changes.map_or(&[], |upgrade| &upgrade.changes),
             stops: &run.stops,
+            trial: run.one_shot_boot(),
+            rejected: run.rejected_kernel.as_ref(),
         })
     }
 
@@ -96,11 +103,19 @@ pub(super) async fn perform(ctx: &mut StepContext<'_>) -> StepResult {
         recovered = verify_recover::restart(&with, ctx.recorder, &mut ears, &mut watched).await?;
     }
     let relations = settle(&with, &mut ears, &mut watched).await;
-    let verification = conclude(&with, watched, recovered, relations).await;
+    let mut verification = conclude(&with, watched, recovered, relations).await;
+    let trial = trial::judge(ctx, &verification.kernel, verification.verdict).await;
+    if let Some(Err(finding)) = &trial {
+        verification.findings.push(finding.clone());
+        verification.verdict = verification.verdict.max(Verdict::Degraded);
+    }
 
     let verdict = verification.verdict;
     let told: Vec<String> = verification.findings.iter().map(|finding| finding.title.clone()).collect();
     ctx.recorder.record(Fact::Judged(Box::new(verification)))?;
+    if let (Some(Ok(_)), Some(change)) = (trial, run.one_shot_boot().cloned().map(Change::OneShotBoot)) {
+        ctx.recorder.record(Fact::ChangeUndone(change))?;
+    }
     ctx.events.emit(EventKind::VerdictReached { verdict, findings: told.clone() });
     match verdict {
         Verdict::Failed => Err(StepError::Failed(told.into_iter().next().unwrap_or_default())),
@@ -175,13 +190,16 @@ async fn conclude(
     }
     findings.extend(slow_findings(with, &mut watched).await);
 
+    let fell_back = now.kernel.known().and_then(|kernel| trial::fell_back(with, &kernel.running));
     let between = Between {
         rebooted: with.rebooted,
         kernel: with.kernel,
         reboot_reasons: with.reboot_reasons,
         changes: with.changes,
         services: &configured,
+        fell_back: fell_back.is_some(),
     };
+    findings.extend(fell_back);
     let mut expected = Vec::new();
     for difference in compare::compare(with.baseline, &now, &between) {
         match difference {

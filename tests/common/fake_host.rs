@@ -16,9 +16,10 @@ use patchday::config::{
 use patchday::coordinator::{AbortFlag, Coordinator, Journal, Narrator, RunEnd, RunStorage};
 use patchday::events::{Event, EventKind};
 use patchday::host::{
-    Budget, Clock, Database, DatabaseForensics, DatabaseInsight, Deployments, HoldSpec, Host, HostError, HostErrorKind,
-    HostResult, Inhibitor, InhibitorGuard, Inventories, Kernels, Messenger, PackageSurvey, PackageWork, Packages,
-    People, Power, Premises, Prober, Relations, Shutdown, ShutdownSpec, System, UnitChanges, Units, WorkUnits,
+    BootLoader, Budget, Clock, Database, DatabaseForensics, DatabaseInsight, Deployments, HoldSpec, Host, HostError,
+    HostErrorKind, HostResult, Inhibitor, InhibitorGuard, Inventories, Kernels, Messenger, PackageSurvey, PackageWork,
+    Packages, People, Power, Premises, Prober, Relations, Shutdown, ShutdownSpec, System, UnitChanges, Units,
+    WorkUnits,
 };
 use patchday::model::*;
 use patchday::store::{RunStore, StateDir, StoreError, StoreResult};
@@ -106,6 +107,19 @@ pub struct World {
     pub going_down: bool,
     pub save_fails_after: Option<u32>,
     pub break_on_boot: Option<&'static str>,
+    /// The kernel that runs, those in `/boot` (newest first), and how the boot loader chooses.
+    pub kernel: &'static str,
+    pub kernels: Vec<&'static str>,
+    /// None is the newest.
+    pub default_kernel: Option<String>,
+    pub next_kernel: Option<String>,
+    /// The upgrade installs it.
+    pub new_kernel: Option<&'static str>,
+    /// It panics, and reboots.
+    pub panics: Option<&'static str>,
+    /// Under this kernel, a unit does not start.
+    pub breaks_under: Option<(&'static str, &'static str)>,
+    pub boot_loader_refuses: bool,
     pub unplanned_reboot_in: Option<&'static str>,
     /// How often our own lock is still listed after it was given up.
     pub own_lock_lingers: u32,
@@ -146,6 +160,8 @@ pub struct World {
     works: BTreeMap<String, FakeWork>,
     saves: u32,
     points: u32,
+    /// The point at which each kind of moment came first.
+    pub first: BTreeMap<&'static str, u32>,
     /// How often each kind of moment came.
     pub moments: BTreeMap<&'static str, u32>,
     crash_at: Option<(u32, Fault)>,
@@ -206,6 +222,14 @@ impl World {
             going_down: false,
             save_fails_after: None,
             break_on_boot: None,
+            kernel: "6.1.0-42-amd64",
+            kernels: Vec::new(),
+            default_kernel: None,
+            next_kernel: None,
+            new_kernel: None,
+            panics: None,
+            breaks_under: None,
+            boot_loader_refuses: false,
             unplanned_reboot_in: None,
             own_lock_lingers: 0,
             unanswered_releases: 0,
@@ -235,6 +259,7 @@ impl World {
             works: BTreeMap::new(),
             saves: 0,
             points: 0,
+            first: BTreeMap::new(),
             moments: BTreeMap::new(),
             crash_at: None,
         }))
@@ -282,10 +307,26 @@ impl World {
             unit.invocation += 1;
             unit.active = if unit.enabled && !unit.held { "active" } else { "inactive" };
         }
-        if let Some(unit) = self.break_on_boot {
+        self.choose_kernel();
+        let under = self.breaks_under.filter(|(kernel, _)| *kernel == self.kernel).map(|(_, unit)| unit);
+        if let Some((_, unit)) = self.breaks_under {
+            self.unit(unit).fails_to_start = false;
+        }
+        if let Some(unit) = self.break_on_boot.or(under) {
             self.unit(unit).active = "failed";
             self.unit(unit).fails_to_start = true;
         }
+    }
+
+    /// As GRUB does: the entry for one boot is forgotten before it is taken.
+    fn choose_kernel(&mut self) {
+        let Some(newest) = self.kernels.first() else { return };
+        let default = self.default_kernel.clone().unwrap_or_else(|| (*newest).to_owned());
+        let mut taken = self.next_kernel.take().unwrap_or_else(|| default.clone());
+        if self.panics == Some(taken.as_str()) {
+            taken = default;
+        }
+        self.kernel = self.kernels.iter().find(|kernel| **kernel == taken).unwrap();
     }
 
     fn may_list(&self) -> HostResult<()> {
@@ -309,7 +350,12 @@ impl World {
         let (kind, fails) = (work.argv[0].clone(), work.fails);
         self.effects.push(format!("{kind} ended"));
         match (kind.as_str(), fails) {
-            ("upgrade", false) => self.pending.clear(),
+            ("upgrade", false) => {
+                self.pending.clear();
+                if let Some(new) = self.new_kernel.take() {
+                    self.kernels = vec![new, self.kernel];
+                }
+            }
             ("upgrade", true) => self.dpkg_broken = vec!["iF libc6".into()],
             ("configure", false) => self.dpkg_broken.clear(),
             _ => {}
@@ -323,6 +369,8 @@ fn point(world: &Shared, name: &'static str) {
         let mut world = lock(world);
         world.points += 1;
         *world.moments.entry(name).or_default() += 1;
+        let points = world.points;
+        world.first.entry(name).or_insert(points);
         match world.crash_at {
             Some((at, fault)) if at == world.points => Some(fault),
             _ => None,
@@ -915,7 +963,18 @@ impl Deployments for Fake {
 #[async_trait]
 impl Kernels for Fake {
     async fn facts(&self) -> HostResult<KernelFacts> {
-        Ok(KernelFacts { running: "6.1.0-42-amd64".into(), ..KernelFacts::default() })
+        let world = lock(&self.0);
+        let installed = |release: &&str| InstalledKernel {
+            release: (*release).to_owned(),
+            image_bytes: 8,
+            initrd_bytes: Some(20),
+            has_modules: true,
+        };
+        Ok(KernelFacts {
+            running: world.kernel.into(),
+            installed: world.kernels.iter().map(installed).collect(),
+            ..KernelFacts::default()
+        })
     }
 
     async fn dkms(&self) -> HostResult<Vec<DkmsModule>> {
@@ -923,11 +982,51 @@ impl Kernels for Fake {
     }
 
     async fn boot_survey(&self) -> HostResult<BootSurvey> {
-        Ok(BootSurvey::default())
+        Ok(BootSurvey {
+            initramfs_tool: Some("update-initramfs".into()),
+            reboots_on_panic: true,
+            ..BootSurvey::default()
+        })
     }
 
     fn dkms_command(&self, _release: &str) -> (Vec<String>, Vec<(String, String)>) {
         (vec!["dkms".into()], Vec::new())
+    }
+}
+
+#[async_trait]
+impl BootLoader for Fake {
+    async fn one_shot(&self, kernel: &str, fallback: &str) -> HostResult<OneShotBoot> {
+        let world = lock(&self.0);
+        if world.boot_loader_refuses {
+            return Err(HostError::new(HostErrorKind::Refused, "start a kernel once", "it has no entry"));
+        }
+        let saved_before = world.default_kernel.clone();
+        let [kernel, fallback] = [kernel, fallback].map(str::to_owned);
+        let (kernel_entry, fallback_entry) = (kernel.clone(), fallback.clone());
+        Ok(OneShotBoot { kernel, kernel_entry, fallback, fallback_entry, saved_before })
+    }
+
+    async fn begin_trial(&self, boot: &OneShotBoot) -> HostResult<()> {
+        point(&self.0, "begin trial");
+        let mut world = lock(&self.0);
+        world.default_kernel = Some(boot.fallback.clone());
+        world.next_kernel = Some(boot.kernel.clone());
+        drop(world);
+        point(&self.0, "trial begun");
+        Ok(())
+    }
+
+    async fn end_trial(&self, boot: &OneShotBoot, end: TrialEnd) -> HostResult<()> {
+        point(&self.0, "end trial");
+        let mut world = lock(&self.0);
+        world.next_kernel = None;
+        world.default_kernel = match end {
+            TrialEnd::Kept => boot.saved_before.as_ref().map(|_| boot.kernel.clone()),
+            TrialEnd::TakenBack => boot.saved_before.clone(),
+            TrialEnd::Dropped => Some(boot.fallback.clone()),
+        };
+        Ok(())
     }
 }
 
@@ -1025,6 +1124,7 @@ pub fn host(world: &Shared) -> Host {
         packages: fake(),
         package_survey: fake(),
         kernels: fake(),
+        boot_loader: fake(),
         system: fake(),
         premises: fake(),
         people: fake(),

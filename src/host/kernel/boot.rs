@@ -37,8 +37,15 @@ pub(super) fn survey(root: &Path, releases: &[String]) -> HostResult<BootSurvey>
         entries: entries(root, releases)?,
         secure_boot: fs::read(below(root, SECURE_BOOT)).ok().map(|value| value.get(4) == Some(&1)),
         unsigned_modules,
+        reboots_on_panic: reboots_on_panic(&read_or_empty(&below(root, "/proc/cmdline"))?),
         reboot_required_since: changed(&below(root, "/run/reboot-required")),
     })
+}
+
+/// The last word counts; 0 is to stay.
+fn reboots_on_panic(command_line: &str) -> bool {
+    let mut values = command_line.split_whitespace().filter_map(|word| word.strip_prefix("panic="));
+    values.next_back().is_some_and(|value| value.parse::<i64>().is_ok_and(|seconds| seconds != 0))
 }
 
 /// When a file was written last; none where there is none.

@@ -2,15 +2,16 @@
 
 use jiff::SignedDuration;
 
+use super::decided::{decided, exited, next, words};
 use super::sample::{
     CLOSES, GRACE, POLICY, aborted, after, api, at, before, begin, boot, booted, closed, done, end, failed,
-    nothing_to_do, open, planned, reboot_requested, reboot_skipped, step, verified, with_history,
+    failed_on_trial, nothing_to_do, open, planned, reboot_requested, reboot_skipped, step, verified, with_history,
 };
 use crate::config::settings::Policy;
 use crate::machine::decide::{
     Decision, MAX_ATTEMPTS, decide, may_abort, may_begin, next_planned, repair_is_due, report_is_due, restore_is_due,
 };
-use crate::model::{Fact, Observation, Occasion, Outcome, Phase, Run, Step, WorkLook, WorkOutcome};
+use crate::model::{Fact, Observation, Occasion, Outcome, Phase, Run, Step, WorkLook};
 
 /// Cells of the rows of `decide`'s table, without its head.
 fn documented_rows() -> Vec<[&'static str; 3]> {
@@ -21,39 +22,6 @@ fn documented_rows() -> Vec<[&'static str; 3]> {
             [cells[0], cells[1], cells[2]]
         })
         .collect()
-}
-
-fn exited() -> WorkLook {
-    WorkLook::Exited(WorkOutcome { result: "success".into(), exit_status: Some(0), cpu_usec: None })
-}
-
-/// The decision on the run's own boot.
-pub(super) fn decided(run: &Run, work: WorkLook, seconds: i64) -> Decision {
-    decide(run, &Observation { boot: Some(run.boot.clone()), soft_reboots: Some(0), work }, at(seconds), &POLICY)
-}
-
-pub(super) fn next(run: &Run) -> Decision {
-    decided(run, WorkLook::NoWork, 50)
-}
-
-/// A decision in a few words, so that a table of them can be read.
-pub(super) fn words(decision: &Decision) -> String {
-    match decision {
-        Decision::Begin(step) => format!("begin {step}"),
-        Decision::Continue(step) => format!("continue {step}"),
-        Decision::Attach(step) => format!("attach {step}"),
-        Decision::Collect(step) => format!("collect {step}"),
-        Decision::CountAsInterrupted(step) => format!("interrupted {step}"),
-        Decision::RecordBoot => "record boot".into(),
-        Decision::RecordSoftReboot { count } => format!("record soft-reboot {count}"),
-        Decision::AwaitReboot { .. } => "await reboot".into(),
-        Decision::ForceReboot => "force reboot".into(),
-        Decision::ConcludeNoReboot => "conclude no reboot".into(),
-        Decision::MissWindow { step, reason } => format!("miss the window at {step}: {reason}"),
-        Decision::GiveUp { step, reason } => format!("give up {step}: {reason}"),
-        Decision::Close { exit_code } => format!("close {exit_code}"),
-        Decision::Stay { reason } => format!("stay: {reason}"),
-    }
 }
 
 fn every_open_run() -> Vec<Run> {
@@ -179,17 +147,32 @@ fn every_row_of_the_table_is_true() {
         check(row("none was named"), &decided(&run, WorkLook::NoWork, 50), &format!("continue {work}"));
     }
 
+    let row = ["none, the verdict on a kernel on trial is failed", "same", "–"];
+    let reverting = begin(&failed_on_trial(), Step::Revert);
+    check(row, &next(&failed_on_trial()), "begin revert");
+    let mut unlucky = failed_on_trial();
+    unlucky.unplanned_reboots = 1;
+    let row = ["none, failed or aborted", "same", "–"];
+    check(row, &next(&unlucky), "begin report");
+    check(row, &next(&end(&reverting, Outcome::Failed)), "begin report");
+    let row = ["any other", "same", "–"];
+    check(row, &next(&reverting), "continue revert");
+    let row = ["none, planned steps left", "same", "–"];
+    check(row, &next(&booted(&reboot_requested(&reverting), 3)), "begin verify");
+
     let run = reboot_requested(&open(Step::Reboot));
     let requested = run.reboot_requested.unwrap().duration_since(at(0)).as_secs();
     let grace = GRACE.as_secs();
-    for waited in [0, 1, grace - 1] {
-        let decision = decided(&run, WorkLook::NoWork, requested + waited);
-        assert_eq!(decision, Decision::AwaitReboot { until: at(requested + grace) });
-        check(["reboot, requested", "same, inside grace", "–"], &decision, "await reboot");
-    }
-    for waited in [grace, grace + 1, 86_400] {
-        let decision = decided(&run, WorkLook::NoWork, requested + waited);
-        check(["reboot, requested", "same, past grace", "–"], &decision, "conclude no reboot");
+    for run in [&run, &reboot_requested(&reverting)] {
+        for waited in [0, 1, grace - 1] {
+            let decision = decided(run, WorkLook::NoWork, requested + waited);
+            assert_eq!(decision, Decision::AwaitReboot { until: at(requested + grace) });
+            check(["reboot or revert, requested", "same, inside grace", "–"], &decision, "await reboot");
+        }
+        for waited in [grace, grace + 1, 86_400] {
+            let decision = decided(run, WorkLook::NoWork, requested + waited);
+            check(["reboot or revert, requested", "same, past grace", "–"], &decision, "conclude no reboot");
+        }
     }
 
     let forcing = Policy { reboot_force_after: Some(GRACE * 2), ..POLICY };
@@ -197,7 +180,7 @@ fn every_row_of_the_table_is_true() {
         let seen = Observation { boot: Some(run.boot.clone()), soft_reboots: Some(0), work: WorkLook::NoWork };
         decide(run, &seen, at(requested + waited), &forcing)
     };
-    let row = |when| ["reboot, requested", when, "–"];
+    let row = |when| ["reboot or revert, requested", when, "–"];
     check(row("same, past grace, to be forced later"), &decided_by(&run, grace + 1), "await reboot");
     check(row("same, past grace, to be forced now"), &decided_by(&run, 2 * grace), "force reboot");
     let forced = after(&run, Fact::RebootForced { at: at(requested + 2 * grace) });

@@ -1,6 +1,6 @@
 //! What is tried again, and for how long.
 
-use super::decisions::{decided, next, words};
+use super::decided::{decided, next, words};
 use super::sample::{GRACE, after, at, begin, end, failed, open, reboot_requested};
 use crate::model::{Change, Fact, Outcome, Step, WorkLook};
 

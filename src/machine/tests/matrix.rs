@@ -2,9 +2,10 @@
 
 use super::hooks::{HOOK, LATE_HOOK, at_work, call_ended, called, hooked};
 use super::sample::{
-    aborted, after, api, at, baseline, before, begin, boot, booted, closed, done, end, failed, judged, nothing_to_do,
-    open, planned, proof, reboot_requested, reboot_skipped, verified, window_missed,
+    after, api, at, baseline, before, begin, boot, booted, closed, end, failed, judged, open, planned, proof,
+    reboot_requested, verified, window_missed,
 };
+use super::situations::{situations, watched};
 use crate::machine::apply;
 use crate::machine::decide::next_planned;
 use crate::model::{
@@ -74,13 +75,6 @@ fn notified(step: &Step) -> Fact {
     Fact::Notified(Notification { number: 1, channel: "wall".into(), occasion, at: at(50), tries: 1, problem: None })
 }
 
-/// A run of which somebody is told.
-fn watched(run: &Run) -> Run {
-    let mut watched = run.clone();
-    watched.steps.insert(3, Step::Notify(Occasion::Start));
-    watched
-}
-
 /// Every phase.
 fn phases() -> Vec<Phase> {
     every!(Phase:
@@ -101,55 +95,8 @@ fn phases() -> Vec<Phase> {
     )
 }
 
-/// Every situation that a run can be in while its phase is this one: with each attempt that can be open.
-fn situations(phase: &Phase) -> Vec<Run> {
-    let mongod = Step::Stop(super::sample::mongod());
-    let interrupted = || end(&open(Step::Upgrade), Outcome::Interrupted);
-    match phase {
-        Phase::Planned => vec![planned(), open(Step::Preflight)],
-        Phase::PreflightPassed => vec![before(&Step::Fetch), open(Step::Fetch)],
-        Phase::PackagesFetched => vec![before(&Step::Baseline), open(Step::Baseline)],
-        Phase::NothingToDo => vec![nothing_to_do(), begin(&nothing_to_do(), Step::Report)],
-        Phase::BaselineTaken => {
-            let told = begin(&watched(&before(&Step::Stop(api()))), Step::Notify(Occasion::Start));
-            let hook = begin(&hooked(&before(&Step::Stop(api()))), HOOK);
-            vec![before(&Step::Stop(api())), told, hook, open(Step::Stop(api())), before(&mongod), open(mongod)]
-        }
-        Phase::ServicesStopped => {
-            vec![before(&Step::Upgrade), open(Step::Upgrade), interrupted(), begin(&interrupted(), Step::Repair)]
-        }
-        Phase::PackagesUpgraded => vec![before(&Step::BuildKernel), open(Step::BuildKernel)],
-        Phase::KernelBuilt => vec![before(&Step::StageCheck), open(Step::StageCheck)],
-        Phase::Staged => vec![
-            before(&Step::Reboot),
-            open(Step::Reboot),
-            begin(&reboot_skipped(), Step::Restore),
-            begin(&done(&reboot_skipped(), Step::Restore), Step::Verify),
-        ],
-        Phase::RebootRequested => vec![reboot_requested(&open(Step::Reboot))],
-        Phase::Rebooted => vec![before(&Step::Verify), open(Step::Verify), booted(&before(&Step::Reboot), 2)],
-        Phase::Verified => vec![
-            verified(),
-            at_work(&verified(), LATE_HOOK),
-            begin(&verified(), Step::Report),
-            begin(&done(&watched(&verified()), Step::Report), Step::Notify(Occasion::End)),
-        ],
-        Phase::Failed { .. } => vec![
-            failed(Step::Upgrade),
-            begin(&failed(Step::Upgrade), Step::Repair),
-            begin(&failed(Step::Upgrade), Step::Restore),
-            begin(&failed(Step::Upgrade), Step::Report),
-        ],
-        Phase::Aborted { .. } => vec![
-            aborted(&before(&Step::Upgrade)),
-            begin(&aborted(&before(&Step::Upgrade)), Step::Restore),
-            begin(&aborted(&before(&Step::Upgrade)), Step::Report),
-        ],
-    }
-}
-
 /// Phase, open attempt, and every fact that may follow with the phase that it leads to. `=` stands for the same phase.
-const LEGAL: [(&str, &str, &str); 38] = [
+const LEGAL: [(&str, &str, &str); 40] = [
     (
         "planned",
         "-",
@@ -269,6 +216,11 @@ const LEGAL: [(&str, &str, &str); 38] = [
         "reboot",
         "step ended failed, given up failed, reboot forced =, boot changed rebooted, soft-rebooted failed, resumed =",
     ),
+    (
+        "reboot requested",
+        "revert",
+        "step ended failed, given up failed, reboot forced =, boot changed rebooted, soft-rebooted failed, resumed =",
+    ),
     // Past the point of no return there is nothing to abort.
     ("rebooted", "-", "step began =, given up failed, boot changed =, soft-rebooted =, resumed ="),
     (
@@ -291,6 +243,11 @@ const LEGAL: [(&str, &str, &str); 38] = [
     ("failed", "repair", "step ended =, boot changed =, soft-rebooted =, resumed ="),
     ("failed", "restore", "step ended =, change undone =, boot changed =, soft-rebooted =, resumed ="),
     ("failed", "report", "step ended =, boot changed =, soft-rebooted =, resumed ="),
+    (
+        "failed",
+        "revert",
+        "step ended =, reboot requested reboot requested, boot changed rebooted, soft-rebooted rebooted, resumed =",
+    ),
     ("aborted", "-", "step began =, boot changed =, soft-rebooted =, resumed =, closed ="),
     ("aborted", "restore", "step ended =, change undone =, boot changed =, soft-rebooted =, resumed ="),
     ("aborted", "report", "step ended =, boot changed =, soft-rebooted =, resumed ="),

@@ -5,9 +5,9 @@ use jiff::{SignedDuration, Timestamp};
 use crate::config::settings::Policy;
 use crate::machine::apply;
 use crate::model::{
-    Attempt, AttemptRecord, Baseline, BootId, Change, Fact, KernelFacts, Outcome, Phase, PlannedService, Run, RunId,
-    RunOptions, RunWindow, ServiceKind, Step, StopProof, Trigger, UnitName, UnitSurvey, Verdict, Verification,
-    WindowMissed,
+    Attempt, AttemptRecord, Baseline, BootId, Change, Fact, KernelFacts, OneShotBoot, Outcome, Phase, PlannedService,
+    Run, RunId, RunOptions, RunWindow, ServiceKind, Step, StopProof, Trigger, UnitName, UnitSurvey, Verdict,
+    Verification, WindowMissed,
 };
 
 pub(super) const GRACE: SignedDuration = SignedDuration::from_mins(5);
@@ -161,6 +161,23 @@ pub(super) fn verified() -> Run {
 /// The services are down, and no reboot was wanted.
 pub(super) fn reboot_skipped() -> Run {
     end(&open(Step::Reboot), Outcome::Skipped)
+}
+
+/// A new kernel is on trial, and the host is not well under it.
+pub(super) fn failed_on_trial() -> Run {
+    let trial = OneShotBoot {
+        kernel: "6.1.0-50-amd64".into(),
+        kernel_entry: "new".into(),
+        fallback: "6.1.0-42-amd64".into(),
+        fallback_entry: "old".into(),
+        saved_before: None,
+    };
+    let rebooting = after(&open(Step::Reboot), Fact::ChangeIntended(Change::OneShotBoot(trial)));
+    let verifying = begin(&booted(&reboot_requested(&rebooting), 2), Step::Verify);
+    let Fact::Judged(mut verification) = judged(&verifying) else { panic!("judged is no verdict") };
+    verification.kernel = "6.1.0-50-amd64".into();
+    verification.verdict = Verdict::Failed;
+    end(&after(&verifying, Fact::Judged(verification)), Outcome::Failed)
 }
 
 pub(super) fn judged(run: &Run) -> Fact {

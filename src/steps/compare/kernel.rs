@@ -22,7 +22,7 @@ pub(super) fn compare(before: &Baseline, now: &Now, between: &Between<'_>, diffe
 fn release(kernel: &KernelFacts, between: &Between<'_>, differences: &mut Vec<Difference>) {
     let wrong = between.kernel.filter(|plan| plan.managed_here && plan.expected != kernel.running);
     // Without a reboot the old kernel still runs; that is said as a reboot that is still needed.
-    if let Some(plan) = wrong.filter(|_| between.rebooted) {
+    if let Some(plan) = wrong.filter(|_| between.rebooted && !between.fell_back) {
         let title = format!("kernel {} runs, {} was expected", kernel.running, plan.expected);
         let hint = "see which entry the boot loader takes, then reboot into the expected kernel";
         let finding = Finding::new("kernel-release", Severity::Blocker, title).about("kernel");

@@ -72,6 +72,8 @@ pub(super) struct Between<'a> {
     pub(super) reboot_reasons: &'a [String],
     /// What the upgrade was to change.
     pub(super) changes: &'a [PackageChange],
+    /// That the kernel before runs again is told already.
+    pub(super) fell_back: bool,
     /// Configured services: they are judged by their probes.
     pub(super) services: &'a [UnitName],
 }

@@ -1,0 +1,92 @@
+//! A new kernel is tried before it is trusted: `[verify] on-failure = "previous-kernel"`.
+
+use super::reboot;
+use super::verify::Verifying;
+use super::{StepContext, StepEnd, StepError, StepResult};
+use crate::config::OnFailure;
+use crate::model::{Change, Fact, Finding, OneShotBoot, Severity, TrialEnd, Verdict};
+
+/// Before the reboot: has the boot loader start the new kernel once, where it is another one than ran before.
+pub(super) async fn begin(ctx: &mut StepContext<'_>) -> Result<(), StepError> {
+    let run = ctx.run();
+    if ctx.settings.verify.on_failure != OnFailure::PreviousKernel {
+        return Ok(());
+    }
+    let expected = run.kernel.as_ref().filter(|kernel| kernel.managed_here);
+    let before = run.baseline.as_ref().map(|baseline| baseline.kernel.running.clone());
+    let (Some(kernel), Some(fallback)) = (expected.map(|kernel| kernel.expected.clone()), before) else {
+        return Ok(());
+    };
+    if kernel == fallback {
+        return Ok(());
+    }
+    let trial = match run.one_shot_boot() {
+        Some(trial) => trial.clone(),
+        None => {
+            let trial = ctx.host.boot_loader.one_shot(&kernel, &fallback).await?;
+            ctx.recorder.record(Fact::ChangeIntended(Change::OneShotBoot(trial.clone())))?;
+            trial
+        }
+    };
+    ctx.host.boot_loader.begin_trial(&trial).await?;
+    ctx.note(format!("kernel {kernel} is tried once; {fallback} stays the default until the verification"));
+    Ok(())
+}
+
+/// After a verdict: makes the kernel that passed the default, and leaves the other one to be so where it did not.
+/// Returns how the trial ended; none where it goes on, into the kernel before.
+pub(super) async fn judge(ctx: &StepContext<'_>, kernel: &str, verdict: Verdict) -> Option<Result<TrialEnd, Finding>> {
+    let trial = ctx.run().one_shot_boot()?;
+    let end = match verdict {
+        _ if kernel != trial.kernel => TrialEnd::Dropped,
+        Verdict::Healthy | Verdict::Degraded => TrialEnd::Kept,
+        Verdict::Failed => return None,
+    };
+    let ended = ctx.host.boot_loader.end_trial(trial, end).await;
+    Some(ended.map(|()| end).map_err(|error| not_ended(trial, end, &error.to_string())))
+}
+
+fn not_ended(trial: &OneShotBoot, end: TrialEnd, error: &str) -> Finding {
+    let entry = if end == TrialEnd::Kept { &trial.kernel_entry } else { &trial.fallback_entry };
+    let title = format!("the trial of kernel {} could not be ended", trial.kernel);
+    let finding = Finding::new("kernel-trial", Severity::Warning, title).about("boot loader").evidence(error);
+    finding.remedy("choose the entry that every boot takes", format!("grub-set-default '{entry}'"))
+}
+
+/// At the end of a run whose reboot did not come: what was the default is so again. After a boot the default stays the
+/// kernel that is known to work.
+pub(super) async fn take_back(ctx: &mut StepContext<'_>) -> Result<(), StepError> {
+    let Some(trial) = ctx.run().one_shot_boot().cloned() else { return Ok(()) };
+    let end = if ctx.run().rebooted.is_some() { TrialEnd::Dropped } else { TrialEnd::TakenBack };
+    match ctx.host.boot_loader.end_trial(&trial, end).await {
+        Ok(()) => ctx.recorder.record(Fact::ChangeUndone(Change::OneShotBoot(trial)))?,
+        Err(error) => ctx.note(error.to_string()),
+    }
+    Ok(())
+}
+
+/// Reboots into the kernel that ran before.
+pub(super) async fn revert(ctx: &mut StepContext<'_>) -> StepResult {
+    let Some(trial) = ctx.run().one_shot_boot().cloned() else {
+        return Ok(StepEnd::Skipped("no kernel is on trial".into()));
+    };
+    reboot::request(
+        ctx,
+        vec![format!("the host is not well under kernel {}; back to {}", trial.kernel, trial.fallback)],
+    )
+    .await
+}
+
+/// What is said of a host that runs the kernel before: it works, and is not patched.
+pub(super) fn fell_back(with: &Verifying<'_>, running: &str) -> Option<Finding> {
+    let trial = with.trial.filter(|trial| with.rebooted && trial.fallback == running)?;
+    let because = with.rejected.map(|rejected| rejected.because.as_str());
+    let title = format!("kernel {} did not pass; {running} runs again, and stays the default", trial.kernel);
+    let finding = Finding::new("kernel-fell-back", Severity::Warning, title).about("kernel");
+    let finding = finding.evidence(match because {
+        Some(because) => format!("under {}: {because}", trial.kernel),
+        None => format!("{} did not come up, or not for long: the boot loader started {running}", trial.kernel),
+    });
+    let hint = format!("mend what kept {} from working, then have it started once more", trial.kernel);
+    Some(finding.remedy(hint, format!("grub-reboot '{}'", trial.kernel_entry)))
+}
