@@ -178,9 +178,10 @@ impl Judge<'_> {
     }
 
     fn no_acknowledged_order_is_lost(&mut self) -> Result<()> {
+        // In this order: the writer goes on, and what is acknowledged after the question is in no answer to it.
+        let seen = self.subject.sightings(0);
         let orders = self.subject.request("GET", "/orders")?.body;
         let orders: BTreeSet<&str> = orders.lines().collect();
-        let seen = self.subject.sightings(0);
         let acknowledged: Vec<&Sighting> = seen.iter().filter(|sighting| sighting.source == "order").collect();
         for (number, order) in acknowledged.iter().enumerate() {
             self.must(orders.contains(order.text.as_str()), || {
