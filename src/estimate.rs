@@ -48,8 +48,8 @@ pub fn estimate(inputs: &EstimateInputs<'_>) -> Estimate {
             Step::Reboot if !inputs.reboots => (0.0, Basis::Assumed),
             Step::Announce => (inputs.grace.as_secs_f64(), Basis::Assumed),
             Step::Upgrade => match pace {
-                Some(pace) => (inputs.plan.work() * pace, Basis::History),
-                None => (inputs.plan.work() * slowdown(inputs.limits), Basis::Sizes),
+                Some(pace) => (inputs.plan.work().total() * pace, Basis::History),
+                None => (inputs.plan.work().total() * slowdown(inputs.limits), Basis::Sizes),
             },
             Step::Fetch => (5.0 + inputs.plan.download_bytes() as f64 / MIRROR, Basis::Sizes),
             Step::Verify => {
@@ -72,7 +72,7 @@ pub fn estimate(inputs: &EstimateInputs<'_>) -> Estimate {
 
 /// The same for another plan, as apt sees it once its lists are fresh.
 pub fn for_plan(estimate: &Estimate, before: &UpgradePlan, now: &UpgradePlan) -> Estimate {
-    let grown = now.work() / before.work();
+    let grown = now.work().total() / before.work().total();
     let step = |step: &StepEstimate| match step.step {
         Step::Upgrade => StepEstimate { takes: whole(step.takes.as_secs_f64() * grown), ..step.clone() },
         _ => step.clone(),
@@ -107,7 +107,7 @@ fn slowdown(limits: &Limits) -> f64 {
 fn pace(history: &[Run]) -> Option<f64> {
     median(history.iter().filter_map(|run| {
         let plan = run.upgrade.as_ref().filter(|plan| !plan.is_empty())?;
-        Some(seconds_of(run, &Step::Upgrade)? / plan.work())
+        Some(seconds_of(run, &Step::Upgrade)? / plan.work().total())
     }))
 }
 
@@ -149,6 +149,7 @@ fn whole(seconds: f64) -> SignedDuration {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::PackageChange;
     use crate::report::sample::Story;
 
     fn limits(cpu_percent: u8, cpus: u32) -> Limits {
@@ -206,8 +207,11 @@ mod tests {
     fn fresh_package_lists_correct_the_upgrade_alone() {
         let before = of(&[], &limits(100, 1), true);
         let plan = Story::healthy().run.upgrade.unwrap();
-        let twice = UpgradePlan { changes: [plan.changes.clone(), plan.changes.clone()].concat(), ..plan.clone() };
-        let after = for_plan(&before, &plan, &twice);
+        let mut more = plan.clone();
+        more.changes.extend(
+            plan.changes.iter().map(|change| PackageChange { name: format!("{}-more", change.name), ..change.clone() }),
+        );
+        let after = for_plan(&before, &plan, &more);
         assert!(takes(&after, &Step::Upgrade).0 > takes(&before, &Step::Upgrade).0);
         assert_eq!(takes(&after, &Step::Reboot), takes(&before, &Step::Reboot));
     }

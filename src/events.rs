@@ -60,6 +60,9 @@ pub enum EventKind {
         step: Step,
         /// 0 to 1; none where only the message is known.
         fraction: Option<f64>,
+        /// How long it will still take; none where that is not worth telling.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        remaining: Option<SignedDuration>,
         /// What is being done.
         message: String,
     },

@@ -25,6 +25,7 @@ mod people;
 mod phase;
 mod premises;
 mod probe;
+mod progress;
 mod resources;
 mod run;
 mod run_window;
@@ -64,13 +65,14 @@ pub use notify::{
 pub use observation::{Observation, WorkLook};
 pub use one_shot_boot::{OneShotBoot, RejectedKernel, TrialEnd};
 pub use packages::{
-    ChangedConffile, LockHolder, PackageAction, PackageChange, PackageSize, PackageState, SourceState, UpgradePlan,
-    error_summary, is_lock_conflict,
+    ChangedConffile, LockHolder, PackageAction, PackageChange, PackageSize, PackageState, PackagingWork, SourceState,
+    UpgradePlan, error_summary, is_lock_conflict,
 };
 pub use people::{PortPeers, Session};
 pub use phase::Phase;
 pub use premises::{FstabEntry, Mount, PowerSupply};
 pub use probe::{Readiness, ReadinessProbe};
+pub use progress::{Course, PackageStage, Stage, WorkNews, WorkProgress};
 pub use resources::Resources;
 pub use run::{Abort, AbortWish, Closing, PlannedService, Recovery, Run, RunOptions, Trigger};
 pub use run_window::{RunWindow, WindowMissed};
@@ -82,4 +84,4 @@ pub use unit::{
 };
 pub use verification::{EdgeReturn, ExpectedDifference, OrderKept, ServiceReturn, Verdict, Verification};
 pub use version::{compare_releases, compare_versions, kernel_flavour};
-pub use work::{WorkOutcome, WorkProgress, WorkSpec};
+pub use work::{WorkOutcome, WorkSpec};

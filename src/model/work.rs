@@ -51,12 +51,3 @@ impl WorkOutcome {
         self.result == "success" && self.exit_status == Some(0)
     }
 }
-
-/// One step of progress, as the worker itself reports it.
-#[derive(Debug, Clone, PartialEq)]
-pub struct WorkProgress {
-    /// 0 to 1.
-    pub fraction: f64,
-    /// What is being done.
-    pub message: String,
-}

@@ -124,7 +124,7 @@ impl Story {
     pub(crate) fn progress(&mut self, seconds: f64, fraction: Option<f64>, message: &str) {
         self.now += seconds;
         let step = self.run.attempt.as_ref().unwrap().step.clone();
-        self.tell(EventKind::StepProgressed { step, fraction, message: message.into() });
+        self.tell(EventKind::StepProgressed { step, fraction, remaining: None, message: message.into() });
     }
 
     pub(crate) fn fail(&mut self, step: Step, seconds: f64, reason: &str) {

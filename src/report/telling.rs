@@ -1,6 +1,8 @@
 //! Events in words. The live views and the report's timeline say the same thing of the same event.
 
-use super::words::{count, duration, list, one_line};
+use jiff::SignedDuration;
+
+use super::words::{count, duration, list, one_line, roughly};
 use crate::events::{Event, EventKind};
 use crate::model::{BootId, Change, Outcome, Severity, Verdict};
 
@@ -41,8 +43,8 @@ pub fn tell(event: &Event) -> Option<Telling> {
             (Tone::Warning, format!("{}: started again, attempt {attempt}", step.title()))
         }
         EventKind::StepAttached { step } => (Tone::Plain, format!("{}: found at work, following it", step.title())),
-        EventKind::StepProgressed { step, fraction, message } => {
-            (Tone::Plain, format!("{}: {}", step.title(), progress(*fraction, message)))
+        EventKind::StepProgressed { step, fraction, remaining, message } => {
+            (Tone::Plain, format!("{}: {}", step.title(), progress(*fraction, *remaining, message)))
         }
         // A reading every few seconds: for a view that has a place for it.
         EventKind::WorkMeasured { .. } => return None,
@@ -123,13 +125,14 @@ fn last_line(lines: &[String]) -> String {
     lines.last().map(|line| format!(": {line}")).unwrap_or_default()
 }
 
-/// Progress in words: `62 %, libssl3`, `62 %`, or only the message.
-pub fn progress(fraction: Option<f64>, message: &str) -> String {
-    match (fraction.map(percent), one_line(message)) {
-        (Some(percent), message) if message.is_empty() => format!("{percent} %"),
-        (Some(percent), message) => format!("{percent} %, {message}"),
-        (None, message) => message,
-    }
+/// Progress in words: `62 %, about 40 s left, libssl3`, as far as it is known.
+pub fn progress(fraction: Option<f64>, remaining: Option<SignedDuration>, message: &str) -> String {
+    let fraction = fraction.map(|fraction| format!("{} %", percent(fraction)));
+    let remaining = remaining
+        .filter(|remaining| remaining.as_secs() > 0)
+        .map(|remaining| format!("about {} left", roughly(remaining)));
+    let message = Some(one_line(message)).filter(|message| !message.is_empty());
+    [fraction, remaining, message].into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
 /// Whole percent, rounded down: 100 is said only of what is complete.
@@ -217,6 +220,7 @@ mod tests {
         let progressed = |fraction, message: &str| EventKind::StepProgressed {
             step: Step::Upgrade,
             fraction,
+            remaining: fraction.map(|fraction| secs(100.0 * (1.0 - fraction))),
             message: message.to_owned(),
         };
         vec![

@@ -23,6 +23,19 @@ pub fn running(so_far: SignedDuration) -> String {
     whole_seconds(i128::from(so_far.as_secs().max(0)))
 }
 
+/// A duration that is guessed: no more exact than a guess can be.
+pub fn roughly(remaining: SignedDuration) -> String {
+    let seconds = i128::from(remaining.as_secs().max(0));
+    let grain = match seconds {
+        ..20 => 1,
+        20..60 => 5,
+        60..600 => 15,
+        600..3_600 => 60,
+        _ => 300,
+    };
+    whole_seconds((seconds + grain / 2) / grain * grain)
+}
+
 /// Whole seconds in their two largest units.
 fn whole_seconds(seconds: i128) -> String {
     let (minutes, hours, days) = (seconds / 60, seconds / 3_600, seconds / 86_400);
@@ -137,6 +150,21 @@ mod tests {
             (273_600_000, "3 days 4 h"),
         ] {
             assert_eq!(duration(SignedDuration::from_millis(millis)), said, "{millis}");
+        }
+    }
+
+    #[test]
+    fn a_guess_is_told_no_more_exactly_than_it_is() {
+        for (seconds, said) in [
+            (-1, "0 s"),
+            (13, "13 s"),
+            (42, "40 s"),
+            (58, "1 min"),
+            (97, "1 min 30 s"),
+            (1_000, "17 min"),
+            (9_000, "2 h 30 min"),
+        ] {
+            assert_eq!(roughly(SignedDuration::from_secs(seconds)), said, "{seconds}");
         }
     }
 

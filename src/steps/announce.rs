@@ -82,6 +82,7 @@ async fn wait(ctx: &StepContext<'_>, began: Timestamp, until: Timestamp) -> Resu
             ctx.events.emit(EventKind::StepProgressed {
                 step: Step::Announce,
                 fraction: Some(1.0 - left.as_secs_f64() / whole.as_secs_f64()),
+                remaining: Some(left),
                 message: format!("services go down in {:#}", SignedDuration::from_secs(left.as_secs().max(1))),
             });
         }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::work::{self, Task, Work};
 use super::{StepContext, StepEnd, StepError, StepResult};
-use crate::model::{DkmsModule, DkmsState, KernelFacts, Step};
+use crate::model::{Course, DkmsModule, DkmsState, KernelFacts, Step};
 
 pub(super) async fn perform(ctx: &mut StepContext<'_>) -> StepResult {
     let facts = ctx.host.kernels.facts().await?;
@@ -17,7 +17,7 @@ pub(super) async fn perform(ctx: &mut StepContext<'_>) -> StepResult {
         name: "build-kernel",
         description: format!("Patchday: modules for {}", newest.release),
         task: Task::Dkms { release: newest.release.clone() },
-        span: (0.0, 1.0),
+        course: Course::counted((0.0, 1.0)),
     };
     let outcome = work::run_to_end(ctx, work).await?;
     if !outcome.succeeded() {

@@ -74,6 +74,7 @@ async fn until(
             ctx.events.emit(EventKind::StepProgressed {
                 step: Step::Stop(settings.unit.clone()),
                 fraction: None,
+                remaining: None,
                 message,
             });
             told = numbers;

@@ -8,7 +8,7 @@ use crate::checks::refused_removals;
 use crate::config::RebootWhen;
 use crate::events::EventKind;
 use crate::host::PackageWork;
-use crate::model::{Fact, PackageAction, Step, UpgradePlan, is_lock_conflict};
+use crate::model::{Course, Fact, PackageAction, Step, UpgradePlan, is_lock_conflict};
 
 const LOCK_RETRY: SignedDuration = SignedDuration::from_secs(5);
 
@@ -62,7 +62,7 @@ async fn packaging(
             name: &name,
             description: format!("Patchday: {title}"),
             task: Task::Packages(what.clone()),
-            span,
+            course: Course::counted(span),
         };
         let outcome = work::run_to_end(ctx, work).await?;
         if outcome.succeeded() {

@@ -39,7 +39,8 @@ impl Wait {
         }
         if holders != self.told {
             let message = format!("waiting for apt's locks, {:#} at most: {holders}", self.limit);
-            ctx.events.emit(EventKind::StepProgressed { step: self.step.clone(), fraction: None, message });
+            let step = self.step.clone();
+            ctx.events.emit(EventKind::StepProgressed { step, fraction: None, remaining: None, message });
             self.told = holders;
         }
         Ok(())

@@ -3,7 +3,7 @@
 use super::work::{self, Task, Work};
 use super::{StepContext, StepEnd, StepError, StepResult};
 use crate::host::PackageWork;
-use crate::model::Step;
+use crate::model::{Course, Step};
 
 pub(super) async fn perform(ctx: &mut StepContext<'_>) -> StepResult {
     let before = ctx.host.packages.state().await?;
@@ -17,7 +17,7 @@ pub(super) async fn perform(ctx: &mut StepContext<'_>) -> StepResult {
             name,
             description: format!("Patchday: {name}"),
             task: Task::Packages(what),
-            span: if name == "configure" { (0.0, 0.5) } else { (0.5, 1.0) },
+            course: Course::counted(if name == "configure" { (0.0, 0.5) } else { (0.5, 1.0) }),
         };
         let outcome = work::run_to_end(ctx, work).await?;
         if !outcome.succeeded() {

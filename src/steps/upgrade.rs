@@ -3,7 +3,7 @@
 use super::work::{self, Task, Work};
 use super::{StepContext, StepEnd, StepError, StepResult, locks};
 use crate::host::PackageWork;
-use crate::model::{Step, is_lock_conflict};
+use crate::model::{Course, Step, is_lock_conflict};
 
 pub(super) async fn perform(ctx: &mut StepContext<'_>) -> StepResult {
     let Some(plan) = ctx.run().upgrade.clone() else {
@@ -13,12 +13,15 @@ pub(super) async fn perform(ctx: &mut StepContext<'_>) -> StepResult {
         return Ok(StepEnd::Skipped("no package to upgrade".into()));
     }
     let removals_allowed = plan.removals().next().is_some();
+    let estimate = ctx.run().estimate.as_ref();
+    let expected = estimate.and_then(|estimate| estimate.steps.iter().find(|one| one.step == Step::Upgrade));
+    let course = Course::upgrade(&plan, expected);
     let work = Work {
         step: Step::Upgrade,
         name: "upgrade",
         description: "Patchday: dist-upgrade".into(),
         task: Task::Packages(PackageWork::Upgrade { removals_allowed }),
-        span: (0.0, 1.0),
+        course,
     };
     let outcome = work::run_to_end(ctx, work).await?;
     if !outcome.succeeded() {

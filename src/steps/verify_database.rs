@@ -116,7 +116,8 @@ async fn until_caught_up(
         }
         if missing != told {
             let message = format!("waiting for {unit}: {missing}");
-            with.events.emit(EventKind::StepProgressed { step: Step::Verify, fraction: None, message });
+            let step = Step::Verify;
+            with.events.emit(EventKind::StepProgressed { step, fraction: None, remaining: None, message });
             told = missing;
         }
         with.host.clock.sleep(LOOK_EVERY).await;

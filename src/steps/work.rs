@@ -2,13 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 
 use super::limits::{self, Meter};
 use super::{StepContext, StepError};
 use crate::events::EventKind;
 use crate::host::{Host, PackageWork};
-use crate::model::{RunId, Step, UnitName, WorkLook, WorkOutcome, WorkProgress, WorkSpec, error_summary};
+use crate::model::{Course, RunId, Step, UnitName, WorkLook, WorkOutcome, WorkProgress, WorkSpec, error_summary};
 
 /// How often the work is looked at. A look costs one D-Bus call and one read.
 pub(super) const LOOK_EVERY: SignedDuration = SignedDuration::from_millis(500);
@@ -23,8 +23,8 @@ pub(super) struct Work<'a> {
     pub(super) description: String,
     /// What it does.
     pub(super) task: Task,
-    /// Which part of the step's bar is this unit's, as fractions of 1.
-    pub(super) span: (f64, f64),
+    /// How far it is.
+    pub(super) course: Course,
 }
 
 /// What a work unit does.
@@ -64,13 +64,14 @@ pub fn work_unit(run: &RunId, name: &str, attempt: u32) -> Option<UnitName> {
 /// # Errors
 ///
 /// When it could not be started or its outcome is lost. Work that ran and failed is no error: look at the outcome.
-pub(super) async fn run_to_end(ctx: &mut StepContext<'_>, work: Work<'_>) -> Result<WorkOutcome, StepError> {
+pub(super) async fn run_to_end(ctx: &mut StepContext<'_>, mut work: Work<'_>) -> Result<WorkOutcome, StepError> {
     let attempt = attempt_number(ctx);
     let unit = work_unit(&ctx.run().id, work.name, attempt)
         .ok_or_else(|| StepError::Failed(format!("{} names no unit", work.name)))?;
     let status = ctx.recorder.output_path(&format!("{}-{attempt}.status", work.name));
     let log = log_path(ctx, work.name);
 
+    let mut began = ctx.run().attempt.as_ref().map_or_else(|| ctx.host.clock.now(), |attempt| attempt.began);
     match ctx.host.work.look(&unit).await {
         WorkLook::NotLoaded | WorkLook::NoWork => {
             let (argv, environment) = work.task.command(ctx.host);
@@ -86,6 +87,7 @@ pub(super) async fn run_to_end(ctx: &mut StepContext<'_>, work: Work<'_>) -> Res
                 status: wants_status.then(|| status.clone()),
                 timeout: None,
             };
+            began = ctx.host.clock.now();
             ctx.host.work.start(&spec).await?;
             if newly_limited {
                 limits::tell_unless_enforced(ctx).await;
@@ -97,7 +99,7 @@ pub(super) async fn run_to_end(ctx: &mut StepContext<'_>, work: Work<'_>) -> Res
             return Err(StepError::Failed(format!("{unit}: systemd does not say whether it runs: {why}")));
         }
     }
-    let outcome = follow(ctx, &work, &unit, &status).await?;
+    let outcome = follow(ctx, &mut work, began, &unit, &status).await?;
     ctx.ended_work.push(unit);
     Ok(outcome)
 }
@@ -115,11 +117,11 @@ async fn limit(ctx: &mut StepContext<'_>, step: &Step) -> Result<bool, StepError
 
 async fn follow(
     ctx: &StepContext<'_>,
-    work: &Work<'_>,
+    work: &mut Work<'_>,
+    began: Timestamp,
     unit: &UnitName,
     status: &Path,
 ) -> Result<WorkOutcome, StepError> {
-    let mut progress = Progress::new(work.span);
     let mut offset = 0;
     let mut told_unknown = false;
     let mut meter = Meter::default();
@@ -127,12 +129,15 @@ async fn follow(
         let look = ctx.host.work.look(unit).await;
         if let Ok((text, next)) = ctx.host.work.read_since(status, offset).await {
             offset = next;
-            let newest = text.lines().rev().find_map(|line| work.task.progress(ctx.host, line));
-            if let Some((fraction, message)) = newest.and_then(|newest| progress.advance(&newest)) {
+            for line in text.lines().filter_map(|line| work.task.progress(ctx.host, line)) {
+                work.course.hear(&line);
+            }
+            if let Some(news) = work.course.news(ctx.host.clock.now().duration_since(began)) {
                 ctx.events.emit(EventKind::StepProgressed {
                     step: work.step.clone(),
-                    fraction: Some(fraction),
-                    message,
+                    fraction: news.fraction,
+                    remaining: news.remaining,
+                    message: news.message,
                 });
             }
         }
@@ -188,46 +193,4 @@ pub(super) fn log_path(ctx: &StepContext<'_>, name: &str) -> PathBuf {
 
 pub(super) fn attempt_number(ctx: &StepContext<'_>) -> u32 {
     ctx.run().attempt.as_ref().map_or(1, |attempt| attempt.number)
-}
-
-/// Keeps a bar from going back, and from telling the same twice.
-struct Progress {
-    span: (f64, f64),
-    fraction: f64,
-    message: String,
-}
-
-impl Progress {
-    fn new(span: (f64, f64)) -> Self {
-        Self { fraction: span.0, span, message: String::new() }
-    }
-
-    fn advance(&mut self, newest: &WorkProgress) -> Option<(f64, String)> {
-        let (from, to) = self.span;
-        let fraction = (from + newest.fraction.clamp(0.0, 1.0) * (to - from)).max(self.fraction);
-        if fraction <= self.fraction && newest.message == self.message {
-            return None;
-        }
-        self.fraction = fraction;
-        self.message.clone_from(&newest.message);
-        Some((fraction, newest.message.clone()))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_bar_never_goes_back() {
-        let mut progress = Progress::new((0.2, 1.0));
-        let told: Vec<_> = [(0.0, "a"), (0.5, "b"), (0.1, "c"), (0.1, "c"), (2.0, "d")]
-            .into_iter()
-            .filter_map(|(fraction, message)| {
-                progress.advance(&WorkProgress { fraction, message: message.into() }).map(|told| told.0)
-            })
-            .collect();
-        assert_eq!(told.len(), 4);
-        assert!(told.is_sorted() && told[0] == 0.2 && told[3] == 1.0, "{told:?}");
-    }
 }

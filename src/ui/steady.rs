@@ -36,14 +36,18 @@ impl Steady {
                 self.told = Some(event.at);
                 (Cow::Borrowed(event), true)
             }
-            EventKind::StepProgressed { step, fraction, message } => {
+            EventKind::StepProgressed { step, fraction, remaining, message } => {
                 if self.step.as_ref() != Some(step) {
                     *self = Self { step: Some(step.clone()), ..Self::default() };
                 }
                 // `max` drops a NaN.
                 self.fraction = fraction.map(|new| new.max(self.fraction.unwrap_or(0.0))).or(self.fraction);
-                let kind =
-                    EventKind::StepProgressed { step: step.clone(), fraction: self.fraction, message: message.clone() };
+                let kind = EventKind::StepProgressed {
+                    step: step.clone(),
+                    fraction: self.fraction,
+                    remaining: *remaining,
+                    message: message.clone(),
+                };
                 (Cow::Owned(Event { kind, ..event.clone() }), self.is_news(event.at, message))
             }
             _ => (Cow::Borrowed(event), true),

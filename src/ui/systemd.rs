@@ -71,8 +71,8 @@ impl<W: Write + Send, S: StatusLine> View for Systemd<W, S> {
 fn status(event: &Event) -> Option<String> {
     match &event.kind {
         EventKind::StepStarted { step, .. } | EventKind::StepAttached { step } => Some(step.title()),
-        EventKind::StepProgressed { step, fraction, message } => {
-            Some(format!("{}: {}", step.title(), progress(*fraction, message)))
+        EventKind::StepProgressed { step, fraction, remaining, message } => {
+            Some(format!("{}: {}", step.title(), progress(*fraction, *remaining, message)))
         }
         EventKind::RebootRequested { .. } => Some("waiting for the reboot".to_owned()),
         EventKind::VerdictReached { .. } | EventKind::RunEnded { .. } | EventKind::RunResumed { .. } => {

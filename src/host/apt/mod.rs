@@ -116,7 +116,9 @@ impl Packages for Apt {
                 let archives = below(&self.root, sizes::ARCHIVES);
                 let is_there =
                     |name: &str, size| fs::metadata(archives.join(name)).is_ok_and(|file| file.len() == size);
-                plan.sizes = sizes::parse(&String::from_utf8_lossy(&output.stdout), &plan, is_there);
+                let info = below(&self.root, "/var/lib/dpkg/info");
+                let installed = |name: &str, arch: &str| sizes::installed(&info, name, arch);
+                plan.sizes = sizes::parse(&String::from_utf8_lossy(&output.stdout), &plan, is_there, installed);
             }
         }
         Ok(plan)

@@ -1,6 +1,8 @@
 //! How big packages are: reads what `apt-cache show` prints.
 
 use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
 
 use crate::model::{PackageAction, PackageSize, UpgradePlan};
 
@@ -18,12 +20,24 @@ fn file_name(name: &str, version: &str, arch: &str) -> String {
     format!("{name}_{}_{arch}.deb", version.replace(':', "%3a"))
 }
 
+/// What dpkg knows of an installed package, in its directory `info`: how many files it has, and whether a script
+/// configures it.
+pub(super) fn installed(info: &Path, name: &str, arch: &str) -> Option<(u32, bool)> {
+    [format!("{name}:{arch}"), name.to_owned()].iter().find_map(|stem| {
+        let files = fs::read(info.join(format!("{stem}.list"))).ok()?;
+        let files = files.iter().filter(|byte| **byte == b'\n').count();
+        Some((u32::try_from(files).ok()?, info.join(format!("{stem}.postinst")).exists()))
+    })
+}
+
 /// The sizes of the plan's packages; nothing is to fetch of those that `is_there` says are fetched, by file name and size.
-/// What is not told is left out: a size is good to know, and nothing rests on it.
+/// `installed` tells of a package, by its name and architecture, how many files it has now, and whether a script
+/// configures it. What is not told is left out: a size is good to know, and nothing rests on it.
 pub(super) fn parse(
     text: &str,
     plan: &UpgradePlan,
     is_there: impl Fn(&str, u64) -> bool,
+    installed: impl Fn(&str, &str) -> Option<(u32, bool)>,
 ) -> BTreeMap<String, PackageSize> {
     let mut sizes = BTreeMap::new();
     for stanza in text.split("\n\n") {
@@ -38,10 +52,12 @@ pub(super) fn parse(
             (change.name == name || change.name == foreign) && change.to.as_deref() == Some(version)
         };
         if let (Some(change), Some(download)) = (plan.changes.iter().find(is_it), number("Size")) {
-            let installed = number("Installed-Size").unwrap_or_default() * 1024;
+            let unpacked = number("Installed-Size").unwrap_or_default() * 1024;
+            let now = installed(name, arch);
             let is_fetched = is_there(&file_name(name, version, arch), download);
             let download = if is_fetched { 0 } else { download };
-            sizes.insert(change.name.clone(), PackageSize { download, installed });
+            let (files, has_script) = (now.map(|(files, _)| files), now.is_some_and(|(_, has_script)| has_script));
+            sizes.insert(change.name.clone(), PackageSize { download, installed: unpacked, files, has_script });
         }
     }
     sizes
@@ -65,14 +81,25 @@ mod tests {
         let plan = UpgradePlan { changes, ..UpgradePlan::default() };
         assert_eq!(names(&plan)[0], "openssl=3.0.22-1~deb12u2");
         let text = include_str!("../../../tests/fixtures/apt/show-apt2.6.1.txt");
-        let sizes = parse(text, &plan, |_, _| false);
-        let size = |download, kib: u64| PackageSize { download, installed: kib * 1024 };
-        assert_eq!(sizes["openssl"], size(1_441_784, 2315));
-        assert_eq!(sizes["bash"], size(1_490_652, 7164));
+        let info = tempfile::tempdir().unwrap();
+        std::fs::write(info.path().join("openssl.list"), "/.\n/usr\n/usr/bin\n").unwrap();
+        std::fs::write(info.path().join("openssl.postinst"), "").unwrap();
+        std::fs::write(info.path().join("bash:amd64.list"), "/.\n").unwrap();
+        let now = |name: &str, arch: &str| installed(info.path(), name, arch);
+        let sizes = parse(text, &plan, |_, _| false, now);
+        let size = |download, kib: u64, files, has_script| PackageSize {
+            download,
+            installed: kib * 1024,
+            files: Some(files),
+            has_script,
+        };
+        assert_eq!(sizes["openssl"], size(1_441_784, 2315, 3, true));
+        assert_eq!(sizes["bash"], size(1_490_652, 7164, 1, false));
+        assert_eq!(now("gone", "amd64"), None);
         assert!(!sizes.contains_key("gone"), "what is not told is not invented");
         // A file that is cut short is fetched again.
         let there = [("openssl_3.0.22-1~deb12u2_amd64.deb", 1_441_784), ("bash_5.2.15-2+b13_amd64.deb", 7)];
-        let sizes = parse(text, &plan, |name, size| there.contains(&(name, size)));
+        let sizes = parse(text, &plan, |name, size| there.contains(&(name, size)), |_, _| None);
         assert_eq!((sizes["openssl"].download, sizes["bash"].download), (0, 1_490_652));
         assert_eq!(file_name("git", "1:2.39.5-0+deb12u3", "amd64"), "git_1%3a2.39.5-0+deb12u3_amd64.deb");
     }

@@ -1,7 +1,7 @@
 //! Reads the lines that apt and dpkg write to their status descriptors.
 
 use crate::host::PackageWork;
-use crate::model::WorkProgress;
+use crate::model::{PackageStage, Stage, WorkProgress};
 
 /// Reads one line of `APT::Status-Fd` or of `dpkg --status-fd`; none for one that tells no progress, and for one that
 /// was cut short.
@@ -28,17 +28,39 @@ fn parse_apt(line: &str, kinds: &[&str]) -> Option<WorkProgress> {
         return None;
     }
     let percent: f64 = percent.parse().ok()?;
-    let message = match kind {
+    let (package, message) = match kind {
+        "pmstatus" => (stage(subject, text), text.trim().to_owned()),
         // dpkg reports the conflict even where it has been told to keep the old file.
-        "pmconffile" => format!("Keeping the configuration file {subject}"),
-        "pmerror" => format!("Failed: {subject}: {}", text.trim()),
-        _ => text.trim().to_owned(),
+        "pmconffile" => (None, format!("Keeping the configuration file {subject}")),
+        "pmerror" => (None, format!("Failed: {subject}: {}", text.trim())),
+        _ => (None, text.trim().to_owned()),
     };
-    Some(WorkProgress { fraction: if percent.is_finite() { (percent / 100.0).clamp(0.0, 1.0) } else { 0.0 }, message })
+    let fraction = if percent.is_finite() { (percent / 100.0).clamp(0.0, 1.0) } else { 0.0 };
+    Some(WorkProgress { fraction: Some(fraction), package, message })
 }
 
-/// `processing: configure: PACKAGE` or `status: PACKAGE : error : TEXT`. dpkg does not know how much is to come, so
-/// the fraction stays 0.
+/// How apt words what dpkg does, the longer ones first: the same in apt 2.2 to 3.3. It says "Installing" when the files
+/// are in their place.
+const STAGES: [(&str, Stage); 10] = [
+    ("Preparing to configure ", Stage::Configuring),
+    ("Preparing for removal of ", Stage::Removing),
+    ("Preparing ", Stage::Unpacking),
+    ("Unpacking ", Stage::Unpacking),
+    ("Installing ", Stage::Unpacked),
+    ("Configuring ", Stage::Configuring),
+    ("Installed ", Stage::Configured),
+    ("Removing ", Stage::Removing),
+    ("Removed ", Stage::Removing),
+    ("Running post-installation trigger ", Stage::Triggered),
+];
+
+fn stage(package: &str, text: &str) -> Option<PackageStage> {
+    let (words, stage) = STAGES.iter().find(|(words, _)| text.starts_with(words))?;
+    let (_, arch) = text[words.len()..].trim_end().strip_suffix(')')?.rsplit_once(" (")?;
+    Some(PackageStage { name: package.to_owned(), arch: arch.to_owned(), stage: *stage })
+}
+
+/// `processing: configure: PACKAGE` or `status: PACKAGE : error : TEXT`. dpkg does not know how much is to come.
 fn parse_dpkg(line: &str) -> Option<WorkProgress> {
     let (kind, rest) = line.split_once(": ")?;
     let message = match kind {
@@ -53,7 +75,7 @@ fn parse_dpkg(line: &str) -> Option<WorkProgress> {
         }
         _ => return None,
     };
-    Some(WorkProgress { fraction: 0.0, message })
+    Some(WorkProgress { message, ..WorkProgress::default() })
 }
 
 #[cfg(test)]
@@ -68,62 +90,87 @@ mod tests {
             (
                 PackageWork::Download,
                 "dlstatus:2:31.8807:Retrieving file 2 of 3",
-                Some((0.318807, "Retrieving file 2 of 3")),
+                Some((Some(0.318807), "Retrieving file 2 of 3")),
             ),
             (
                 PackageWork::Refresh,
                 "dlstatus:5:100.0000:Retrieving file 5 of 5\n",
-                Some((1.0, "Retrieving file 5 of 5")),
+                Some((Some(1.0), "Retrieving file 5 of 5")),
             ),
             (UPGRADE, "dlstatus:5:100.0000:Retrieving file 5 of 5", None),
-            (UPGRADE, "pmstatus:dpkg-exec:0.0000:Running dpkg", Some((0.0, "Running dpkg"))),
-            (UPGRADE, "pmstatus:lab-a:31.5789:Installing lab-a (amd64)", Some((0.315789, "Installing lab-a (amd64)"))),
-            (PackageWork::FixBroken, "pmstatus:lab-a:50.0:Text: with a colon", Some((0.5, "Text: with a colon"))),
+            (UPGRADE, "pmstatus:dpkg-exec:0.0000:Running dpkg", Some((Some(0.0), "Running dpkg"))),
+            (
+                UPGRADE,
+                "pmstatus:lab-a:31.5789:Installing lab-a (amd64)",
+                Some((Some(0.315789), "Installing lab-a (amd64)")),
+            ),
+            (PackageWork::FixBroken, "pmstatus:lab-a:50.0:Text: with a colon", Some((Some(0.5), "Text: with a colon"))),
             (
                 UPGRADE,
                 "pmconffile:/etc/lab.conf:52.6316:'/etc/lab.conf' '/etc/lab.conf.dpkg-new' 1 1 ",
-                Some((0.526316, "Keeping the configuration file /etc/lab.conf")),
+                Some((Some(0.526316), "Keeping the configuration file /etc/lab.conf")),
             ),
             (
                 UPGRADE,
                 "pmerror:lab-fail:78.9474:installed lab-fail package post-installation script returned error",
                 Some((
-                    0.789474,
+                    Some(0.789474),
                     "Failed: lab-fail: installed lab-fail package post-installation script returned error",
                 )),
             ),
             (
                 UPGRADE,
                 "pmerror:/var/cache/apt/archives/lab_2_all.deb:50.0:trying to overwrite '/x'",
-                Some((0.5, "Failed: /var/cache/apt/archives/lab_2_all.deb: trying to overwrite '/x'")),
+                Some((Some(0.5), "Failed: /var/cache/apt/archives/lab_2_all.deb: trying to overwrite '/x'")),
             ),
             (UPGRADE, "media-change: Disc 1:/media/cdrom/:Please insert the disc", None),
             (UPGRADE, "pmstatus:lab-a:31.57", None),
             (UPGRADE, "pmstatus:lab-a:much:Installing", None),
-            (UPGRADE, "pmstatus:lab-a:NaN:Installing", Some((0.0, "Installing"))),
-            (UPGRADE, "pmstatus:lab-a:250.0:Installing", Some((1.0, "Installing"))),
+            (UPGRADE, "pmstatus:lab-a:NaN:Installing", Some((Some(0.0), "Installing"))),
+            (UPGRADE, "pmstatus:lab-a:250.0:Installing", Some((Some(1.0), "Installing"))),
             (UPGRADE, "", None),
-            (PackageWork::Configure, "processing: configure: lab-fail", Some((0.0, "Configuring lab-fail"))),
+            (PackageWork::Configure, "processing: configure: lab-fail", Some((None, "Configuring lab-fail"))),
             (
                 PackageWork::Configure,
                 "processing: trigproc: libc-bin:amd64",
-                Some((0.0, "Running triggers of libc-bin:amd64")),
+                Some((None, "Running triggers of libc-bin:amd64")),
             ),
             (PackageWork::Configure, "status: lab-fail: half-configured", None),
             (
                 PackageWork::Configure,
                 "status: lab-fail : error : installed lab-fail package failed",
-                Some((0.0, "Failed: lab-fail: installed lab-fail package failed")),
+                Some((None, "Failed: lab-fail: installed lab-fail package failed")),
             ),
         ] {
             let seen = parse_line(&work, line);
-            match (seen, expected) {
-                (Some(seen), Some((fraction, message))) => {
-                    assert!((seen.fraction - fraction).abs() < 1e-9, "{line}: {}", seen.fraction);
-                    assert_eq!(seen.message, message, "{line}");
-                }
-                (seen, expected) => assert_eq!(seen.is_some(), expected.is_some(), "{line}"),
-            }
+            let seen = seen.map(|seen| (seen.fraction.map(|fraction| (fraction * 1e6).round() / 1e6), seen.message));
+            assert_eq!(seen, expected.map(|(fraction, message)| (fraction, message.to_owned())), "{line}");
+        }
+    }
+
+    #[test]
+    fn the_stages_of_a_package_are_told_apart() {
+        let at = |line| parse_line(&UPGRADE, line).unwrap().package.map(|at| (at.name, at.arch, at.stage));
+        let package = |name: &str, arch: &str, stage| Some((name.to_owned(), arch.to_owned(), stage));
+        for (line, expected) in [
+            ("pmstatus:dpkg-exec:0.0000:Running dpkg", None),
+            ("pmstatus:perl:3.7:Preparing perl (amd64)", package("perl", "amd64", Stage::Unpacking)),
+            ("pmstatus:perl:5.6:Unpacking perl (amd64)", package("perl", "amd64", Stage::Unpacking)),
+            ("pmstatus:lab-arch:30.4:Installing lab-arch (i386)", package("lab-arch", "i386", Stage::Unpacked)),
+            ("pmstatus:perl:90.9:Preparing to configure perl (amd64)", package("perl", "amd64", Stage::Configuring)),
+            ("pmstatus:perl:92.7:Configuring perl (amd64)", package("perl", "amd64", Stage::Configuring)),
+            ("pmstatus:perl:94.5:Installed perl (amd64)", package("perl", "amd64", Stage::Configured)),
+            (
+                "pmstatus:lab-old:0.0:Preparing for removal of lab-old (amd64)",
+                package("lab-old", "amd64", Stage::Removing),
+            ),
+            (
+                "pmstatus:ca-certificates:94.5:Running post-installation trigger ca-certificates (amd64)",
+                package("ca-certificates", "amd64", Stage::Triggered),
+            ),
+            ("pmstatus:perl:94.5:Something that apt will say one day (amd64)", None),
+        ] {
+            assert_eq!(at(line), expected, "{line}");
         }
     }
 
@@ -133,8 +180,11 @@ mod tests {
             include_str!("../../../tests/fixtures/apt/status-upgrade-apt2.6.1.txt"),
             include_str!("../../../tests/fixtures/apt/status-upgrade-apt3.0.4.txt"),
         ] {
-            let fractions: Vec<f64> =
-                text.lines().filter_map(|line| parse_line(&UPGRADE, line)).map(|progress| progress.fraction).collect();
+            let fractions: Vec<f64> = text
+                .lines()
+                .filter_map(|line| parse_line(&UPGRADE, line))
+                .filter_map(|progress| progress.fraction)
+                .collect();
             assert!(fractions.len() > 20);
             assert!(fractions.windows(2).all(|pair| pair[1] > pair[0] - 0.05), "{fractions:?}");
             assert!(fractions.first().is_some_and(|first| *first == 0.0));

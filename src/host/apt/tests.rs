@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use super::*;
+use crate::model::Course;
 
 fn apt(root: &Path) -> Apt {
     Apt::new(root.to_owned(), SignedDuration::from_mins(10))
@@ -113,4 +114,68 @@ async fn the_database_is_read_below_the_root() {
     assert!(!apt.state().await.unwrap().interrupted);
     fs::write(database.join("updates/0001"), "").unwrap();
     assert!(apt.state().await.unwrap().interrupted);
+}
+
+/// Real upgrades, each line with the second in which apt wrote it, and the plan of each. A busy host of two CPUs took them.
+const TIMED: [(&str, &str, &str); 5] = [
+    (
+        "everything",
+        include_str!("../../../tests/fixtures/apt/timed-everything-apt2.6.1.json"),
+        include_str!("../../../tests/fixtures/apt/timed-everything-apt2.6.1.txt"),
+    ),
+    (
+        "half",
+        include_str!("../../../tests/fixtures/apt/timed-half-apt2.6.1.json"),
+        include_str!("../../../tests/fixtures/apt/timed-half-apt2.6.1.txt"),
+    ),
+    (
+        "the other half",
+        include_str!("../../../tests/fixtures/apt/timed-other-half-apt2.6.1.json"),
+        include_str!("../../../tests/fixtures/apt/timed-other-half-apt2.6.1.txt"),
+    ),
+    (
+        "a kernel",
+        include_str!("../../../tests/fixtures/apt/timed-kernel-apt2.6.1.json"),
+        include_str!("../../../tests/fixtures/apt/timed-kernel-apt2.6.1.txt"),
+    ),
+    (
+        "PHP",
+        include_str!("../../../tests/fixtures/apt/timed-php-apt3.0.4.json"),
+        include_str!("../../../tests/fixtures/apt/timed-php-apt3.0.4.txt"),
+    ),
+];
+
+#[test]
+fn what_is_told_to_be_left_of_recorded_upgrades_was_about_right() {
+    let upgrade = PackageWork::Upgrade { removals_allowed: false };
+    for (name, plan, lines) in TIMED {
+        let plan: UpgradePlan = serde_json::from_str(plan).unwrap();
+        let lines: Vec<(f64, &str)> = lines
+            .lines()
+            .map(|line| line.split_once(' ').unwrap())
+            .map(|(second, line)| (second.parse().unwrap(), line))
+            .collect();
+        let (took, _) = lines[lines.len() - 1];
+        let mut course = Course::upgrade(&plan, None);
+        let (mut last, mut checked) = (0.0, 0);
+        for (second, line) in lines {
+            let Some(progress) = status_fd::parse_line(&upgrade, line) else { continue };
+            course.hear(&progress);
+            let Some(news) = course.news(SignedDuration::from_secs_f64(second)) else { continue };
+            let fraction = news.fraction.unwrap();
+            assert!((last..1.0).contains(&fraction), "{name}: {last} and then {fraction}");
+            last = fraction;
+            if fraction >= 0.2 {
+                let left = news.remaining.map_or(0.0, |left| left.as_secs_f64());
+                let error = (second + left) / took - 1.0;
+                assert!(
+                    error.abs() <= 0.25,
+                    "{name}: at {second} s of {took}, {fraction}: {error:+.2} ({})",
+                    news.message
+                );
+                checked += 1;
+            }
+        }
+        assert!(last > 0.9 && checked > 5, "{name}: the last that was told is {last}");
+    }
 }

@@ -8,6 +8,9 @@ use crate::report::telling::{percent, progress};
 use crate::report::words;
 use crate::report::{Mark, Paint, Style};
 
+/// Columns from which a bar has room beside a title of full width.
+const WIDE: usize = 100;
+
 /// Without news for so long, the row says so.
 const SILENCE: SignedDuration = SignedDuration::from_secs(30);
 
@@ -24,23 +27,27 @@ pub(super) struct Current {
     heard: Timestamp,
     news: usize,
     fraction: Option<f64>,
+    /// How long it will have taken in the end, from its beginning.
+    will_take: Option<SignedDuration>,
     message: String,
 }
 
 impl Current {
     pub(super) fn new(step: Step, attempt: u32, began: Timestamp) -> Self {
-        Self { step, attempt, began, heard: began, news: 0, fraction: None, message: String::new() }
+        Self { step, attempt, began, heard: began, news: 0, fraction: None, will_take: None, message: String::new() }
     }
 
     /// Takes note of an event. The bar never goes backwards, whatever the events say.
     pub(super) fn hear(&mut self, event: &Event) {
         self.heard = self.heard.max(event.at);
         self.news += 1;
-        if let EventKind::StepProgressed { step, fraction, message } = &event.kind
+        if let EventKind::StepProgressed { step, fraction, remaining, message } = &event.kind
             && *step == self.step
         {
             // `max` drops a NaN.
             self.fraction = fraction.map(|new| new.max(self.fraction.unwrap_or(0.0))).or(self.fraction);
+            // Between two pieces of news it runs down by itself.
+            self.will_take = remaining.map(|remaining| event.at.duration_since(self.began) + remaining);
             self.say(message);
         }
     }
@@ -67,12 +74,14 @@ impl Current {
 
     /// The row at an instant. Never wider than the style.
     pub(super) fn row(&self, now: Timestamp, style: &Style) -> String {
-        let title = style.fit(&self.step.title(), 30);
+        // Where a bar needs the room, the title takes no more than it has.
+        let columns = if self.fraction.is_some() && style.width < WIDE { self.step.title().len().min(30) } else { 30 };
+        let title = style.fit(&self.step.title(), columns);
         let took = format!("{:>10}", words::running(now.duration_since(self.began)));
         let head =
             format!("  {} {} {}", self.sign(style), style.paint(Paint::Strong, &title), style.paint(Paint::Dim, &took));
-        // Columns: 4 for the sign, 30, 1, 10, and 3 between.
-        let room = style.width.saturating_sub(48);
+        // Columns: 4 for the sign, those of the title, 1, 10, and 3 between.
+        let room = style.width.saturating_sub(columns + 18);
         let row = format!("{head}   {}", self.news_within(room, now, style));
         // A terminal that is full to its last column may break the line.
         style.cut(row.trim_end(), style.width.saturating_sub(1))
@@ -81,7 +90,7 @@ impl Current {
     /// The last row of a step whose end the view has not seen.
     pub(super) fn left(&self, mark: Mark, style: &Style) -> String {
         let took = words::duration(self.took());
-        let seen = progress(self.fraction, &self.message);
+        let seen = progress(self.fraction, None, &self.message);
         let seen = if seen.is_empty() { "not ended yet".to_owned() } else { format!("last seen: {seen}") };
         style.step_row(mark, &self.step.title(), &took, &seen, false)
     }
@@ -98,6 +107,12 @@ impl Current {
         style.paint(Paint::Accent, sign)
     }
 
+    /// How long it will still take; none once that is over: how much longer it takes nobody knows.
+    fn left_at(&self, now: Timestamp) -> Option<SignedDuration> {
+        let left = self.will_take? - now.duration_since(self.began);
+        (left >= SignedDuration::from_secs(1)).then_some(left)
+    }
+
     fn news_within(&self, room: usize, now: Timestamp, style: &Style) -> String {
         let silence = now.duration_since(self.heard);
         let silence =
@@ -105,11 +120,14 @@ impl Current {
         let Some(fraction) = self.fraction else {
             return beside(&self.message, &silence, room, style);
         };
-        // The bar gets a third of the room, and the words the rest.
-        let cells = (room / 3).clamp(8, 24);
+        // The bar gets a third of the room where there is much, and the words the rest.
+        let is_wide = style.width >= WIDE;
+        let cells = if is_wide { (room / 3).clamp(8, 24) } else { 8 };
         let bar = format!("{:>3} % {}", percent(fraction), bar(fraction, cells, style));
-        let words = beside(&self.message, &silence, room.saturating_sub(cells + 6 + 2), style);
-        format!("{bar}  {words}")
+        let suffix = if is_wide { " left  " } else { "  " };
+        let left = self.left_at(now).map(|left| format!("~{}{suffix}", words::roughly(left))).unwrap_or_default();
+        let words = beside(&self.message, &silence, room.saturating_sub(cells + 6 + 2 + left.len()), style);
+        format!("{bar}  {left}{words}")
     }
 }
 
@@ -141,7 +159,20 @@ mod tests {
     use crate::report::sample::{at, event};
 
     fn progressed(seconds: f64, fraction: Option<f64>, message: &str) -> Event {
-        event(seconds, EventKind::StepProgressed { step: Step::Upgrade, fraction, message: message.into() })
+        let remaining = fraction.map(|fraction| SignedDuration::from_secs((100.0 * (1.0 - fraction)) as i64));
+        event(seconds, EventKind::StepProgressed { step: Step::Upgrade, fraction, remaining, message: message.into() })
+    }
+
+    #[test]
+    fn what_is_left_runs_down_and_is_not_told_when_it_is_over() {
+        let mut current = Current::new(Step::Upgrade, 1, at(0.0));
+        current.hear(&progressed(50.0, Some(0.5), "libc6"));
+        let style = Style { width: 120, ..Style::plain() };
+        assert!(current.row(at(50.0), &style).contains("~50 s left  libc6"));
+        assert!(current.row(at(89.0), &style).contains("~11 s left"));
+        assert!(!current.row(at(101.0), &style).contains("left"));
+        let narrow = current.row(at(50.0), &Style { width: 80, ..style });
+        assert!(narrow.contains("~50 s  libc6"), "{narrow}");
     }
 
     #[test]
