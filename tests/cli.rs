@@ -7,7 +7,7 @@ mod fake_host;
 
 use std::ffi::OsStr;
 use std::fs;
-use std::io::pipe;
+use std::io::{Read, Write, pipe};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -415,6 +415,64 @@ fn a_terminal_has_colour_unless_the_environment_says_no() {
     assert!(plain.contains("healthy") && !plain.contains('\x1b'), "{plain}");
     let coloured = on_terminal("").unwrap();
     assert!(coloured.contains('\x1b'), "an empty NO_COLOR is none: {coloured}");
+}
+
+#[test]
+fn l_shows_the_output_and_whatever_ends_it_leaves_the_terminal_as_it_was() {
+    let (scenario, _) = closed_run();
+    let id = open_run(&scenario);
+    let log = run_json(scenario.state_path(), id.as_str()).with_file_name("upgrade-1.log");
+    fs::write(&log, "Unpacking perl ...\n\nSetting up the moon ...\n").unwrap();
+    // Somebody has to be at work on the run, or following it ends by itself.
+    let _at_work = scenario.state.lock("a test").unwrap();
+    let attach = format!("{} --state {} attach", env!("CARGO_BIN_EXE_patchday"), scenario.state_path().display());
+    for (name, key, ending) in [
+        ("Ctrl-C", Some("\u{3}"), "130"),
+        ("Ctrl-\\", Some("\u{1c}"), "130"),
+        ("SIGTERM", None, "130"),
+        ("SIGHUP", None, "130"),
+    ] {
+        // A shell that outlives the key, with its own idea of the terminal before and after.
+        let script = format!(
+            "trap : INT QUIT; stty -g; sh -c 'echo $$ >{pid}; exec {attach}'; echo \"=$?=\"; stty -g",
+            pid = scenario.state_path().join("pid").display()
+        );
+        let mut terminal = clean(Command::new("script"));
+        terminal.args(["--quiet", "--flush", "--command", &script, "/dev/null"]);
+        terminal.env("TERM", "xterm").env("SHELL", "/bin/sh").stdin(Stdio::piped()).stdout(Stdio::piped());
+        let Ok(mut terminal) = terminal.spawn() else { return };
+        let mut keyboard = terminal.stdin.take().unwrap();
+        let mut screen = terminal.stdout.take().unwrap();
+        let mut seen = String::new();
+        let mut see = |what: &str, seen: &mut String| {
+            let mut bytes = [0; 4096];
+            while !seen.contains(what) {
+                let count = screen.read(&mut bytes).unwrap();
+                assert!(count > 0, "{name}: {what} was never to be seen: {seen}");
+                seen.push_str(&String::from_utf8_lossy(&bytes[..count]));
+            }
+        };
+        see("l shows and hides", &mut seen);
+        assert!(!seen.contains("the moon"), "{name}: {seen}");
+        keyboard.write_all(b"l").unwrap();
+        see("Setting up the moon", &mut seen);
+        match key {
+            Some(key) => keyboard.write_all(key.as_bytes()).unwrap(),
+            None => {
+                let pid = fs::read_to_string(scenario.state_path().join("pid")).unwrap();
+                let signal = name.trim_start_matches("SIG");
+                assert!(Command::new("kill").args(["-s", signal, pid.trim()]).status().unwrap().success());
+            }
+        }
+        see(&format!("={ending}="), &mut seen);
+        drop(keyboard);
+        let _ = screen.read_to_string(&mut seen);
+        let _ = terminal.wait();
+        // `stty -g` says all of a terminal's settings, in hexadecimal.
+        let settings: Vec<&str> = seen.lines().map(str::trim).filter(|line| line.matches(':').count() > 20).collect();
+        assert_eq!(settings.len(), 2, "{name}: {seen}");
+        assert_eq!(settings[0], settings[1], "{name}");
+    }
 }
 
 /// A pipe whose reader has gone.

@@ -34,7 +34,7 @@ use crate::host::{Host, Units};
 use crate::model::{Estimate, LoadState, Run, RunId, UpgradePlan};
 use crate::steps;
 use crate::store::StateDir;
-use crate::ui::{self, Style, View, ViewInputs};
+use crate::ui::{self, Style, View, ViewInputs, ViewKind};
 
 /// What every verb needs.
 pub(super) struct App {
@@ -69,6 +69,11 @@ impl App {
     /// The view for events.
     pub(super) fn view(&self, json: bool) -> Box<dyn View> {
         ui::choose(&ViewInputs { json, ..self.inputs })
+    }
+
+    /// Whether the view has a place for the output of what is at work.
+    pub(super) fn shows_bars(&self, json: bool) -> bool {
+        ui::kind(&ViewInputs { json, ..self.inputs }) == ViewKind::Bars
     }
 
     pub(super) fn stderr_style(&self) -> Style {

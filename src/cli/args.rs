@@ -77,7 +77,7 @@ pub(super) enum Command {
     Run(RunArgs),
     /// Say why a MongoDB server does not start; changes nothing.
     Doctor(DoctorArgs),
-    /// Follow a run to its end. Ctrl-C stops following; the run goes on.
+    /// Follow a run to its end. In a terminal `l` shows the output; Ctrl-C stops following, and the run goes on.
     Attach(AttachArgs),
     /// Show where the run stands.
     Status(JsonArgs),

@@ -1,9 +1,15 @@
 //! Follow a run by its events, live or from their beginning.
 
-use std::io::stdout;
+use std::future::poll_fn;
+use std::io::{stderr, stdout};
+use std::pin::pin;
+use std::task::Poll;
 use std::time::Duration;
 
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
 use super::app::App;
+use super::keys::Keys;
 use crate::error::{Failure, FailureKind};
 use crate::events::EventKind;
 use crate::exit_code;
@@ -13,14 +19,28 @@ use crate::ui;
 /// A bar that moves four times a second looks alive; reading an unchanged file costs next to nothing.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 
+/// How much of it is shown.
+const OUTPUT_LINES: usize = 8;
+
+/// Shows and hides the output.
+const OUTPUT_KEY: u8 = b'l';
+
 /// How long a run may be without a coordinator before that is called wrong: starting one takes a moment.
 const PATIENCE: u32 = 40;
 
-/// Shows the run's events until its end, then its report; returns its exit code. Ctrl-C stops following.
+/// Shows the run's events until its end, then its report; returns its exit code. Ctrl-C and a terminal that is closed stop
+/// following.
 pub(super) async fn follow(app: &App, id: &RunId, json: bool) -> Result<u8, Failure> {
     let mut view = app.view(json);
     let mut events = app.state.events(id);
     let mut without_coordinator = 0;
+    // Before the terminal is changed: a signal would end this program at once, and leave the terminal like that.
+    let mut left = pin!(left_alone());
+    let keys = app.shows_bars(json).then(Keys::listen).flatten();
+    if keys.is_some() {
+        ui::print_data(&mut stderr(), "l shows and hides the output; Ctrl-C leaves, and the run goes on\n");
+    }
+    let mut shows_output = false;
     let end = loop {
         let new = match events.read_new() {
             Ok(new) => new,
@@ -39,16 +59,25 @@ pub(super) async fn follow(app: &App, id: &RunId, json: bool) -> Result<u8, Fail
         if let Some(exit_code) = ended {
             break Ok(Some(exit_code));
         }
+        if let Some(keys) = &keys {
+            let presses = keys.pressed().iter().filter(|key| **key == OUTPUT_KEY).count();
+            shows_output ^= presses % 2 == 1;
+            if shows_output || presses > 0 {
+                let lines = if shows_output { app.state.last_output(id, OUTPUT_LINES) } else { Vec::new() };
+                view.output(shows_output.then_some(&lines));
+            }
+        }
         without_coordinator = if app.state.lock_holder().is_some() { 0 } else { without_coordinator + 1 };
         if new.is_empty() && without_coordinator > PATIENCE {
             break abandoned(app, id);
         }
         tokio::select! {
             () = tokio::time::sleep(LOOK_EVERY) => {}
-            _ = tokio::signal::ctrl_c() => break Ok(None),
+            () = &mut left => break Ok(None),
         }
     };
     view.finish();
+    drop(keys);
     match end? {
         Some(exit_code) => {
             if !json && let Ok(text) = super::report::text(app, id) {
@@ -62,6 +91,16 @@ pub(super) async fn follow(app: &App, id: &RunId, json: bool) -> Result<u8, Fail
             Ok(exit_code::DETACHED)
         }
     }
+}
+
+/// Ends when whoever looks goes away. From the call on none of the signals that say so ends this program by itself.
+fn left_alone() -> impl Future<Output = ()> {
+    let kinds = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup(), SignalKind::quit()];
+    let mut signals: Vec<Signal> = kinds.into_iter().filter_map(|kind| signal(kind).ok()).collect();
+    poll_fn(move |context| {
+        let came = signals.iter_mut().any(|signal| signal.poll_recv(context).is_ready());
+        if came { Poll::Ready(()) } else { Poll::Pending }
+    })
 }
 
 /// Nobody is at work on the run, and it did not end.

@@ -12,6 +12,7 @@ mod gate;
 mod history;
 mod hold;
 mod init;
+mod keys;
 mod limits;
 mod notify;
 mod plan;

@@ -53,6 +53,8 @@ pub struct Bars {
     /// The current step, shared with the thread that draws it.
     current: Arc<Mutex<Option<Current>>>,
     bar: Option<ProgressBar>,
+    /// Below the bar: the last lines of the output.
+    output: Option<ProgressBar>,
     /// Lines that belong below the row of the current step.
     details: Vec<String>,
     named: bool,
@@ -68,6 +70,7 @@ impl Bars {
             clock,
             current: Arc::default(),
             bar: None,
+            output: None,
             details: Vec::new(),
             named: false,
         }
@@ -127,7 +130,11 @@ impl Bars {
         };
         // The template is ours and valid; if it were not, a plain spinner would do.
         let template = ProgressStyle::with_template("{row}").unwrap_or_else(|_| ProgressStyle::default_spinner());
-        let bar = self.screen.add(ProgressBar::new_spinner().with_style(template.with_key("row", row)));
+        let bar = ProgressBar::new_spinner().with_style(template.with_key("row", row));
+        let bar = match &self.output {
+            Some(output) => self.screen.insert_before(output, bar),
+            None => self.screen.add(bar),
+        };
         bar.enable_steady_tick(HEARTBEAT);
         self.bar = Some(bar);
     }
@@ -264,7 +271,29 @@ impl View for Bars {
         self.redraw();
     }
 
+    fn output(&mut self, lines: Option<&[String]>) {
+        let Some(lines) = lines else {
+            if let Some(output) = self.output.take() {
+                output.finish_and_clear();
+                self.screen.remove(&output);
+            }
+            return;
+        };
+        let style = self.style();
+        let edge = if style.unicode { "│" } else { "|" };
+        let row = |line: &String| {
+            let line = format!("      {edge} {}", words::one_line(line));
+            style.paint(Paint::Dim, &style.cut(&line, style.width.saturating_sub(1)))
+        };
+        let rows =
+            if lines.is_empty() { vec![row(&"no output yet".to_owned())] } else { lines.iter().map(row).collect() };
+        let plain = ProgressStyle::with_template("{msg}").unwrap_or_else(|_| ProgressStyle::default_spinner());
+        let output = self.output.get_or_insert_with(|| self.screen.add(ProgressBar::new_spinner().with_style(plain)));
+        output.set_message(rows.join("\n"));
+    }
+
     fn finish(&mut self) {
+        self.output(None);
         self.leave(Mark::Current);
     }
 }

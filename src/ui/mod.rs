@@ -33,6 +33,9 @@ pub trait View: Send {
     /// Shows one event. Never fails, and never waits for a reader.
     fn event(&mut self, event: &Event);
 
+    /// Shows the last lines of the output of what is at work, or hides them. Only for views that have a place for it.
+    fn output(&mut self, _lines: Option<&[String]>) {}
+
     /// Leaves the screen in order. The run may well go on: somebody may only have stopped looking.
     fn finish(&mut self);
 }

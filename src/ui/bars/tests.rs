@@ -144,3 +144,31 @@ fn a_coordinator_that_goes_on_keeps_the_row_and_another_attempt_gets_its_own() {
         assert_snapshot!("bars_again", other);
     });
 }
+
+#[test]
+fn the_output_stands_below_the_bar_until_it_is_hidden() {
+    let events = Story::healthy().events;
+    let until = events.iter().position(|event| matches!(event.kind, EventKind::StepProgressed { .. })).unwrap();
+    let terminal = InMemoryTerm::new(60, 80);
+    let screen = Screen::new(ProgressDrawTarget::term_like(Box::new(terminal.clone())), || 80);
+    let mut view = Bars::new(screen, Style::plain(), clock);
+    let lines = |lines: &[&str]| lines.iter().map(|line| (*line).to_owned()).collect::<Vec<String>>();
+    for event in &events[..until] {
+        view.event(event);
+    }
+    view.output(Some(&lines(&["Preparing to unpack \u{1b}[31mred", &"long ".repeat(40)])));
+    assert!(terminal.contents().contains("Preparing to unpack"), "{}", terminal.contents());
+    view.output(Some(&lines(&["Setting up perl"])));
+    for event in &events[until..] {
+        view.event(event);
+        let contents = terminal.contents();
+        assert!(contents.trim_end().ends_with("│ Setting up perl"), "{contents}");
+        assert!(!contents.contains("Preparing to unpack"), "{contents}");
+    }
+    view.output(None);
+    assert!(!terminal.contents().contains("Setting up perl"), "{}", terminal.contents());
+    view.output(Some(&[]));
+    assert!(terminal.contents().contains("no output yet"));
+    view.finish();
+    assert!(!terminal.contents().contains("no output yet"));
+}
