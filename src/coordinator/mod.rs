@@ -167,11 +167,7 @@ impl<'a, S: RunStorage> Coordinator<'a, S> {
                     self.host.clock.sleep(LOOK_EVERY).await;
                 }
                 Decision::ForceReboot => self.force_reboot().await,
-                Decision::ConcludeNoReboot => {
-                    let note = self.take_shutdown_back().await;
-                    let step = self.run().attempt.as_ref().map_or(Step::Reboot, |attempt| attempt.step.clone());
-                    self.end_step(&step, Outcome::Failed, Some(note));
-                }
+                Decision::ConcludeNoReboot => self.conclude_no_reboot().await,
                 Decision::MissWindow { step, reason } => {
                     self.events.emit(EventKind::Noted { message: reason.clone() });
                     let at = self.host.clock.now();

@@ -2,7 +2,7 @@
 
 use super::{Coordinator, RunStorage};
 use crate::events::EventKind;
-use crate::model::Fact;
+use crate::model::{Fact, Outcome, Step};
 
 impl<S: RunStorage> Coordinator<'_, S> {
     /// Somebody else's shutdown: the signal came from it, and systemd would start no service now.
@@ -29,8 +29,14 @@ impl<S: RunStorage> Coordinator<'_, S> {
         }
     }
 
+    pub(super) async fn conclude_no_reboot(&mut self) {
+        let note = self.take_shutdown_back().await;
+        let step = self.run().attempt.as_ref().map_or(Step::Reboot, |attempt| attempt.step.clone());
+        self.end_step(&step, Outcome::Failed, Some(note));
+    }
+
     /// Services may be down for a shutdown that will never end: they are needed back. Returns what there is to say.
-    pub(super) async fn take_shutdown_back(&self) -> String {
+    async fn take_shutdown_back(&self) -> String {
         let grace = self.settings.reboot.grace;
         let waits_for = self.what_the_shutdown_waits_for().await;
         let mut note = format!("the host was asked to reboot and is still up after {grace:#}, {waits_for}");
