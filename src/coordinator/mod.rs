@@ -50,7 +50,7 @@ pub struct Coordinator<'a, S: RunStorage> {
     abort: &'a AbortFlag,
     inhibitor: Option<Box<dyn InhibitorGuard>>,
     stayed: SignedDuration,
-    /// Looked up once, by who resumes: no coordinator outlives a soft-reboot.
+    /// As far as whoever resumes has seen.
     soft_reboots: Option<u32>,
 }
 
@@ -83,10 +83,7 @@ impl<'a, S: RunStorage> Coordinator<'a, S> {
     /// Goes on with the run after a crash or a reboot: says so, and drives on. With `automatic` (the resume service)
     /// the boot is recorded first, so that one boot resumes once.
     pub async fn resume(&mut self, automatic: bool) -> RunEnd {
-        self.soft_reboots = self.host.shutdown.soft_reboots().await.unwrap_or_else(|error| {
-            tracing::warn!("{error}");
-            None
-        });
+        self.look_for_soft_reboots().await;
         let observation = self.observe().await;
         let decision = self.decide(&observation);
         let boot = observation.boot.clone().unwrap_or_else(|| self.run().boot.clone());
@@ -299,13 +296,6 @@ impl<'a, S: RunStorage> Coordinator<'a, S> {
                 let message = format!("the boot has undone what the run had changed of {undone}");
                 self.events.emit(EventKind::Noted { message });
             }
-        }
-    }
-
-    fn record_soft_reboot(&mut self, count: u32) {
-        let message = "the host was soft-rebooted: all but the kernel was started anew".into();
-        if self.record_end(Fact::SoftRebooted { count, at: self.host.clock.now() }) {
-            self.events.emit(EventKind::Noted { message });
         }
     }
 

@@ -5,6 +5,21 @@ use crate::events::EventKind;
 use crate::model::{Fact, Outcome, Step};
 
 impl<S: RunStorage> Coordinator<'_, S> {
+    /// Once is enough: no coordinator outlives a soft-reboot.
+    pub(super) async fn look_for_soft_reboots(&mut self) {
+        self.soft_reboots = self.host.shutdown.soft_reboots().await.unwrap_or_else(|error| {
+            tracing::warn!("{error}");
+            None
+        });
+    }
+
+    pub(super) fn record_soft_reboot(&mut self, count: u32) {
+        let message = "the host was soft-rebooted: all but the kernel was started anew".into();
+        if self.record_end(Fact::SoftRebooted { count, at: self.host.clock.now() }) {
+            self.events.emit(EventKind::Noted { message });
+        }
+    }
+
     /// Somebody else's shutdown: the signal came from it, and systemd would start no service now.
     pub(super) async fn host_is_going_down(&self) -> bool {
         self.host.units.survey().await.is_ok_and(|survey| survey.system_state == "stopping")
