@@ -7,7 +7,7 @@ mod report_schema;
 use std::path::Path;
 use std::time::Duration;
 
-use patchday_lab::{Lab, Machine, Output, Suite, services};
+use patchday_lab::{Lab, Machine, Output, Suite, services, wait_for};
 use report_schema::assert_is_report;
 use serde_json::Value;
 
@@ -53,13 +53,26 @@ pub fn assert_in_service(machine: &Machine) {
         let drop_ins = show("DropInPaths");
         assert!(!drop_ins.contains("patchday"), "{unit} is still held: {drop_ins}");
     }
+    // The last coordinator may be a moment behind its own record.
+    wait_for("the end of Patchday's units", Duration::from_secs(30), || {
+        let patterns = ["list-units", "--all", "--plain", "--no-legend", "--type=service", "patchday-*"];
+        let units = machine.exec_ok(&[&["systemctl"][..], &patterns].concat())?;
+        let is_left = |line: &str| !line.starts_with("patchday-resume.service");
+        Ok((!units.lines().any(is_left)).then_some(()))
+    })
+    .unwrap();
     let inhibitors = machine.exec_ok(&["systemd-inhibit", "--list", "--no-legend"]).unwrap();
     assert!(!inhibitors.to_lowercase().contains("patchday"), "{inhibitors}");
 }
 
 /// A machine with one package to upgrade, which takes no minutes, and the settings of its two services and of `more`.
 pub fn machine_with_one_update(name: &str, more: &str) -> Machine {
-    let machine = machine_with_patchday(Suite::Bookworm, name);
+    machine_of_with_one_update(Suite::Bookworm, name, more)
+}
+
+/// The same, of another release.
+pub fn machine_of_with_one_update(suite: Suite, name: &str, more: &str) -> Machine {
+    let machine = machine_with_patchday(suite, name);
     let services = services(&machine, "start-timeout = \"60s\"\ndrain-timeout = \"3s\"", "start-timeout = \"60s\"");
     let text = format!(
         r#"
