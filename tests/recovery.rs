@@ -69,7 +69,7 @@ fn locks_of_others_are_waited_for_while_the_services_run_and_their_holder_is_nam
         assert_eq!(world.effects_of(&format!("stop {API}")), usize::from(code == exit_code::DONE));
         assert_eq!(world.unit(TIMER).active, "active");
         if code == exit_code::UNTOUCHED {
-            let Phase::Failed { step: Step::Baseline, reason } = &run.phase else { panic!("{:?}", run.phase) };
+            let Phase::Failed { step: Step::Fetch, reason } = &run.phase else { panic!("{:?}", run.phase) };
             assert!(reason.contains("not free after 1m") && reason.contains(holder), "{reason}");
         }
     }

@@ -27,6 +27,8 @@ pub(super) async fn perform(ctx: &mut StepContext<'_>) -> StepResult {
     if plan.is_empty() {
         return Ok(StepEnd::Succeeded(Some("no package to upgrade".into())));
     }
+    // apt itself would wait for dpkg's locks, and tell nobody whom it waits for.
+    locks::wait_until_free(ctx, Step::Fetch).await?;
     packaging(ctx, PackageWork::Download, "download", "download the packages", (0.2, 1.0)).await?;
     Ok(StepEnd::Succeeded(Some(summary(&plan, security))))
 }
