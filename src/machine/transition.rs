@@ -254,6 +254,8 @@ fn boot_changed(run: &mut Run, open: Option<Step>, boot: BootId, at: Timestamp) 
     run.boot = boot;
     run.soft_reboots_of_boot = None;
     if run.phase == Phase::RebootRequested {
+        // A verdict is of one boot, and the kernel that was judged runs no more.
+        run.verification = None;
         end_attempt(run, Outcome::Succeeded, None, at);
         run.phase = Phase::Rebooted;
         run.rebooted = Some(at);

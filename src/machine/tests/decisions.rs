@@ -158,7 +158,9 @@ fn every_row_of_the_table_is_true() {
     let row = ["any other", "same", "–"];
     check(row, &next(&reverting), "continue revert");
     let row = ["none, planned steps left", "same", "–"];
-    check(row, &next(&booted(&reboot_requested(&reverting), 3)), "begin verify");
+    let reverted = booted(&reboot_requested(&reverting), 3);
+    check(row, &next(&reverted), "begin verify");
+    assert_eq!(reverted.verification, None, "a verdict on another boot");
 
     let run = reboot_requested(&open(Step::Reboot));
     let requested = run.reboot_requested.unwrap().duration_since(at(0)).as_secs();
