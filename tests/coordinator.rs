@@ -4,7 +4,7 @@
 #[path = "common/fake_host.rs"]
 mod fake_host;
 
-use fake_host::{API, MONGOD, Scenario};
+use fake_host::{API, MONGOD, Scenario, ended};
 use jiff::SignedDuration;
 use patchday::config::{OnFailure, RebootWhen};
 use patchday::coordinator::RunEnd;
@@ -13,13 +13,6 @@ use patchday::model::{Occasion, Outcome, PackageAction, Parcel, Phase, Run, Step
 
 fn steps(run: &Run) -> Vec<String> {
     run.history.iter().map(|record| record.attempt.step.to_string()).collect()
-}
-
-fn ended(end: &RunEnd) -> u8 {
-    match end {
-        RunEnd::Closed { exit_code } => *exit_code,
-        other => panic!("{other:?}"),
-    }
 }
 
 fn effects_between(scenario: &Scenario) -> Vec<String> {

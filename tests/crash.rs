@@ -5,33 +5,12 @@
 #[path = "common/fake_host.rs"]
 mod fake_host;
 
-use std::collections::BTreeMap;
-
-use fake_host::{API, FakeUnit, Fault, IDLE_TIMER, MONGOD, Scenario, TIMER};
+use fake_host::{API, Fault, MONGOD, Scenario, assert_in_service, assert_timers_as_before};
 use jiff::SignedDuration;
 use patchday::config::SilenceSettings;
 use patchday::coordinator::RunEnd;
 use patchday::exit_code;
-use patchday::model::{Hook, HookPoint, HookPolicy, Outcome, Run, SliceLimits, Step};
-
-/// What was active is active again, and what was not has never been started.
-fn assert_timers_as_before(units: &BTreeMap<String, FakeUnit>, context: &str) {
-    assert_eq!(units[TIMER].active, "active", "{TIMER} is still paused {context}");
-    assert_eq!((units[IDLE_TIMER].active, units[IDLE_TIMER].enabled), ("inactive", false), "{IDLE_TIMER} {context}");
-}
-
-fn assert_in_service(scenario: &Scenario, context: &str) {
-    let mut world = scenario.world();
-    for unit in [API, MONGOD] {
-        assert_eq!(world.unit(unit).active, "active", "{unit} is down {context}");
-        assert!(!world.unit(unit).held, "{unit} is held {context}");
-    }
-    assert_timers_as_before(&world.units, context);
-    assert!(world.dpkg_broken.is_empty(), "dpkg is dirty {context}");
-    assert_eq!(world.limits, SliceLimits::default(), "the limits of the work are still set {context}");
-    drop(world);
-    assert_eq!(scenario.state.open_run().unwrap(), None, "the run is still open {context}");
-}
+use patchday::model::{Hook, HookPoint, HookPolicy, Outcome, Run, Step};
 
 /// Every kind of moment that leaves a mark: each durable write, and both sides of each effect.
 const MOMENTS: [&str; 21] = [

@@ -4,19 +4,11 @@
 #[path = "common/fake_host.rs"]
 mod fake_host;
 
-use fake_host::{API, MONGOD, Scenario};
+use fake_host::{API, MONGOD, Scenario, ended};
 use jiff::SignedDuration;
 use patchday::config::{RebootWhen, SilenceSettings};
-use patchday::coordinator::RunEnd;
 use patchday::exit_code;
 use patchday::model::{Hook, HookPoint, HookPolicy, Outcome, Parcel, Phase, Run, Step};
-
-fn ended(end: &RunEnd) -> u8 {
-    match end {
-        RunEnd::Closed { exit_code } => *exit_code,
-        other => panic!("{other:?}"),
-    }
-}
 
 fn with_hooks(hooks: &[(HookPoint, &str, HookPolicy)]) -> Scenario {
     let mut scenario = Scenario::new();

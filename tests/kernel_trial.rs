@@ -5,18 +5,11 @@
 #[path = "common/fake_host.rs"]
 mod fake_host;
 
-use fake_host::{API, Fault, MONGOD, Scenario, World};
+use fake_host::{Fault, MONGOD, Scenario, World, assert_in_service, ended};
 use patchday::config::OnFailure;
 use patchday::coordinator::RunEnd;
 use patchday::exit_code;
 use patchday::model::{Run, Verdict};
-
-fn ended(end: &RunEnd) -> u8 {
-    match end {
-        RunEnd::Closed { exit_code } => *exit_code,
-        other => panic!("{other:?}"),
-    }
-}
 
 /// What a new kernel may do on its trial.
 #[test]
@@ -105,15 +98,6 @@ fn a_reboot_that_does_not_come_takes_the_trial_back() {
     let world = scenario.world();
     assert_eq!((&world.default_kernel, &world.next_kernel), (&None, &None));
     assert!(run.changes.is_empty(), "{:?}", run.changes);
-}
-
-fn assert_in_service(scenario: &Scenario, context: &str) {
-    let mut world = scenario.world();
-    for unit in [API, MONGOD] {
-        assert_eq!((world.unit(unit).active, world.unit(unit).held), ("active", false), "{unit} {context}");
-    }
-    drop(world);
-    assert_eq!(scenario.state.open_run().unwrap(), None, "the run is still open {context}");
 }
 
 /// With a new kernel that is tried before it is trusted.

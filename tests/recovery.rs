@@ -4,20 +4,12 @@
 #[path = "common/fake_host.rs"]
 mod fake_host;
 
-use fake_host::{API, IDLE_TIMER, MONGOD, Scenario, TIMER};
+use fake_host::{API, IDLE_TIMER, MONGOD, Scenario, TIMER, ended};
 use jiff::SignedDuration;
 use patchday::config::RebootWhen;
-use patchday::coordinator::RunEnd;
 use patchday::events::EventKind;
 use patchday::exit_code;
 use patchday::model::{Change, Phase, Step};
-
-fn ended(end: &RunEnd) -> u8 {
-    match end {
-        RunEnd::Closed { exit_code } => *exit_code,
-        other => panic!("{other:?}"),
-    }
-}
 
 #[test]
 fn a_shutdown_that_hangs_is_named_and_taken_back() {

@@ -1390,3 +1390,30 @@ impl Scenario {
         self.directory.path()
     }
 }
+
+/// The exit code of a run that came to its end.
+pub fn ended(end: &RunEnd) -> u8 {
+    match end {
+        RunEnd::Closed { exit_code } => *exit_code,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// What was active is active again, and what was not has never been started.
+pub fn assert_timers_as_before(units: &BTreeMap<String, FakeUnit>, context: &str) {
+    assert_eq!(units[TIMER].active, "active", "{TIMER} is still paused {context}");
+    assert_eq!((units[IDLE_TIMER].active, units[IDLE_TIMER].enabled), ("inactive", false), "{IDLE_TIMER} {context}");
+}
+
+pub fn assert_in_service(scenario: &Scenario, context: &str) {
+    let mut world = scenario.world();
+    for unit in [API, MONGOD] {
+        assert_eq!(world.unit(unit).active, "active", "{unit} is down {context}");
+        assert!(!world.unit(unit).held, "{unit} is held {context}");
+    }
+    assert_timers_as_before(&world.units, context);
+    assert!(world.dpkg_broken.is_empty(), "dpkg is dirty {context}");
+    assert_eq!(world.limits, SliceLimits::default(), "the limits of the work are still set {context}");
+    drop(world);
+    assert_eq!(scenario.state.open_run().unwrap(), None, "the run is still open {context}");
+}
