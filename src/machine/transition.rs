@@ -93,7 +93,8 @@ pub fn apply(run: &Run, fact: Fact) -> Result<Run, IllegalTransition> {
         }
         (_, Some(Step::Baseline), Fact::ChangeIntended(change @ Change::Paused(_)))
         | (_, Some(Step::Announce), Fact::ChangeIntended(change @ Change::Announced))
-        | (_, Some(Step::Silence), Fact::ChangeIntended(change @ Change::Silenced { .. })) => {
+        | (_, Some(Step::Silence), Fact::ChangeIntended(change @ Change::Silenced { .. }))
+        | (_, Some(Step::Reboot), Fact::ChangeIntended(change @ Change::OneShotBoot(_))) => {
             if !run.changes.contains(&change) {
                 next.changes.push(change);
             }
@@ -125,11 +126,6 @@ pub fn apply(run: &Run, fact: Fact) -> Result<Run, IllegalTransition> {
             next.reboots += 1;
             next.reboot_requested = Some(at);
             next.reboot_forced = None;
-        }
-        (_, Some(Step::Reboot), Fact::ChangeIntended(change @ Change::OneShotBoot(_))) => {
-            if !run.changes.contains(&change) {
-                next.changes.push(change);
-            }
         }
 
         (Phase::RebootRequested, Some(step), Fact::RebootForced { at })

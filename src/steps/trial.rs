@@ -34,8 +34,8 @@ pub(super) async fn begin(ctx: &mut StepContext<'_>) -> Result<(), StepError> {
 }
 
 /// After a verdict: makes the kernel that passed the default, and leaves the other one to be so where it did not.
-/// Returns how the trial ended; none where it goes on, into the kernel before.
-pub(super) async fn judge(ctx: &StepContext<'_>, kernel: &str, verdict: Verdict) -> Option<Result<TrialEnd, Finding>> {
+/// None where nothing is on trial, or where the trial goes on, into the kernel before.
+pub(super) async fn judge(ctx: &StepContext<'_>, kernel: &str, verdict: Verdict) -> Option<Result<(), Finding>> {
     let trial = ctx.run().one_shot_boot()?;
     let end = match verdict {
         _ if kernel != trial.kernel => TrialEnd::Dropped,
@@ -43,7 +43,7 @@ pub(super) async fn judge(ctx: &StepContext<'_>, kernel: &str, verdict: Verdict)
         Verdict::Failed => return None,
     };
     let ended = ctx.host.boot_loader.end_trial(trial, end).await;
-    Some(ended.map(|()| end).map_err(|error| not_ended(trial, end, &error.to_string())))
+    Some(ended.map_err(|error| not_ended(trial, end, &error.to_string())))
 }
 
 fn not_ended(trial: &OneShotBoot, end: TrialEnd, error: &str) -> Finding {

@@ -113,7 +113,7 @@ pub(super) async fn perform(ctx: &mut StepContext<'_>) -> StepResult {
     let verdict = verification.verdict;
     let told: Vec<String> = verification.findings.iter().map(|finding| finding.title.clone()).collect();
     ctx.recorder.record(Fact::Judged(Box::new(verification)))?;
-    if let (Some(Ok(_)), Some(change)) = (trial, run.one_shot_boot().cloned().map(Change::OneShotBoot)) {
+    if let (Some(Ok(())), Some(change)) = (trial, run.one_shot_boot().cloned().map(Change::OneShotBoot)) {
         ctx.recorder.record(Fact::ChangeUndone(change))?;
     }
     ctx.events.emit(EventKind::VerdictReached { verdict, findings: told.clone() });
