@@ -31,6 +31,7 @@
 //! | `agent` | what the agent in a machine sees, and how it is told to run commands |
 //! | `faults` | kills and power cuts in the middle of a run, and the judge of what comes after |
 //! | `settings` | Patchday's settings for the two services |
+//! | `shipped` | Patchday as the lab's programs are given it |
 //! | `cgroup`, `ports`, `files`, `hex`, `http`, `process`, `wait` | the small tools below them |
 
 mod agent;
@@ -48,6 +49,7 @@ mod mongod;
 mod ports;
 mod process;
 mod settings;
+mod shipped;
 pub mod sink;
 mod supervisor;
 mod testbed;
@@ -62,6 +64,7 @@ pub use image::{Image, Suite};
 pub use lab::Lab;
 pub use machine::{ApiFault, Machine, Output};
 pub use settings::services;
+pub use shipped::Shipped;
 pub use testbed::Testbed;
 pub use uml::{UML_PACKAGES, UmlMachine};
 pub use wait::wait_for;

@@ -10,10 +10,9 @@
 
 use anyhow::{Context, Result, bail};
 use clap::Parser;
-use patchday_lab::{Lab, Machine, Suite, services, wait_for};
+use patchday_lab::{Lab, Machine, Shipped, Suite, services, wait_for};
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
 use std::process::{Child, ExitCode};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -28,12 +27,8 @@ const RUN_TIMEOUT: Duration = Duration::from_secs(900);
 #[derive(Debug, Parser)]
 #[command(version)]
 struct Arguments {
-    /// The patchday program, as it is shipped
-    #[arg(long)]
-    patchday: PathBuf,
-    /// The directory with its unit files
-    #[arg(long, default_value_os_t = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../systemd"))]
-    systemd: PathBuf,
+    #[command(flatten)]
+    shipped: Shipped,
     /// The Debian release: bookworm or trixie
     #[arg(long, default_value_t = Suite::Bookworm)]
     suite: Suite,
@@ -53,10 +48,10 @@ fn main() -> ExitCode {
 }
 
 fn measure(arguments: &Arguments) -> Result<()> {
-    let size = fs::metadata(&arguments.patchday).context("cannot see the patchday program")?.len();
+    let size = fs::metadata(&arguments.shipped.patchday).context("cannot see the patchday program")?.len();
     eprintln!("bench: booting a machine ({})", arguments.suite);
     let machine = Lab::new()?.booted_machine(arguments.suite, "bench")?;
-    machine.install(&arguments.patchday, &arguments.systemd)?;
+    machine.install(&arguments.shipped.patchday, &arguments.shipped.systemd)?;
     configure(&machine)?;
     let pending = machine.pending_upgrades()?.len();
 

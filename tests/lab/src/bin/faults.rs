@@ -6,9 +6,8 @@ use clap::{Parser, ValueEnum};
 use patchday_lab::faults::{
     Experiment, Fault, Moment, NotHit, Recovery, Subject, Watched, configure, cuts, kills, perform, pulls,
 };
-use patchday_lab::{Lab, Suite, Testbed, UmlMachine};
+use patchday_lab::{Lab, Shipped, Suite, Testbed, UmlMachine};
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -24,12 +23,8 @@ const TRIES: u32 = 3;
 #[derive(Debug, Parser)]
 #[command(version)]
 struct Arguments {
-    /// The patchday program
-    #[arg(long)]
-    patchday: PathBuf,
-    /// The directory with its unit files
-    #[arg(long, default_value_os_t = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../systemd"))]
-    systemd: PathBuf,
+    #[command(flatten)]
+    shipped: Shipped,
     /// The Debian release: bookworm or trixie
     #[arg(long, default_value_t = Suite::Bookworm)]
     suite: Suite,
@@ -141,7 +136,7 @@ fn try_until_hit(lab: &Lab, arguments: &Arguments, kind: Kind, experiment: &Expe
 fn try_one(lab: &Lab, arguments: &Arguments, kind: Kind, experiment: &Experiment) -> Result<Recovery> {
     let name = format!("{kind:?}").to_lowercase();
     let prepare = |machine: &dyn Testbed| {
-        machine.install(&arguments.patchday, &arguments.systemd)?;
+        machine.install(&arguments.shipped.patchday, &arguments.shipped.systemd)?;
         configure(machine)
     };
     let subject: Box<dyn Subject> = if kind == Kind::Cuts {

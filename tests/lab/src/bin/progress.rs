@@ -4,9 +4,8 @@
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::Parser;
-use patchday_lab::{Lab, Machine, Suite, services};
+use patchday_lab::{Lab, Machine, Shipped, Suite, services};
 use serde_json::Value;
-use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -17,12 +16,8 @@ const MARKS: [f64; 4] = [0.2, 0.4, 0.6, 0.8];
 #[derive(Debug, Parser)]
 #[command(version)]
 struct Arguments {
-    /// The patchday program
-    #[arg(long)]
-    patchday: PathBuf,
-    /// The directory with its unit files
-    #[arg(long, default_value_os_t = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../systemd"))]
-    systemd: PathBuf,
+    #[command(flatten)]
+    shipped: Shipped,
     /// Print every piece of progress, too
     #[arg(long)]
     trace: bool,
@@ -79,7 +74,7 @@ fn measure(arguments: &Arguments) -> Result<()> {
     for story in &STORIES {
         eprintln!("progress: booting a machine ({}, {})", story.suite, story.name);
         let machine = Lab::new()?.booted_machine(story.suite, story.name)?;
-        machine.install(&arguments.patchday, &arguments.systemd)?;
+        machine.install(&arguments.shipped.patchday, &arguments.shipped.systemd)?;
         machine
             .write_file("/etc/patchday/patchday.toml", &(services(&machine, "", "") + "[verify]\nsettle = \"3s\"\n"))?;
         machine.wait_until_healthy(Duration::from_secs(60))?;

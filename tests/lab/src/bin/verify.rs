@@ -3,20 +3,15 @@
 
 use anyhow::Result;
 use clap::Parser;
-use patchday_lab::{Comeback, FAULTS, Suite};
-use std::path::{Path, PathBuf};
+use patchday_lab::{Comeback, FAULTS, Shipped, Suite};
 use std::process::ExitCode;
 
 /// Break a server in many ways, reboot it, and see what Patchday says of it
 #[derive(Debug, Parser)]
 #[command(version)]
 struct Arguments {
-    /// The patchday program
-    #[arg(long)]
-    patchday: PathBuf,
-    /// The directory with its unit files
-    #[arg(long, default_value_os_t = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../systemd"))]
-    systemd: PathBuf,
+    #[command(flatten)]
+    shipped: Shipped,
     /// The Debian release: bookworm or trixie
     #[arg(long, default_value_t = Suite::Bookworm)]
     suite: Suite,
@@ -51,7 +46,8 @@ fn all(arguments: &Arguments) -> Result<bool> {
     }
     let mut good = true;
     eprintln!("verify: a server with a baseline ({})", arguments.suite);
-    let server = Comeback::prepare(arguments.suite, "verify", &arguments.patchday, &arguments.systemd, "8s")?;
+    let server =
+        Comeback::prepare(arguments.suite, "verify", &arguments.shipped.patchday, &arguments.shipped.systemd, "8s")?;
     let first = server.run()?;
     println!("{:<50} {:<9} {}", "whole run", first.verdict, said(&first.findings));
     good &= first.findings.is_empty();
@@ -103,7 +99,8 @@ fn all(arguments: &Arguments) -> Result<bool> {
 
 /// A server of many units: how long a verdict takes, and what it costs.
 fn measure(arguments: &Arguments, units: u32) -> Result<bool> {
-    let server = Comeback::prepare(arguments.suite, "verify", &arguments.patchday, &arguments.systemd, "1s")?;
+    let server =
+        Comeback::prepare(arguments.suite, "verify", &arguments.shipped.patchday, &arguments.shipped.systemd, "1s")?;
     let probes = units / 10;
     eprintln!("verify: {units} units, {probes} probes");
     server.add_units(units, probes)?;

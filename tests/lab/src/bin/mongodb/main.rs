@@ -10,8 +10,8 @@ mod writer;
 
 use anyhow::{Result, bail};
 use clap::{Parser, ValueEnum};
+use patchday_lab::Shipped;
 use setup::{PASSWORD, Shape, Site};
-use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -31,12 +31,8 @@ enum Part {
 #[derive(Debug, Parser)]
 #[command(version)]
 struct Arguments {
-    /// The patchday program
-    #[arg(long)]
-    patchday: PathBuf,
-    /// The directory with its unit files
-    #[arg(long, default_value_os_t = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../systemd"))]
-    systemd: PathBuf,
+    #[command(flatten)]
+    shipped: Shipped,
     /// Only these parts; all by default
     #[arg(long, value_enum, value_delimiter = ',')]
     only: Vec<Part>,
@@ -64,7 +60,7 @@ fn main() -> ExitCode {
 
 fn show(arguments: &Arguments) -> Result<bool> {
     let wanted = |part| arguments.only.is_empty() || arguments.only.contains(&part);
-    let site = |shape, name: &str| Site::new(&arguments.patchday, &arguments.systemd, shape, name);
+    let site = |shape, name: &str| Site::new(&arguments.shipped.patchday, &arguments.shipped.systemd, shape, name);
     let shapes = Shape::value_variants().iter().copied();
     let shapes = shapes.filter(|shape| arguments.shape.is_empty() || arguments.shape.contains(shape));
     let mut good = true;
