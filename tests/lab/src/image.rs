@@ -2,6 +2,7 @@
 
 use crate::host_apt::{self, Mirrors};
 use crate::lab::{Lab, locked};
+use crate::machine::leftovers;
 use crate::mongod;
 use crate::process::run;
 use anyhow::{Context, Result, bail};
@@ -96,6 +97,8 @@ impl Image {
             let unfinished = images.join(format!("{name}.new"));
             let start = Instant::now();
             eprintln!("lab: building the {suite} image (once)");
+            // A builder that was killed leaves its mounts of /proc, /sys and /dev in the tree.
+            leftovers::unmount(&unfinished)?;
             remove_tree(&unfinished)?;
             recipe.build(&unfinished).with_context(|| format!("cannot build the {suite} image"))?;
             fs::rename(&unfinished, &tree).with_context(|| format!("cannot name {}", tree.display()))?;

@@ -1,7 +1,7 @@
 //! Where the lab keeps its things on this host.
 
 use crate::image::{Image, Suite, remove_tree};
-use crate::machine::Machine;
+use crate::machine::{Machine, leftovers};
 use crate::process::run;
 use crate::uml::{UmlImage, UmlMachine};
 use anyhow::{Context, Result, bail};
@@ -60,7 +60,9 @@ impl Lab {
         let _creating = locked(&self.cache.join("machines.lock"))?;
         Machine::remove_all(&self.cache.join("machines"))?;
         for name in ["images", "mongod-6.0.5", "mongod.new"] {
-            remove_tree(&self.cache.join(name))?;
+            let tree = self.cache.join(name);
+            leftovers::unmount(&tree)?;
+            remove_tree(&tree)?;
         }
         Ok(())
     }

@@ -72,11 +72,31 @@ fn remove(directory: &Path) -> Result<()> {
     remove_tree(directory)
 }
 
-/// Unmounts a machine's file system, if it is mounted.
+/// Unmounts whatever is mounted at a directory or below it, the last mounted first.
 pub(crate) fn unmount(root: &Path) -> Result<()> {
     let mounts = fs::read_to_string("/proc/self/mounts").context("cannot read /proc/self/mounts")?;
-    if mounts.lines().any(|line| line.split(' ').nth(1).is_some_and(|mount| Path::new(mount) == root)) {
-        run(Command::new("umount").arg(root))?;
+    for mount in mounts.lines().rev().filter_map(|line| line.split(' ').nth(1)) {
+        if Path::new(mount).starts_with(root) {
+            run(Command::new("umount").arg(mount))?;
+        }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mounts_within_mounts_are_unmounted_and_the_tree_can_be_removed() {
+        let tree = env::temp_dir().join(format!("patchday-lab-mounts-{}", std::process::id()));
+        for mount in [tree.clone(), tree.join("dev"), tree.join("dev/pts")] {
+            fs::create_dir_all(&mount).expect("a directory can be made");
+            run(Command::new("mount").args(["-t", "tmpfs", "tmpfs"]).arg(&mount)).expect("root may mount");
+        }
+        assert!(remove_tree(&tree).is_err(), "a tree with mounts is not removed");
+        unmount(&tree).expect("unmounted");
+        remove_tree(&tree).expect("removed");
+        assert!(!tree.exists());
+    }
 }
