@@ -74,8 +74,8 @@ pub(super) async fn open_run(app: &App, what: &Resume) -> Result<u8, Failure> {
     let boot = host.system.boot().await.ok_or_else(no_boot_id)?;
     // A wish that cannot be read was a wish all the same.
     let wished = app.state.abort_wish(&run.id).map_or(true, |wish| wish.is_some_and(|wish| wish.boot == boot));
-    let is_new_start = run.is_soft_rebooted(soft_reboots(&host).await);
-    if what.automatic && run.resumed_on.as_ref() == Some(&boot) && !is_new_start {
+    let is_resumed_on_this_boot = run.resumed_on.as_ref() == Some(&boot);
+    if what.automatic && is_resumed_on_this_boot && !run.is_soft_rebooted(soft_reboots(&host).await) {
         let message = format!("run {} was resumed on this boot already, and did not end", run.id);
         return Err(Failure::new(FailureKind::Refused, message).hint("patchday status, then patchday resume by hand"));
     }

@@ -14,9 +14,12 @@ const KILL_MARGIN: SignedDuration = SignedDuration::from_hours(1);
 /// What a unit left behind may be on its way out.
 const LEFTOVERS_PATIENCE: SignedDuration = SignedDuration::from_secs(10);
 
-/// Most services are down at once; the pause grows from the first to the second.
+/// Most services are down at once, so the pause between two looks grows with the time waited, between these bounds.
 const LOOK_EVERY: (SignedDuration, SignedDuration) =
     (SignedDuration::from_millis(10), SignedDuration::from_millis(250));
+
+/// The pause is this part of the time waited: what a stop seems to take is at most so much more than it took.
+const LOOK_SHARE: i32 = 10;
 
 pub(super) async fn perform(ctx: &mut StepContext<'_>, unit: &UnitName) -> StepResult {
     let settings = ctx.settings.service(unit).cloned();
@@ -87,7 +90,6 @@ pub(super) async fn wait_until_down(
     settings: &ServiceSettings,
     began: Timestamp,
 ) -> Result<UnitState, StepError> {
-    let mut pause = LOOK_EVERY.0;
     let mut inactive_since = None;
     loop {
         let look = ctx.host.units.state(&settings.unit).await;
@@ -115,8 +117,8 @@ pub(super) async fn wait_until_down(
                 settings.unit, settings.stop_timeout
             )));
         }
-        ctx.host.clock.sleep(pause).await;
-        pause = (pause * 2).min(LOOK_EVERY.1);
+        let pause = now.duration_since(began) / LOOK_SHARE;
+        ctx.host.clock.sleep(pause.clamp(LOOK_EVERY.0, LOOK_EVERY.1)).await;
     }
 }
 
