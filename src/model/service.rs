@@ -40,6 +40,9 @@ pub struct StopProof {
     /// How much of that went into waiting for clients and operations to end; none for other kinds.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub drained: Option<SignedDuration>,
+    /// How much of that went by from the database's order to end until it was proven down; none for other kinds.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub shutdown: Option<SignedDuration>,
     /// Clients of the database when it was told to stop, other than Patchday; empty for other kinds.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub clients_left: Vec<ClientConnection>,
@@ -79,6 +82,7 @@ mod tests {
             processes_left: 0,
             took: SignedDuration::from_secs(1),
             drained: Some(SignedDuration::from_millis(250)),
+            shutdown: Some(SignedDuration::from_millis(70)),
             clients_left: vec![ClientConnection {
                 client: "127.0.0.1:51234".into(),
                 app_name: "api".into(),

@@ -202,6 +202,7 @@ impl Story {
             processes_left: 0,
             took: secs(seconds),
             drained: None,
+            shutdown: None,
             clients_left: if is_database { vec![backup()] } else { Vec::new() },
             database: is_database.then(|| DatabaseFacts {
                 version: "6.0.5".into(),

@@ -46,7 +46,7 @@ pub(super) async fn perform(ctx: &mut StepContext<'_>, unit: &UnitName) -> StepR
     } else {
         match settings.kind {
             ServiceKind::Service => stop_service(ctx, &settings, began).await?,
-            ServiceKind::Mongodb => stop_mongodb::stop(ctx, &settings).await?,
+            ServiceKind::Mongodb => stop_mongodb::stop(ctx, &settings, &before).await?,
         }
     };
     proof.took = ctx.host.clock.now().duration_since(began);
@@ -153,6 +153,7 @@ pub(super) fn proof_of(unit: &UnitName, state: &UnitState, was_running: bool) ->
         processes_left: state.processes,
         took: SignedDuration::ZERO,
         drained: None,
+        shutdown: None,
         clients_left: Vec::new(),
         database: None,
         database_evidence: None,

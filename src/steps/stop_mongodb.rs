@@ -12,13 +12,16 @@ use crate::model::{DatabaseAccess, DatabaseStopEvidence, StopProof, UnitState};
 const QUIESCE: SignedDuration = SignedDuration::from_secs(15);
 const QUIESCE_ALONE: SignedDuration = SignedDuration::from_secs(1);
 
-pub(super) async fn stop(ctx: &StepContext<'_>, settings: &ServiceSettings) -> Result<StopProof, StepError> {
+pub(super) async fn stop(
+    ctx: &StepContext<'_>,
+    settings: &ServiceSettings,
+    before: &UnitState,
+) -> Result<StopProof, StepError> {
     let unit = &settings.unit;
     let Some(access) = &settings.database else {
         return Err(StepError::Failed(format!("{unit} has no connection string")));
     };
     let facts = ctx.host.database.facts(access).await?;
-    let before = ctx.host.units.state(unit).await?;
     if let (Some(server), Some(main)) = (facts.pid, before.main_pid)
         && server != main
     {
@@ -48,13 +51,15 @@ pub(super) async fn stop(ctx: &StepContext<'_>, settings: &ServiceSettings) -> R
     // Settles what Restart= may have queued: the hold lets nothing start, and now nothing tries.
     stop_unit(ctx, settings, began).await?;
     let state = wait_until_down(ctx, settings, began).await?;
+    let shutdown = ctx.host.clock.now().duration_since(began);
 
     let evidence = ctx.host.forensics.stop_evidence(&facts).await;
-    if let Some(why) = unclean(&before, &state, &evidence) {
+    if let Some(why) = unclean(before, &state, &evidence) {
         return Err(StepError::Failed(format!("{unit} did not end cleanly: {why}")));
     }
     let mut proof = proof_of(unit, &state, true);
     proof.drained = Some(drained);
+    proof.shutdown = Some(shutdown);
     proof.clients_left = clients_left;
     proof.ended_by_signal = ended_by_signal;
     proof.replica_set = part.set;

@@ -291,6 +291,7 @@ fn proof(unit: &UnitName) -> StopProof {
         processes_left: 0,
         took: millis(1_250),
         drained: None,
+        shutdown: None,
         clients_left: is_database
             .then(|| ClientConnection {
                 client: "127.0.0.1:51234".into(),

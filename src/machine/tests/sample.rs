@@ -219,6 +219,7 @@ pub(super) fn proof(unit: &UnitName) -> StopProof {
         processes_left: 0,
         took: SignedDuration::from_secs(1),
         drained: None,
+        shutdown: None,
         clients_left: Vec::new(),
         database: None,
         database_evidence: None,

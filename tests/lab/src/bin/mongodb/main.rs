@@ -87,11 +87,14 @@ fn show(arguments: &Arguments) -> Result<bool> {
         for connections in [0, 100, 1000] {
             let timing = timing::measure(&site, connections, arguments.times)?;
             println!(
-                "{:>5} connections: systemctl {:.3} s, patchday {:.3} s ({:.2} x), with the wait for clients {:.3} s",
+                "{:>5} connections: systemctl {:.3} s, patchday {:.3} s ({:.2} x), with all its questions {:.3} s \
+                 ({:.2} x), with the wait for clients {:.3} s",
                 timing.connections,
                 timing.systemctl,
                 timing.patchday,
                 timing.patchday / timing.systemctl,
+                timing.with_questions,
+                timing.with_questions / timing.systemctl,
                 timing.with_drain
             );
         }

@@ -13,13 +13,17 @@ pub(crate) struct Timing {
     pub(crate) systemctl: f64,
     /// From the order to go down until proven down.
     pub(crate) patchday: f64,
-    /// The same with the wait for clients to leave.
+    /// The whole step, without the wait for clients to leave: who the server is and who is connected is asked before,
+    /// and its log and lock file are read after.
+    pub(crate) with_questions: f64,
+    /// The whole step.
     pub(crate) with_drain: f64,
 }
 
 pub(crate) fn measure(site: &Site, connections: u32, times: u32) -> Result<Timing> {
     site.configure("")?;
-    let (mut systemctl, mut patchday, mut with_drain) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut systemctl, mut patchday) = (Vec::new(), Vec::new());
+    let (mut with_questions, mut with_drain) = (Vec::new(), Vec::new());
     for _ in 0..times {
         let held = open(site, connections)?;
         site.machine.exec_ok(&["systemctl", "stop", "sample-api.service"])?;
@@ -39,7 +43,8 @@ pub(crate) fn measure(site: &Site, connections: u32, times: u32) -> Result<Timin
             report.split("\"stopped\"").find(|part| part.contains("\"database_evidence\"")).context("no proof")?;
         let took = seconds(proof, "took").context("no measure")?;
         with_drain.push(took);
-        patchday.push(took - seconds(proof, "drained").unwrap_or(0.0));
+        with_questions.push(took - seconds(proof, "drained").context("no measure of the drain")?);
+        patchday.push(seconds(proof, "shutdown").context("no measure of the shutdown")?);
     }
     let median = |values: &mut Vec<f64>| {
         values.sort_by(f64::total_cmp);
@@ -49,6 +54,7 @@ pub(crate) fn measure(site: &Site, connections: u32, times: u32) -> Result<Timin
         connections,
         systemctl: median(&mut systemctl),
         patchday: median(&mut patchday),
+        with_questions: median(&mut with_questions),
         with_drain: median(&mut with_drain),
     })
 }
