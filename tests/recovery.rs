@@ -30,6 +30,21 @@ fn a_shutdown_that_hangs_is_named_and_taken_back() {
 }
 
 #[test]
+fn a_reboot_that_logind_refuses_leaves_nobody_waiting_for_it() {
+    let scenario = Scenario::new();
+    scenario.world().reboot_is_refused = true;
+    let (end, run) = scenario.run_to_end();
+    assert_eq!(ended(&end), exit_code::NOT_REBOOTED);
+    let Phase::Failed { step: Step::Reboot, reason } = &run.phase else { panic!("{:?}", run.phase) };
+    assert!(reason.contains("a shutdown is inhibited"), "{reason}");
+    let mut world = scenario.world();
+    assert!(!world.watches_the_reboot);
+    for unit in [API, MONGOD] {
+        assert!(world.unit(unit).active == "active" && !world.unit(unit).held, "{unit}");
+    }
+}
+
+#[test]
 fn a_shutdown_that_hangs_is_forced_where_that_is_wanted() {
     let mut scenario = Scenario::new();
     scenario.settings.reboot.force_after = Some(SignedDuration::from_mins(8));

@@ -256,6 +256,9 @@ pub trait Shutdown: Send + Sync {
     /// Lets somebody who outlives the shutdown look whether the host is still up after this time, and go on with the run
     /// then.
     async fn watch(&self, run: &RunId, after: SignedDuration) -> HostResult<()>;
+
+    /// Nobody needs to look: no shutdown has come of the request. Idempotent.
+    async fn unwatch(&self, run: &RunId) -> HostResult<()>;
 }
 
 /// How a MongoDB server shall go down.

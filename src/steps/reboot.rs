@@ -46,7 +46,13 @@ pub(super) async fn request(ctx: &mut StepContext<'_>, reasons: Vec<String>) -> 
         // The bus may be gone before logind's answer is here: whether the host goes down, the next boot tells, or the
         // end of the grace period.
         Err(error) if error.kind == HostErrorKind::Unknown => ctx.note(error.to_string()),
-        asked => asked?,
+        Err(refused) => {
+            if let Err(error) = ctx.host.shutdown.unwatch(&ctx.run().id).await {
+                ctx.note(error.to_string());
+            }
+            return Err(refused.into());
+        }
+        Ok(()) => {}
     }
     Ok(StepEnd::RebootRequested)
 }

@@ -104,6 +104,10 @@ pub struct World {
     pub reboot_does_nothing: bool,
     /// A shutdown waits for a service that does not stop.
     pub reboot_hangs: bool,
+    /// logind says no.
+    pub reboot_is_refused: bool,
+    /// Somebody looks whether the reboot comes to its end.
+    pub watches_the_reboot: bool,
     pub going_down: bool,
     pub save_fails_after: Option<u32>,
     pub break_on_boot: Option<&'static str>,
@@ -219,6 +223,8 @@ impl World {
             distrusted: None,
             reboot_does_nothing: false,
             reboot_hangs: false,
+            reboot_is_refused: false,
+            watches_the_reboot: false,
             going_down: false,
             save_fails_after: None,
             break_on_boot: None,
@@ -671,6 +677,9 @@ impl Power for Fake {
     async fn reboot(&self) -> HostResult<()> {
         point(&self.0, "reboot");
         let mut world = lock(&self.0);
+        if world.reboot_is_refused {
+            return Err(HostError::new(HostErrorKind::Refused, "ask logind for a reboot", "a shutdown is inhibited"));
+        }
         // logind takes a second request for the first.
         if !world.going_down {
             world.effects.push("reboot".into());
@@ -725,6 +734,12 @@ impl Shutdown for Fake {
 
     async fn watch(&self, _run: &RunId, _after: SignedDuration) -> HostResult<()> {
         point(&self.0, "watch");
+        lock(&self.0).watches_the_reboot = true;
+        Ok(())
+    }
+
+    async fn unwatch(&self, _run: &RunId) -> HostResult<()> {
+        lock(&self.0).watches_the_reboot = false;
         Ok(())
     }
 }

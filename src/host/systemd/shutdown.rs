@@ -81,13 +81,26 @@ impl Shutdown for SystemdShutdown {
     }
 
     async fn watch(&self, run: &RunId, after: SignedDuration) -> HostResult<()> {
-        let name = format!("patchday-watch-{run}.service");
+        let name = watch_unit(run);
         let unit: UnitName = name.parse().map_err(|error| HostError::failed(format!("start {name}"), error))?;
         let mut argv = self.program.clone();
         let seconds = after.as_secs().max(1).to_string();
         argv.extend(["resume", "--foreground", "--unless-rebooted-in", &seconds].map(str::to_owned));
         self.work.start_transient(&unit, &argv, watch_properties(&argv)).await
     }
+
+    async fn unwatch(&self, run: &RunId) -> HostResult<()> {
+        // A unit that is not loaded, to `systemctl stop` an error, is one that nobody needs to stop.
+        let unit = watch_unit(run);
+        if self.systemctl(&["show", "--value", "--property=ActiveState", &unit]).await?.trim() == "inactive" {
+            return Ok(());
+        }
+        self.systemctl(&["stop", &unit]).await.map(drop)
+    }
+}
+
+fn watch_unit(run: &RunId) -> String {
+    format!("patchday-watch-{run}.service")
 }
 
 /// Rows of `JOB UNIT TYPE STATE`; a line that is none (`No jobs running.`) has no number.

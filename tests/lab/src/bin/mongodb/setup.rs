@@ -37,6 +37,8 @@ pub(crate) enum Shape {
     Secured,
     /// Three members in one machine.
     Set,
+    /// A member in each of three machines; the first, which is primary whenever it can be, is the one that is patched.
+    Machines,
 }
 
 impl Shape {
@@ -45,13 +47,20 @@ impl Shape {
             Self::Standalone => "standalone",
             Self::Secured => "login and TLS",
             Self::Set => "set of three",
+            Self::Machines => "three machines",
         }
+    }
+
+    pub(crate) fn is_set(self) -> bool {
+        matches!(self, Self::Set | Self::Machines)
     }
 }
 
 /// A machine with MongoDB of one shape.
 pub(crate) struct Site {
     pub(crate) machine: Machine,
+    /// Where the other members of [`Shape::Machines`] live.
+    pub(crate) others: Vec<Machine>,
     pub(crate) shape: Shape,
     pub(crate) runtime: Runtime,
     /// Ports of the members; the first is that of `mongod.service`.
@@ -85,6 +94,7 @@ impl Site {
         let mut site = Self {
             ports: vec![machine.mongod_port()],
             machine,
+            others: Vec::new(),
             shape,
             runtime,
             certificates: tempfile_dir::Dir(directory),
@@ -93,21 +103,22 @@ impl Site {
             Shape::Standalone => {}
             Shape::Secured => site.secure()?,
             Shape::Set => site.make_set()?,
+            Shape::Machines => site.make_set_of_machines(name)?,
         }
         work::make_repository(&site.machine)?;
         site.configure("")?;
         Ok(site)
     }
 
-    /// The units of the databases, in the order of the ports.
+    /// The units of the machine's databases, in the order of the ports.
     pub(crate) fn units(&self) -> Vec<String> {
         let name = |at: usize| if at == 0 { "mongod.service".into() } else { format!("mongod-{at}.service") };
-        (0..self.ports.len()).map(name).collect()
+        (0..self.ports.len() - self.others.len()).map(name).collect()
     }
 
     /// Writes Patchday's configuration. `extra` goes into every `[service.mongodb]`.
     pub(crate) fn configure(&self, extra: &str) -> Result<()> {
-        let all: Vec<usize> = (0..self.ports.len()).collect();
+        let all: Vec<usize> = (0..self.units().len()).collect();
         self.configure_members(&all, extra)
     }
 
@@ -140,7 +151,7 @@ impl Site {
     /// A client from this host, as the administrator where a login is wanted.
     pub(crate) fn client(&self, app: &str, options: &str) -> Result<Client> {
         let ports: Vec<String> = self.ports.iter().map(|port| format!("127.0.0.1:{port}")).collect();
-        let set = if self.shape == Shape::Set { "&replicaSet=rs0" } else { "&directConnection=true" };
+        let set = if self.shape.is_set() { "&replicaSet=rs0" } else { "&directConnection=true" };
         self.client_of(&ports.join(","), app, &format!("{set}{options}"))
     }
 
@@ -173,7 +184,7 @@ impl Site {
         answer.context("the database refuses")
     }
 
-    fn wait_for_database(&self, at: usize) -> Result<()> {
+    pub(crate) fn wait_for_database(&self, at: usize) -> Result<()> {
         wait_for(&format!("mongod {at}"), WAIT, || Ok(self.command(at, doc! { "ping": 1 }).ok().map(drop)))
     }
 
@@ -250,70 +261,6 @@ impl Site {
         self.machine.exec_ok(&["systemctl", "daemon-reload"])?;
         self.machine.exec_ok(&["systemctl", "restart", "sample-api.service"])?;
         self.machine.wait_until_healthy(WAIT)
-    }
-
-    /// Two more units, and the set of all three.
-    fn make_set(&mut self) -> Result<()> {
-        let replication = "replication:\n  replSetName: rs0\n";
-        let conf = self.machine.read_file("/etc/mongod.conf")?;
-        let unit = self.machine.read_file("/etc/systemd/system/mongod.service")?;
-        let first = self.ports[0];
-        self.machine.write_file("/etc/mongod.conf", &(conf.clone() + replication))?;
-        self.machine.exec_ok(&["systemctl", "stop", "sample-api.service"])?;
-        for at in 1..3 {
-            let port = self.machine.reserve_port()?;
-            self.ports.push(port);
-            let name = format!("mongod-{at}");
-            let own = conf
-                .replace("/var/lib/mongod", &format!("/var/lib/{name}"))
-                .replace("/var/log/mongod/mongod.log", &format!("/var/log/mongod/{name}.log"))
-                .replace(&first.to_string(), &port.to_string());
-            self.machine.write_file(&format!("/etc/{name}.conf"), &(own + replication))?;
-            let own = unit
-                .replace("/etc/mongod.conf", &format!("/etc/{name}.conf"))
-                .replace("RuntimeDirectory=mongodb", &format!("RuntimeDirectory={name}"));
-            self.machine.write_file(&format!("/etc/systemd/system/{name}.service"), &own)?;
-            self.machine.exec_ok(&["install", "-d", "-o", "mongod", "-g", "mongod", &format!("/var/lib/{name}")])?;
-        }
-        self.machine.exec_ok(&["systemctl", "daemon-reload"])?;
-        self.machine.exec_ok(&["systemctl", "restart", "mongod.service"])?;
-        self.machine.exec_ok(&["systemctl", "enable", "--now", "mongod-1.service", "mongod-2.service"])?;
-        for at in 0..3 {
-            self.wait_for_database(at)?;
-        }
-        let host = |at: usize| doc! { "_id": at as i32, "host": format!("127.0.0.1:{}", self.ports[at]) };
-        let members = vec![host(0), host(1), host(2)];
-        self.command(
-            0,
-            doc! { "replSetInitiate": {
-                "_id": "rs0", "members": members, "settings": { "electionTimeoutMillis": 3000 },
-            } },
-        )?;
-        self.wait_until_whole()?;
-        self.machine.exec_ok(&["systemctl", "start", "sample-api.service"])?;
-        self.machine.wait_until_healthy(WAIT)
-    }
-
-    /// Waits until the set has a primary and two secondaries.
-    pub(crate) fn wait_until_whole(&self) -> Result<()> {
-        wait_for("a whole set", WAIT, || {
-            let Ok(status) = self.command(0, doc! { "replSetGetStatus": 1 }) else { return Ok(None) };
-            let states: Vec<&str> = status
-                .get_array("members")?
-                .iter()
-                .filter_map(|member| member.as_document()?.get_str("stateStr").ok())
-                .collect();
-            let count = |state: &str| states.iter().filter(|one| **one == state).count();
-            Ok((count("PRIMARY") == 1 && count("SECONDARY") == 2).then_some(()))
-        })
-    }
-
-    /// The member that is primary.
-    pub(crate) fn primary(&self) -> Result<usize> {
-        let hello = |at: usize| self.command(at, doc! { "hello": 1 });
-        let is_primary =
-            |at: &usize| hello(*at).is_ok_and(|hello| hello.get_bool("isWritablePrimary").unwrap_or(false));
-        wait_for("a primary", WAIT, || Ok((0..self.ports.len()).find(is_primary)))
     }
 
     /// A run has something to do: one small package to upgrade, and a reboot that is wanted.

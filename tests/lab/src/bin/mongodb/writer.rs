@@ -1,6 +1,6 @@
 //! A writer that goes on while the database goes down and comes back, and remembers what was acknowledged.
 
-use crate::setup::{Shape, Site};
+use crate::setup::Site;
 use anyhow::{Context, Result};
 use mongodb::Collection;
 use mongodb::bson::{Bson, Document, doc};
@@ -22,7 +22,7 @@ pub(crate) struct Account {
 /// Writes during `work`, to the end of it, and looks for every acknowledged write afterwards.
 pub(crate) fn during<T>(site: &Site, round: i64, work: impl FnOnce() -> Result<T>) -> Result<(T, Account)> {
     // A majority of one server is itself, so that the journal is what counts there.
-    let concern = if site.shape == Shape::Set { "&w=majority&journal=true" } else { "&journal=true" };
+    let concern = if site.shape.is_set() { "&w=majority&journal=true" } else { "&journal=true" };
     let client = site.client("writer", &format!("{concern}&retryWrites=false"))?;
     let writes = client.database("ledger").collection::<Document>("writes");
     let stop = Arc::new(AtomicBool::new(false));
