@@ -354,6 +354,8 @@ pub enum PackageWork {
     },
     /// `dpkg --configure -a`, keeping old conffiles.
     Configure,
+    /// `apt-get --reinstall install` of these packages, which `--fix-broken` would only try to configure.
+    Reinstall(Vec<String>),
     /// `apt-get --fix-broken install`.
     FixBroken,
 }

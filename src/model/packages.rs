@@ -162,6 +162,13 @@ impl PackageState {
     pub fn is_clean(&self) -> bool {
         self.broken.is_empty() && !self.interrupted
     }
+
+    /// Packages whose files are of two versions: dpkg does not configure them before they are unpacked once more
+    /// (`R` in the third column, reinst-required in dpkg(1)).
+    pub fn to_reinstall(&self) -> Vec<String> {
+        let packages = self.broken.iter().filter_map(|line| line.split_once(' '));
+        packages.filter(|(status, _)| status.ends_with('R')).map(|(_, name)| name.to_owned()).collect()
+    }
 }
 
 /// Its triggers have the initrd built anew. A kernel's own script does that by itself.

@@ -10,14 +10,21 @@ pub(super) async fn perform(ctx: &mut StepContext<'_>) -> StepResult {
     if before.is_clean() {
         return Ok(StepEnd::Skipped("dpkg is clean".into()));
     }
+    // apt refuses to begin before dpkg's own records are merged, which `--configure -a` does even where it fails.
+    let mut works = vec![(PackageWork::Configure, "configure", (0.0, 0.4))];
+    let to_reinstall = before.to_reinstall();
+    if !to_reinstall.is_empty() {
+        works.push((PackageWork::Reinstall(to_reinstall), "reinstall", (0.4, 0.8)));
+    }
+    works.push((PackageWork::FixBroken, "fix-broken", (0.8, 1.0)));
     let mut told = Vec::new();
-    for (what, name) in [(PackageWork::Configure, "configure"), (PackageWork::FixBroken, "fix-broken")] {
+    for (what, name, span) in works {
         let work = Work {
             step: Step::Repair,
             name,
             description: format!("Patchday: {name}"),
             task: Task::Packages(what),
-            course: Course::counted(if name == "configure" { (0.0, 0.5) } else { (0.5, 1.0) }),
+            course: Course::counted(span),
         };
         let outcome = work::run_to_end(ctx, work).await?;
         if !outcome.succeeded() {

@@ -300,7 +300,7 @@ impl World {
     fn start_anew(&mut self) {
         for work in self.works.values().filter(|work| !work.ended) {
             if work.argv[0] == "upgrade" {
-                self.dpkg_broken = vec!["iF libc6".into()];
+                self.dpkg_broken = vec!["iF libc6".into(), "iUR tzdata".into()];
             }
         }
         self.works.clear();
@@ -363,7 +363,8 @@ impl World {
                 }
             }
             ("upgrade", true) => self.dpkg_broken = vec!["iF libc6".into()],
-            ("configure", false) => self.dpkg_broken.clear(),
+            ("configure", false) => self.dpkg_broken.retain(|package| package.starts_with("iUR")),
+            ("reinstall", false) => self.dpkg_broken.retain(|package| !package.starts_with("iUR")),
             _ => {}
         }
     }
@@ -893,6 +894,7 @@ impl Packages for Fake {
             PackageWork::Download => "download",
             PackageWork::Upgrade { .. } => "upgrade",
             PackageWork::Configure => "configure",
+            PackageWork::Reinstall(_) => "reinstall",
             PackageWork::FixBroken => "fix-broken",
         };
         (vec![name.into()], Vec::new())

@@ -153,6 +153,10 @@ impl Packages for Apt {
                 add(&["-y", "dist-upgrade"]);
             }
             // A repair must never cost the host a package that it needs: then it is for people to decide.
+            PackageWork::Reinstall(packages) => {
+                add(&["-y", "--no-remove", "--reinstall", "install"]);
+                argv.extend(packages.iter().cloned());
+            }
             PackageWork::FixBroken => add(&["-y", "--no-remove", "--fix-broken", "install"]),
             PackageWork::Configure => {
                 argv = vec![command::find_or_default(&self.root, "dpkg")];
