@@ -245,7 +245,7 @@ fn every_change_for_the_worse_makes_one_finding() {
 }
 
 /// One change each that a boot makes, and that must make none.
-const EXPECTED: [(&str, Change); 12] = [
+const EXPECTED: [(&str, Change); 13] = [
     ("a session ended", |now| edit(&mut now.units, |units| units.active.retain(|at| *at != unit("session-1.scope")))),
     ("a job has run", |now| {
         stop(now, "job.service", UnitRelations { service_type: "oneshot".into(), ..loaded() });
@@ -276,6 +276,9 @@ const EXPECTED: [(&str, Change); 12] = [
         edit(&mut now.kernel, |kernel| kernel.running = "6.1.0-41".into());
         edit(&mut now.inventory.command_line, |line| *line = line.replace("-40", "-41"));
         edit(&mut now.inventory.sysctl, |all| all.values.insert("net.core.somaxconn".into(), "8192".into()));
+    }),
+    ("a coordinator that was killed", |now| {
+        edit(&mut now.units, |units| units.failed.push(unit("patchday-resume.service")));
     }),
     ("modules and timers that nobody asks for", |now| {
         edit(&mut now.inventory.modules, |all| all.loaded.remove("cdrom"));
