@@ -42,15 +42,19 @@ pub fn estimate(inputs: &EstimateInputs<'_>) -> Estimate {
     let history = &inputs.history[inputs.history.len().saturating_sub(RECENT)..];
     let until_ready = median(history.iter().filter_map(seconds_until_ready)).unwrap_or(UNTIL_READY);
     let pace = pace(history);
+    let is_ahead = inputs.steps.contains(&Step::Ahead);
     let steps = inputs.steps.iter().map(|step| {
         let seen = median(history.iter().filter_map(|run| seconds_of(run, step)));
         let (seconds, basis) = match step {
             Step::Reboot if !inputs.reboots => (0.0, Basis::Assumed),
             Step::Announce => (inputs.grace.as_secs_f64(), Basis::Assumed),
-            Step::Upgrade => match pace {
-                Some(pace) => (inputs.plan.work().total() * pace, Basis::History),
-                None => (inputs.plan.work().total() * slowdown(inputs.limits), Basis::Sizes),
-            },
+            Step::Ahead | Step::Upgrade => {
+                let work = work_of(step, inputs.plan, is_ahead);
+                match pace {
+                    Some(pace) => (work * pace, Basis::History),
+                    None => (work * slowdown(inputs.limits), Basis::Sizes),
+                }
+            }
             Step::Fetch => (5.0 + inputs.plan.download_bytes() as f64 / MIRROR, Basis::Sizes),
             Step::Verify => {
                 let basis = if history.iter().any(|run| seconds_until_ready(run).is_some()) {
@@ -72,19 +76,33 @@ pub fn estimate(inputs: &EstimateInputs<'_>) -> Estimate {
 
 /// The same for another plan, as apt sees it once its lists are fresh.
 pub fn for_plan(estimate: &Estimate, before: &UpgradePlan, now: &UpgradePlan) -> Estimate {
-    let grown = now.work().total() / before.work().total();
+    let is_ahead = estimate.steps.iter().any(|one| one.step == Step::Ahead);
+    let work = |plan| work_of(&Step::Upgrade, plan, is_ahead);
+    let pace = estimate.takes(&Step::Upgrade).as_secs_f64() / work(before);
     let step = |step: &StepEstimate| match step.step {
-        Step::Upgrade => StepEstimate { takes: whole(step.takes.as_secs_f64() * grown), ..step.clone() },
+        Step::Ahead | Step::Upgrade => {
+            StepEstimate { takes: whole(work_of(&step.step, now, is_ahead) * pace), ..step.clone() }
+        }
         _ => step.clone(),
     };
     Estimate { steps: estimate.steps.iter().map(step).collect(), ..estimate.clone() }
 }
 
+/// Seconds of dpkg's work in one step, on a server of today.
+fn work_of(step: &Step, plan: &UpgradePlan, is_ahead: bool) -> f64 {
+    match step {
+        Step::Ahead => Some(plan.new_kernels()).filter(|plan| !plan.is_empty()).map_or(0.0, |plan| plan.work().total()),
+        _ if is_ahead => plan.without_new_kernels().work().total(),
+        _ => plan.work().total(),
+    }
+}
+
 /// What would shorten the time without the services, the most first.
-pub fn savings(estimate: &Estimate, limits: &Limits) -> Vec<(String, SignedDuration)> {
-    let takes =
-        |step: &Step| estimate.steps.iter().find(|one| &one.step == step).map_or(0.0, |one| one.takes.as_secs_f64());
+pub fn savings(estimate: &Estimate, plan: &UpgradePlan, limits: &Limits) -> Vec<(String, SignedDuration)> {
+    let takes = |step: &Step| estimate.takes(step).as_secs_f64();
     let slowdown = slowdown(limits);
+    let is_ahead = estimate.steps.iter().any(|one| one.step == Step::Ahead);
+    let kernels = 1.0 - work_of(&Step::Upgrade, plan, true) / work_of(&Step::Upgrade, plan, false);
     let mut savings = vec![
         ("no reboot now (patchday run --no-reboot); it is then still to come".to_owned(), takes(&Step::Reboot)),
         (
@@ -92,6 +110,10 @@ pub fn savings(estimate: &Estimate, limits: &Limits) -> Vec<(String, SignedDurat
             (takes(&Step::Upgrade) + takes(&Step::BuildKernel)) * (1.0 - 1.0 / slowdown),
         ),
     ];
+    if !is_ahead {
+        let ahead = "the new kernel before the services stop ([upgrade] ahead = true)".to_owned();
+        savings.push((ahead, takes(&Step::Upgrade) * kernels));
+    }
     savings.retain(|(_, seconds)| *seconds >= 1.0);
     savings.sort_by(|(_, one), (_, other)| other.total_cmp(one));
     savings.into_iter().map(|(what, seconds)| (what, whole(seconds))).collect()
@@ -107,7 +129,8 @@ fn slowdown(limits: &Limits) -> f64 {
 fn pace(history: &[Run]) -> Option<f64> {
     median(history.iter().filter_map(|run| {
         let plan = run.upgrade.as_ref().filter(|plan| !plan.is_empty())?;
-        Some(seconds_of(run, &Step::Upgrade)? / plan.work().total())
+        let is_ahead = seconds_of(run, &Step::Ahead).is_some();
+        Some(seconds_of(run, &Step::Upgrade)? / work_of(&Step::Upgrade, plan, is_ahead))
     }))
 }
 
@@ -149,7 +172,7 @@ fn whole(seconds: f64) -> SignedDuration {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::PackageChange;
+    use crate::model::{PackageChange, PackageSize};
     use crate::report::sample::Story;
 
     fn limits(cpu_percent: u8, cpus: u32) -> Limits {
@@ -196,11 +219,36 @@ mod tests {
         assert_eq!(upgrade(&limits(50, 2)), whole);
         assert!((upgrade(&limits(25, 1)) - 4 * whole).abs() <= 2);
         let slow = limits(25, 1);
-        let savings = savings(&of(&[], &slow, true), &slow);
-        assert_eq!(savings.len(), 2, "{savings:?}");
+        let plan = Story::healthy().run.upgrade.unwrap();
+        let savings = savings(&of(&[], &slow, true), &plan, &slow);
+        assert_eq!(savings.len(), 3, "{savings:?}");
         assert!(savings.is_sorted_by(|one, other| one.1 >= other.1));
         // Without a reboot there is none to save.
-        assert!(super::savings(&of(&[], &limits(100, 1), false), &limits(100, 1)).is_empty());
+        let rest = plan.without_new_kernels();
+        assert!(super::savings(&of(&[], &limits(100, 1), false), &rest, &limits(100, 1)).is_empty());
+    }
+
+    #[test]
+    fn what_is_done_ahead_is_no_downtime() {
+        let run = Story::healthy().run;
+        let mut plan = run.upgrade.clone().unwrap();
+        let kernel = plan.new_kernels().changes[0].name.clone();
+        let size = PackageSize { download: 70_000_000, installed: 400_000_000, files: None, has_script: true };
+        plan.sizes.insert(kernel, size);
+        let (plan, limits) = (&plan, &limits(100, 1));
+        let of_steps = |steps: &[Step]| {
+            let (services, settle, grace) = (&run.services[..], SignedDuration::from_secs(60), SignedDuration::ZERO);
+            estimate(&EstimateInputs { steps, services, plan, history: &[], limits, settle, grace, reboots: true })
+        };
+        let mut steps = run.steps.clone();
+        let after_stop = of_steps(&steps);
+        steps.insert(3, Step::Ahead);
+        let ahead = of_steps(&steps);
+        let saved = (after_stop.downtime() - ahead.downtime()).as_secs();
+        let promised = savings(&after_stop, plan, limits);
+        let (_, promised) = promised.iter().find(|(what, _)| what.contains("ahead = true")).unwrap();
+        assert!(saved > 5 && (saved - promised.as_secs()).abs() <= 1, "{saved} s, {promised:#} promised");
+        assert!(!savings(&ahead, plan, limits).iter().any(|(what, _)| what.contains("ahead = true")));
     }
 
     #[test]

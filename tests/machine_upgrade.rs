@@ -61,3 +61,62 @@ fn all_work_shares_limits_that_can_be_changed_and_are_given_back() {
     let enforced = machine.exists("/sys/fs/cgroup/patchday.slice/cpu.max").unwrap();
     assert_eq!(told.contains("set but not enforced"), !enforced, "{told}");
 }
+
+/// A repository in the machine: a kernel's metapackage, of which the second version wants a new kernel, and a tool.
+const REPOSITORY: &str = r#"
+set -eu
+mkdir -p /srv/repo && cd /srv/repo
+package() { # NAME VERSION DEPENDS
+    mkdir -p "$1-$2/DEBIAN"
+    printf 'Package: %s\nVersion: %s\nArchitecture: all\nMaintainer: lab <lab@localhost>\nDescription: lab\n' "$1" "$2" \
+        >"$1-$2/DEBIAN/control"
+    [ -z "$3" ] || echo "Depends: $3" >>"$1-$2/DEBIAN/control"
+    dpkg-deb --root-owner-group --build "$1-$2" "$1-$2.deb" >/dev/null
+}
+kernel=linux-image-9.9.9-1-lab
+mkdir -p "$kernel-1/DEBIAN" "$kernel-1/boot" "$kernel-1/lib/modules/9.9.9-1-lab"
+for file in boot/vmlinuz-9.9.9-1-lab boot/initrd.img-9.9.9-1-lab lib/modules/9.9.9-1-lab/modules.dep; do
+    echo 'not a real one' >"$kernel-1/$file"
+done
+cat >"$kernel-1/DEBIAN/postinst" <<'END'
+#!/bin/sh
+systemctl is-active mongod.service sample-api.service >/srv/while-installing
+END
+chmod 0755 "$kernel-1/DEBIAN/postinst"
+package "$kernel" 1 ''
+package lab-kernel 1 ''
+package lab-tool 1 ''
+dpkg --install lab-kernel-1.deb lab-tool-1.deb
+rm lab-kernel-1.deb lab-tool-1.deb
+package lab-kernel 2 "$kernel"
+package lab-tool 2 ''
+for deb in *.deb; do
+    dpkg-deb --field "$deb"
+    echo "Filename: ./$deb"
+    echo "Size: $(stat -c %s "$deb")"
+    echo "SHA256: $(sha256sum "$deb" | cut -d ' ' -f 1)"
+    echo
+done >Packages
+echo 'deb [trusted=yes] file:/srv/repo ./' >/etc/apt/sources.list
+"#;
+
+#[test]
+fn a_new_kernel_is_installed_while_the_services_run_where_that_is_wanted() {
+    let machine = machine("ahead", "[upgrade]\nahead = true\n");
+    machine.exec_ok(&["sh", "-c", REPOSITORY]).unwrap();
+    let run = patchday(&machine, &["run", "--yes", "--no-reboot"]);
+    println!("{}", patchday(&machine, &["report"]).stdout);
+    assert_eq!(run.code(), Some(0), "{run:?}");
+    assert_in_service(&machine);
+    assert_eq!(machine.read_file("/srv/while-installing").unwrap(), "active\nactive\n");
+    let report = json(&machine, &["report", "--json"]);
+    let steps = report["steps"].as_array().unwrap();
+    let position = |name: &str| steps.iter().position(|step| step["step"] == name).unwrap();
+    assert_eq!(steps[position("ahead")]["outcome"], "succeeded", "{steps:#?}");
+    assert!(position("ahead") < position("stop:sample-api.service"));
+    // Nobody asked for this kernel by its name: apt may remove it once it is old.
+    let automatic = machine.exec_ok(&["apt-mark", "showauto"]).unwrap();
+    assert!(automatic.lines().any(|line| line == "linux-image-9.9.9-1-lab"), "{automatic}");
+    let installed = machine.exec_ok(&["dpkg-query", "-W", "-f", "${Package}=${Version} ", "lab-*"]).unwrap();
+    assert_eq!(installed, "lab-kernel=2 lab-tool=2 ");
+}

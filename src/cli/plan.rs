@@ -78,7 +78,7 @@ pub(super) async fn plan(app: &App, args: &PlanArgs) -> Result<u8, Failure> {
     let settings = &located.settings;
     let asked_for = !reasons.is_empty() || (settings.reboot.when == RebootWhen::Always && !upgrade.is_empty());
     let estimate = app.estimate(settings, upgrade, gate::reboots(settings, &options) && asked_for);
-    let savings = estimate::savings(&estimate, &settings.limits);
+    let savings = estimate::savings(&estimate, upgrade, &settings.limits);
     let last = app
         .recent_runs()
         .into_iter()

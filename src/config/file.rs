@@ -93,6 +93,7 @@ pub(super) struct Limits {
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub(super) struct Upgrade {
     pub(super) allow_removals: Vec<Spanned<String>>,
+    pub(super) ahead: Option<bool>,
     pub(super) lock_timeout: Option<Spanned<String>>,
 }
 

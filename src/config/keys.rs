@@ -268,6 +268,8 @@ keys! {
 
     ALLOW_REMOVALS = "upgrade", "allow-removals", Kind::Packages, "[]", "[\"libold1\"]",
         "Packages that the upgrade may remove; any other removal stops the run before the host is touched.";
+    AHEAD = "upgrade", "ahead", Kind::Boolean, "false", "true",
+        "Whether a new kernel is installed, and its modules are built, while the services still run.";
     LOCK_TIMEOUT = "upgrade", "lock-timeout", Kind::Duration(6 * HOUR), "\"10m\"", "\"30m\"",
         "How long to wait for the apt and dpkg locks while somebody else holds them.";
 

@@ -143,6 +143,9 @@ fn default_probe_timeout() -> SignedDuration {
 pub struct UpgradeSettings {
     /// Packages that the upgrade may remove.
     pub allow_removals: Vec<String>,
+    /// Whether a new kernel is installed while the services still run.
+    #[serde(default)]
+    pub ahead: bool,
     /// How long apt waits for a lock that somebody else holds.
     pub lock_timeout: SignedDuration,
 }

@@ -42,6 +42,7 @@ pub(super) fn validate(file: &File, text: &str, cpus: u32, known: &[&str]) -> Re
         },
         upgrade: UpgradeSettings {
             allow_removals: check.list(&keys::ALLOW_REMOVALS, &file.upgrade.allow_removals, values::package),
+            ahead: file.upgrade.ahead.unwrap_or(false),
             lock_timeout: check.duration(&keys::LOCK_TIMEOUT, file.upgrade.lock_timeout.as_ref(), 600),
         },
         kernel: KernelSettings { dkms: file.kernel.dkms.unwrap_or(true) },

@@ -195,7 +195,7 @@ impl<'a, S: RunStorage> Coordinator<'a, S> {
 
     async fn observe(&self) -> Observation {
         let work = match &self.run().attempt {
-            Some(attempt) if matches!(attempt.step, Step::Upgrade | Step::BuildKernel) => {
+            Some(attempt) if attempt.step.is_one_work() => {
                 match steps::work_unit(&self.run().id, &attempt.step.to_string(), attempt.number) {
                     Some(unit) => self.host.work.look(&unit).await,
                     None => WorkLook::NoWork,
@@ -335,7 +335,8 @@ impl<'a, S: RunStorage> Coordinator<'a, S> {
     /// Holds a shutdown lock while an unplanned shutdown would hurt, and never while our own reboot is asked for.
     async fn inhibit_during(&mut self, step: &Step) {
         let is_dangerous = match step {
-            Step::Stop(_) | Step::Upgrade | Step::BuildKernel | Step::StageCheck | Step::Repair | Step::Restore => true,
+            Step::Ahead | Step::Upgrade | Step::BuildKernel | Step::Repair => true,
+            Step::Stop(_) | Step::StageCheck | Step::Restore => true,
             Step::Notify(Occasion::Reboot) => true,
             Step::Hook(hook) => matches!(hook.point, HookPoint::AfterStop | HookPoint::BeforeReboot),
             Step::Notify(_) => false,

@@ -352,6 +352,9 @@ pub enum PackageWork {
         /// The plan removes packages, and every one of them is allowed.
         removals_allowed: bool,
     },
+    /// Installs these packages, written as `NAME=VERSION`, from what is downloaded, and leaves them marked as
+    /// automatically installed: apt removes kernels that nobody asked for by itself when they are old.
+    Install(Vec<String>),
     /// `dpkg --configure -a`, keeping old conffiles.
     Configure,
     /// `apt-get --reinstall install` of these packages, which `--fix-broken` would only try to configure.
@@ -365,6 +368,9 @@ pub enum PackageWork {
 pub trait Packages: Send + Sync {
     /// What a dist-upgrade would do with the lists as they are now. Needs no lock and changes nothing.
     async fn simulate(&self) -> HostResult<UpgradePlan>;
+
+    /// The same for the installation of these packages, written as `NAME=VERSION`.
+    async fn simulate_install(&self, packages: &[String]) -> HostResult<UpgradePlan>;
 
     /// Whether dpkg's database is consistent.
     async fn state(&self) -> HostResult<PackageState>;

@@ -80,11 +80,11 @@ pub(super) const MAX_ATTEMPTS: u32 = 3;
 /// | none, judged, hooks after the verification left | same | – | call the next of them |
 /// | none, at the end, monitoring is silenced | same | – | end its silence |
 /// | none, verified or nothing to do | same | – | report, tell how it ended, close |
-/// | upgrade, build-kernel | same | running | attach |
-/// | upgrade, build-kernel | same | exited (kept) | collect |
-/// | upgrade, build-kernel | same | not loaded | count as interrupted; repair; begin again |
-/// | upgrade, build-kernel | same | unknown | stay |
-/// | upgrade, build-kernel | same | none was named | continue |
+/// | ahead, upgrade, build-kernel | same | running | attach |
+/// | ahead, upgrade, build-kernel | same | exited (kept) | collect |
+/// | ahead, upgrade, build-kernel | same | not loaded | count as interrupted; repair; begin again |
+/// | ahead, upgrade, build-kernel | same | unknown | stay |
+/// | ahead, upgrade, build-kernel | same | none was named | continue |
 /// | reboot or revert, requested | same, inside grace | – | await the reboot |
 /// | reboot or revert, requested | same, past grace, to be forced later | – | await the reboot |
 /// | reboot or revert, requested | same, past grace, to be forced now | – | force it, once; then a second grace period |
@@ -103,7 +103,7 @@ pub fn decide(run: &Run, observation: &Observation, now: Timestamp, policy: &Pol
     match &run.attempt {
         None => decide_without_attempt(run, now, policy),
         Some(attempt) => match (&attempt.step, &observation.work) {
-            (step @ (Step::Upgrade | Step::BuildKernel), look) => match look {
+            (step, look) if step.is_one_work() => match look {
                 WorkLook::Running => Decision::Attach(step.clone()),
                 WorkLook::Exited(_) => Decision::Collect(step.clone()),
                 WorkLook::NotLoaded => Decision::CountAsInterrupted(step.clone()),
@@ -207,8 +207,8 @@ pub(super) fn repair_is_due(run: &Run) -> bool {
         match (&record.attempt.step, record.outcome) {
             (Step::Repair, Outcome::Interrupted) => return run.attempts_of(&Step::Repair) < MAX_ATTEMPTS,
             (Step::Repair, _) => return false,
-            (Step::Upgrade | Step::BuildKernel, Outcome::Failed | Outcome::Interrupted) => return true,
-            (Step::Upgrade | Step::BuildKernel, _) => {
+            (step, Outcome::Failed | Outcome::Interrupted) if step.is_one_work() => return true,
+            (step, Outcome::Succeeded) if step.is_one_work() => {
                 return matches!(&run.phase, Phase::Failed { step: Step::StageCheck, .. });
             }
             _ => {}

@@ -38,6 +38,14 @@ pub struct Estimate {
 }
 
 impl Estimate {
+    /// How long one step will take; nothing where it is not planned.
+    pub fn takes(&self, step: &Step) -> SignedDuration {
+        self.steps
+            .iter()
+            .find(|estimate| &estimate.step == step)
+            .map_or(SignedDuration::ZERO, |estimate| estimate.takes)
+    }
+
     /// From the beginning of the run to its end.
     pub fn total(&self) -> SignedDuration {
         self.steps.iter().map(|step| step.takes).sum()

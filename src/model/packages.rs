@@ -142,6 +142,27 @@ impl UpgradePlan {
         (UNPACK + UNPACK_FILE * files, configure)
     }
 
+    /// The part of it that can be done while the services run: kernels that come beside those that are there, with
+    /// what belongs to them. Nothing where no kernel is new.
+    pub fn new_kernels(&self) -> Self {
+        let mut part = self.part(is_of_new_kernel);
+        if !part.changes.iter().any(|change| change.name.starts_with("linux-image-")) {
+            part.changes.clear();
+        }
+        part
+    }
+
+    /// What is left when the new kernels are there.
+    pub fn without_new_kernels(&self) -> Self {
+        let ahead = self.new_kernels();
+        self.part(|change| !ahead.changes.contains(change))
+    }
+
+    fn part(&self, is_part: impl Fn(&PackageChange) -> bool) -> Self {
+        let changes = self.changes.iter().filter(|change| is_part(change)).cloned().collect();
+        Self { changes, ..self.clone() }
+    }
+
     /// Names of the packages that would be removed.
     pub fn removals(&self) -> impl Iterator<Item = &str> {
         self.changes.iter().filter(|change| change.action == PackageAction::Remove).map(|change| change.name.as_str())
@@ -169,6 +190,11 @@ impl PackageState {
         let packages = self.broken.iter().filter_map(|line| line.split_once(' '));
         packages.filter(|(status, _)| status.ends_with('R')).map(|(_, name)| name.to_owned()).collect()
     }
+}
+
+/// A kernel's packages bear its release in their names, so that a new one replaces nothing.
+fn is_of_new_kernel(change: &PackageChange) -> bool {
+    change.action == PackageAction::Install && change.name.starts_with("linux-")
 }
 
 /// Its triggers have the initrd built anew. A kernel's own script does that by itself.

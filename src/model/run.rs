@@ -301,8 +301,8 @@ impl Run {
     /// Whether packages may have been touched.
     pub fn has_touched_packages(&self) -> bool {
         let works = |step: &Step| step.works_on_packages();
-        self.history.iter().any(|record| works(&record.attempt.step))
-            || self.attempt.as_ref().is_some_and(|attempt| works(&attempt.step))
+        let worked = |record: &AttemptRecord| works(&record.attempt.step) && record.outcome != Outcome::Skipped;
+        self.history.iter().any(worked) || self.attempt.as_ref().is_some_and(|attempt| works(&attempt.step))
     }
 }
 

@@ -25,6 +25,8 @@ pub enum Step {
     EndSilence,
     /// Call a program of the administrator.
     Hook(HookId),
+    /// Install the new kernel while the services still run.
+    Ahead,
     /// Hold and stop one service, and prove that it is down.
     Stop(UnitName),
     /// The dist-upgrade.
@@ -62,7 +64,7 @@ impl Step {
             Self::StageCheck => Some(Phase::Staged),
             Self::Reboot => Some(Phase::Rebooted),
             Self::Verify => Some(Phase::Verified),
-            Self::Announce | Self::Silence | Self::Hook(_) | Self::Notify(_) => None,
+            Self::Ahead | Self::Announce | Self::Silence | Self::Hook(_) | Self::Notify(_) => None,
             Self::Revert | Self::Repair | Self::Restore | Self::EndSilence | Self::Report => None,
         }
     }
@@ -94,7 +96,12 @@ impl Step {
 
     /// Whether the step may leave packages half installed.
     pub fn works_on_packages(&self) -> bool {
-        matches!(self, Self::Upgrade | Self::BuildKernel | Self::Repair)
+        self.is_one_work() || *self == Self::Repair
+    }
+
+    /// Whether all that the step does is done by one unit that is named after it and outlives a coordinator.
+    pub fn is_one_work(&self) -> bool {
+        matches!(self, Self::Ahead | Self::Upgrade | Self::BuildKernel)
     }
 
     /// Whether the step runs work in the limited slice.
@@ -118,6 +125,7 @@ impl Step {
                 HookPoint::BeforeReboot => format!("hook {number} before the reboot"),
                 HookPoint::AfterVerify => format!("hook {number} after the verification"),
             },
+            Self::Ahead => "install the new kernel ahead".into(),
             Self::Upgrade => "upgrade the packages".into(),
             Self::BuildKernel => "build for the kernel".into(),
             Self::StageCheck => "last look before the reboot".into(),
@@ -135,13 +143,14 @@ impl Step {
     }
 }
 
-const PLAIN: [(&str, Step); 18] = [
+const PLAIN: [(&str, Step); 19] = [
     ("preflight", Step::Preflight),
     ("fetch", Step::Fetch),
     ("baseline", Step::Baseline),
     ("announce", Step::Announce),
     ("silence", Step::Silence),
     ("end-silence", Step::EndSilence),
+    ("ahead", Step::Ahead),
     ("upgrade", Step::Upgrade),
     ("build-kernel", Step::BuildKernel),
     ("stage-check", Step::StageCheck),

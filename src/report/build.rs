@@ -133,8 +133,7 @@ fn packages(run: &Run) -> PackageStory {
     let Some(plan) = &run.upgrade else {
         return PackageStory { certainty: PackageCertainty::NotPlanned, changes: Vec::new(), kept_back: Vec::new() };
     };
-    let begun = run.attempts_of(&Step::Upgrade) > 0
-        || run.attempt.as_ref().is_some_and(|attempt| attempt.step == Step::Upgrade);
+    let begun = run.has_touched_packages();
     let outcome = run.last_record(&Step::Upgrade).map(|record| record.outcome);
     let certainty = match outcome {
         Some(Outcome::Succeeded) => PackageCertainty::Installed,

@@ -1,6 +1,7 @@
 //! The steps of a run, one file each. A step sees ports, tells events, and records what it is about to change before
 //! it changes it. The order of the steps is data: [`planned_steps`].
 
+mod ahead;
 mod announce;
 mod baseline;
 mod build_kernel;
@@ -188,8 +189,9 @@ pub fn planned_steps(settings: &Settings) -> Vec<Step> {
     let work = [Step::Upgrade, Step::BuildKernel, Step::StageCheck];
     let hooks = |point| settings.hooks_at(point).map(|(hook, _)| Step::Hook(hook));
     let silence = settings.silence.iter().map(|_| Step::Silence);
-    let before =
-        before.into_iter().chain(start).chain([Step::Announce]).chain(silence).chain(hooks(HookPoint::BeforeStop));
+    let ahead = settings.upgrade.ahead.then_some(Step::Ahead);
+    let before = before.into_iter().chain(ahead);
+    let before = before.chain(start).chain([Step::Announce]).chain(silence).chain(hooks(HookPoint::BeforeStop));
     let stopped = stops.chain(hooks(HookPoint::AfterStop));
     let reboot = reboot.into_iter().chain(hooks(HookPoint::BeforeReboot)).chain([Step::Reboot]);
     let end = [Step::Verify].into_iter().chain(hooks(HookPoint::AfterVerify));
@@ -206,6 +208,7 @@ pub async fn perform(step: &Step, ctx: &mut StepContext<'_>) -> StepResult {
         Step::Preflight => preflight::perform(ctx).await,
         Step::Fetch => fetch::perform(ctx).await,
         Step::Baseline => baseline::perform(ctx).await,
+        Step::Ahead => ahead::perform(ctx).await,
         Step::Announce => announce::perform(ctx).await,
         Step::Silence => silence::begin(ctx).await,
         Step::EndSilence => silence::end(ctx).await,

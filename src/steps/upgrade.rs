@@ -3,7 +3,7 @@
 use super::work::{self, Task, Work};
 use super::{StepContext, StepEnd, StepError, StepResult, locks};
 use crate::host::PackageWork;
-use crate::model::{Course, Step, is_lock_conflict};
+use crate::model::{Course, Outcome, Step, is_lock_conflict};
 
 pub(super) async fn perform(ctx: &mut StepContext<'_>) -> StepResult {
     let Some(plan) = ctx.run().upgrade.clone() else {
@@ -15,7 +15,9 @@ pub(super) async fn perform(ctx: &mut StepContext<'_>) -> StepResult {
     let removals_allowed = plan.removals().next().is_some();
     let estimate = ctx.run().estimate.as_ref();
     let expected = estimate.and_then(|estimate| estimate.steps.iter().find(|one| one.step == Step::Upgrade));
-    let course = Course::upgrade(&plan, expected);
+    let is_ahead = ctx.run().last_record(&Step::Ahead).is_some_and(|record| record.outcome == Outcome::Succeeded);
+    let left = if is_ahead { plan.without_new_kernels() } else { plan };
+    let course = Course::upgrade(&left, expected);
     let work = Work {
         step: Step::Upgrade,
         name: "upgrade",
@@ -33,5 +35,5 @@ pub(super) async fn perform(ctx: &mut StepContext<'_>) -> StepResult {
         return Err(failure);
     }
     let cpu = outcome.cpu_usec.map_or(String::new(), |usec| format!(", {:.1} s of CPU", usec as f64 / 1e6));
-    Ok(StepEnd::Succeeded(Some(format!("{} packages{cpu}", plan.changes.len()))))
+    Ok(StepEnd::Succeeded(Some(format!("{} packages{cpu}", left.changes.len()))))
 }

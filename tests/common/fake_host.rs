@@ -119,6 +119,10 @@ pub struct World {
     pub next_kernel: Option<String>,
     /// The upgrade installs it.
     pub new_kernel: Option<&'static str>,
+    /// Packages that were not there before the run.
+    pub new_packages: BTreeMap<String, String>,
+    /// What is changed with a new kernel that is installed by itself.
+    pub kernel_needs: Vec<PackageChange>,
     /// It panics, and reboots.
     pub panics: Option<&'static str>,
     /// Under this kernel, a unit does not start.
@@ -233,6 +237,8 @@ impl World {
             default_kernel: None,
             next_kernel: None,
             new_kernel: None,
+            new_packages: BTreeMap::new(),
+            kernel_needs: Vec::new(),
             panics: None,
             breaks_under: None,
             boot_loader_refuses: false,
@@ -299,7 +305,7 @@ impl World {
 
     fn start_anew(&mut self) {
         for work in self.works.values().filter(|work| !work.ended) {
-            if work.argv[0] == "upgrade" {
+            if ["ahead", "upgrade"].contains(&work.argv[0].as_str()) {
                 self.dpkg_broken = vec!["iF libc6".into(), "iUR tzdata".into()];
             }
         }
@@ -356,13 +362,15 @@ impl World {
         let (kind, fails) = (work.argv[0].clone(), work.fails);
         self.effects.push(format!("{kind} ended"));
         match (kind.as_str(), fails) {
-            ("upgrade", false) => {
-                self.pending.clear();
+            ("ahead" | "upgrade", false) => {
+                let done = |change: &mut PackageChange| kind == "upgrade" || change.name.starts_with("linux-");
+                let new = self.pending.extract_if(.., done).filter(|change| change.action == PackageAction::Install);
+                self.new_packages.extend(new.map(|change| (change.name, change.to.unwrap_or_default())));
                 if let Some(new) = self.new_kernel.take() {
                     self.kernels = vec![new, self.kernel];
                 }
             }
-            ("upgrade", true) => self.dpkg_broken = vec!["iF libc6".into()],
+            ("ahead" | "upgrade", true) => self.dpkg_broken = vec!["iF libc6".into()],
             ("configure", false) => self.dpkg_broken.retain(|package| package.starts_with("iUR")),
             ("reinstall", false) => self.dpkg_broken.retain(|package| !package.starts_with("iUR")),
             _ => {}
@@ -866,6 +874,15 @@ impl Packages for Fake {
         Ok(UpgradePlan { changes: lock(&self.0).pending.clone(), ..UpgradePlan::default() })
     }
 
+    async fn simulate_install(&self, packages: &[String]) -> HostResult<UpgradePlan> {
+        let world = lock(&self.0);
+        let is_named = |change: &&PackageChange| {
+            packages.iter().any(|package| package.split('=').next() == Some(change.name.as_str()))
+        };
+        let changes = world.pending.iter().filter(is_named).chain(&world.kernel_needs).cloned().collect();
+        Ok(UpgradePlan { changes, ..UpgradePlan::default() })
+    }
+
     async fn state(&self) -> HostResult<PackageState> {
         Ok(PackageState { broken: lock(&self.0).dpkg_broken.clone(), interrupted: false })
     }
@@ -885,7 +902,8 @@ impl Packages for Fake {
     async fn installed(&self) -> HostResult<BTreeMap<String, String>> {
         let version = if lock(&self.0).pending.is_empty() { "2" } else { "1" };
         let upgraded = ["libc6", "tzdata"].map(|name| (name.to_owned(), version.to_owned()));
-        Ok([("systemd".to_owned(), "252".to_owned())].into_iter().chain(upgraded).collect())
+        let new = lock(&self.0).new_packages.clone();
+        Ok([("systemd".to_owned(), "252".to_owned())].into_iter().chain(upgraded).chain(new).collect())
     }
 
     fn command(&self, work: &PackageWork) -> (Vec<String>, Vec<(String, String)>) {
@@ -893,6 +911,7 @@ impl Packages for Fake {
             PackageWork::Refresh => "refresh",
             PackageWork::Download => "download",
             PackageWork::Upgrade { .. } => "upgrade",
+            PackageWork::Install(_) => "ahead",
             PackageWork::Configure => "configure",
             PackageWork::Reinstall(_) => "reinstall",
             PackageWork::FixBroken => "fix-broken",
@@ -1213,7 +1232,7 @@ pub fn settings() -> Settings {
         windows: Vec::new(),
         blackouts: Vec::new(),
         limits: Limits { cpu_percent: 50, cpu_weight: 20, io_weight: 20, memory_high: None, nice: 10, cpus: 2 },
-        upgrade: UpgradeSettings { allow_removals: vec![], lock_timeout: SignedDuration::from_secs(60) },
+        upgrade: UpgradeSettings { allow_removals: vec![], ahead: false, lock_timeout: SignedDuration::from_secs(60) },
         kernel: KernelSettings { dkms: true },
         reboot: RebootSettings { when: RebootWhen::Needed, grace: SignedDuration::from_mins(5), force_after: None },
         verify: VerifySettings {

@@ -46,6 +46,7 @@ fn settings() -> Settings {
         limits: Limits { cpu_percent: 50, cpu_weight: 20, io_weight: 10, memory_high: Some(1 << 30), nice: 7, cpus: 2 },
         upgrade: UpgradeSettings {
             allow_removals: vec!["old-helper".into()],
+            ahead: true,
             lock_timeout: SignedDuration::from_mins(10),
         },
         kernel: KernelSettings { dkms: true },

@@ -60,6 +60,34 @@ impl Apt {
         dpkg::parse(&text).map_err(|why| HostError::failed("read dpkg's database", why))
     }
 
+    async fn simulation(&self, what: &str, args: &[&str]) -> HostResult<UpgradePlan> {
+        let args: Vec<&str> = ["-s", "-q"].iter().chain(args).copied().collect();
+        let output = command::read(&self.root, "apt-get", &args, SIMULATION_TIMEOUT).await?;
+        if !output.status.success() {
+            // apt's own errors name the cause; its exit status is 100 for all of them.
+            let errors = String::from_utf8_lossy(&output.stderr);
+            let errors: Vec<&str> = errors.lines().filter_map(|line| line.strip_prefix("E: ")).collect();
+            let why = if errors.is_empty() { command::complaint(&output) } else { unique(&errors).join(" ") };
+            return Err(HostError::failed(what, why));
+        }
+        let plan = simulation::parse(&String::from_utf8_lossy(&output.stdout));
+        let mut plan = plan.map_err(|why| HostError::failed(what, why))?;
+        let names = sizes::names(&plan);
+        if !names.is_empty() {
+            // Good to know, and no more: a plan without sizes is a plan.
+            let args: Vec<&str> = std::iter::once("show").chain(names.iter().map(String::as_str)).collect();
+            if let Ok(output) = command::read(&self.root, "apt-cache", &args, QUERY_TIMEOUT).await {
+                let archives = below(&self.root, sizes::ARCHIVES);
+                let is_there =
+                    |name: &str, size| fs::metadata(archives.join(name)).is_ok_and(|file| file.len() == size);
+                let info = below(&self.root, "/var/lib/dpkg/info");
+                let installed = |name: &str, arch: &str| sizes::installed(&info, name, arch);
+                plan.sizes = sizes::parse(&String::from_utf8_lossy(&output.stdout), &plan, is_there, installed);
+            }
+        }
+        Ok(plan)
+    }
+
     /// Whether dpkg was interrupted: it keeps numbered records of what it has not merged into its database.
     fn interrupted(&self) -> HostResult<bool> {
         let updates = below(&self.root, "/var/lib/dpkg/updates");
@@ -96,32 +124,12 @@ impl Apt {
 #[async_trait]
 impl Packages for Apt {
     async fn simulate(&self) -> HostResult<UpgradePlan> {
-        let args = ["-s", "-q", "dist-upgrade"];
-        let what = "simulate the upgrade";
-        let output = command::read(&self.root, "apt-get", &args, SIMULATION_TIMEOUT).await?;
-        if !output.status.success() {
-            // apt's own errors name the cause; its exit status is 100 for all of them.
-            let errors = String::from_utf8_lossy(&output.stderr);
-            let errors: Vec<&str> = errors.lines().filter_map(|line| line.strip_prefix("E: ")).collect();
-            let why = if errors.is_empty() { command::complaint(&output) } else { unique(&errors).join(" ") };
-            return Err(HostError::failed(what, why));
-        }
-        let plan = simulation::parse(&String::from_utf8_lossy(&output.stdout));
-        let mut plan = plan.map_err(|why| HostError::failed(what, why))?;
-        let names = sizes::names(&plan);
-        if !names.is_empty() {
-            // Good to know, and no more: a plan without sizes is a plan.
-            let args: Vec<&str> = std::iter::once("show").chain(names.iter().map(String::as_str)).collect();
-            if let Ok(output) = command::read(&self.root, "apt-cache", &args, QUERY_TIMEOUT).await {
-                let archives = below(&self.root, sizes::ARCHIVES);
-                let is_there =
-                    |name: &str, size| fs::metadata(archives.join(name)).is_ok_and(|file| file.len() == size);
-                let info = below(&self.root, "/var/lib/dpkg/info");
-                let installed = |name: &str, arch: &str| sizes::installed(&info, name, arch);
-                plan.sizes = sizes::parse(&String::from_utf8_lossy(&output.stdout), &plan, is_there, installed);
-            }
-        }
-        Ok(plan)
+        self.simulation("simulate the upgrade", &["dist-upgrade"]).await
+    }
+
+    async fn simulate_install(&self, packages: &[String]) -> HostResult<UpgradePlan> {
+        let args: Vec<&str> = ["install"].into_iter().chain(packages.iter().map(String::as_str)).collect();
+        self.simulation("simulate the installation", &args).await
     }
 
     async fn state(&self) -> HostResult<PackageState> {
@@ -144,13 +152,16 @@ impl Packages for Apt {
             PackageWork::Refresh => add(&["--error-on=any", "update"]),
             PackageWork::Download => add(&["-y", "--download-only", "dist-upgrade"]),
             PackageWork::Upgrade { removals_allowed } => {
-                for method in NETWORK_METHODS {
-                    add(&["-o", &format!("Dir::Bin::Methods::{method}=false")]);
-                }
+                argv.extend(without_network());
                 if !removals_allowed {
-                    add(&["--no-remove"]);
+                    argv.push("--no-remove".to_owned());
                 }
-                add(&["-y", "dist-upgrade"]);
+                argv.extend(["-y", "dist-upgrade"].map(str::to_owned));
+            }
+            PackageWork::Install(packages) => {
+                argv.extend(without_network());
+                argv.extend(["--no-remove", "--mark-auto", "-y", "install"].map(str::to_owned));
+                argv.extend(packages.iter().cloned());
             }
             // A repair must never cost the host a package that it needs: then it is for people to decide.
             PackageWork::Reinstall(packages) => {
@@ -206,6 +217,10 @@ impl PackageSurvey for Apt {
     async fn held(&self) -> HostResult<Vec<String>> {
         Ok(dpkg::held(&self.query().await?))
     }
+}
+
+fn without_network() -> impl Iterator<Item = String> {
+    NETWORK_METHODS.iter().flat_map(|method| ["-o".to_owned(), format!("Dir::Bin::Methods::{method}=false")])
 }
 
 /// apt repeats its errors; each once is enough.

@@ -41,6 +41,10 @@ fn the_command_lines_are_exact() {
         (PackageWork::Download, "-y --download-only dist-upgrade".to_owned()),
         (PackageWork::Upgrade { removals_allowed: false }, format!("{offline} --no-remove -y dist-upgrade")),
         (PackageWork::Upgrade { removals_allowed: true }, format!("{offline} -y dist-upgrade")),
+        (
+            PackageWork::Install(vec!["linux-image-6.1.0-42-amd64=6.1.1".into()]),
+            format!("{offline} --no-remove --mark-auto -y install linux-image-6.1.0-42-amd64=6.1.1"),
+        ),
         (PackageWork::Reinstall(vec!["perl".into()]), "-y --no-remove --reinstall install perl".to_owned()),
         (PackageWork::FixBroken, "-y --no-remove --fix-broken install".to_owned()),
     ] {

@@ -1,0 +1,97 @@
+//! A new kernel is installed while the services still run, on a host in memory: before anything stops, and at no moment in
+//! a way that leaves a service down or a package half installed.
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
+
+#[path = "common/fake_host.rs"]
+mod fake_host;
+
+use fake_host::{API, Fault, Scenario, assert_in_service, ended};
+use patchday::coordinator::RunEnd;
+use patchday::exit_code;
+use patchday::model::{Outcome, PackageAction, PackageChange, Step};
+
+const OLD: &str = "6.1.0-42-amd64";
+const NEW: &str = "6.1.0-50-amd64";
+
+fn change(name: &str, action: PackageAction) -> PackageChange {
+    PackageChange { name: name.into(), action, from: None, to: Some("6.1.1".into()), origin: None }
+}
+
+/// A host with a new kernel among its updates, and a run that installs it ahead.
+fn with_new_kernel() -> Scenario {
+    let mut scenario = Scenario::new();
+    scenario.settings.upgrade.ahead = true;
+    {
+        let mut world = scenario.world();
+        world.kernels = vec![OLD];
+        world.kernel = OLD;
+        world.new_kernel = Some(NEW);
+        world.pending.push(change(&format!("linux-image-{NEW}"), PackageAction::Install));
+    }
+    scenario
+}
+
+#[test]
+fn the_new_kernel_is_there_before_the_first_service_stops() {
+    let scenario = with_new_kernel();
+    let (end, run) = scenario.run_to_end();
+    assert_eq!(ended(&end), exit_code::DONE, "{:?}", run.phase);
+    let record = run.last_record(&Step::Ahead).unwrap();
+    assert_eq!(record.note.as_deref(), Some("linux-image-6.1.0-50-amd64=6.1.1"));
+    let world = scenario.world();
+    let at = |effect: &str| world.effects.iter().position(|one| one == effect).unwrap();
+    assert!(at("ahead ended") < at(&format!("stop {API}")), "{:?}", world.effects);
+    assert!(at("ahead ended") < at("upgrade began"), "{:?}", world.effects);
+    assert_eq!((world.kernel, world.pending.len()), (NEW, 0));
+}
+
+#[test]
+fn a_kernel_that_needs_other_packages_waits_for_the_upgrade() {
+    let scenario = with_new_kernel();
+    scenario.world().kernel_needs = vec![change("kmod", PackageAction::Upgrade)];
+    let (end, run) = scenario.run_to_end();
+    assert_eq!(ended(&end), exit_code::DONE, "{:?}", run.phase);
+    let record = run.last_record(&Step::Ahead).unwrap();
+    assert_eq!(record.outcome, Outcome::Skipped);
+    assert!(record.note.as_ref().unwrap().ends_with(": kmod"), "{record:?}");
+    assert_eq!(scenario.world().kernel, NEW);
+}
+
+#[test]
+fn where_no_kernel_is_new_nothing_is_done_ahead() {
+    let mut scenario = Scenario::new();
+    scenario.settings.upgrade.ahead = true;
+    let (end, run) = scenario.run_to_end();
+    assert_eq!(ended(&end), exit_code::DONE, "{:?}", run.phase);
+    assert_eq!(run.last_record(&Step::Ahead).unwrap().outcome, Outcome::Skipped);
+    assert_eq!(scenario.world().effects_of("ahead began"), 0);
+}
+
+#[test]
+fn whenever_the_world_ends_packages_are_whole_and_services_run() {
+    for fault in [Fault::Kill, Fault::PowerCut] {
+        let mut cut_off = 0;
+        for point in 1_u32.. {
+            let scenario = with_new_kernel().crash_at(point, fault);
+            let (end, run) = scenario.run_to_end();
+            if !scenario.has_crashed() {
+                break;
+            }
+            let context = format!("after {fault:?} at point {point}");
+            let RunEnd::Closed { exit_code: code } = end else { panic!("{end:?} {context}") };
+            assert_in_service(&scenario, &context);
+            let world = scenario.world();
+            if fault == Fault::Kill {
+                assert_eq!(code, exit_code::DONE, "{context}: {:?}", run.phase);
+                assert_eq!((world.effects_of("ahead began"), world.kernel), (1, NEW), "{context}");
+            }
+            if run.last_record(&Step::Ahead).is_some_and(|record| record.outcome == Outcome::Interrupted) {
+                cut_off += 1;
+                // The services were never stopped, and the packages were touched.
+                assert_eq!((code, world.effects_of(&format!("stop {API}"))), (exit_code::STEP_FAILED, 0), "{context}");
+                assert!(run.has_finished(&Step::Repair), "{context}");
+            }
+        }
+        assert!(fault == Fault::Kill || cut_off > 0, "no {fault:?} hit the installation");
+    }
+}
