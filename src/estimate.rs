@@ -25,6 +25,8 @@ pub struct EstimateInputs<'a> {
     pub grace: SignedDuration,
     /// Whether the host will be rebooted.
     pub reboots: bool,
+    /// Whether a kernel will be built from its source.
+    pub builds_kernel: bool,
 }
 
 /// Runs that count: hosts change.
@@ -33,6 +35,10 @@ const RECENT: usize = 6;
 /// Seconds to a reboot and to readiness, where this host never did it.
 const REBOOT: f64 = 60.0;
 const UNTIL_READY: f64 = 20.0;
+
+/// Seconds of a build of a kernel, and of its installation, where this host never did it.
+const KERNEL_BUILD: f64 = 1800.0;
+const INSTALL_KERNEL: f64 = 30.0;
 
 /// Bytes a second of a mirror.
 const MIRROR: f64 = 4e6;
@@ -47,6 +53,7 @@ pub fn estimate(inputs: &EstimateInputs<'_>) -> Estimate {
         let seen = median(history.iter().filter_map(|run| seconds_of(run, step)));
         let (seconds, basis) = match step {
             Step::Reboot if !inputs.reboots => (0.0, Basis::Assumed),
+            Step::KernelSource | Step::InstallKernel if !inputs.builds_kernel => (0.0, Basis::Assumed),
             Step::Announce => (inputs.grace.as_secs_f64(), Basis::Assumed),
             Step::Ahead | Step::Upgrade => {
                 let work = work_of(step, inputs.plan, is_ahead);
@@ -153,6 +160,8 @@ fn assumed(step: &Step, services: &[PlannedService]) -> f64 {
                 services.iter().any(|service| &service.unit == unit && service.kind == ServiceKind::Mongodb);
             if is_mongodb { 10.0 } else { 3.0 }
         }
+        Step::KernelSource => KERNEL_BUILD,
+        Step::InstallKernel => INSTALL_KERNEL,
         Step::Reboot => REBOOT,
         Step::Preflight => 3.0,
         _ => 2.0,
@@ -187,7 +196,17 @@ mod tests {
         let settle = SignedDuration::from_secs(60);
         let plan = run.upgrade.as_ref().unwrap();
         let (steps, services, grace) = (&run.steps[..], &run.services[..], SignedDuration::ZERO);
-        estimate(&EstimateInputs { steps, services, plan, history, limits, settle, grace, reboots })
+        estimate(&EstimateInputs {
+            steps,
+            services,
+            plan,
+            history,
+            limits,
+            settle,
+            grace,
+            reboots,
+            builds_kernel: false,
+        })
     }
 
     fn takes(estimate: &Estimate, step: &Step) -> (i64, Basis) {
@@ -238,7 +257,18 @@ mod tests {
         let (plan, limits) = (&plan, &limits(100, 1));
         let of_steps = |steps: &[Step]| {
             let (services, settle, grace) = (&run.services[..], SignedDuration::from_secs(60), SignedDuration::ZERO);
-            estimate(&EstimateInputs { steps, services, plan, history: &[], limits, settle, grace, reboots: true })
+            let (reboots, builds_kernel) = (true, true);
+            estimate(&EstimateInputs {
+                steps,
+                services,
+                plan,
+                history: &[],
+                limits,
+                settle,
+                grace,
+                reboots,
+                builds_kernel,
+            })
         };
         let mut steps = run.steps.clone();
         let after_stop = of_steps(&steps);

@@ -76,7 +76,7 @@ fn settings(services: Vec<ServiceSettings>) -> Settings {
         blackouts: Vec::new(),
         limits: Limits { cpu_percent: 50, cpu_weight: 20, io_weight: 20, memory_high: None, nice: 10, cpus: 4 },
         upgrade: UpgradeSettings { allow_removals: Vec::new(), ahead: false, lock_timeout: minutes(10) },
-        kernel: KernelSettings { dkms: true },
+        kernel: KernelSettings { dkms: true, source: None },
         reboot: RebootSettings { when: RebootWhen::Needed, grace: minutes(10), force_after: None },
         verify: VerifySettings { settle: minutes(1), boot_timeout: minutes(10), on_failure: OnFailure::Report },
         allowed_checks: Vec::new(),

@@ -32,6 +32,7 @@ const OF_THE_HOST: [&str; 2] = ["load", "memory-available"];
 /// What was provoked: label, severity, and what the finding must say.
 const PROVOKED: &[(&str, &str, &[&str])] = &[
     ("dpkg-clean", "blocker", &["iF lab-fail"]),
+    ("kernel-source", "blocker", &["/srv/linux: No such file", "bison is not installed", "apt-get install"]),
     ("apt-lock", "warning", &["(perl) of lab-lock.service holds /var/lib/dpkg/lock-frontend"]),
     ("removals", "blocker", &["lab-old", "allow-removals"]),
     ("downgrade", "blocker", &["lab-down 2 -> 1", "apt-cache policy lab-down"]),
@@ -285,6 +286,8 @@ max-connections = 0
 deployments = ["/srv/app"]
 users-url = "http://127.0.0.1:{}/count"
 users-limit = 5
+[kernel]
+source = "/srv/linux"
 "#,
         machine.api_port()
     );

@@ -115,8 +115,8 @@ const GUARDS: [Guard; 45] = [
     guard("tokio::spawn", &["host", "cli"], "a step ends when it returns: nothing runs on behind it"),
     guard(
         "process::Command",
-        &["host::command", "host::systemd::exec_with_status"],
-        "only adapters spawn, and through one door; a work unit becomes its program",
+        &["host::command", "host::systemd::exec_with_status", "host::kernel::source"],
+        "only adapters spawn, and through one door; a work unit becomes its program, or is a build of many",
     ),
     guard("std::process", &["host", "cli", "main", "steps::reboot"], "exit codes, and which lock is our own"),
     guard("process::exit", NOBODY, "main returns an exit code; guards undo what they did on every way out"),

@@ -135,6 +135,7 @@ pub const CATALOGUE: &[Check] = &[
     kernel::INITRAMFS_TOOLS,
     kernel::BOOT_LOADER,
     kernel::ONE_SHOT_BOOT,
+    kernel::KERNEL_SOURCE,
     kernel::KERNEL_HEADERS,
     kernel::DKMS_MODULES,
     kernel::SECURE_BOOT,

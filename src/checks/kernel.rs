@@ -281,6 +281,23 @@ fn unready(modules: &[DkmsModule], running: &str, newest: &str) -> Vec<String> {
     lines
 }
 
+check!(
+    KERNEL_SOURCE,
+    Kernel,
+    "kernel-source",
+    Blocker,
+    10,
+    "the kernel of [kernel] source can be built",
+    "Its source and its configuration are there and are root's own, and the tools that build it are installed.",
+    |check, inputs| {
+        let Some(source) = &inputs.settings.kernel.source else { return Ok(None) };
+        let lacking = inputs.host.kernel_builds.lacking(source).await?;
+        let finding = || check.found(format!("the kernel of {} cannot be built", source.path.display()));
+        let build_needs = "apt-get install build-essential bc bison flex libelf-dev libssl-dev rsync cpio kmod";
+        Ok((!lacking.is_empty()).then(|| finding().lines(lacking).remedy("install what a build needs", build_needs)))
+    }
+);
+
 #[cfg(test)]
 mod tests {
     use super::*;

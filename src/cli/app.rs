@@ -21,7 +21,7 @@ use crate::host::git::Git;
 use crate::host::grub::Grub;
 use crate::host::inventory::HostInventory;
 use crate::host::journal::SystemdJournal;
-use crate::host::kernel::Kernel;
+use crate::host::kernel::{Kernel, KernelBuilder};
 use crate::host::logind::Logind;
 use crate::host::messenger::Outbox;
 use crate::host::mongodb::Mongo;
@@ -109,6 +109,7 @@ impl App {
             packages: Arc::new(apt.clone()),
             package_survey: Arc::new(apt),
             kernels: Arc::new(Kernel::new(root.clone())),
+            kernel_builds: Arc::new(KernelBuilder::new(root.clone(), own_program()?)),
             boot_loader: Arc::new(Grub::new(root.clone())),
             premises: Arc::new(HostPremises::new(root.clone())),
             people: Arc::new(HostPeople::new(bus, root.clone())),
@@ -156,7 +157,13 @@ impl App {
     }
 
     /// The estimate of a run.
-    pub(super) fn estimate(&self, settings: &Settings, plan: &UpgradePlan, reboots: bool) -> Estimate {
+    pub(super) fn estimate(
+        &self,
+        settings: &Settings,
+        plan: &UpgradePlan,
+        reboots: bool,
+        builds_kernel: bool,
+    ) -> Estimate {
         estimate::estimate(&EstimateInputs {
             steps: &steps::planned_steps(settings),
             services: &settings.planned_services(),
@@ -166,6 +173,7 @@ impl App {
             settle: settings.verify.settle,
             grace: settings.announce.grace,
             reboots,
+            builds_kernel,
         })
     }
 

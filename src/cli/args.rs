@@ -111,6 +111,19 @@ pub(super) enum Command {
         /// The directory.
         directory: PathBuf,
     },
+    /// Build a kernel from its source.
+    #[command(hide = true)]
+    BuildKernel {
+        /// The descriptor to tell the progress to.
+        #[arg(long)]
+        status: u32,
+        /// How many jobs make runs side by side.
+        #[arg(long)]
+        jobs: u32,
+        /// What to build, as JSON.
+        #[arg(long)]
+        source: String,
+    },
     /// Give a program a descriptor for its status, and become that program.
     #[command(hide = true)]
     ExecWithStatus {

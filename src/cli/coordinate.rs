@@ -49,7 +49,8 @@ pub(super) async fn new_run(
     run.soft_reboots_of_boot = soft_reboots(host).await;
     // Corrected when the package lists are fresh.
     let reboots = gate::reboots(settings, &run.options);
-    run.estimate = Some(app.estimate(settings, &UpgradePlan::default(), reboots));
+    let builds_kernel = steps::kernel_build_is_due(host, settings).await;
+    run.estimate = Some(app.estimate(settings, &UpgradePlan::default(), reboots, builds_kernel));
     let store = locked.create_run(&run, settings)?;
     store.prune(settings.keep_runs);
     carry(app, host, settings, store, run, Beginning::New, &AbortFlag::default(), json).await

@@ -86,6 +86,12 @@ fn dispatch(app: &App, command: Command) -> Result<u8, Failure> {
             let error = host::systemd::exec_with_status(&status, &argv);
             Err(Failure::new(FailureKind::Unexpected, format!("start {}: {error}", argv.join(" "))))
         }
+        Command::BuildKernel { status, jobs, source } => {
+            let wrong = |error: String| Failure::new(FailureKind::Unexpected, format!("build the kernel: {error}"));
+            let source = serde_json::from_str(&source).map_err(|error| wrong(error.to_string()))?;
+            host::kernel::build(&source, jobs, status, &mut stdout()).map_err(wrong)?;
+            Ok(exit_code::DONE)
+        }
         command => {
             app::init_logging(app.stderr_style().color);
             // One thread: a run waits nearly all of its time, and to hand every answer of the bus from one thread to

@@ -68,7 +68,9 @@ pub(super) async fn plan(app: &App, args: &PlanArgs) -> Result<u8, Failure> {
     let inputs = CheckInputs::new(&host, &located.settings, &options);
     let (checks, upgrade, kernels) = tokio::join!(checks::run_all(&inputs), inputs.upgrade(), inputs.kernels());
     let upgrade = upgrade?;
-    let reasons = steps::expected_reboot_reasons(kernels?, upgrade);
+    let builds_kernel = steps::kernel_build_is_due(&host, &located.settings).await;
+    let mut reasons = steps::expected_reboot_reasons(kernels?, upgrade);
+    reasons.extend(builds_kernel.then(|| "a kernel is built from its source".to_owned()));
     let blockers = |check: &CheckResult| check.finding.as_ref().is_some_and(|f| f.severity == Severity::Blocker);
     let blocked = checks.iter().any(blockers);
 
@@ -77,7 +79,8 @@ pub(super) async fn plan(app: &App, args: &PlanArgs) -> Result<u8, Failure> {
     let steps = steps::planned_steps(&located.settings);
     let settings = &located.settings;
     let asked_for = !reasons.is_empty() || (settings.reboot.when == RebootWhen::Always && !upgrade.is_empty());
-    let estimate = app.estimate(settings, upgrade, gate::reboots(settings, &options) && asked_for);
+    let reboots = gate::reboots(settings, &options) && asked_for;
+    let estimate = app.estimate(settings, upgrade, reboots, builds_kernel);
     let savings = estimate::savings(&estimate, upgrade, &settings.limits);
     let last = app
         .recent_runs()

@@ -11,6 +11,7 @@ use crate::error::{Failure, FailureKind};
 use crate::host::{Host, WorkUnits};
 use crate::model::{RunId, RunOptions, Trigger, UnitName};
 use crate::report::telling;
+use crate::steps;
 use crate::store::StoreError;
 
 pub(super) async fn run(app: &App, args: &RunArgs) -> Result<u8, Failure> {
@@ -42,7 +43,9 @@ async fn begin(app: &App, args: &RunArgs) -> Result<u8, Failure> {
     let mut window = gate::may_begin(app, &located.settings, &options, SignedDuration::ZERO)?;
     if heeds_windows && window.is_some() {
         let plan = host.packages.simulate().await?;
-        let takes = app.estimate(&located.settings, &plan, gate::reboots(&located.settings, &options)).until_back();
+        let (settings, reboots) = (&located.settings, gate::reboots(&located.settings, &options));
+        let builds_kernel = steps::kernel_build_is_due(&host, settings).await;
+        let takes = app.estimate(settings, &plan, reboots, builds_kernel).until_back();
         window = gate::may_begin(app, &located.settings, &options, takes)?;
     }
     let id = args.run_id.clone().unwrap_or_else(|| RunId::mint(Timestamp::now(), salt()));

@@ -102,6 +102,10 @@ pub(super) struct Upgrade {
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Kernel {
     pub(super) dkms: Option<bool>,
+    pub(super) source: Option<Spanned<String>>,
+    pub(super) config: Option<Spanned<String>>,
+    pub(super) make: Vec<Spanned<String>>,
+    pub(super) command: Option<Spanned<Vec<Spanned<String>>>>,
 }
 
 /// `[reboot]`.

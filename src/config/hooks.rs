@@ -67,7 +67,7 @@ impl Check<'_> {
         }
     }
 
-    fn alone<T>(&mut self, span: &Range<usize>, lacking: &Key, given: &str) -> Option<T> {
+    pub(super) fn alone<T>(&mut self, span: &Range<usize>, lacking: &Key, given: &str) -> Option<T> {
         let hint = format!("for example: {} = {}", lacking.name, lacking.example);
         self.problem(span, lacking.path(), format!("missing key: {given} needs it"), hint);
         None

@@ -51,6 +51,8 @@ pub enum Kind {
     Mails,
     /// A program and its arguments.
     Command,
+    /// A list of arguments.
+    Arguments,
     /// A header's name and value.
     Header,
     /// Any text but an empty one.
@@ -85,6 +87,7 @@ impl Kind {
             Self::Mail => "a mail address".to_owned(),
             Self::Mails => "a list of mail addresses".to_owned(),
             Self::Command => "a list: a program's absolute path, then its arguments".to_owned(),
+            Self::Arguments => "a list of arguments".to_owned(),
             Self::Header => "a header's name and value".to_owned(),
             Self::Text => "a text".to_owned(),
         }
@@ -275,6 +278,14 @@ keys! {
 
     DKMS = "kernel", "dkms", Kind::Boolean, "true", "false",
         "Whether missing DKMS modules are built for the kernel of the next boot.";
+    KERNEL_SOURCE = "kernel", "source", Kind::Path, "none", "\"/usr/src/linux\"",
+        "A kernel's source tree, or a tarball of one, that is built, installed and booted; it is left alone while its release is installed.";
+    KERNEL_CONFIG = "kernel", "config", Kind::Path, "none", "\"/etc/patchday/kernel.config\"",
+        "That kernel's configuration; without it the `.config` of the tree counts, or else that of the running kernel. What is new in it gets its default.";
+    KERNEL_MAKE = "kernel", "make", Kind::Arguments, "[]", "[\"LOCALVERSION=-mine\"]",
+        "Arguments of every call of make for that kernel.";
+    KERNEL_COMMAND = "kernel", "command", Kind::Command, "none", "[\"/usr/local/sbin/build-kernel\"]",
+        "A program that builds its packages, in the tree and with the number of jobs and the arguments in `MAKEFLAGS`, in place of `make bindeb-pkg`; it leaves `linux-image-RELEASE_*.deb` beside the tree.";
 
     WHEN = "reboot", "when", Kind::Choice(&["needed", "always", "never"]), "\"needed\"", "\"always\"",
         "`needed`: when the kernel or an upgraded core package asks for it; `always`: after every upgrade; `never`.";

@@ -10,6 +10,7 @@
 pub mod error;
 pub mod file;
 mod hooks;
+mod kernel;
 pub mod keys;
 pub mod load;
 mod notify;

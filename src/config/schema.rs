@@ -60,6 +60,7 @@ fn expected(kind: Kind) -> String {
         | Kind::Paths
         | Kind::Origins
         | Kind::Mails
+        | Kind::Arguments
         | Kind::Command
         | Kind::Boolean
         | Kind::Integer(..) => kind.expected(),
@@ -140,7 +141,14 @@ impl Check<'_> {
         };
         let of_type = match (key.kind, value.get_ref()) {
             (
-                Kind::Units | Kind::Packages | Kind::Labels | Kind::Paths | Kind::Origins | Kind::Mails | Kind::Command,
+                Kind::Units
+                | Kind::Packages
+                | Kind::Labels
+                | Kind::Paths
+                | Kind::Origins
+                | Kind::Mails
+                | Kind::Arguments
+                | Kind::Command,
                 DeValue::Array(items),
             ) => {
                 for item in items.iter().filter(|item| !item.get_ref().is_str()) {
@@ -150,7 +158,14 @@ impl Check<'_> {
                 true
             }
             (
-                Kind::Units | Kind::Packages | Kind::Labels | Kind::Paths | Kind::Origins | Kind::Mails | Kind::Command,
+                Kind::Units
+                | Kind::Packages
+                | Kind::Labels
+                | Kind::Paths
+                | Kind::Origins
+                | Kind::Mails
+                | Kind::Arguments
+                | Kind::Command,
                 _,
             ) => false,
             (Kind::Boolean, value) => value.is_bool(),

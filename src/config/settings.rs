@@ -5,7 +5,8 @@ use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
-    Channel, DatabaseAccess, Hook, HookId, HookPoint, Limits, PlannedService, ReadinessProbe, ServiceKind, UnitName,
+    Channel, DatabaseAccess, Hook, HookId, HookPoint, KernelSource, Limits, PlannedService, ReadinessProbe,
+    ServiceKind, UnitName,
 };
 use crate::window::{Blackout, Schedule, Window};
 
@@ -155,6 +156,9 @@ pub struct UpgradeSettings {
 pub struct KernelSettings {
     /// Whether missing DKMS modules are built for the kernel of the next boot.
     pub dkms: bool,
+    /// The kernel that is built on this host; none where Debian's are used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<KernelSource>,
 }
 
 /// When to reboot.
@@ -343,8 +347,9 @@ impl Settings {
     pub fn called_programs(&self) -> Vec<&str> {
         let hooks = self.hooks.iter().map(|hook| &hook.command);
         let silence = self.silence.iter().flat_map(|silence| [&silence.begin, &silence.end]);
+        let build = self.kernel.source.iter().filter_map(|source| source.command.as_ref());
         let mut programs: Vec<&str> =
-            hooks.chain(silence).filter_map(|command| command.first()).map(String::as_str).collect();
+            hooks.chain(silence).chain(build).filter_map(|command| command.first()).map(String::as_str).collect();
         programs.sort_unstable();
         programs.dedup();
         programs

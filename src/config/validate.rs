@@ -45,7 +45,7 @@ pub(super) fn validate(file: &File, text: &str, cpus: u32, known: &[&str]) -> Re
             ahead: file.upgrade.ahead.unwrap_or(false),
             lock_timeout: check.duration(&keys::LOCK_TIMEOUT, file.upgrade.lock_timeout.as_ref(), 600),
         },
-        kernel: KernelSettings { dkms: file.kernel.dkms.unwrap_or(true) },
+        kernel: KernelSettings { dkms: file.kernel.dkms.unwrap_or(true), source: check.kernel_source(&file.kernel) },
         reboot: check.reboot(&file.reboot),
         verify: VerifySettings {
             settle: check.duration(&keys::SETTLE, file.verify.settle.as_ref(), 60),

@@ -2,19 +2,19 @@
 //! MongoDB driver and child processes; nothing else does.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::model::{
-    BootId, BootSurvey, Canary, ChangedConffile, Checkout, ClientConnection, DatabaseAccess, DatabaseCondition,
-    DatabaseFacts, DatabaseStartEvidence, DatabaseStopEvidence, DkmsModule, FstabEntry, GroupUse, Inventory, JobResult,
-    KernelFacts, ListeningSocket, LockHolder, MongodSymptoms, Mount, OneShotBoot, PackageState, Parcel, PendingJob,
-    PortPeers, PowerSupply, Readiness, ReadinessProbe, ReplicaSet, Resources, RunId, RunningOperation, Session,
-    SliceLimits, SourceState, TrialEnd, UnitName, UnitProcess, UnitRelations, UnitState, UnitSurvey, UpgradePlan,
-    WorkLook, WorkProgress, WorkSpec,
+    BootId, BootSurvey, BuiltKernel, Canary, ChangedConffile, Checkout, ClientConnection, DatabaseAccess,
+    DatabaseCondition, DatabaseFacts, DatabaseStartEvidence, DatabaseStopEvidence, DkmsModule, FstabEntry, GroupUse,
+    Inventory, JobResult, KernelFacts, KernelSource, ListeningSocket, LockHolder, MongodSymptoms, Mount, OneShotBoot,
+    PackageState, Parcel, PendingJob, PortPeers, PowerSupply, Readiness, ReadinessProbe, ReplicaSet, Resources, RunId,
+    RunningOperation, Session, SliceLimits, SourceState, TrialEnd, UnitName, UnitProcess, UnitRelations, UnitState,
+    UnitSurvey, UpgradePlan, WorkLook, WorkProgress, WorkSpec,
 };
 
 pub mod apt;
@@ -355,6 +355,8 @@ pub enum PackageWork {
     /// Installs these packages, written as `NAME=VERSION`, from what is downloaded, and leaves them marked as
     /// automatically installed: apt removes kernels that nobody asked for by itself when they are old.
     Install(Vec<String>),
+    /// Installs packages that lie in these files, for good: nobody else asks for them.
+    InstallFiles(Vec<PathBuf>),
     /// `dpkg --configure -a`, keeping old conffiles.
     Configure,
     /// `apt-get --reinstall install` of these packages, which `--fix-broken` would only try to configure.
@@ -419,6 +421,26 @@ pub trait Kernels: Send + Sync {
 
     /// Program, arguments and environment that build the missing modules of one kernel.
     fn dkms_command(&self, release: &str) -> (Vec<String>, Vec<(String, String)>);
+}
+
+/// Kernels that are built on this host.
+#[async_trait]
+pub trait KernelBuilds: Send + Sync {
+    /// What a build would fail for: files that are not there or not root's own, tools that are not installed.
+    async fn lacking(&self, source: &KernelSource) -> HostResult<Vec<String>>;
+
+    /// Whether a build would make a kernel that is not installed; true as well where only a build would tell.
+    async fn is_due(&self, source: &KernelSource) -> bool;
+
+    /// Program, arguments and environment of the build, which runs so many jobs side by side. It ends well, and builds
+    /// nothing, where the kernel is installed.
+    fn command(&self, source: &KernelSource, jobs: u32) -> (Vec<String>, Vec<(String, String)>);
+
+    /// Reads one line of the status descriptor of a build.
+    fn progress(&self, line: &str) -> Option<WorkProgress>;
+
+    /// What the last build left.
+    async fn built(&self, source: &KernelSource) -> HostResult<BuiltKernel>;
 }
 
 /// The boot loader.
@@ -554,6 +576,8 @@ pub struct Host {
     pub package_survey: Arc<dyn PackageSurvey>,
     /// Kernels.
     pub kernels: Arc<dyn Kernels>,
+    /// Kernels that are built here.
+    pub kernel_builds: Arc<dyn KernelBuilds>,
     /// The boot loader.
     pub boot_loader: Arc<dyn BootLoader>,
     /// The host itself.

@@ -207,8 +207,8 @@ pub(super) fn repair_is_due(run: &Run) -> bool {
         match (&record.attempt.step, record.outcome) {
             (Step::Repair, Outcome::Interrupted) => return run.attempts_of(&Step::Repair) < MAX_ATTEMPTS,
             (Step::Repair, _) => return false,
-            (step, Outcome::Failed | Outcome::Interrupted) if step.is_one_work() => return true,
-            (step, Outcome::Succeeded) if step.is_one_work() => {
+            (step, Outcome::Failed | Outcome::Interrupted) if step.works_on_packages() => return true,
+            (step, Outcome::Succeeded) if step.works_on_packages() => {
                 return matches!(&run.phase, Phase::Failed { step: Step::StageCheck, .. });
             }
             _ => {}

@@ -40,7 +40,10 @@ impl Run {
             }
             Phase::Failed { step: Step::Verify | Step::Revert, .. } => exit_code::NOT_VERIFIED,
             Phase::Failed { step: Step::Reboot, .. } => exit_code::NOT_REBOOTED,
-            Phase::Failed { step, .. } if step.leaves_host_untouched() && !self.has_touched_packages() => {
+            Phase::Failed { step, .. }
+                if (step.leaves_host_untouched() || *step == Step::KernelSource && !stopped_something)
+                    && !self.has_touched_packages() =>
+            {
                 exit_code::UNTOUCHED
             }
             Phase::Aborted { .. } if !stopped_something && !self.has_touched_packages() => exit_code::UNTOUCHED,

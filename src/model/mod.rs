@@ -15,6 +15,7 @@ mod hook;
 mod ids;
 mod inventory;
 mod kernel;
+mod kernel_source;
 mod latency;
 mod limits;
 mod notify;
@@ -56,6 +57,7 @@ pub use inventory::{Address, Inventory, Modules, Reading, Route, Sysctl};
 pub use kernel::{
     BootEntries, BootSurvey, DkmsModule, DkmsState, InstalledKernel, KernelFacts, KernelPlan, Vulnerability,
 };
+pub use kernel_source::{BuiltKernel, KernelSource};
 pub use latency::Latency;
 pub use limits::{CpuCap, GroupUse, Limits, SliceLimits, make_jobs, quota_of, share_of};
 pub use notify::{

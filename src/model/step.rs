@@ -31,6 +31,10 @@ pub enum Step {
     Stop(UnitName),
     /// The dist-upgrade.
     Upgrade,
+    /// Build a kernel from its source.
+    KernelSource,
+    /// Install the kernel that was built.
+    InstallKernel,
     /// Modules for the kernel of the next boot.
     BuildKernel,
     /// The last look before the point of no return.
@@ -64,7 +68,8 @@ impl Step {
             Self::StageCheck => Some(Phase::Staged),
             Self::Reboot => Some(Phase::Rebooted),
             Self::Verify => Some(Phase::Verified),
-            Self::Ahead | Self::Announce | Self::Silence | Self::Hook(_) | Self::Notify(_) => None,
+            Self::Ahead | Self::KernelSource | Self::InstallKernel => None,
+            Self::Announce | Self::Silence | Self::Hook(_) | Self::Notify(_) => None,
             Self::Revert | Self::Repair | Self::Restore | Self::EndSilence | Self::Report => None,
         }
     }
@@ -96,17 +101,17 @@ impl Step {
 
     /// Whether the step may leave packages half installed.
     pub fn works_on_packages(&self) -> bool {
-        self.is_one_work() || *self == Self::Repair
+        *self == Self::Repair || self.is_one_work() && *self != Self::KernelSource
     }
 
     /// Whether all that the step does is done by one unit that is named after it and outlives a coordinator.
     pub fn is_one_work(&self) -> bool {
-        matches!(self, Self::Ahead | Self::Upgrade | Self::BuildKernel)
+        matches!(self, Self::Ahead | Self::Upgrade | Self::KernelSource | Self::InstallKernel | Self::BuildKernel)
     }
 
     /// Whether the step runs work in the limited slice.
     pub fn does_long_work(&self) -> bool {
-        matches!(self, Self::Fetch) || self.works_on_packages()
+        matches!(self, Self::Fetch | Self::KernelSource) || self.works_on_packages()
     }
 
     /// A few words for people.
@@ -127,6 +132,8 @@ impl Step {
             },
             Self::Ahead => "install the new kernel ahead".into(),
             Self::Upgrade => "upgrade the packages".into(),
+            Self::KernelSource => "build the kernel from its source".into(),
+            Self::InstallKernel => "install the kernel that was built".into(),
             Self::BuildKernel => "build for the kernel".into(),
             Self::StageCheck => "last look before the reboot".into(),
             Self::Reboot => "reboot".into(),
@@ -143,7 +150,7 @@ impl Step {
     }
 }
 
-const PLAIN: [(&str, Step); 19] = [
+const PLAIN: [(&str, Step); 21] = [
     ("preflight", Step::Preflight),
     ("fetch", Step::Fetch),
     ("baseline", Step::Baseline),
@@ -152,6 +159,8 @@ const PLAIN: [(&str, Step); 19] = [
     ("end-silence", Step::EndSilence),
     ("ahead", Step::Ahead),
     ("upgrade", Step::Upgrade),
+    ("kernel-source", Step::KernelSource),
+    ("install-kernel", Step::InstallKernel),
     ("build-kernel", Step::BuildKernel),
     ("stage-check", Step::StageCheck),
     ("reboot", Step::Reboot),

@@ -3,7 +3,7 @@
 use jiff::SignedDuration;
 
 use super::work::{self, Task, Work};
-use super::{StepContext, StepEnd, StepError, StepResult, build_kernel, locks, reboot_reasons};
+use super::{StepContext, StepEnd, StepError, StepResult, build_kernel, kernel_source, locks, reboot_reasons};
 use crate::checks::refused_removals;
 use crate::config::RebootWhen;
 use crate::events::EventKind;
@@ -91,11 +91,14 @@ fn refuse_removals(plan: &UpgradePlan, allowed: &[String]) -> Result<(), StepErr
     )))
 }
 
-/// Without a package to upgrade, a reboot that is due or a module that is missing is still work.
+/// Without a package to upgrade, a reboot that is due, or a module or a kernel that is missing, is still work.
 async fn wants_work_anyway(ctx: &StepContext<'_>) -> Result<bool, StepError> {
     let facts = ctx.host.kernels.facts().await?;
     let reboots = ctx.settings.reboot.when != RebootWhen::Never && !ctx.run().options.no_reboot;
     let reboot_is_due = reboots && !reboot_reasons::of_kernel(&facts).is_empty();
+    if kernel_source::is_due(ctx.host, ctx.settings).await {
+        return Ok(true);
+    }
     Ok(reboot_is_due || !build_kernel::missing_modules(ctx, &facts).await?.is_empty())
 }
 

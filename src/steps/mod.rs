@@ -9,6 +9,8 @@ mod compare;
 mod drain;
 mod fetch;
 mod hook;
+mod install_kernel;
+mod kernel_source;
 mod latency;
 mod limits;
 mod locks;
@@ -45,6 +47,7 @@ use crate::events::{Event, EventKind, EventSink};
 use crate::host::{Host, HostError, HostErrorKind, HostResult};
 use crate::model::{Channel, Fact, HookPoint, Occasion, Run, Step, UnitName};
 
+pub use kernel_source::is_due as kernel_build_is_due;
 pub use reboot_reasons::expected_reboot_reasons;
 pub use verify::{Verifying, judge};
 pub use work::work_unit;
@@ -186,10 +189,14 @@ pub fn planned_steps(settings: &Settings) -> Vec<Step> {
     let start = (!settings.notify.is_empty()).then_some(Step::Notify(Occasion::Start));
     let reboot = settings.notify.iter().any(Channel::awaits_the_host).then_some(Step::Notify(Occasion::Reboot));
     let before = [Step::Preflight, Step::Fetch, Step::Baseline];
-    let work = [Step::Upgrade, Step::BuildKernel, Step::StageCheck];
+    let kernel = settings.kernel.source.iter().flat_map(|_| [Step::KernelSource, Step::InstallKernel]);
+    let is_ahead = settings.upgrade.ahead;
+    let (early, late) = if is_ahead { (Some(kernel), None) } else { (None, Some(kernel)) };
+    let work =
+        [Step::Upgrade].into_iter().chain(late.into_iter().flatten()).chain([Step::BuildKernel, Step::StageCheck]);
     let hooks = |point| settings.hooks_at(point).map(|(hook, _)| Step::Hook(hook));
     let silence = settings.silence.iter().map(|_| Step::Silence);
-    let ahead = settings.upgrade.ahead.then_some(Step::Ahead);
+    let ahead = is_ahead.then_some(Step::Ahead).into_iter().chain(early.into_iter().flatten());
     let before = before.into_iter().chain(ahead);
     let before = before.chain(start).chain([Step::Announce]).chain(silence).chain(hooks(HookPoint::BeforeStop));
     let stopped = stops.chain(hooks(HookPoint::AfterStop));
@@ -215,6 +222,8 @@ pub async fn perform(step: &Step, ctx: &mut StepContext<'_>) -> StepResult {
         Step::Hook(hook) => hook::perform(ctx, *hook).await,
         Step::Stop(unit) => stop::perform(ctx, unit).await,
         Step::Upgrade => upgrade::perform(ctx).await,
+        Step::KernelSource => kernel_source::perform(ctx).await,
+        Step::InstallKernel => install_kernel::perform(ctx).await,
         Step::BuildKernel => build_kernel::perform(ctx).await,
         Step::StageCheck => stage_check::perform(ctx).await,
         Step::Reboot => reboot::perform(ctx).await,

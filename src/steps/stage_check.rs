@@ -20,6 +20,15 @@ pub(super) async fn perform(ctx: &mut StepContext<'_>) -> StepResult {
     }
 
     let facts = ctx.host.kernels.facts().await?;
+    if let Some(source) = &ctx.settings.kernel.source {
+        let built = ctx.host.kernel_builds.built(source).await?.release;
+        let newest = facts.installed.first().map_or("none", |kernel| kernel.release.as_str());
+        if newest != built {
+            return Err(StepError::Failed(format!(
+                "kernel {built} was built, but the boot loader would take the newest one, which is {newest}"
+            )));
+        }
+    }
     if let Some(newest) = facts.installed.first() {
         let problems = newest.problems(&facts.installed);
         if !problems.is_empty() {

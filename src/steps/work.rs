@@ -8,7 +8,9 @@ use super::limits::{self, Meter};
 use super::{StepContext, StepError};
 use crate::events::EventKind;
 use crate::host::{Host, PackageWork};
-use crate::model::{Course, RunId, Step, UnitName, WorkLook, WorkOutcome, WorkProgress, WorkSpec, error_summary};
+use crate::model::{
+    Course, KernelSource, RunId, Step, UnitName, WorkLook, WorkOutcome, WorkProgress, WorkSpec, error_summary,
+};
 
 /// How often the work is looked at. A look costs one D-Bus call and one read.
 pub(super) const LOOK_EVERY: SignedDuration = SignedDuration::from_millis(500);
@@ -31,6 +33,13 @@ pub(super) struct Work<'a> {
 pub(super) enum Task {
     /// apt or dpkg.
     Packages(PackageWork),
+    /// A kernel from its source.
+    Kernel {
+        /// The source.
+        source: KernelSource,
+        /// How many jobs run side by side.
+        jobs: u32,
+    },
     /// Modules for a kernel.
     Dkms {
         /// The kernel.
@@ -42,6 +51,7 @@ impl Task {
     fn command(&self, host: &Host) -> (Vec<String>, Vec<(String, String)>) {
         match self {
             Self::Packages(work) => host.packages.command(work),
+            Self::Kernel { source, jobs } => host.kernel_builds.command(source, *jobs),
             Self::Dkms { release } => host.kernels.dkms_command(release),
         }
     }
@@ -49,6 +59,7 @@ impl Task {
     fn progress(&self, host: &Host, line: &str) -> Option<WorkProgress> {
         match self {
             Self::Packages(work) => host.packages.progress(work, line),
+            Self::Kernel { .. } => host.kernel_builds.progress(line),
             Self::Dkms { .. } => None,
         }
     }

@@ -17,9 +17,9 @@ use patchday::coordinator::{AbortFlag, Coordinator, Journal, Narrator, RunEnd, R
 use patchday::events::{Event, EventKind};
 use patchday::host::{
     BootLoader, Budget, Clock, Database, DatabaseForensics, DatabaseInsight, Deployments, HoldSpec, Host, HostError,
-    HostErrorKind, HostResult, Inhibitor, InhibitorGuard, Inventories, Kernels, Messenger, PackageSurvey, PackageWork,
-    Packages, People, Power, Premises, Prober, Relations, Shutdown, ShutdownSpec, System, UnitChanges, Units,
-    WorkUnits,
+    HostErrorKind, HostResult, Inhibitor, InhibitorGuard, Inventories, KernelBuilds, Kernels, Messenger, PackageSurvey,
+    PackageWork, Packages, People, Power, Premises, Prober, Relations, Shutdown, ShutdownSpec, System, UnitChanges,
+    Units, WorkUnits,
 };
 use patchday::model::*;
 use patchday::store::{RunStore, StateDir, StoreError, StoreResult};
@@ -119,6 +119,9 @@ pub struct World {
     pub next_kernel: Option<String>,
     /// The upgrade installs it.
     pub new_kernel: Option<&'static str>,
+    /// What a build of a kernel makes, and what it has made.
+    pub kernel_to_build: Option<&'static str>,
+    pub built_kernel: Option<&'static str>,
     /// Packages that were not there before the run.
     pub new_packages: BTreeMap<String, String>,
     /// What is changed with a new kernel that is installed by itself.
@@ -239,6 +242,8 @@ impl World {
             new_kernel: None,
             new_packages: BTreeMap::new(),
             kernel_needs: Vec::new(),
+            kernel_to_build: None,
+            built_kernel: None,
             panics: None,
             breaks_under: None,
             boot_loader_refuses: false,
@@ -370,7 +375,9 @@ impl World {
                     self.kernels = vec![new, self.kernel];
                 }
             }
-            ("ahead" | "upgrade", true) => self.dpkg_broken = vec!["iF libc6".into()],
+            ("kernel-source", false) => self.built_kernel = self.kernel_to_build,
+            ("install-kernel", false) => self.kernels.insert(0, self.built_kernel.unwrap()),
+            ("ahead" | "upgrade" | "install-kernel", true) => self.dpkg_broken = vec!["iF libc6".into()],
             ("configure", false) => self.dpkg_broken.retain(|package| package.starts_with("iUR")),
             ("reinstall", false) => self.dpkg_broken.retain(|package| !package.starts_with("iUR")),
             _ => {}
@@ -912,6 +919,7 @@ impl Packages for Fake {
             PackageWork::Download => "download",
             PackageWork::Upgrade { .. } => "upgrade",
             PackageWork::Install(_) => "ahead",
+            PackageWork::InstallFiles(_) => "install-kernel",
             PackageWork::Configure => "configure",
             PackageWork::Reinstall(_) => "reinstall",
             PackageWork::FixBroken => "fix-broken",
@@ -1027,6 +1035,34 @@ impl Kernels for Fake {
 
     fn dkms_command(&self, _release: &str) -> (Vec<String>, Vec<(String, String)>) {
         (vec!["dkms".into()], Vec::new())
+    }
+}
+
+#[async_trait]
+impl KernelBuilds for Fake {
+    async fn lacking(&self, _source: &KernelSource) -> HostResult<Vec<String>> {
+        Ok(Vec::new())
+    }
+
+    async fn is_due(&self, _source: &KernelSource) -> bool {
+        let world = lock(&self.0);
+        world.kernel_to_build.is_some_and(|kernel| !world.kernels.contains(&kernel))
+    }
+
+    fn command(&self, _source: &KernelSource, jobs: u32) -> (Vec<String>, Vec<(String, String)>) {
+        (vec!["kernel-source".into(), jobs.to_string()], Vec::new())
+    }
+
+    fn progress(&self, _line: &str) -> Option<WorkProgress> {
+        None
+    }
+
+    async fn built(&self, _source: &KernelSource) -> HostResult<BuiltKernel> {
+        let world = lock(&self.0);
+        let installed = world.kernel_to_build.filter(|kernel| world.kernels.contains(kernel));
+        let release = world.built_kernel.or(installed).map(str::to_owned);
+        let release = release.ok_or_else(|| HostError::failed("look for the kernel", "nothing was built"))?;
+        Ok(BuiltKernel { packages: vec![format!("/usr/src/linux-image-{release}_1_amd64.deb").into()], release })
     }
 }
 
@@ -1160,6 +1196,7 @@ pub fn host(world: &Shared) -> Host {
         packages: fake(),
         package_survey: fake(),
         kernels: fake(),
+        kernel_builds: fake(),
         boot_loader: fake(),
         system: fake(),
         premises: fake(),
@@ -1233,7 +1270,7 @@ pub fn settings() -> Settings {
         blackouts: Vec::new(),
         limits: Limits { cpu_percent: 50, cpu_weight: 20, io_weight: 20, memory_high: None, nice: 10, cpus: 2 },
         upgrade: UpgradeSettings { allow_removals: vec![], ahead: false, lock_timeout: SignedDuration::from_secs(60) },
-        kernel: KernelSettings { dkms: true },
+        kernel: KernelSettings { dkms: true, source: None },
         reboot: RebootSettings { when: RebootWhen::Needed, grace: SignedDuration::from_mins(5), force_after: None },
         verify: VerifySettings {
             settle: SignedDuration::from_secs(5),

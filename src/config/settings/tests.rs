@@ -49,7 +49,7 @@ fn settings() -> Settings {
             ahead: true,
             lock_timeout: SignedDuration::from_mins(10),
         },
-        kernel: KernelSettings { dkms: true },
+        kernel: KernelSettings { dkms: true, source: None },
         reboot: RebootSettings {
             when: RebootWhen::Always,
             grace: SignedDuration::from_mins(5),

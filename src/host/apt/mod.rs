@@ -163,6 +163,11 @@ impl Packages for Apt {
                 argv.extend(["--no-remove", "--mark-auto", "-y", "install"].map(str::to_owned));
                 argv.extend(packages.iter().cloned());
             }
+            PackageWork::InstallFiles(files) => {
+                argv.extend(without_network());
+                argv.extend(["--no-remove", "-y", "install"].map(str::to_owned));
+                argv.extend(files.iter().map(|file| file.display().to_string()));
+            }
             // A repair must never cost the host a package that it needs: then it is for people to decide.
             PackageWork::Reinstall(packages) => {
                 add(&["-y", "--no-remove", "--reinstall", "install"]);

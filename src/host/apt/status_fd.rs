@@ -14,9 +14,11 @@ pub(super) fn parse_line(work: &PackageWork, line: &str) -> Option<WorkProgress>
     let line = line.trim_end_matches(['\n', '\r']);
     match work {
         PackageWork::Refresh | PackageWork::Download => parse_apt(line, &["dlstatus"]),
-        PackageWork::Upgrade { .. } | PackageWork::Install(_) | PackageWork::Reinstall(_) | PackageWork::FixBroken => {
-            parse_apt(line, &["pmstatus", "pmerror", "pmconffile"])
-        }
+        PackageWork::Upgrade { .. }
+        | PackageWork::Install(_)
+        | PackageWork::InstallFiles(_)
+        | PackageWork::Reinstall(_)
+        | PackageWork::FixBroken => parse_apt(line, &["pmstatus", "pmerror", "pmconffile"]),
         PackageWork::Configure => parse_dpkg(line),
     }
 }

@@ -2,6 +2,7 @@
 
 mod boot;
 mod dkms;
+mod source;
 
 use std::fs;
 use std::io::ErrorKind;
@@ -12,6 +13,8 @@ use async_trait::async_trait;
 
 use super::command::{self, below};
 use super::{HostError, HostErrorKind, HostResult, Kernels};
+pub use source::{KernelBuilder, build};
+
 use crate::model::{BootSurvey, DkmsModule, InstalledKernel, KernelFacts, Vulnerability, compare_releases};
 
 /// `dkms status` compares the checksums of all modules; on slow disks this takes a while.

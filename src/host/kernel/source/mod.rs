@@ -1,0 +1,146 @@
+//! Kernels that are built on this host.
+//!
+//! The whole build is one program in one unit: this binary, by a hidden verb. So it outlives the coordinator, and is
+//! found again, as all long work is.
+//!
+//! | file | what it knows |
+//! |---|---|
+//! | `tree.rs` | where the tree is, and how a tarball becomes one |
+//! | `configuration.rs` | which configuration the kernel gets |
+//! | `objects.rs` | how many objects there are to make, and how many are made |
+//! | `build.rs` | the build, from the first file to the packages |
+
+mod build;
+mod configuration;
+mod objects;
+#[cfg(test)]
+mod tests;
+mod tree;
+
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+
+use async_trait::async_trait;
+
+use crate::host::command::{self, below};
+use crate::host::{HostError, HostResult, KernelBuilds, trusted};
+use crate::model::{BuiltKernel, KernelSource, WorkProgress, WorkSpec};
+
+pub use build::build;
+
+/// Where Kbuild keeps the release of what it builds.
+const RELEASE_FILE: &str = "include/config/kernel.release";
+
+/// What builds a kernel and its packages, with the package that brings it.
+const TOOLS: [(&str, &str); 6] = [
+    ("make", "make"),
+    ("bc", "bc"),
+    ("bison", "bison"),
+    ("flex", "flex"),
+    ("gcc", "gcc"),
+    ("dpkg-buildpackage", "dpkg-dev"),
+];
+
+/// Builds kernels by this very program.
+#[derive(Debug, Clone)]
+pub struct KernelBuilder {
+    root: PathBuf,
+    program: PathBuf,
+}
+
+impl KernelBuilder {
+    /// Finds files and tools below `root`; `/` except in tests. `program` is the path of this binary.
+    pub fn new(root: PathBuf, program: impl Into<PathBuf>) -> Self {
+        Self { root, program: program.into() }
+    }
+
+    /// What the build would fail for.
+    fn problems(&self, source: &KernelSource) -> Vec<String> {
+        let mut problems = Vec::new();
+        let is_tree = source.path.is_dir();
+        let makefile = source.path.join("Makefile");
+        let whose = if is_tree { &makefile } else { &source.path };
+        let needed = source.config.iter().map(PathBuf::as_path).chain([whose.as_path()]);
+        problems.extend(needed.filter_map(|file| trusted::check_owner(file).err()));
+        // Whoever names another compiler, or builds the packages otherwise, knows what that needs.
+        let own_compiler =
+            source.make.iter().any(|argument| argument.starts_with("LLVM=") || argument.starts_with("CC="));
+        let needs = |tool: &str| match tool {
+            "gcc" => !own_compiler,
+            "dpkg-buildpackage" => source.command.is_none(),
+            _ => true,
+        };
+        let unpacks = (!is_tree).then_some(("xz", "xz-utils"));
+        for (tool, package) in TOOLS.into_iter().chain(unpacks).filter(|(tool, _)| needs(tool)) {
+            if command::find(&self.root, tool).is_none() {
+                problems.push(format!("{tool} is not installed (package {package})"));
+            }
+        }
+        problems
+    }
+}
+
+#[async_trait]
+impl KernelBuilds for KernelBuilder {
+    async fn lacking(&self, source: &KernelSource) -> HostResult<Vec<String>> {
+        Ok(self.problems(source))
+    }
+
+    async fn is_due(&self, source: &KernelSource) -> bool {
+        let (root, source) = (self.root.clone(), source.clone());
+        let asked = tokio::task::spawn_blocking(move || build::release_of_tree(&root, &source)).await;
+        let release = asked.ok().flatten();
+        release.is_none_or(|release| !is_installed(&self.root, &release))
+    }
+
+    fn command(&self, source: &KernelSource, jobs: u32) -> (Vec<String>, Vec<(String, String)>) {
+        let text = serde_json::to_string(source).unwrap_or_default();
+        let jobs = jobs.to_string();
+        let verb = ["build-kernel", "--status", WorkSpec::STATUS_FD, "--jobs", &jobs, "--source", &text];
+        let argv = std::iter::once(self.program.display().to_string()).chain(verb.map(str::to_owned));
+        let environment = [("PATH", command::PATH), ("LC_ALL", command::LOCALE), ("HOME", "/root")];
+        (argv.collect(), environment.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec())
+    }
+
+    fn progress(&self, line: &str) -> Option<WorkProgress> {
+        objects::parse(line)
+    }
+
+    async fn built(&self, source: &KernelSource) -> HostResult<BuiltKernel> {
+        let cache = below(&self.root, tree::CACHE);
+        built(&tree::place(source, &cache)).map_err(|why| HostError::failed("look for the kernel that was built", why))
+    }
+}
+
+fn is_installed(root: &Path, release: &str) -> bool {
+    below(root, &format!("/boot/vmlinuz-{release}")).exists()
+}
+
+/// What lies in a tree, and beside it.
+fn built(tree: &Path) -> Result<BuiltKernel, String> {
+    let file = tree.join(RELEASE_FILE);
+    let release = fs::read_to_string(&file).map_err(|error| format!("{}: {error}", file.display()))?.trim().to_owned();
+    // Kbuild puts the packages beside the tree.
+    let tree = fs::canonicalize(tree).map_err(|error| format!("{}: {error}", tree.display()))?;
+    let beside = tree.parent().unwrap_or(Path::new("/"));
+    let newest = |prefix: &str| newest(beside, &format!("{prefix}-{release}_"));
+    let packages = [newest("linux-image")?, newest("linux-headers")?].into_iter().flatten().collect();
+    Ok(BuiltKernel { release, packages })
+}
+
+/// The newest package whose file name begins so: each build gives them a new version.
+fn newest(directory: &Path, prefix: &str) -> Result<Option<PathBuf>, String> {
+    let failed = |error: std::io::Error| format!("{}: {error}", directory.display());
+    let mut found: Option<((i64, i64), PathBuf)> = None;
+    for entry in fs::read_dir(directory).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        let name = entry.file_name();
+        let is_one = name.to_str().is_some_and(|name| name.starts_with(prefix) && name.ends_with(".deb"));
+        if is_one {
+            let file = entry.metadata().map_err(failed)?;
+            found = found.max(Some(((file.mtime(), file.mtime_nsec()), entry.path())));
+        }
+    }
+    Ok(found.map(|(_, path)| path))
+}
