@@ -110,16 +110,23 @@ pub fn savings(estimate: &Estimate, plan: &UpgradePlan, limits: &Limits) -> Vec<
     let slowdown = slowdown(limits);
     let is_ahead = estimate.steps.iter().any(|one| one.step == Step::Ahead);
     let kernels = 1.0 - work_of(&Step::Upgrade, plan, true) / work_of(&Step::Upgrade, plan, false);
-    let mut savings = vec![
-        ("no reboot now (patchday run --no-reboot); it is then still to come".to_owned(), takes(&Step::Reboot)),
-        (
+    let mut savings =
+        vec![("no reboot now (patchday run --no-reboot); it is then still to come".to_owned(), takes(&Step::Reboot))];
+    if !estimate.stops_late() {
+        let own_kernel = takes(&Step::KernelSource) + takes(&Step::InstallKernel);
+        let own_kernel = if is_ahead { 0.0 } else { own_kernel };
+        let work = takes(&Step::Upgrade) + takes(&Step::BuildKernel);
+        savings.push((
             format!("the whole machine for the upgrade ([limits] cpu = \"100%\", not {}%)", limits.cpu_percent),
-            (takes(&Step::Upgrade) + takes(&Step::BuildKernel)) * (1.0 - 1.0 / slowdown),
-        ),
-    ];
-    if !is_ahead {
-        let ahead = "the new kernel before the services stop ([upgrade] ahead = true)".to_owned();
-        savings.push((ahead, takes(&Step::Upgrade) * kernels));
+            work * (1.0 - 1.0 / slowdown),
+        ));
+        let late =
+            "everything before the services stop ([upgrade] order = \"late-stop\"); see docs/operations.md".to_owned();
+        savings.push((late, work + own_kernel));
+        if !is_ahead {
+            let ahead = "the new kernel before the services stop ([upgrade] ahead = true)".to_owned();
+            savings.push((ahead, takes(&Step::Upgrade) * kernels + own_kernel));
+        }
     }
     savings.retain(|(_, seconds)| *seconds >= 1.0);
     savings.sort_by(|(_, one), (_, other)| other.total_cmp(one));
@@ -240,11 +247,12 @@ mod tests {
         let slow = limits(25, 1);
         let plan = Story::healthy().run.upgrade.unwrap();
         let savings = savings(&of(&[], &slow, true), &plan, &slow);
-        assert_eq!(savings.len(), 3, "{savings:?}");
+        assert_eq!(savings.len(), 4, "{savings:?}");
         assert!(savings.is_sorted_by(|one, other| one.1 >= other.1));
-        // Without a reboot there is none to save.
+        // Without a reboot there is none to save, and a rest that has no kernel cannot come ahead of itself.
         let rest = plan.without_new_kernels();
-        assert!(super::savings(&of(&[], &limits(100, 1), false), &rest, &limits(100, 1)).is_empty());
+        let savings = super::savings(&of(&[], &limits(100, 1), false), &rest, &limits(100, 1));
+        assert!(savings.len() == 1 && savings[0].0.contains("late-stop"), "{savings:?}");
     }
 
     #[test]

@@ -9,7 +9,7 @@ use jiff::SignedDuration;
 use patchday::config::keys::KEYS;
 use patchday::config::{
     AnnounceSettings, KernelSettings, MongodbSettings, OnFailure, PreflightSettings, RebootSettings, RebootWhen,
-    ServiceSettings, Settings, UpgradeSettings, VerifySettings, parse,
+    ServiceSettings, Settings, StopOrder, UpgradeSettings, VerifySettings, parse,
 };
 use patchday::discovery::{Candidate, HttpAnswer, render};
 use patchday::model::{DatabaseAccess, Limits, ReadinessProbe, ServiceKind, UnitName};
@@ -75,7 +75,12 @@ fn settings(services: Vec<ServiceSettings>) -> Settings {
         windows: Vec::new(),
         blackouts: Vec::new(),
         limits: Limits { cpu_percent: 50, cpu_weight: 20, io_weight: 20, memory_high: None, nice: 10, cpus: 4 },
-        upgrade: UpgradeSettings { allow_removals: Vec::new(), ahead: false, lock_timeout: minutes(10) },
+        upgrade: UpgradeSettings {
+            allow_removals: Vec::new(),
+            ahead: false,
+            order: StopOrder::StopFirst,
+            lock_timeout: minutes(10),
+        },
         kernel: KernelSettings { dkms: true, source: None },
         reboot: RebootSettings { when: RebootWhen::Needed, grace: minutes(10), force_after: None },
         verify: VerifySettings { settle: minutes(1), boot_timeout: minutes(10), on_failure: OnFailure::Report },

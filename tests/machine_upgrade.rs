@@ -89,6 +89,15 @@ package lab-tool 1 ''
 dpkg --install lab-kernel-1.deb lab-tool-1.deb
 rm lab-kernel-1.deb lab-tool-1.deb
 package lab-kernel 2 "$kernel"
+mkdir -p lab-tool-2/DEBIAN
+cat >lab-tool-2/DEBIAN/postinst <<'END'
+#!/bin/sh
+# As scripts of packages do, by hand and as debhelper writes it.
+systemctl restart sample-api.service 2>/srv/said
+deb-systemd-invoke stop mongod.service 2>>/srv/said
+systemctl is-active mongod.service sample-api.service >/srv/while-upgrading || true
+END
+chmod 0755 lab-tool-2/DEBIAN/postinst
 package lab-tool 2 ''
 for deb in *.deb; do
     dpkg-deb --field "$deb"
@@ -119,4 +128,26 @@ fn a_new_kernel_is_installed_while_the_services_run_where_that_is_wanted() {
     assert!(automatic.lines().any(|line| line == "linux-image-9.9.9-1-lab"), "{automatic}");
     let installed = machine.exec_ok(&["dpkg-query", "-W", "-f", "${Package}=${Version} ", "lab-*"]).unwrap();
     assert_eq!(installed, "lab-kernel=2 lab-tool=2 ");
+}
+
+#[test]
+fn services_run_and_cannot_be_stopped_until_all_but_the_reboot_is_done() {
+    let machine = machine("late-stop", "[upgrade]\norder = \"late-stop\"\n");
+    machine.exec_ok(&["sh", "-c", REPOSITORY]).unwrap();
+    let run = patchday(&machine, &["run", "--yes", "--no-reboot"]);
+    println!("{}", patchday(&machine, &["report"]).stdout);
+    assert_eq!(run.code(), Some(0), "{run:?}");
+    assert_in_service(&machine);
+    assert_eq!(machine.read_file("/srv/while-upgrading").unwrap(), "active\nactive\n");
+    let said = machine.read_file("/srv/said").unwrap();
+    assert_eq!(said.matches("Operation refused").count(), 2, "{said}");
+    let report = json(&machine, &["report", "--json"]);
+    assert_eq!(report["still_changed"].as_array().map(Vec::len), Some(0), "{}", report["still_changed"]);
+    let steps = report["steps"].as_array().unwrap();
+    let position = |name: &str| steps.iter().position(|step| step["step"] == name).unwrap();
+    assert!(position("stage-check") < position("stop:sample-api.service"), "{steps:#?}");
+    for unit in on_machine::UNITS {
+        let refuses = machine.exec_ok(&["systemctl", "show", "-P", "RefuseManualStop", unit]).unwrap();
+        assert_eq!(refuses.trim(), "no", "{unit}");
+    }
 }

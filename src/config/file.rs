@@ -94,6 +94,7 @@ pub(super) struct Limits {
 pub(super) struct Upgrade {
     pub(super) allow_removals: Vec<Spanned<String>>,
     pub(super) ahead: Option<bool>,
+    pub(super) order: Option<Spanned<String>>,
     pub(super) lock_timeout: Option<Spanned<String>>,
 }
 

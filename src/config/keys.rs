@@ -273,6 +273,8 @@ keys! {
         "Packages that the upgrade may remove; any other removal stops the run before the host is touched.";
     AHEAD = "upgrade", "ahead", Kind::Boolean, "false", "true",
         "Whether a new kernel is installed, and its modules are built, while the services still run.";
+    ORDER = "upgrade", "order", Kind::Choice(&["stop-first", "late-stop"]), "\"stop-first\"", "\"late-stop\"",
+        "When services are stopped: before packages are upgraded, or when all else is done, right before the reboot.";
     LOCK_TIMEOUT = "upgrade", "lock-timeout", Kind::Duration(6 * HOUR), "\"10m\"", "\"30m\"",
         "How long to wait for the apt and dpkg locks while somebody else holds them.";
 

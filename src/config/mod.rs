@@ -31,7 +31,7 @@ pub use order::dependency_order;
 pub use place::Position;
 pub use settings::{
     AnnounceSettings, KernelSettings, LeftoverClients, LongOperations, MongodbSettings, OnFailure, Policy,
-    PreflightSettings, RebootSettings, RebootWhen, ServiceSettings, Settings, SilenceSettings, UpgradeSettings,
-    UserCount, UserSource, VerifySettings,
+    PreflightSettings, RebootSettings, RebootWhen, ServiceSettings, Settings, SilenceSettings, StopOrder,
+    UpgradeSettings, UserCount, UserSource, VerifySettings,
 };
 pub use values::{Wrong, percent, size, takes_unit, takes_url};

@@ -147,8 +147,22 @@ pub struct UpgradeSettings {
     /// Whether a new kernel is installed while the services still run.
     #[serde(default)]
     pub ahead: bool,
+    /// When services are stopped.
+    #[serde(default)]
+    pub order: StopOrder,
     /// How long apt waits for a lock that somebody else holds.
     pub lock_timeout: SignedDuration,
+}
+
+/// When services are stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StopOrder {
+    /// Before packages are upgraded.
+    #[default]
+    StopFirst,
+    /// When all else is done, right before the reboot.
+    LateStop,
 }
 
 /// Kernel work.

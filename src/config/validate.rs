@@ -12,7 +12,7 @@ use super::order::dependency_order;
 use super::place::Position;
 use super::settings::{
     KernelSettings, LeftoverClients, LongOperations, MongodbSettings, OnFailure, PreflightSettings, ServiceSettings,
-    Settings, UpgradeSettings, VerifySettings,
+    Settings, StopOrder, UpgradeSettings, VerifySettings,
 };
 use super::values::{self, Wrong, quoted};
 use crate::model::{DatabaseAccess, Limits, ReadinessProbe, ServiceKind, UnitName};
@@ -43,6 +43,10 @@ pub(super) fn validate(file: &File, text: &str, cpus: u32, known: &[&str]) -> Re
         upgrade: UpgradeSettings {
             allow_removals: check.list(&keys::ALLOW_REMOVALS, &file.upgrade.allow_removals, values::package),
             ahead: file.upgrade.ahead.unwrap_or(false),
+            order: match check.word(&keys::ORDER, file.upgrade.order.as_ref()) {
+                Some("late-stop") => StopOrder::LateStop,
+                _ => StopOrder::StopFirst,
+            },
             lock_timeout: check.duration(&keys::LOCK_TIMEOUT, file.upgrade.lock_timeout.as_ref(), 600),
         },
         kernel: KernelSettings { dkms: file.kernel.dkms.unwrap_or(true), source: check.kernel_source(&file.kernel) },

@@ -110,7 +110,11 @@ pub trait Units: Send + Sync {
     /// Keeps the unit from starting by whatever way, until released or rebooted. Idempotent.
     async fn hold(&self, unit: &UnitName, hold: HoldSpec) -> HostResult<()>;
 
-    /// Takes the hold away. Idempotent.
+    /// Keeps everybody from stopping or restarting the unit by its name, as scripts of packages do, until it is held,
+    /// released, or rebooted. A unit that is held stays so. Idempotent.
+    async fn protect(&self, unit: &UnitName) -> HostResult<()>;
+
+    /// Takes hold and protection away. Idempotent.
     async fn release(&self, unit: &UnitName) -> HostResult<()>;
 
     /// All units at this instant.

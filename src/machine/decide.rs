@@ -194,7 +194,7 @@ pub(super) fn next_planned(run: &Run) -> Option<Step> {
         let may_be_judged = matches!(run.phase, Phase::Rebooted | Phase::Staged);
         let is_stale = **step == Step::Verify && may_be_judged && run.verification.is_none();
         let is_left_out = run.window_missed.is_some() && needs_window(step) || is_told_often_enough(run, step);
-        let is_past = step.precedes_reboot() && run.rebooted.is_some();
+        let is_past = !step.follows_reboot() && run.rebooted.is_some();
         (!run.has_finished(step) || is_stale) && !is_past && !is_left_out
     };
     run.steps.iter().find(is_left).cloned()
@@ -232,10 +232,11 @@ pub(super) fn restore_is_due(run: &Run) -> bool {
         return false;
     }
     if run.reopened.is_some() {
-        return run.changes.iter().any(|change| matches!(change, Change::Held(_) | Change::Stopped(_)));
+        let is_left = |change: &Change| matches!(change, Change::Held(_) | Change::Protected(_) | Change::Stopped(_));
+        return run.changes.iter().any(is_left);
     }
     let stopped_something = run.history.iter().any(|record| matches!(record.attempt.step, Step::Stop(_)));
-    stopped_something && run.rebooted.is_none() && run.phase != Phase::Verified
+    (stopped_something || run.protects_services()) && run.rebooted.is_none() && run.phase != Phase::Verified
 }
 
 /// The host is not well under the kernel on trial, and the boot loader would start the one before: once, and only
@@ -299,7 +300,9 @@ pub(super) fn end_is_to_be_told(run: &Run) -> bool {
 pub(super) fn may_begin(run: &Run, step: &Step) -> bool {
     match step {
         Step::Repair => run.has_touched_packages(),
-        Step::Restore => run.history.iter().any(|record| matches!(record.attempt.step, Step::Stop(_))),
+        Step::Restore => {
+            run.protects_services() || run.history.iter().any(|record| matches!(record.attempt.step, Step::Stop(_)))
+        }
         Step::Report => run.phase.is_final(),
         Step::Revert => may_revert(run),
         Step::EndSilence => run.phase.is_final() && silence_is_due_to_end(run),

@@ -86,6 +86,11 @@ pub fn apply(run: &Run, fact: Fact) -> Result<Run, IllegalTransition> {
                 next.changes.push(change);
             }
         }
+        (_, Some(Step::Upgrade), Fact::ChangeIntended(change @ Change::Protected(_))) => {
+            if !run.changes.contains(&change) {
+                next.changes.push(change);
+            }
+        }
         (_, Some(step), Fact::ChangeIntended(change @ Change::Limited { .. })) if step.does_long_work() => {
             if !run.changes.iter().any(|known| matches!(known, Change::Limited { .. })) {
                 next.changes.push(change);
@@ -234,7 +239,8 @@ fn phase_after_end(run: &Run, step: &Step, outcome: Outcome, note: Option<String
         // Without a reboot there is no new boot to speak of; the phase stays at the last thing that is true.
         Outcome::Skipped if *step == Step::Reboot => run.phase.clone(),
         Outcome::Skipped | Outcome::Succeeded => match step {
-            Step::Stop(_) if !is_last_stop(run, step) => run.phase.clone(),
+            // Where everything else came before the stops, the host is staged already.
+            Step::Stop(_) if !is_last_stop(run, step) || run.phase == Phase::Staged => run.phase.clone(),
             _ => step.phase_after().unwrap_or_else(|| run.phase.clone()),
         },
     }

@@ -11,6 +11,8 @@ use super::{OneShotBoot, SliceLimits, UnitName};
 pub enum Change {
     /// The unit cannot start: a condition in a runtime drop-in is not met.
     Held(UnitName),
+    /// Nobody can stop the unit by its name.
+    Protected(UnitName),
     /// The unit was active, and was stopped.
     Stopped(UnitName),
     /// The timer of another patch tool was active, and was stopped for the run. Whether it starts at boot is not touched.
@@ -37,9 +39,8 @@ impl Change {
     /// The unit that was changed, if it is one.
     pub fn unit(&self) -> Option<&UnitName> {
         match self {
-            Self::Held(unit) | Self::Stopped(unit) | Self::Paused(unit) | Self::Limited { slice: unit, .. } => {
-                Some(unit)
-            }
+            Self::Held(unit) | Self::Protected(unit) | Self::Stopped(unit) | Self::Paused(unit) => Some(unit),
+            Self::Limited { slice, .. } => Some(slice),
             Self::Announced | Self::Silenced { .. } | Self::OneShotBoot(_) => None,
         }
     }

@@ -66,6 +66,12 @@ impl Estimate {
         }
     }
 
+    /// Whether packages are upgraded before the first stop.
+    pub fn stops_late(&self) -> bool {
+        let mut order = self.steps.iter().map(|estimate| &estimate.step);
+        order.find(|step| matches!(step, Step::Stop(_) | Step::Upgrade)) == Some(&Step::Upgrade)
+    }
+
     /// From the beginning of the step until every service is ready again. What the run has done already takes no time.
     pub fn left_from(&self, step: &Step, run: &Run) -> SignedDuration {
         let rest = self.steps.iter().skip_while(|estimate| &estimate.step != step);

@@ -287,6 +287,11 @@ impl Run {
         })
     }
 
+    /// Services are kept from being stopped, and are to be let go.
+    pub fn protects_services(&self) -> bool {
+        self.changes.iter().any(|change| matches!(change, Change::Protected(_)))
+    }
+
     /// Monitoring was told to be quiet, and nobody told it to speak again.
     pub fn leaves_monitoring_silent(&self) -> bool {
         self.changes.iter().any(|change| matches!(change, Change::Silenced { .. }))

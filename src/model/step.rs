@@ -88,10 +88,9 @@ impl Step {
         }
     }
 
-    /// Whether it belongs before a reboot of ours, and means nothing once the host has rebooted.
-    pub fn precedes_reboot(&self) -> bool {
-        matches!(self, Self::Reboot | Self::Notify(Occasion::Reboot))
-            || self.hook_point() == Some(HookPoint::BeforeReboot)
+    /// Whether it is planned for after the reboot: all else means nothing once the host has rebooted, whoever asked.
+    pub fn follows_reboot(&self) -> bool {
+        *self == Self::Verify || self.hook_point() == Some(HookPoint::AfterVerify)
     }
 
     /// Whether only the next boot tells how it ended.

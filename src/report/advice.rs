@@ -74,6 +74,7 @@ pub(super) fn wrong(report: &Report) -> Vec<Problem> {
         problems.extend(report.still_changed.iter().map(|change| {
             plain(match change {
                 Change::Held(unit) => format!("{unit} is still held"),
+                Change::Protected(unit) => format!("{unit} can still not be stopped by its name"),
                 Change::Stopped(unit) => format!("{unit} is still stopped"),
                 Change::Paused(unit) => format!("{unit} of another patch tool is still paused"),
                 Change::Announced => "the login notice is still there".to_owned(),

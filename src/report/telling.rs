@@ -146,9 +146,10 @@ pub fn changes(changes: &[Change]) -> String {
     let mut units: Vec<(&str, Vec<&str>)> = Vec::new();
     for change in changes {
         let name = match change {
-            Change::Held(unit) | Change::Stopped(unit) | Change::Paused(unit) | Change::Limited { slice: unit, .. } => {
+            Change::Held(unit) | Change::Protected(unit) | Change::Stopped(unit) | Change::Paused(unit) => {
                 unit.as_str()
             }
+            Change::Limited { slice, .. } => slice.as_str(),
             Change::Announced => "login notice",
             Change::Silenced { .. } => "monitoring",
             Change::OneShotBoot(_) => "boot loader",
@@ -158,6 +159,7 @@ pub fn changes(changes: &[Change]) -> String {
             Change::Silenced { .. } => "silenced",
             Change::OneShotBoot(_) => "a kernel on trial",
             Change::Held(_) => "held",
+            Change::Protected(_) => "protected",
             Change::Stopped(_) => "stopped",
             Change::Paused(_) => "paused",
             Change::Limited { .. } => "limited",

@@ -42,7 +42,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use jiff::SignedDuration;
 
-use crate::config::Settings;
+use crate::config::{Settings, StopOrder};
 use crate::events::{Event, EventKind, EventSink};
 use crate::host::{Host, HostError, HostErrorKind, HostResult};
 use crate::model::{Channel, Fact, HookPoint, Occasion, Run, Step, UnitName};
@@ -185,24 +185,32 @@ pub type StepResult = Result<StepEnd, StepError>;
 
 /// The steps of a run under these settings, in order: services stop in reverse dependency order.
 pub fn planned_steps(settings: &Settings) -> Vec<Step> {
+    let hooks = |point| settings.hooks_at(point).map(|(hook, _)| Step::Hook(hook));
     let stops = settings.services.iter().rev().map(|service| Step::Stop(service.unit.clone()));
     let start = (!settings.notify.is_empty()).then_some(Step::Notify(Occasion::Start));
-    let reboot = settings.notify.iter().any(Channel::awaits_the_host).then_some(Step::Notify(Occasion::Reboot));
-    let before = [Step::Preflight, Step::Fetch, Step::Baseline];
-    let kernel = settings.kernel.source.iter().flat_map(|_| [Step::KernelSource, Step::InstallKernel]);
-    let is_ahead = settings.upgrade.ahead;
-    let (early, late) = if is_ahead { (Some(kernel), None) } else { (None, Some(kernel)) };
-    let work =
-        [Step::Upgrade].into_iter().chain(late.into_iter().flatten()).chain([Step::BuildKernel, Step::StageCheck]);
-    let hooks = |point| settings.hooks_at(point).map(|(hook, _)| Step::Hook(hook));
     let silence = settings.silence.iter().map(|_| Step::Silence);
-    let ahead = is_ahead.then_some(Step::Ahead).into_iter().chain(early.into_iter().flatten());
-    let before = before.into_iter().chain(ahead);
-    let before = before.chain(start).chain([Step::Announce]).chain(silence).chain(hooks(HookPoint::BeforeStop));
-    let stopped = stops.chain(hooks(HookPoint::AfterStop));
-    let reboot = reboot.into_iter().chain(hooks(HookPoint::BeforeReboot)).chain([Step::Reboot]);
-    let end = [Step::Verify].into_iter().chain(hooks(HookPoint::AfterVerify));
-    before.chain(stopped).chain(work).chain(reboot).chain(end).collect()
+    let stop = start.into_iter().chain([Step::Announce]).chain(silence).chain(hooks(HookPoint::BeforeStop));
+    let stop: Vec<Step> = stop.chain(stops).chain(hooks(HookPoint::AfterStop)).collect();
+
+    let late_stop = settings.upgrade.order == StopOrder::LateStop;
+    let mut own_kernel = match settings.kernel.source {
+        Some(_) => vec![Step::KernelSource, Step::InstallKernel],
+        None => Vec::new(),
+    };
+    let mut steps = vec![Step::Preflight, Step::Fetch, Step::Baseline];
+    // Where all of it comes before the stop anyway, nothing is ahead of anything.
+    if settings.upgrade.ahead && !late_stop {
+        steps.push(Step::Ahead);
+        steps.append(&mut own_kernel);
+    }
+    let work = [Step::Upgrade].into_iter().chain(own_kernel).chain([Step::BuildKernel, Step::StageCheck]).collect();
+    steps.extend(if late_stop { [work, stop] } else { [stop, work] }.into_iter().flatten());
+
+    steps.extend(settings.notify.iter().any(Channel::awaits_the_host).then_some(Step::Notify(Occasion::Reboot)));
+    steps.extend(
+        hooks(HookPoint::BeforeReboot).chain([Step::Reboot, Step::Verify]).chain(hooks(HookPoint::AfterVerify)),
+    );
+    steps
 }
 
 /// Performs one step under its open attempt.

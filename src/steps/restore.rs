@@ -19,8 +19,11 @@ pub(super) async fn perform(ctx: &mut StepContext<'_>) -> StepResult {
         let unit = &service.unit;
         let held = Change::Held(unit.clone());
         let stopped = Change::Stopped(unit.clone());
+        let protected = Change::Protected(unit.clone());
         // After the end of a run its services are somebody else's: only what is on record is undone.
-        if ctx.run().reopened.is_some() && ![&held, &stopped].iter().any(|change| ctx.run().changes.contains(change)) {
+        if ctx.run().reopened.is_some()
+            && ![&held, &protected, &stopped].iter().any(|change| ctx.run().changes.contains(change))
+        {
             continue;
         }
         let ran = ctx.run().reopened.is_none()
@@ -30,6 +33,7 @@ pub(super) async fn perform(ctx: &mut StepContext<'_>) -> StepResult {
         let mut released = ctx.host.units.release(unit).await;
         if released.is_ok() {
             ctx.recorder.record(Fact::ChangeUndone(held.clone()))?;
+            ctx.recorder.record(Fact::ChangeUndone(protected.clone()))?;
         }
         // Where systemd only did not answer, the unit may start already, and its users wait.
         let may_start = released.as_ref().map_or_else(|error| error.kind == HostErrorKind::Unknown, |()| true);
@@ -38,6 +42,7 @@ pub(super) async fn perform(ctx: &mut StepContext<'_>) -> StepResult {
             released = ask_again(ctx, || ctx.host.units.release(unit)).await;
             if released.is_ok() {
                 ctx.recorder.record(Fact::ChangeUndone(held))?;
+                ctx.recorder.record(Fact::ChangeUndone(protected))?;
                 if started.is_err() {
                     started = start_until_ready(ctx, service).await;
                 }

@@ -2,8 +2,9 @@
 
 use super::work::{self, Task, Work};
 use super::{StepContext, StepEnd, StepError, StepResult, locks};
+use crate::config::StopOrder;
 use crate::host::PackageWork;
-use crate::model::{Course, Outcome, Step, is_lock_conflict};
+use crate::model::{Change, Course, Fact, Outcome, Step, is_lock_conflict};
 
 pub(super) async fn perform(ctx: &mut StepContext<'_>) -> StepResult {
     let Some(plan) = ctx.run().upgrade.clone() else {
@@ -18,6 +19,9 @@ pub(super) async fn perform(ctx: &mut StepContext<'_>) -> StepResult {
     let is_ahead = ctx.run().last_record(&Step::Ahead).is_some_and(|record| record.outcome == Outcome::Succeeded);
     let left = if is_ahead { plan.without_new_kernels() } else { plan };
     let course = Course::upgrade(&left, expected);
+    if ctx.settings.upgrade.order == StopOrder::LateStop {
+        protect(ctx).await?;
+    }
     let work = Work {
         step: Step::Upgrade,
         name: "upgrade",
@@ -36,4 +40,13 @@ pub(super) async fn perform(ctx: &mut StepContext<'_>) -> StepResult {
     }
     let cpu = outcome.cpu_usec.map_or(String::new(), |usec| format!(", {:.1} s of CPU", usec as f64 / 1e6));
     Ok(StepEnd::Succeeded(Some(format!("{} packages{cpu}", left.changes.len()))))
+}
+
+/// The services run while their packages are upgraded: no script may stop or restart them half way.
+async fn protect(ctx: &mut StepContext<'_>) -> Result<(), StepError> {
+    for service in &ctx.settings.services {
+        ctx.recorder.record(Fact::ChangeIntended(Change::Protected(service.unit.clone())))?;
+        ctx.host.units.protect(&service.unit).await?;
+    }
+    Ok(())
 }

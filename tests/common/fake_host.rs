@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 use patchday::config::{
     AnnounceSettings, KernelSettings, MongodbSettings, OnFailure, PreflightSettings, RebootSettings, RebootWhen,
-    ServiceSettings, Settings, UpgradeSettings, VerifySettings,
+    ServiceSettings, Settings, StopOrder, UpgradeSettings, VerifySettings,
 };
 use patchday::coordinator::{AbortFlag, Coordinator, Journal, Narrator, RunEnd, RunStorage};
 use patchday::events::{Event, EventKind};
@@ -39,6 +39,7 @@ pub struct FakeUnit {
     pub active: &'static str,
     pub enabled: bool,
     pub held: bool,
+    pub protected: bool,
     pub invocation: u32,
     pub ignores_stop: bool,
     pub fails_to_start: bool,
@@ -54,6 +55,7 @@ impl FakeUnit {
             active: "active",
             enabled: true,
             held: false,
+            protected: false,
             invocation: 1,
             ignores_stop: false,
             fails_to_start: false,
@@ -296,7 +298,7 @@ impl World {
         self.soft_reboots = self.soft_reboots.map(|_| 0);
         self.limits = SliceLimits::default();
         for unit in self.units.values_mut() {
-            unit.held = false;
+            (unit.held, unit.protected) = (false, false);
         }
         self.start_anew();
         self.booted = self.now;
@@ -482,6 +484,9 @@ impl Units for Fake {
         point(&self.0, "stop");
         {
             let mut world = lock(&self.0);
+            if world.unit(unit.as_str()).protected {
+                return Err(HostError::new(HostErrorKind::Refused, format!("stop {unit}"), "it is protected"));
+            }
             if world.unit(unit.as_str()).ignores_stop {
                 world.now += timeout;
                 return Err(unknown("the stop job"));
@@ -497,8 +502,19 @@ impl Units for Fake {
 
     async fn hold(&self, unit: &UnitName, _hold: HoldSpec) -> HostResult<()> {
         point(&self.0, "hold");
-        lock(&self.0).unit(unit.as_str()).held = true;
+        {
+            let mut world = lock(&self.0);
+            let fake = world.unit(unit.as_str());
+            (fake.held, fake.protected) = (true, false);
+        }
         point(&self.0, "held");
+        Ok(())
+    }
+
+    async fn protect(&self, unit: &UnitName) -> HostResult<()> {
+        point(&self.0, "protect");
+        lock(&self.0).unit(unit.as_str()).protected = true;
+        point(&self.0, "protected");
         Ok(())
     }
 
@@ -511,7 +527,8 @@ impl Units for Fake {
                 world.now += SignedDuration::from_secs(45);
                 return Err(unknown(&format!("release {unit}")));
             }
-            world.unit(unit.as_str()).held = false;
+            let fake = world.unit(unit.as_str());
+            (fake.held, fake.protected) = (false, false);
         }
         point(&self.0, "released");
         Ok(())
@@ -1269,7 +1286,12 @@ pub fn settings() -> Settings {
         windows: Vec::new(),
         blackouts: Vec::new(),
         limits: Limits { cpu_percent: 50, cpu_weight: 20, io_weight: 20, memory_high: None, nice: 10, cpus: 2 },
-        upgrade: UpgradeSettings { allow_removals: vec![], ahead: false, lock_timeout: SignedDuration::from_secs(60) },
+        upgrade: UpgradeSettings {
+            allow_removals: vec![],
+            ahead: false,
+            order: StopOrder::StopFirst,
+            lock_timeout: SignedDuration::from_secs(60),
+        },
         kernel: KernelSettings { dkms: true, source: None },
         reboot: RebootSettings { when: RebootWhen::Needed, grace: SignedDuration::from_mins(5), force_after: None },
         verify: VerifySettings {
@@ -1483,6 +1505,7 @@ pub fn assert_in_service(scenario: &Scenario, context: &str) {
     for unit in [API, MONGOD] {
         assert_eq!(world.unit(unit).active, "active", "{unit} is down {context}");
         assert!(!world.unit(unit).held, "{unit} is held {context}");
+        assert!(!world.unit(unit).protected, "{unit} is protected {context}");
     }
     assert_timers_as_before(&world.units, context);
     assert!(world.dpkg_broken.is_empty(), "dpkg is dirty {context}");

@@ -65,6 +65,10 @@ impl Units for FakeHost {
         no_answer()
     }
 
+    async fn protect(&self, _: &UnitName) -> HostResult<()> {
+        no_answer()
+    }
+
     async fn release(&self, _: &UnitName) -> HostResult<()> {
         no_answer()
     }

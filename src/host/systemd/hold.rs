@@ -30,6 +30,11 @@ use crate::model::{LoadState, UnitName};
 /// Late enough to add to what packages and administrators say.
 const DROP_IN: &str = "90-patchday-hold.conf";
 
+/// systemd then refuses to stop or restart the unit for whoever asks for it by name, maintainer scripts among them; those
+/// that debhelper writes go on after a refusal. What ends by itself is restarted as always.
+const PROTECTION: &str = "# Written by patchday: packages are upgraded, and this unit is stopped when they are.\n\
+                          [Unit]\nRefuseManualStop=yes\n";
+
 /// The files of one unit's hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct HoldFiles {
@@ -123,7 +128,33 @@ impl Manager {
         }
     }
 
-    /// Takes the hold of a unit away.
+    /// Protects a unit, and makes sure that systemd has seen it. The drop-in is that of a hold, which takes its place.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::hold`].
+    pub(super) async fn protect(&self, unit: &UnitName) -> HostResult<()> {
+        let what = format!("protect {unit}");
+        let state = self.state(unit).await?;
+        if state.load == LoadState::NotFound {
+            return Err(HostError::new(HostErrorKind::NotFound, what, "there is no such unit"));
+        }
+        let files = HoldFiles::new(&self.root, unit);
+        if files.flag.exists() {
+            return Ok(());
+        }
+        let written = write(&files.drop_in, PROTECTION).map_err(|error| HostError::failed(&what, error))?;
+        let refuses = || async { Ok(self.raw_to_hold(unit).await?.unit.flag("RefuseManualStop") == Some(true)) };
+        if written || state.needs_daemon_reload || !refuses().await? {
+            self.reload().await?;
+        }
+        if refuses().await? {
+            return Ok(());
+        }
+        Err(HostError::failed(what, format!("systemd did not take {} into account", files.drop_in_name)))
+    }
+
+    /// Takes the hold of a unit away, and its protection.
     ///
     /// # Errors
     ///

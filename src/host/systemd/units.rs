@@ -63,6 +63,10 @@ impl Units for SystemdUnits {
         self.manager.hold(unit, hold).await
     }
 
+    async fn protect(&self, unit: &UnitName) -> HostResult<()> {
+        self.manager.protect(unit).await
+    }
+
     async fn release(&self, unit: &UnitName) -> HostResult<()> {
         self.manager.release(unit).await
     }
