@@ -1,14 +1,9 @@
 //! On a real machine: a plan changes nothing and costs little, windows keep runs out, and the estimate of the time
 //! without services is held against what a run then took. See `docs/testing.md`.
-#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
-
-#[path = "common/on_machine.rs"]
-mod on_machine;
-
 use std::time::{Duration, Instant};
 
+use crate::on_machine::{CONFIG, UNITS, assert_in_service, json, machine_with_patchday, patchday};
 use jiff::SignedDuration;
-use on_machine::{CONFIG, UNITS, assert_in_service, json, machine_with_patchday, patchday};
 use patchday_lab::{Machine, Suite, services, wait_for};
 use serde_json::Value;
 

@@ -1,31 +1,27 @@
 //! Patchday on a disposable machine: what every test there does.
-#![allow(dead_code, unreachable_pub)]
-
-#[path = "report_schema.rs"]
-mod report_schema;
 
 use std::path::Path;
 use std::time::Duration;
 
+use crate::report_schema::assert_is_report;
 use patchday_lab::{Lab, Machine, Output, Suite, services, wait_for};
-use report_schema::assert_is_report;
 use serde_json::Value;
 
-pub const CONFIG: &str = "/etc/patchday/patchday.toml";
-pub const UNITS: [&str; 2] = ["mongod.service", "sample-api.service"];
+pub(crate) const CONFIG: &str = "/etc/patchday/patchday.toml";
+pub(crate) const UNITS: [&str; 2] = ["mongod.service", "sample-api.service"];
 
 /// A booted machine with Patchday on it, and no configuration yet.
-pub fn machine_with_patchday(suite: Suite, name: &str) -> Machine {
+pub(crate) fn machine_with_patchday(suite: Suite, name: &str) -> Machine {
     let machine = Lab::new().unwrap().booted_machine(suite, name).unwrap();
     machine.install(Path::new(env!("CARGO_BIN_EXE_patchday")), Path::new("systemd")).unwrap();
     machine
 }
 
-pub fn patchday(machine: &Machine, args: &[&str]) -> Output {
+pub(crate) fn patchday(machine: &Machine, args: &[&str]) -> Output {
     machine.exec(&[&["patchday"], args].concat()).unwrap()
 }
 
-pub fn json(machine: &Machine, args: &[&str]) -> Value {
+pub(crate) fn json(machine: &Machine, args: &[&str]) -> Value {
     let output = patchday(machine, args);
     let value = serde_json::from_str(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output:?}"));
     if args.first() == Some(&"report") {
@@ -35,14 +31,14 @@ pub fn json(machine: &Machine, args: &[&str]) -> Value {
 }
 
 /// The step at work, as `patchday status` tells it; none while the machine is between two boots.
-pub fn step(machine: &Machine) -> Option<String> {
+pub(crate) fn step(machine: &Machine) -> Option<String> {
     let status = machine.exec(&["patchday", "status", "--json"]).ok()?;
     let status: Value = serde_json::from_str(&status.stdout).ok()?;
     status["attempt"]["step"].as_str().map(str::to_owned)
 }
 
 /// Both services are up and ready, nothing of Patchday is left on the host, and the last report is one.
-pub fn assert_in_service(machine: &Machine) {
+pub(crate) fn assert_in_service(machine: &Machine) {
     if machine.exists("/var/lib/patchday/runs").unwrap() {
         json(machine, &["report", "--json"]);
     }
@@ -66,12 +62,12 @@ pub fn assert_in_service(machine: &Machine) {
 }
 
 /// A machine with one package to upgrade, which takes no minutes, and the settings of its two services and of `more`.
-pub fn machine_with_one_update(name: &str, more: &str) -> Machine {
+pub(crate) fn machine_with_one_update(name: &str, more: &str) -> Machine {
     machine_of_with_one_update(Suite::Bookworm, name, more)
 }
 
 /// The same, of another release.
-pub fn machine_of_with_one_update(suite: Suite, name: &str, more: &str) -> Machine {
+pub(crate) fn machine_of_with_one_update(suite: Suite, name: &str, more: &str) -> Machine {
     let machine = machine_with_patchday(suite, name);
     let services = services(&machine, "start-timeout = \"60s\"\ndrain-timeout = \"3s\"", "start-timeout = \"60s\"");
     let text = format!(

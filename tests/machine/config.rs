@@ -1,14 +1,9 @@
 //! On real machines: what Patchday refuses, and that a refusal touches nothing; plans; a run without a reboot; an
 //! abort. See `docs/testing.md`.
-#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
-
-#[path = "common/on_machine.rs"]
-mod on_machine;
-
 use std::process::Child;
 use std::time::Duration;
 
-use on_machine::{CONFIG, UNITS, assert_in_service, json, machine_with_patchday, patchday, step};
+use crate::on_machine::{CONFIG, UNITS, assert_in_service, json, machine_with_patchday, patchday, step};
 use patchday_lab::{Machine, Output, Suite, services, wait_for};
 
 const PATIENCE: Duration = Duration::from_secs(60);

@@ -1,14 +1,9 @@
 //! The catalogue of preflight checks on disposable machines: nothing is found where nothing is wrong, and whatever can be
 //! provoked on such a machine is, for real.
-#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
-
-#[path = "common/on_machine.rs"]
-mod on_machine;
-
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use on_machine::{CONFIG, machine_with_patchday, patchday};
+use crate::on_machine::{CONFIG, machine_with_patchday, patchday};
 use patchday::checks::{CATALOGUE, Topic};
 use patchday_lab::{Machine, Suite, services, wait_for};
 use serde_json::Value;
@@ -333,7 +328,7 @@ source = "/srv/linux"
     let git_ran_as_root = machine.read_file("/tmp/trap").unwrap_or_default();
     assert!(!git_ran_as_root.lines().any(|user| user == "0"), "a checkout's own program ran as root");
 
-    // Nothing is missing from both lists. The others are provoked beside the database, and by `machine_hooks.rs`.
+    // Nothing is missing from both lists. The others are provoked beside the database, and by `hooks.rs`.
     let provoked = PROVOKED.iter().map(|(label, ..)| *label).chain(["packages-phased"]);
     let provoked: BTreeSet<&str> = provoked.collect();
     let elsewhere: BTreeSet<&str> = NOT_ON_A_MACHINE.iter().map(|(label, _)| *label).collect();

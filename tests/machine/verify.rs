@@ -1,10 +1,5 @@
 //! A host that comes back wrong, on a real machine: the verdict is right, and the first cause comes first. A selection;
 //! `tests/lab/verify` goes through all of them.
-#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
-
-#[path = "common/report_schema.rs"]
-mod report_schema;
-
 use std::path::Path;
 
 use patchday_lab::{Comeback, FAULTS, Suite};
@@ -20,7 +15,7 @@ fn what_is_wrong_after_a_reboot_is_told_first_cause_first() {
     assert_eq!((run.verdict.as_str(), run.findings.as_slice()), ("healthy", [].as_slice()), "{:#}", run.json);
 
     let report = server.machine.exec_ok(&["patchday", "report", "--json"]).unwrap();
-    report_schema::assert_text_is_report(&report);
+    crate::report_schema::assert_text_is_report(&report);
 
     server.remember().unwrap();
     for name in SELECTED {

@@ -1,13 +1,8 @@
 //! On a real machine: hooks, the silence of monitoring, and what people who are logged in read. See `docs/hooks.md`.
-#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
-
-#[path = "common/on_machine.rs"]
-mod on_machine;
-
 use std::process::Child;
 use std::time::Duration;
 
-use on_machine::{CONFIG, assert_in_service, json, machine_with_patchday, patchday};
+use crate::on_machine::{CONFIG, assert_in_service, json, machine_with_patchday, patchday};
 use patchday_lab::{Machine, Suite, services, wait_for};
 use serde_json::Value;
 

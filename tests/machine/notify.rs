@@ -1,12 +1,7 @@
 //! On a real machine: the timer starts a run, nobody is there, and those who wait are told. See `docs/testing.md`.
-#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
-
-#[path = "common/on_machine.rs"]
-mod on_machine;
-
 use std::time::Duration;
 
-use on_machine::{CONFIG, assert_in_service, json, machine_with_patchday, patchday};
+use crate::on_machine::{CONFIG, assert_in_service, json, machine_with_patchday, patchday};
 use patchday_lab::sink::{Mail, MailSink, WebSink};
 use patchday_lab::{Machine, Suite, services, wait_for};
 

@@ -1,9 +1,4 @@
 //! One kill and one power cut on real machines; `tests/lab/faults` injects all the others. See `docs/reliability.md`.
-#![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::print_stdout)]
-
-#[path = "common/report_schema.rs"]
-mod report_schema;
-
 use std::path::Path;
 use std::time::Duration;
 
@@ -21,7 +16,7 @@ fn inject(subject: &dyn Subject, fault: Fault, moment: Moment) -> EndState {
     let recovery = perform(subject, &Experiment { fault, moment }).unwrap();
     println!("{recovery:#?}");
     assert!(recovery.judgement.violations.is_empty(), "{:?}", recovery.judgement.violations);
-    report_schema::assert_text_is_report(&subject.exec(&["patchday", "report", "--json"]).unwrap().stdout);
+    crate::report_schema::assert_text_is_report(&subject.exec(&["patchday", "report", "--json"]).unwrap().stdout);
     recovery.judgement.end
 }
 

@@ -1,13 +1,10 @@
 //! What can go wrong around a run, on real machines: a systemd that does not answer, a reboot that does not come. See
 //! `docs/reliability.md`.
-#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
-
-#[path = "common/on_machine.rs"]
-mod on_machine;
-
 use std::time::Duration;
 
-use on_machine::{assert_in_service, json, machine_of_with_one_update, machine_with_one_update, patchday, step};
+use crate::on_machine::{
+    UNITS, assert_in_service, json, machine_of_with_one_update, machine_with_one_update, patchday, step,
+};
 use patchday_lab::{Machine, Suite, wait_for};
 
 const PATIENCE: Duration = Duration::from_secs(300);
@@ -133,7 +130,7 @@ fn a_hold_is_released_even_where_systemd_does_not_answer_for_a_while() {
 #[test]
 fn a_broken_record_is_refused_with_a_remedy() {
     let machine = machine_with_one_update("broken-record", "");
-    let good = include_str!("fixtures/state/v1-planned.json");
+    let good = include_str!("../fixtures/state/v1-planned.json");
     let run = "20261123t231000z-0f3a";
     assert!(good.contains(&format!("\"id\": \"{run}\"")));
     let directory = format!("/var/lib/patchday/runs/{run}");
@@ -190,7 +187,7 @@ fn assert_services_come_back_without_a_state(name: &str, attack: &str, remedy: &
     let _ = run.wait();
     println!("{}", machine.journal());
     machine.wait_until_healthy(PATIENCE).unwrap();
-    for unit in on_machine::UNITS {
+    for unit in UNITS {
         assert!(!machine.exists(&format!("/run/patchday/hold/{unit}")).unwrap(), "{unit} is held");
     }
     machine.exec_ok(&["sh", "-c", remedy]).unwrap();

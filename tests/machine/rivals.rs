@@ -1,13 +1,8 @@
 //! Who else wants something from the host, on real machines: other patch tools, their timers and their locks. See
 //! `docs/reliability.md`.
-#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
-
-#[path = "common/on_machine.rs"]
-mod on_machine;
-
 use std::time::Duration;
 
-use on_machine::{assert_in_service, json, machine_with_one_update, patchday, step};
+use crate::on_machine::{UNITS, assert_in_service, json, machine_with_one_update, patchday, step};
 use patchday_lab::{Machine, wait_for};
 
 const PATIENCE: Duration = Duration::from_secs(300);
@@ -62,7 +57,7 @@ fn timers_of_apt_are_paused_and_go_on_even_after_a_crash() {
     );
     wait_for("the name of who holds apt's lock", PATIENCE, || Ok(told(&machine).contains(&waits).then_some(())))
         .unwrap_or_else(|error| panic!("{error}\n{}", told(&machine)));
-    for unit in on_machine::UNITS.iter().chain(&TIMERS) {
+    for unit in UNITS.iter().chain(&TIMERS) {
         assert_eq!(show(&machine, unit, "ActiveState"), "active", "{unit}");
     }
     machine.exec_ok(&["systemctl", "stop", "lab-lock.service"]).unwrap();

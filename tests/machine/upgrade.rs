@@ -1,12 +1,7 @@
 //! The upgrade on real machines: its limits, its packages, and what is told of both. See `docs/testing.md`.
-#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
-
-#[path = "common/on_machine.rs"]
-mod on_machine;
-
 use std::time::Duration;
 
-use on_machine::{CONFIG, assert_in_service, json, machine_with_patchday, patchday, step};
+use crate::on_machine::{CONFIG, UNITS, assert_in_service, json, machine_with_patchday, patchday, step};
 use patchday_lab::{Machine, Suite, services, wait_for};
 
 const PATIENCE: Duration = Duration::from_secs(300);
@@ -146,7 +141,7 @@ fn services_run_and_cannot_be_stopped_until_all_but_the_reboot_is_done() {
     let steps = report["steps"].as_array().unwrap();
     let position = |name: &str| steps.iter().position(|step| step["step"] == name).unwrap();
     assert!(position("stage-check") < position("stop:sample-api.service"), "{steps:#?}");
-    for unit in on_machine::UNITS {
+    for unit in UNITS {
         let refuses = machine.exec_ok(&["systemctl", "show", "-P", "RefuseManualStop", unit]).unwrap();
         assert_eq!(refuses.trim(), "no", "{unit}");
     }

@@ -1,12 +1,7 @@
 //! Patchday on disposable machines: real systemd, D-Bus, apt, mongod and reboots. See `docs/testing.md`.
-#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
-
-#[path = "common/on_machine.rs"]
-mod on_machine;
-
 use std::time::{Duration, Instant};
 
-use on_machine::{CONFIG, assert_in_service, json, machine_with_patchday, patchday, step};
+use crate::on_machine::{CONFIG, assert_in_service, json, machine_with_patchday, patchday, step};
 use patchday_lab::{ApiFault, Machine, Output, Suite, services, wait_for};
 
 const REBOOT: Duration = Duration::from_secs(240);

@@ -1,13 +1,8 @@
 //! MongoDB under Patchday on a disposable machine: a canary through a whole run, and refusals to start. The long
 //! form, with replica sets, writers and more troubles, is `tests/lab/mongodb`.
-#![allow(dead_code, missing_docs, clippy::unwrap_used, clippy::panic, clippy::print_stdout)]
-
-#[path = "common/on_machine.rs"]
-mod on_machine;
-
 use std::time::Duration;
 
-use on_machine::{CONFIG, assert_in_service, json, machine_with_patchday, patchday};
+use crate::on_machine::{CONFIG, assert_in_service, json, machine_with_patchday, patchday};
 use patchday_lab::{Machine, Suite, services, wait_for};
 
 const REBOOT: Duration = Duration::from_secs(300);
