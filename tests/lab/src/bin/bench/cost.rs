@@ -8,12 +8,12 @@
 //! `/proc/PID/stat` where that says more: it knows ended threads, but cuts to ticks of 10 ms. Its peak memory is
 //! `VmHWM`.
 
+use crate::Arguments;
 use anyhow::{Context, Result, bail};
-use clap::Parser;
-use patchday_lab::{Lab, Machine, Shipped, Suite, services, wait_for};
+use patchday_lab::{Lab, Machine, services, wait_for};
 use std::collections::BTreeMap;
 use std::fs;
-use std::process::{Child, ExitCode};
+use std::process::Child;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -23,31 +23,8 @@ const SAMPLE_EVERY: Duration = Duration::from_millis(10);
 const BOOT_TIMEOUT: Duration = Duration::from_secs(120);
 const RUN_TIMEOUT: Duration = Duration::from_secs(900);
 
-/// Measure what Patchday costs
-#[derive(Debug, Parser)]
-#[command(version)]
-struct Arguments {
-    #[command(flatten)]
-    shipped: Shipped,
-    /// The Debian release: bookworm or trixie
-    #[arg(long, default_value_t = Suite::Bookworm)]
-    suite: Suite,
-    /// How often each command is timed; the median counts
-    #[arg(long, default_value_t = 50)]
-    times: u32,
-}
-
-fn main() -> ExitCode {
-    match measure(&Arguments::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("bench: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
-}
-
-fn measure(arguments: &Arguments) -> Result<()> {
+/// One whole run, and the commands that people type.
+pub(crate) fn measure(arguments: &Arguments) -> Result<()> {
     let size = fs::metadata(&arguments.shipped.patchday).context("cannot see the patchday program")?.len();
     eprintln!("bench: booting a machine ({})", arguments.suite);
     let machine = Lab::new()?.booted_machine(arguments.suite, "bench")?;
