@@ -2,13 +2,14 @@
 
 use crate::host_apt::{self, Mirrors};
 use crate::lab::{Lab, locked};
-use crate::machine::leftovers;
+use crate::machine::leftovers::{self, ROOT};
 use crate::mongod;
 use crate::process::run;
 use anyhow::{Context, Result, bail};
 use std::fmt;
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::iter;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -28,6 +29,9 @@ const BOOKWORM_PACKAGES: &str = "libcurl4";
 /// what an ordinary application server has, of which something is nearly always in the security suite.
 const TRIXIE_PACKAGES: &str = "libcurl4t64,php8.4-cli,php8.4-bcmath,php8.4-curl,php8.4-gd,php8.4-mbstring,\
                                php8.4-mysql,php8.4-xml,php8.4-zip,ruby3.3,libgpgme11t64";
+
+/// Where an overlay keeps what was written.
+pub(crate) const UPPER: &str = "upper";
 
 pub(crate) const MONGOD_UNIT: &str = include_str!("../recipe/mongod.service");
 
@@ -81,6 +85,8 @@ impl FromStr for Suite {
 pub struct Image {
     suite: Suite,
     tree: PathBuf,
+    /// What a machine's file system lies on, the uppermost first.
+    layers: Vec<PathBuf>,
 }
 
 impl Image {
@@ -88,23 +94,41 @@ impl Image {
     /// meanwhile waits.
     pub fn ensure(lab: &Lab, suite: Suite) -> Result<Self> {
         let recipe = Recipe::of(lab, suite)?;
-        let images = lab.cache().join("images");
-        fs::create_dir_all(&images).with_context(|| format!("cannot make {}", images.display()))?;
         let name = format!("{suite}-{:016x}", recipe.key());
-        let tree = images.join(&name);
-        let _lock = locked(&images.join(format!("{name}.lock")))?;
-        if !tree.exists() {
-            let unfinished = images.join(format!("{name}.new"));
-            let start = Instant::now();
-            eprintln!("lab: building the {suite} image (once)");
-            // A builder that was killed leaves its mounts of /proc, /sys and /dev in the tree.
-            leftovers::unmount(&unfinished)?;
-            remove_tree(&unfinished)?;
-            recipe.build(&unfinished).with_context(|| format!("cannot build the {suite} image"))?;
-            fs::rename(&unfinished, &tree).with_context(|| format!("cannot name {}", tree.display()))?;
-            eprintln!("lab: {suite} image built in {:.0} s", start.elapsed().as_secs_f64());
+        let tree = built_once(lab, &name, |tree| recipe.build(tree))?;
+        let layers = vec![tree.clone()];
+        Ok(Self { suite, tree, layers })
+    }
+
+    /// An image on top of this one, with what a shell makes of it from `script`. Built where there is none yet, like
+    /// the image itself.
+    pub fn with(&self, lab: &Lab, script: &str) -> Result<Self> {
+        let base = self.tree.file_name().context("an image has no name")?.to_string_lossy();
+        let mut hasher = DefaultHasher::new();
+        script.hash(&mut hasher);
+        let tree = built_once(lab, &format!("{base}-{:016x}", hasher.finish()), |workshop| {
+            fs::create_dir(workshop).with_context(|| format!("cannot make {}", workshop.display()))?;
+            let root = self.mount_below(workshop)?;
+            // Scripts of packages look there for what they are to do, and for how many CPUs there are.
+            run(Command::new("mount").args(["-t", "proc", "proc"]).arg(root.join("proc")))?;
+            in_tree(&root, &["sh", "-euc", script])?;
+            leftovers::unmount(&root)
+        })?;
+        let layers = iter::once(tree.join(UPPER)).chain(self.layers.iter().cloned()).collect();
+        Ok(Self { suite: self.suite, tree, layers })
+    }
+
+    /// Mounts it below a directory, where everything that is written stays too, and returns the mounted root.
+    pub(crate) fn mount_below(&self, directory: &Path) -> Result<PathBuf> {
+        let [upper, work, root] = [UPPER, "work", ROOT].map(|name| directory.join(name));
+        for directory in [&upper, &work, &root] {
+            fs::create_dir(directory).with_context(|| format!("cannot make {}", directory.display()))?;
         }
-        Ok(Self { suite, tree })
+        let layers: Vec<String> = self.layers.iter().map(|layer| layer.display().to_string()).collect();
+        let (lower, upper, work) = (layers.join(":"), upper.display(), work.display());
+        let options = format!("lowerdir={lower},upperdir={upper},workdir={work}");
+        run(Command::new("mount").args(["-t", "overlay", "overlay", "-o", &options]).arg(&root))?;
+        Ok(root)
     }
 
     /// The Debian release of the image.
@@ -112,10 +136,31 @@ impl Image {
         self.suite
     }
 
-    /// The unpacked file system. Machines see it read-only; nothing else may change it either.
+    /// Where it is kept: the unpacked file system, or what one on top of another has of its own. Machines see it
+    /// read-only; nothing else may change it either.
     pub fn tree(&self) -> &Path {
         &self.tree
     }
+}
+
+/// The tree of that name, from `build` where there is none; whoever comes meanwhile waits. It is never half built.
+fn built_once(lab: &Lab, name: &str, build: impl FnOnce(&Path) -> Result<()>) -> Result<PathBuf> {
+    let images = lab.cache().join("images");
+    fs::create_dir_all(&images).with_context(|| format!("cannot make {}", images.display()))?;
+    let tree = images.join(name);
+    let _lock = locked(&images.join(format!("{name}.lock")))?;
+    if !tree.exists() {
+        let unfinished = images.join(format!("{name}.new"));
+        let start = Instant::now();
+        eprintln!("lab: building the image {name} (once)");
+        // A builder that was killed leaves its mounts of /proc, /sys and /dev in the tree.
+        leftovers::unmount(&unfinished)?;
+        remove_tree(&unfinished)?;
+        build(&unfinished).with_context(|| format!("cannot build the image {name}"))?;
+        fs::rename(&unfinished, &tree).with_context(|| format!("cannot name {}", tree.display()))?;
+        eprintln!("lab: image {name} built in {:.0} s", start.elapsed().as_secs_f64());
+    }
+    Ok(tree)
 }
 
 /// Everything an image depends on; its hash names the image.

@@ -74,7 +74,12 @@ impl Lab {
 
     /// A fresh machine whose database and API answer.
     pub fn booted_machine(&self, suite: Suite, name: &str) -> Result<Machine> {
-        let machine = self.machine(suite, name)?;
+        self.booted_machine_of(&Image::ensure(self, suite)?, name)
+    }
+
+    /// The same, made from an image of one's own.
+    pub fn booted_machine_of(&self, image: &Image, name: &str) -> Result<Machine> {
+        let machine = Machine::create(self, image, name)?;
         machine.boot()?;
         machine.wait_until_up(BOOT_TIMEOUT)?;
         machine.wait_until_healthy(BOOT_TIMEOUT)?;

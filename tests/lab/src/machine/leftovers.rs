@@ -16,7 +16,7 @@ pub(super) const LOCK: &str = "lock";
 const KEEP: &str = "keep";
 
 /// Where the machine's file system is mounted.
-pub(super) const ROOT: &str = "root";
+pub(crate) const ROOT: &str = "root";
 
 /// Removes every machine below `machines` that is neither held nor kept. The caller holds the lock under which
 /// machines are created, so that none is met between its creation and its lock.

@@ -7,7 +7,7 @@ use crate::files::MachineRoot;
 use crate::image::{Image, Suite};
 use crate::lab::Lab;
 use crate::ports::Port;
-use crate::process::{last_lines, run};
+use crate::process::last_lines;
 use crate::supervisor::{Hardware, Power, Supervisor, leader_of};
 use crate::wait::wait_for;
 use anyhow::{Context, Result, bail};
@@ -54,7 +54,7 @@ impl Machine {
             cache: lab.cache().to_owned(),
             _lock: lock,
         };
-        machine.mount(image.tree())?;
+        image.mount_below(&machine.directory)?;
         machine.personalise()?;
         machine.install_services(lab.sample_api())?;
         Ok(machine)
@@ -71,16 +71,6 @@ impl Machine {
             Some(_) => bail!("machines are in use, see {}", machines.display()),
             None => Ok(()),
         }
-    }
-
-    fn mount(&self, lower: &Path) -> Result<()> {
-        let (upper, work) = (self.directory.join("upper"), self.directory.join("work"));
-        for directory in [&upper, &work, &self.root()] {
-            fs::create_dir(directory).with_context(|| format!("cannot make {}", directory.display()))?;
-        }
-        let options = format!("lowerdir={},upperdir={},workdir={}", lower.display(), upper.display(), work.display());
-        run(Command::new("mount").args(["-t", "overlay", "overlay", "-o", &options]).arg(self.root()))?;
-        Ok(())
     }
 
     fn personalise(&self) -> Result<()> {
@@ -252,7 +242,7 @@ impl Machine {
     }
 
     /// Adds the end of the console and of the journal to an error.
-    fn explain<T>(&self, result: Result<T>) -> Result<T> {
+    pub fn explain<T>(&self, result: Result<T>) -> Result<T> {
         result.with_context(|| {
             format!(
                 "-- console of {name} --\n{}\n-- journal of {name} --\n{}\n--",

@@ -3,7 +3,7 @@
 use super::life::{self, Board};
 use super::packages::{self, REPOSITORY};
 use crate::cgroup::Cgroup;
-use crate::image::{Image, Suite, remove_tree};
+use crate::image::{Image, Suite, UPPER, remove_tree};
 use crate::lab::{Lab, locked};
 use crate::machine::claim::{Claim, claim};
 use crate::machine::leftovers;
@@ -84,19 +84,13 @@ fn key(base: &Image, programs: &Path) -> Result<u64> {
 
 fn build(base: &Image, claim: &Claim, programs: &Path, disk: &Path) -> Result<()> {
     let workshop = &claim.directory;
-    let (upper, work, root) = (workshop.join("upper"), workshop.join("work"), workshop.join("root"));
-    for directory in [&upper, &work, &root] {
-        fs::create_dir(directory).with_context(|| format!("cannot make {}", directory.display()))?;
-    }
-    let lower = base.tree().display();
-    let options = format!("lowerdir={lower},upperdir={},workdir={}", upper.display(), work.display());
-    run(Command::new("mount").args(["-t", "overlay", "overlay", "-o", &options]).arg(&root))?;
+    let root = base.mount_below(workshop)?;
     furnish(&root, programs)?;
     // Tables that the kernel would fill in later, in the background, are filled in now.
     let settled = "lazy_itable_init=0,lazy_journal_init=0";
     run(Command::new("mkfs.ext4").args(["-q", "-F", "-E", settled, "-d"]).arg(&root).arg(disk).arg(SIZE))?;
     leftovers::unmount(&root)?;
-    remove_tree(&upper)?;
+    remove_tree(&workshop.join(UPPER))?;
 
     // The first boot makes the database and settles a lot. It is done once, on the image itself.
     let board = Board {
