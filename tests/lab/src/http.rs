@@ -19,11 +19,16 @@ pub struct Response {
 
 /// Sends one request to a port of this host and reads the whole answer.
 pub fn request(port: u16, method: &str, path: &str) -> Result<Response> {
+    request_within(TIMEOUT, port, method, path)
+}
+
+/// As [`request`], but nothing of it may take longer than `timeout`: to connect, to send, to read.
+pub fn request_within(timeout: Duration, port: u16, method: &str, path: &str) -> Result<Response> {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     let mut stream =
-        TcpStream::connect_timeout(&address, TIMEOUT).with_context(|| format!("cannot connect to {address}"))?;
-    stream.set_read_timeout(Some(TIMEOUT))?;
-    stream.set_write_timeout(Some(TIMEOUT))?;
+        TcpStream::connect_timeout(&address, timeout).with_context(|| format!("cannot connect to {address}"))?;
+    stream.set_read_timeout(Some(timeout))?;
+    stream.set_write_timeout(Some(timeout))?;
     write!(stream, "{method} {path} HTTP/1.1\r\nHost: {address}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")?;
     let mut text = String::new();
     stream.read_to_string(&mut text).with_context(|| format!("no whole answer from {address}{path}"))?;

@@ -59,7 +59,7 @@ mod wait;
 pub use agent::Sighting;
 pub use comeback::{Comeback, Cost, FAULTS, Fault, Judgement};
 pub use hex::{hex, unhex};
-pub use http::{Response, request};
+pub use http::{Response, request, request_within};
 pub use image::{Image, Suite};
 pub use lab::Lab;
 pub use machine::{ApiFault, Machine, Output};

@@ -8,9 +8,8 @@
 //! `/proc/PID/stat` where that says more: it knows ended threads, but cuts to ticks of 10 ms. Its peak memory is
 //! `VmHWM`.
 
-use crate::Arguments;
 use anyhow::{Context, Result, bail};
-use patchday_lab::{Lab, Machine, services, wait_for};
+use patchday_lab::{Lab, Machine, Shipped, Suite, services, wait_for};
 use std::collections::BTreeMap;
 use std::fs;
 use std::process::Child;
@@ -20,20 +19,22 @@ use std::time::{Duration, Instant};
 
 /// Short against anything that is measured, long against what a reading costs.
 const SAMPLE_EVERY: Duration = Duration::from_millis(10);
+/// How often a command is timed; one that takes a second, a fifth as often. The median counts.
+const TIMES: u32 = 50;
 const BOOT_TIMEOUT: Duration = Duration::from_secs(120);
 const RUN_TIMEOUT: Duration = Duration::from_secs(900);
 
 /// One whole run, and the commands that people type.
-pub(crate) fn measure(arguments: &Arguments) -> Result<()> {
-    let size = fs::metadata(&arguments.shipped.patchday).context("cannot see the patchday program")?.len();
-    eprintln!("bench: booting a machine ({})", arguments.suite);
-    let machine = Lab::new()?.booted_machine(arguments.suite, "bench")?;
-    machine.install(&arguments.shipped.patchday, &arguments.shipped.systemd)?;
+pub(crate) fn measure(shipped: &Shipped, suite: Suite) -> Result<()> {
+    let size = fs::metadata(&shipped.patchday).context("cannot see the patchday program")?.len();
+    eprintln!("bench: booting a machine ({suite})");
+    let machine = Lab::new()?.booted_machine(suite, "bench")?;
+    machine.install(&shipped.patchday, &shipped.systemd)?;
     configure(&machine)?;
     let pending = machine.pending_upgrades()?.len();
 
     eprintln!("bench: timing plans");
-    let few = arguments.times.div_ceil(5);
+    let few = TIMES.div_ceil(5);
     let plan = median(&machine, few, "patchday plan")?;
     let simulation = median(&machine, few, "apt-get -s dist-upgrade")?;
 
@@ -43,13 +44,13 @@ pub(crate) fn measure(arguments: &Arguments) -> Result<()> {
     let took = began.elapsed();
 
     eprintln!("bench: timing status");
-    let status = median(&machine, arguments.times, "patchday status")?;
-    let systemctl = median(&machine, arguments.times, "systemctl is-system-running")?;
+    let status = median(&machine, TIMES, "patchday status")?;
+    let systemctl = median(&machine, TIMES, "systemctl is-system-running")?;
 
     let (own, all, apt) = (usage.own(), usage.total(is_coordinator), usage.total(is_work));
     let share = own.as_secs_f64() / apt.as_secs_f64();
     let peak = usage.peak_kib as f64 / 1024.0;
-    println!("{} packages, whole run {:.1} s, two boots, {}", pending, took.as_secs_f64(), arguments.suite);
+    println!("{pending} packages, whole run {:.1} s, two boots, {suite}", took.as_secs_f64());
     println!();
     row("coordinator, CPU time", &millis(own), "");
     row("  with the programs it asks", &millis(all), "");
