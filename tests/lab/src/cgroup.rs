@@ -15,6 +15,9 @@ use std::time::Duration;
 const UNIFIED_ONLY: &str = "/sys/fs/cgroup";
 const HYBRID: [&str; 2] = ["/sys/fs/cgroup/systemd", "/sys/fs/cgroup/unified"];
 
+/// A process that was killed ends when its writes have: on a busy disk that may take a while.
+const EMPTIED: Duration = Duration::from_secs(60);
+
 /// One directory per hierarchy, all for the same machine.
 pub(crate) struct Cgroup {
     directories: Vec<PathBuf>,
@@ -59,7 +62,7 @@ impl Cgroup {
             }
         }
         for directory in &self.directories {
-            wait_for(&format!("the cgroup {} to be empty", directory.display()), Duration::from_secs(10), || {
+            wait_for(&format!("the cgroup {} to be empty", directory.display()), EMPTIED, || {
                 match remove_tree(directory) {
                     Ok(()) => Ok(Some(())),
                     Err(error) if error.kind() == io::ErrorKind::ResourceBusy => Ok(None),

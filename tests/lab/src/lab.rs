@@ -50,6 +50,11 @@ impl Lab {
         UmlMachine::create(self, &UmlImage::ensure(self, suite)?, name)
     }
 
+    /// A fresh UML machine, off, that has the source of a kernel and boots the newest one that it builds.
+    pub fn kernel_machine(&self, name: &str) -> Result<UmlMachine> {
+        UmlMachine::create(self, &UmlImage::with_kernel_source(self)?, name)
+    }
+
     /// The sample API's program.
     pub(crate) fn sample_api(&self) -> &Path {
         &self.sample_api

@@ -21,13 +21,16 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio, exit};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// A fault is injected when a line is seen, so seeing it late means injecting it late.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 
 /// One order in this time is a light load, and enough to have one under way at any moment.
 const ORDER_EVERY: Duration = Duration::from_millis(100);
+
+/// Ten users that each ask once a second.
+const REQUEST_EVERY: Duration = Duration::from_millis(100);
 
 /// While this file exists, orders are written; it holds the sample API's port.
 const WRITE_ORDERS: &str = "/etc/lab-write-orders";
@@ -44,7 +47,10 @@ fn main() -> ExitCode {
         ["serve", tty] => serve(tty),
         ["watch"] => watch(),
         ["request", method, port, path] => ask(method, port, path),
-        _ => Err(anyhow::anyhow!("usage: lab-agent serve TTY | watch | request METHOD PORT PATH")),
+        ["load", port, path, seconds] => load(port, path, seconds),
+        _ => Err(anyhow::anyhow!(
+            "usage: lab-agent serve TTY | watch | request METHOD PORT PATH | load PORT PATH SECONDS"
+        )),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -59,6 +65,22 @@ fn main() -> ExitCode {
 fn ask(method: &str, port: &str, path: &str) -> Result<()> {
     let response = request(port.parse().context("no port")?, method, path)?;
     print!("{}\n{}", response.status, response.body);
+    Ok(())
+}
+
+/// Asks the sample API on a fixed schedule, and prints for each answer the microseconds from its due time until it was
+/// there: a late question counts, as it does for users. A refusal is printed as `-`.
+fn load(port: &str, path: &str, seconds: &str) -> Result<()> {
+    let (port, seconds) = (port.parse().context("no port")?, seconds.parse().context("no number of seconds")?);
+    let began = Instant::now();
+    let mut answers = String::new();
+    for due in (0..).map(|turn| REQUEST_EVERY * turn).take_while(|due| *due < Duration::from_secs(seconds)) {
+        thread::sleep(due.saturating_sub(began.elapsed()));
+        let answer = request(port, "GET", path).ok().filter(|answer| answer.status == 200);
+        let took = began.elapsed().saturating_sub(due).as_micros();
+        answers.push_str(&answer.map_or("-\n".into(), |_| format!("{took}\n")));
+    }
+    print!("{answers}");
     Ok(())
 }
 

@@ -1,5 +1,6 @@
 //! The disk from which UML machines are made: the tree of a nspawn image, with services that ran once.
 
+use super::kernel;
 use super::life::{self, Board};
 use super::packages::{self, REPOSITORY};
 use crate::cgroup::Cgroup;
@@ -36,20 +37,32 @@ const PREPARATION: Duration = Duration::from_secs(300);
 #[derive(Debug, Clone)]
 pub(crate) struct UmlImage {
     pub(super) disk: PathBuf,
+    /// Whether it has the source of a kernel, and all that builds it.
+    pub(super) builds_kernels: bool,
 }
 
 impl UmlImage {
     /// The image of a suite. Builds it (about a minute) when there is none for the present recipe; whoever comes
     /// meanwhile waits.
     pub(crate) fn ensure(lab: &Lab, suite: Suite) -> Result<Self> {
+        Self::of_kind(lab, suite, false)
+    }
+
+    /// The same with the source of a kernel that was built once, which takes ten minutes.
+    pub(crate) fn with_kernel_source(lab: &Lab) -> Result<Self> {
+        Self::of_kind(lab, Suite::Bookworm, true)
+    }
+
+    fn of_kind(lab: &Lab, suite: Suite, builds_kernels: bool) -> Result<Self> {
         let base = Image::ensure(lab, suite)?;
+        let base = if builds_kernels { base.with(lab, kernel::SOURCE)? } else { base };
         let claim = claim(lab, "uml-image")?;
-        let built = Self::build_where_missing(lab, &base, &claim);
+        let built = Self::build_where_missing(lab, &base, &claim, builds_kernels);
         leftovers::give_up(&claim.directory)?;
         built
     }
 
-    fn build_where_missing(lab: &Lab, base: &Image, claim: &Claim) -> Result<Self> {
+    fn build_where_missing(lab: &Lab, base: &Image, claim: &Claim, builds_kernels: bool) -> Result<Self> {
         let workshop = &claim.directory;
         let programs = workshop.join("programs");
         fs::create_dir(&programs)?;
@@ -58,37 +71,43 @@ impl UmlImage {
             run(Command::new("strip").arg("-o").arg(programs.join(name)).arg(program))?;
         }
         let suite = base.suite();
-        let name = format!("uml-{suite}-{:016x}", key(base, &programs)?);
+        let kind = if builds_kernels { "uml-kernel" } else { "uml" };
+        let name = format!("{kind}-{suite}-{:016x}", key(base, &programs, builds_kernels)?);
         let disk = lab.cache().join("images").join(format!("{name}.ext4"));
         let _lock = locked(&disk.with_extension("lock"))?;
         if !disk.exists() {
             let start = Instant::now();
-            eprintln!("lab: building the UML image of {suite} (once)");
+            eprintln!("lab: building the image {kind} of {suite} (once)");
             let unfinished = disk.with_extension("new");
-            build(base, claim, &programs, &unfinished).context("cannot build the UML image")?;
+            build(base, claim, &programs, &unfinished, builds_kernels).context("cannot build the UML image")?;
             fs::rename(&unfinished, &disk).with_context(|| format!("cannot name {}", disk.display()))?;
-            eprintln!("lab: UML image of {suite} built in {:.0} s", start.elapsed().as_secs_f64());
+            eprintln!("lab: image {kind} of {suite} built in {:.0} s", start.elapsed().as_secs_f64());
         }
-        Ok(Self { disk })
+        Ok(Self { disk, builds_kernels })
     }
 }
 
-fn key(base: &Image, programs: &Path) -> Result<u64> {
+fn key(base: &Image, programs: &Path, builds_kernels: bool) -> Result<u64> {
     let mut hasher = DefaultHasher::new();
     (RECIPE_VERSION, packages::VERSION, base.tree(), AGENT_UNIT, SHELL_UNIT, API_UNIT, MONGOD_CONF).hash(&mut hasher);
     for program in ["lab-agent", "sample-api"] {
         fs::read(programs.join(program))?.hash(&mut hasher);
     }
+    builds_kernels.then_some(kernel::PACKAGE_KERNEL).hash(&mut hasher);
     Ok(hasher.finish())
 }
 
-fn build(base: &Image, claim: &Claim, programs: &Path, disk: &Path) -> Result<()> {
+fn build(base: &Image, claim: &Claim, programs: &Path, disk: &Path, builds_kernels: bool) -> Result<()> {
     let workshop = &claim.directory;
     let root = base.mount_below(workshop)?;
     furnish(&root, programs)?;
+    if builds_kernels {
+        kernel::furnish(&root)?;
+    }
     // Tables that the kernel would fill in later, in the background, are filled in now.
+    let size = if builds_kernels { kernel::SIZE } else { SIZE };
     let settled = "lazy_itable_init=0,lazy_journal_init=0";
-    run(Command::new("mkfs.ext4").args(["-q", "-F", "-E", settled, "-d"]).arg(&root).arg(disk).arg(SIZE))?;
+    run(Command::new("mkfs.ext4").args(["-q", "-F", "-E", settled, "-d"]).arg(&root).arg(disk).arg(size))?;
     leftovers::unmount(&root)?;
     remove_tree(&workshop.join(UPPER))?;
 
@@ -98,6 +117,7 @@ fn build(base: &Image, claim: &Claim, programs: &Path, disk: &Path) -> Result<()
         drive: disk.display().to_string(),
         share: workshop.join("share"),
         console_log: workshop.join("console.log"),
+        boot_loader: None,
     };
     let prepared = life::first_boot(board, PREPARATION);
     Cgroup::of(&claim.id).destroy()?;

@@ -1,6 +1,7 @@
 //! Creates, boots, waits, cuts the power.
 
 use super::image::{API_PORT, MONGOD_PORT, UmlImage, is_settled};
+use super::kernel;
 use crate::agent::{Channel, Sighting, lock};
 use crate::cgroup::Cgroup;
 use crate::http::Response;
@@ -21,8 +22,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::Duration;
 
-/// Enough for systemd, mongod, the sample API and apt.
+/// Enough for systemd, mongod, the sample API and apt; and for a compiler and a linker beside them.
 const MEMORY: &str = "768M";
+const MEMORY_TO_BUILD: &str = "2048M";
 
 /// A command that takes longer is started with [`UmlMachine::start`].
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(300);
@@ -35,6 +37,8 @@ pub(super) struct Board {
     /// The directory that the machine sees as `/lab`.
     pub(super) share: PathBuf,
     pub(super) console_log: PathBuf,
+    /// Starts the kernel that the machine has built; without it the host's is started.
+    pub(super) boot_loader: Option<PathBuf>,
 }
 
 impl Board {
@@ -50,7 +54,9 @@ impl Board {
         // A process can only put itself into a cgroup before it becomes UML, hence the little shell.
         let join = "while [ \"$1\" != -- ]; do echo $$ > \"$1\" || exit; shift; done; shift; exec \"$@\"";
         command.args(["sh", "-c", join, "sh"]).args(cgroup.member_files()).arg("--");
-        command.arg("linux.uml").arg(format!("mem={MEMORY}")).arg(format!("ubd0={}", self.drive));
+        let memory = if self.boot_loader.is_some() { MEMORY_TO_BUILD } else { MEMORY };
+        command.arg(self.boot_loader.as_deref().unwrap_or(Path::new("linux.uml")));
+        command.arg(format!("mem={memory}")).arg(format!("ubd0={}", self.drive));
         command.args(["root=/dev/ubda", "rw", "quiet", "systemd.show_status=0"]);
         command.args(["con=null", "con0=null,fd:2", "ssl=null"]);
         command.arg(format!("hostfs={}", self.share.display()));
@@ -93,7 +99,9 @@ impl UmlMachine {
     /// Makes a machine, still off: its own disk holds only what differs from the image.
     pub(crate) fn create(lab: &Lab, image: &UmlImage, name: &str) -> Result<Self> {
         let Claim { id, directory, lock } = claim(lab, name)?;
+        let boot_loader = image.builds_kernels.then(|| kernel::boot_loader(&directory)).transpose()?;
         let board = Board {
+            boot_loader,
             id,
             drive: format!("{},{}", directory.join("disk.cow").display(), image.disk.display()),
             share: directory.join("share"),

@@ -6,10 +6,12 @@
 //! | file | what it knows |
 //! |---|---|
 //! | `image.rs` | the disk from which machines are made |
+//! | `kernel.rs` | a machine that builds its own kernel and boots it |
 //! | `packages.rs` | the packages that are pending on it |
 //! | `life.rs` | creates, boots, waits, cuts the power |
 
 mod image;
+mod kernel;
 mod life;
 mod packages;
 

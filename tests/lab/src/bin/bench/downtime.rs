@@ -32,7 +32,7 @@ enum By {
 }
 
 /// The first is what the others are compared with.
-const WAYS: [Way; 4] = [
+const WAYS: [Way; 5] = [
     Way {
         name: "script",
         aim: None,
@@ -48,6 +48,11 @@ const WAYS: [Way; 4] = [
     },
     Way { name: "Patchday", aim: Some(0.8), by: By::Patchday { settings: "" } },
     Way { name: "Patchday, `ahead`", aim: Some(0.35), by: By::Patchday { settings: "[upgrade]\nahead = true\n" } },
+    Way {
+        name: "Patchday, `late-stop`",
+        aim: Some(0.35),
+        by: By::Patchday { settings: "[upgrade]\norder = \"late-stop\"\n" },
+    },
 ];
 
 /// In turn, so that a busy hour of the host hits all alike.

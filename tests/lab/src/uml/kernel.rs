@@ -1,0 +1,35 @@
+//! A machine that builds its own kernel: the source is on its disk, and its `/boot` is where the boot loader looks.
+
+use anyhow::{Context, Result};
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+/// The shell's orders for a tree that is built once, natively, on top of an image.
+pub(super) const SOURCE: &str = include_str!("../../recipe/kernel-source");
+
+pub(super) const PACKAGE_KERNEL: &str = include_str!("../../recipe/package-kernel");
+const BOOT_LOADER: &str = include_str!("../../recipe/boot-loader");
+
+pub(super) const SIZE: &str = "6G";
+
+/// Adds what packs kernels. The machine's `/boot` lies below what it sees as `/lab`, where the boot loader finds it; while
+/// the image is made there is none, and the mount may fail.
+pub(super) fn furnish(root: &Path) -> Result<()> {
+    let program = root.join("usr/local/sbin/package-kernel");
+    fs::write(&program, PACKAGE_KERNEL).with_context(|| format!("cannot write {}", program.display()))?;
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).context("cannot mark package-kernel")?;
+    let fstab = root.join("etc/fstab");
+    let mounts = fs::read_to_string(&fstab).context("the image has no fstab")?;
+    fs::write(&fstab, mounts + "none /boot hostfs rw,nofail,/boot 0 0\n").context("cannot write the fstab of the image")
+}
+
+/// Puts the boot loader and an empty `/boot` into a machine's directory.
+pub(super) fn boot_loader(directory: &Path) -> Result<PathBuf> {
+    let boot = directory.join("share/boot");
+    fs::create_dir_all(&boot).with_context(|| format!("cannot make {}", boot.display()))?;
+    let program = directory.join("boot-loader");
+    fs::write(&program, BOOT_LOADER).with_context(|| format!("cannot write {}", program.display()))?;
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).context("cannot mark the boot loader")?;
+    Ok(program)
+}
