@@ -146,3 +146,61 @@ fn services_run_and_cannot_be_stopped_until_all_but_the_reboot_is_done() {
         assert_eq!(refuses.trim(), "no", "{unit}");
     }
 }
+
+/// A tree that answers as a kernel's does, and a program that packs what it makes.
+const SOURCE: &str = r#"
+set -eu
+apt-get -qq install --no-install-recommends make >/dev/null
+mkdir -p /usr/src/linux && cd /usr/src/linux
+printf 'CONFIG_LAB=y\n' >.config
+cat >Makefile <<'END'
+olddefconfig: ; @true
+kernelrelease: ; @echo 9.9.9$(LOCALVERSION)
+prepare: ; @mkdir -p include/config && echo 9.9.9$(LOCALVERSION) >include/config/kernel.release
+vmlinux: one.o two.o ; @true
+modules: three.o ; @true
+%.o: ; @set -e;  echo '  CC      $@'; sleep 1; touch $@
+END
+cat >/usr/local/sbin/pack <<'END'
+#!/bin/sh
+set -eu
+make vmlinux modules
+release=$(make -s kernelrelease)
+package=../linux-image-$release
+mkdir -p $package/DEBIAN $package/boot $package/lib/modules/$release
+touch $package/lib/modules/$release/modules.builtin
+echo 'not a real one' >$package/boot/vmlinuz-$release
+cat /proc/self/cgroup >/srv/built-in
+printf 'Package: linux-image-%s\nVersion: 1\nArchitecture: all\nMaintainer: lab <lab@localhost>\nDescription: lab\n' \
+    $release >$package/DEBIAN/control
+dpkg-deb --root-owner-group --build $package ${package}_1_all.deb
+END
+chmod 0755 /usr/local/sbin/pack
+mkdir /srv/empty && : >/srv/empty/Packages
+echo 'deb [trusted=yes] file:/srv/empty ./' >/etc/apt/sources.list
+apt-get -qq update
+"#;
+
+#[test]
+fn a_kernel_is_built_from_its_source_under_the_limits_and_installed_for_good() {
+    let source = "[kernel]\nsource = \"/usr/src/linux\"\nmake = [\"LOCALVERSION=-mine\"]\n\
+                  command = [\"/usr/local/sbin/pack\"]\n[upgrade]\nahead = true\n";
+    let machine = machine("kernel-source", source);
+    machine.exec_ok(&["sh", "-c", SOURCE]).unwrap();
+    // Nothing is pending but the kernel, and nothing of a real build's tools is needed here.
+    let run = patchday(&machine, &["run", "--yes", "--no-reboot", "--allow", "kernel-source"]);
+    println!("{}", patchday(&machine, &["report"]).stdout);
+    assert_eq!(run.code(), Some(0), "{run:?}");
+    assert_in_service(&machine);
+    let report = json(&machine, &["report", "--json"]);
+    assert_eq!(report["kernel"]["expected"], "9.9.9-mine", "{}", report["kernel"]);
+    let group = machine.read_file("/srv/built-in").unwrap();
+    assert!(group.contains("/patchday.slice/patchday-kernel-source-"), "{group}");
+    let manual = machine.exec_ok(&["apt-mark", "showmanual"]).unwrap();
+    assert!(manual.lines().any(|line| line == "linux-image-9.9.9-mine"), "{manual}");
+    let told = machine.exec_ok(&["sh", "-c", "cat /var/lib/patchday/runs/*/kernel-source-1.status"]).unwrap();
+    assert!(told.contains("kernel:3:3:Compiling three.o"), "{told}");
+
+    let again = patchday(&machine, &["run", "--yes", "--no-reboot", "--allow", "kernel-source"]);
+    assert!(format!("{again:?}").contains("nothing to do"), "{again:?}");
+}
