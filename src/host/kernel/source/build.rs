@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use super::objects::{self, Teller};
-use super::{RELEASE_FILE, built, configuration, is_installed, tree};
+use super::{RELEASE_FILE, built, configuration, files_of, is_installed, tree};
 use crate::host::{command, trusted};
 use crate::model::KernelSource;
 
@@ -33,8 +33,8 @@ pub(super) fn build_below(
     if let Some(program) = source.command.as_ref().and_then(|command| command.first()) {
         trusted::check(Path::new(program))?;
     }
+    files_of(source).iter().try_for_each(|file| trusted::check_owner(file))?;
     let tree = tree::prepare(source, &cache)?;
-    trusted::check_owner(&tree.join("Makefile"))?;
     let origin = configuration::put(source, &tree, !tree::is_tarball(source))?;
     teller.log(&format!("configuration: {origin}"));
     let make = |arguments: &[&str]| make(source, &tree, arguments);
@@ -83,7 +83,7 @@ const KERNEL_RELEASE: [&str; 2] = ["-s", "kernelrelease"];
 /// What the tree makes as it is; none where that is not known before it is prepared. Changes nothing.
 pub(super) fn release_of_tree(root: &Path, source: &KernelSource) -> Option<String> {
     let tree = tree::ready(source, &command::below(root, tree::CACHE))?;
-    trusted::check_owner(&tree.join("Makefile")).ok()?;
+    files_of(source).iter().try_for_each(|file| trusted::check_owner(file)).ok()?;
     if configuration::is_to_change(source, &tree) {
         return None;
     }

@@ -58,11 +58,7 @@ impl KernelBuilder {
     /// What the build would fail for.
     fn problems(&self, source: &KernelSource) -> Vec<String> {
         let mut problems = Vec::new();
-        let is_tree = source.path.is_dir();
-        let makefile = source.path.join("Makefile");
-        let whose = if is_tree { &makefile } else { &source.path };
-        let needed = source.config.iter().map(PathBuf::as_path).chain([whose.as_path()]);
-        problems.extend(needed.filter_map(|file| trusted::check_owner(file).err()));
+        problems.extend(files_of(source).iter().filter_map(|file| trusted::check_owner(file).err()));
         // Whoever names another compiler, or builds the packages otherwise, knows what that needs.
         let own_compiler =
             source.make.iter().any(|argument| argument.starts_with("LLVM=") || argument.starts_with("CC="));
@@ -71,7 +67,7 @@ impl KernelBuilder {
             "dpkg-buildpackage" => source.command.is_none(),
             _ => true,
         };
-        let unpacks = (!is_tree).then_some(("xz", "xz-utils"));
+        let unpacks = tree::is_tarball(source).then_some(("xz", "xz-utils"));
         for (tool, package) in TOOLS.into_iter().chain(unpacks).filter(|(tool, _)| needs(tool)) {
             if command::find(&self.root, tool).is_none() {
                 problems.push(format!("{tool} is not installed (package {package})"));
@@ -111,6 +107,12 @@ impl KernelBuilds for KernelBuilder {
         let cache = below(&self.root, tree::CACHE);
         built(&tree::place(source, &cache)).map_err(|why| HostError::failed("look for the kernel that was built", why))
     }
+}
+
+/// What root reads its orders from: the source, and the configuration where it is a file of its own.
+fn files_of(source: &KernelSource) -> Vec<PathBuf> {
+    let orders = if tree::is_tarball(source) { source.path.clone() } else { source.path.join("Makefile") };
+    source.config.iter().cloned().chain([orders]).collect()
 }
 
 fn is_installed(root: &Path, release: &str) -> bool {

@@ -70,14 +70,7 @@ fn show(arguments: &Arguments) -> Result<()> {
     machine.exec_ok(&["systemctl", "stop", BY_HAND])?;
 
     machine.start(&["patchday", "run", "--yes"])?;
-    wait_for("the build of the kernel", BUILD_TIMEOUT, || {
-        let said =
-            machine.exec(&["sh", "-c", "grep -m 1 Compiling /var/lib/patchday/runs/*/kernel-source-1.status"])?;
-        if !said.success() && machine.exec(&["patchday", "status"])?.code() != Some(0) {
-            bail!("{}", machine.exec(&["patchday", "report"])?.stdout);
-        }
-        Ok(said.success().then_some(()))
-    })?;
+    wait_for_compiler(&machine)?;
     for cap in CAPS {
         machine.exec_ok(&["patchday", "limits", "--cpu", &format!("{cap}%")])?;
         windows.push(Window::watch(&machine, "build by Patchday", Some((SLICE, Some(cap))), seconds)?);
@@ -107,6 +100,20 @@ fn configure(machine: &UmlMachine) -> Result<()> {
 
 fn running(machine: &UmlMachine) -> Result<String> {
     Ok(machine.exec_ok(&["uname", "-r"])?.trim().to_owned())
+}
+
+/// Waits until the build makes objects. What the agent tells is heard without asking the machine, whose one CPU is busy.
+fn wait_for_compiler(machine: &UmlMachine) -> Result<()> {
+    let mut heard = 0;
+    wait_for("the build of the kernel", BUILD_TIMEOUT, || {
+        let news = machine.sightings(heard);
+        heard += news.len();
+        let said = |word: &str| news.iter().any(|sighting| sighting.source == "event" && sighting.text.contains(word));
+        if said("run-ended") {
+            bail!("{}", machine.exec(&["patchday", "report"])?.stdout);
+        }
+        Ok(said("Compiling ").then_some(()))
+    })
 }
 
 /// The report of the run, once it is closed.
