@@ -30,10 +30,10 @@ struct Arguments {
     #[command(flatten)]
     shipped: Shipped,
     /// How long each window is, in seconds
-    #[arg(long, default_value_t = 60)]
+    #[arg(long, default_value_t = 45)]
     seconds: u32,
     /// How many files of the source are changed since it was built
-    #[arg(long, default_value_t = 250)]
+    #[arg(long, default_value_t = 120)]
     files: u32,
 }
 
