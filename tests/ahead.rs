@@ -5,8 +5,7 @@
 #[path = "common/fake_host.rs"]
 mod fake_host;
 
-use fake_host::{API, Fault, Scenario, assert_in_service, ended};
-use patchday::coordinator::RunEnd;
+use fake_host::{API, Fault, Scenario, at_every_moment, ended};
 use patchday::exit_code;
 use patchday::model::{Outcome, PackageAction, PackageChange, Step};
 
@@ -71,15 +70,7 @@ fn where_no_kernel_is_new_nothing_is_done_ahead() {
 fn whenever_the_world_ends_packages_are_whole_and_services_run() {
     for fault in [Fault::Kill, Fault::PowerCut] {
         let mut cut_off = 0;
-        for point in 1_u32.. {
-            let scenario = with_new_kernel().crash_at(point, fault);
-            let (end, run) = scenario.run_to_end();
-            if !scenario.has_crashed() {
-                break;
-            }
-            let context = format!("after {fault:?} at point {point}");
-            let RunEnd::Closed { exit_code: code } = end else { panic!("{end:?} {context}") };
-            assert_in_service(&scenario, &context);
+        at_every_moment(fault, with_new_kernel, |scenario, run, code, context| {
             let world = scenario.world();
             if fault == Fault::Kill {
                 assert_eq!(code, exit_code::DONE, "{context}: {:?}", run.phase);
@@ -91,7 +82,7 @@ fn whenever_the_world_ends_packages_are_whole_and_services_run() {
                 assert_eq!((code, world.effects_of(&format!("stop {API}"))), (exit_code::STEP_FAILED, 0), "{context}");
                 assert!(run.has_finished(&Step::Repair), "{context}");
             }
-        }
+        });
         assert!(fault == Fault::Kill || cut_off > 0, "no {fault:?} hit the installation");
     }
 }

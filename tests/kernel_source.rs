@@ -5,8 +5,7 @@
 #[path = "common/fake_host.rs"]
 mod fake_host;
 
-use fake_host::{API, Fault, Scenario, assert_in_service, ended};
-use patchday::coordinator::RunEnd;
+use fake_host::{API, Fault, Scenario, assert_in_service, at_every_moment, ended};
 use patchday::exit_code;
 use patchday::model::{KernelSource, Outcome, Step};
 
@@ -87,24 +86,21 @@ fn whenever_the_world_ends_the_build_is_found_again_and_services_run() {
     for (ahead, fault) in [(false, Fault::Kill), (true, Fault::Kill), (false, Fault::PowerCut), (true, Fault::PowerCut)]
     {
         let mut cut_off = 0;
-        for point in 1_u32.. {
-            let scenario = with_source(ahead).crash_at(point, fault);
-            let (end, run) = scenario.run_to_end();
-            if !scenario.has_crashed() {
-                break;
-            }
-            let context = format!("after {fault:?} at point {point}, ahead: {ahead}");
-            let RunEnd::Closed { exit_code: code } = end else { panic!("{end:?} {context}") };
-            assert_in_service(&scenario, &context);
-            let world = scenario.world();
-            if fault == Fault::Kill {
-                assert_eq!(code, exit_code::DONE, "{context}: {:?}", run.phase);
-                assert_eq!((world.effects_of("kernel-source began"), world.kernel), (1, NEW), "{context}");
-            }
-            cut_off += usize::from(
-                run.last_record(&Step::KernelSource).is_some_and(|record| record.outcome == Outcome::Interrupted),
-            );
-        }
+        at_every_moment(
+            fault,
+            || with_source(ahead),
+            |scenario, run, code, context| {
+                let context = format!("{context}, ahead: {ahead}");
+                let world = scenario.world();
+                if fault == Fault::Kill {
+                    assert_eq!(code, exit_code::DONE, "{context}: {:?}", run.phase);
+                    assert_eq!((world.effects_of("kernel-source began"), world.kernel), (1, NEW), "{context}");
+                }
+                cut_off += usize::from(
+                    run.last_record(&Step::KernelSource).is_some_and(|record| record.outcome == Outcome::Interrupted),
+                );
+            },
+        );
         assert!(fault == Fault::Kill || cut_off > 0, "no {fault:?} hit the build");
     }
 }

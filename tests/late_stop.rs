@@ -5,9 +5,8 @@
 #[path = "common/fake_host.rs"]
 mod fake_host;
 
-use fake_host::{API, Fault, MONGOD, Scenario, assert_in_service, ended};
+use fake_host::{API, Fault, MONGOD, Scenario, assert_in_service, at_every_moment, ended};
 use patchday::config::{RebootWhen, StopOrder};
-use patchday::coordinator::RunEnd;
 use patchday::exit_code;
 use patchday::model::{Outcome, Phase, Step};
 
@@ -70,15 +69,7 @@ fn a_service_that_does_not_stop_ends_the_run_in_service() {
 fn whenever_the_world_ends_services_run_and_nothing_protects_them() {
     for fault in [Fault::Kill, Fault::PowerCut] {
         let mut cut_off = 0;
-        for point in 1_u32.. {
-            let scenario = late().crash_at(point, fault);
-            let (end, run) = scenario.run_to_end();
-            if !scenario.has_crashed() {
-                break;
-            }
-            let context = format!("after {fault:?} at point {point}");
-            let RunEnd::Closed { exit_code: code } = end else { panic!("{end:?} {context}") };
-            assert_in_service(&scenario, &context);
+        at_every_moment(fault, late, |scenario, run, code, context| {
             assert!(run.changes.is_empty(), "{:?} {context}", run.changes);
             if fault == Fault::Kill {
                 assert_eq!(code, exit_code::DONE, "{context}: {:?}", run.phase);
@@ -86,7 +77,7 @@ fn whenever_the_world_ends_services_run_and_nothing_protects_them() {
             }
             let upgrade = run.last_record(&Step::Upgrade);
             cut_off += usize::from(upgrade.is_some_and(|record| record.outcome == Outcome::Interrupted));
-        }
+        });
         assert!(fault == Fault::Kill || cut_off > 0, "no {fault:?} hit the upgrade");
     }
 }

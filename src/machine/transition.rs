@@ -86,17 +86,13 @@ pub fn apply(run: &Run, fact: Fact) -> Result<Run, IllegalTransition> {
                 next.changes.push(change);
             }
         }
-        (_, Some(Step::Upgrade), Fact::ChangeIntended(change @ Change::Protected(_))) => {
-            if !run.changes.contains(&change) {
-                next.changes.push(change);
-            }
-        }
         (_, Some(step), Fact::ChangeIntended(change @ Change::Limited { .. })) if step.does_long_work() => {
             if !run.changes.iter().any(|known| matches!(known, Change::Limited { .. })) {
                 next.changes.push(change);
             }
         }
         (_, Some(Step::Baseline), Fact::ChangeIntended(change @ Change::Paused(_)))
+        | (_, Some(Step::Upgrade), Fact::ChangeIntended(change @ Change::Protected(_)))
         | (_, Some(Step::Announce), Fact::ChangeIntended(change @ Change::Announced))
         | (_, Some(Step::Silence), Fact::ChangeIntended(change @ Change::Silenced { .. }))
         | (_, Some(Step::Reboot), Fact::ChangeIntended(change @ Change::OneShotBoot(_))) => {

@@ -93,12 +93,12 @@ fn refuse_removals(plan: &UpgradePlan, allowed: &[String]) -> Result<(), StepErr
 
 /// Without a package to upgrade, a reboot that is due, or a module or a kernel that is missing, is still work.
 async fn wants_work_anyway(ctx: &StepContext<'_>) -> Result<bool, StepError> {
-    let facts = ctx.host.kernels.facts().await?;
-    let reboots = ctx.settings.reboot.when != RebootWhen::Never && !ctx.run().options.no_reboot;
-    let reboot_is_due = reboots && !reboot_reasons::of_kernel(&facts).is_empty();
     if kernel_source::is_due(ctx.host, ctx.settings).await {
         return Ok(true);
     }
+    let facts = ctx.host.kernels.facts().await?;
+    let reboots = ctx.settings.reboot.when != RebootWhen::Never && !ctx.run().options.no_reboot;
+    let reboot_is_due = reboots && !reboot_reasons::of_kernel(&facts).is_empty();
     Ok(reboot_is_due || !build_kernel::missing_modules(ctx, &facts).await?.is_empty())
 }
 

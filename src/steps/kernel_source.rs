@@ -9,7 +9,7 @@ use crate::model::{Course, KernelSource, Step, make_jobs};
 pub(super) async fn perform(ctx: &mut StepContext<'_>) -> StepResult {
     let source = configured(ctx)?;
     // A build that runs or has ended makes none of it: only the installation does.
-    if !is_due(ctx.host, ctx.settings).await {
+    if !ctx.host.kernel_builds.is_due(&source).await {
         return Ok(StepEnd::Skipped("the kernel is installed".into()));
     }
     let limits = &ctx.settings.limits;

@@ -2,11 +2,11 @@
 
 use jiff::SignedDuration;
 
-use super::{StepContext, StepEnd, StepError, StepResult, ask_again, rivals};
+use super::{RecordError, StepContext, StepEnd, StepError, StepResult, ask_again, rivals};
 use crate::config::ServiceSettings;
 use crate::events::EventKind;
 use crate::host::HostErrorKind;
-use crate::model::{Change, Fact, JobResult, Readiness};
+use crate::model::{Change, Fact, JobResult, Readiness, UnitName};
 
 const LOOK_EVERY: SignedDuration = SignedDuration::from_millis(500);
 const PROBE_TIMEOUT: SignedDuration = SignedDuration::from_secs(5);
@@ -32,8 +32,7 @@ pub(super) async fn perform(ctx: &mut StepContext<'_>) -> StepResult {
         // Released even where nothing is recorded: undoing what was not done is harmless, leaving it is not.
         let mut released = ctx.host.units.release(unit).await;
         if released.is_ok() {
-            ctx.recorder.record(Fact::ChangeUndone(held.clone()))?;
-            ctx.recorder.record(Fact::ChangeUndone(protected.clone()))?;
+            record_release(ctx, unit)?;
         }
         // Where systemd only did not answer, the unit may start already, and its users wait.
         let may_start = released.as_ref().map_or_else(|error| error.kind == HostErrorKind::Unknown, |()| true);
@@ -41,8 +40,7 @@ pub(super) async fn perform(ctx: &mut StepContext<'_>) -> StepResult {
         if released.is_err() && may_start {
             released = ask_again(ctx, || ctx.host.units.release(unit)).await;
             if released.is_ok() {
-                ctx.recorder.record(Fact::ChangeUndone(held))?;
-                ctx.recorder.record(Fact::ChangeUndone(protected))?;
+                record_release(ctx, unit)?;
                 if started.is_err() {
                     started = start_until_ready(ctx, service).await;
                 }
@@ -68,6 +66,12 @@ pub(super) async fn perform(ctx: &mut StepContext<'_>) -> StepResult {
         return Ok(StepEnd::Succeeded(Some(format!("{back} services back and ready"))));
     }
     Err(StepError::Failed(problems.join("; ")))
+}
+
+/// A release takes hold and protection away.
+fn record_release(ctx: &mut StepContext<'_>, unit: &UnitName) -> Result<(), RecordError> {
+    ctx.recorder.record(Fact::ChangeUndone(Change::Held(unit.clone())))?;
+    ctx.recorder.record(Fact::ChangeUndone(Change::Protected(unit.clone())))
 }
 
 /// Starts as often as the unit is found down, since a stop that came late may still be under way; ends when the

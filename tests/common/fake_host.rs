@@ -1500,6 +1500,22 @@ pub fn assert_timers_as_before(units: &BTreeMap<String, FakeUnit>, context: &str
     assert_eq!((units[IDLE_TIMER].active, units[IDLE_TIMER].enabled), ("inactive", false), "{IDLE_TIMER} {context}");
 }
 
+/// Ends the world at every moment of a run, one after the other. Whenever that is, the run comes to its end and the
+/// services run; `look` sees the rest.
+pub fn at_every_moment(fault: Fault, scenario: impl Fn() -> Scenario, mut look: impl FnMut(&Scenario, &Run, u8, &str)) {
+    for point in 1_u32.. {
+        let scenario = scenario().crash_at(point, fault);
+        let (end, run) = scenario.run_to_end();
+        if !scenario.has_crashed() {
+            break;
+        }
+        let context = format!("after {fault:?} at point {point}");
+        let RunEnd::Closed { exit_code } = end else { panic!("{end:?} {context}") };
+        assert_in_service(&scenario, &context);
+        look(&scenario, &run, exit_code, &context);
+    }
+}
+
 pub fn assert_in_service(scenario: &Scenario, context: &str) {
     let mut world = scenario.world();
     for unit in [API, MONGOD] {

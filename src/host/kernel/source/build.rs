@@ -3,7 +3,7 @@
 use std::fs::OpenOptions;
 use std::io::{BufRead as _, BufReader, Write};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 
 use super::objects::{self, Teller};
 use super::{RELEASE_FILE, built, configuration, files_of, is_installed, tree};
@@ -102,16 +102,14 @@ fn make(source: &KernelSource, tree: &Path, arguments: &[&str]) -> Command {
 pub(super) fn run(command: &mut Command) -> Result<(), String> {
     let told = told(command);
     let status = command.status().map_err(|error| format!("{told}: {error}"))?;
-    if status.success() { Ok(()) } else { Err(format!("{told}: {status}")) }
+    judged(&told, status)
 }
 
 fn output(command: &mut Command) -> Result<String, String> {
     let told = told(command);
     let output = command.stderr(Stdio::inherit()).output().map_err(|error| format!("{told}: {error}"))?;
-    if output.status.success() {
-        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
-    }
-    Err(format!("{told}: {}", output.status))
+    judged(&told, output.status)?;
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 /// The same as [`run`], but for its output, which is heard on its way.
@@ -126,6 +124,10 @@ fn follow(command: &mut Command, teller: &mut Teller<'_>) -> Result<(), String> 
         }
     }
     let status = child.wait().map_err(failed)?;
+    judged(&told, status)
+}
+
+fn judged(told: &str, status: ExitStatus) -> Result<(), String> {
     if status.success() { Ok(()) } else { Err(format!("{told}: {status}")) }
 }
 

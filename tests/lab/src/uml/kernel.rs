@@ -16,9 +16,7 @@ pub(super) const SIZE: &str = "6G";
 /// Adds what packs kernels. The machine's `/boot` lies below what it sees as `/lab`, where the boot loader finds it; while
 /// the image is made there is none, and the mount may fail.
 pub(super) fn furnish(root: &Path) -> Result<()> {
-    let program = root.join("usr/local/sbin/package-kernel");
-    fs::write(&program, PACKAGE_KERNEL).with_context(|| format!("cannot write {}", program.display()))?;
-    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).context("cannot mark package-kernel")?;
+    write_program(&root.join("usr/local/sbin/package-kernel"), PACKAGE_KERNEL)?;
     let fstab = root.join("etc/fstab");
     let mounts = fs::read_to_string(&fstab).context("the image has no fstab")?;
     fs::write(&fstab, mounts + "none /boot hostfs rw,nofail,/boot 0 0\n").context("cannot write the fstab of the image")
@@ -29,7 +27,12 @@ pub(super) fn boot_loader(directory: &Path) -> Result<PathBuf> {
     let boot = directory.join("share/boot");
     fs::create_dir_all(&boot).with_context(|| format!("cannot make {}", boot.display()))?;
     let program = directory.join("boot-loader");
-    fs::write(&program, BOOT_LOADER).with_context(|| format!("cannot write {}", program.display()))?;
-    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).context("cannot mark the boot loader")?;
+    write_program(&program, BOOT_LOADER)?;
     Ok(program)
+}
+
+fn write_program(program: &Path, text: &str) -> Result<()> {
+    fs::write(program, text).with_context(|| format!("cannot write {}", program.display()))?;
+    let mode = fs::Permissions::from_mode(0o755);
+    fs::set_permissions(program, mode).with_context(|| format!("cannot mark {}", program.display()))
 }
