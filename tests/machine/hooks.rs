@@ -2,8 +2,8 @@
 use std::process::Child;
 use std::time::Duration;
 
-use crate::on_machine::{CONFIG, assert_in_service, json, machine_with_patchday, patchday};
-use patchday_lab::{Machine, Suite, services, wait_for};
+use crate::on_machine::{CONFIG, assert_in_service, json, machine_with_patchday, patchday, run_that_reboots};
+use patchday_lab::{Machine, Suite, wait_for};
 use serde_json::Value;
 
 const HOOK: &str = "/usr/local/sbin/lab-hook";
@@ -20,21 +20,10 @@ test ! -e "/etc/lab-fail-$PATCHDAY_POINT" || { echo "out of luck"; exit 3; }
 "#;
 
 fn configure(machine: &Machine) {
-    let services = services(machine, "start-timeout = \"60s\"\ndrain-timeout = \"3s\"", "start-timeout = \"20s\"");
+    let run_that_reboots = run_that_reboots(machine);
     let text = format!(
         r#"
-{services}[limits]
-cpu = "100%"
-
-[reboot]
-when = "always"
-
-[verify]
-settle = "3s"
-
-[preflight]
-allow = ["boot-space"]
-
+{run_that_reboots}
 [announce]
 grace = "15s"
 message = "{{host}} goes down at {{time}}"

@@ -13,7 +13,6 @@ fn configure(machine: &Machine) {
     let services = services(machine, "stop-timeout = \"60s\"\ndrain-timeout = \"2s\"", "")
         .replace("\nuri =", "\ncanary = \"sample.orders\"\nuri =");
     let text = format!("{services}[verify]\nsettle = \"2s\"\n");
-    machine.exec_ok(&["mkdir", "-p", "/etc/patchday"]).unwrap();
     machine.write_file(CONFIG, &text).unwrap();
     machine.write_file("/run/reboot-required", "*** System restart required ***\n").unwrap();
     machine.write_file("/run/reboot-required.pkgs", "libc6\n").unwrap();

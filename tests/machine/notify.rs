@@ -1,30 +1,18 @@
 //! On a real machine: the timer starts a run, nobody is there, and those who wait are told. See `docs/testing.md`.
 use std::time::Duration;
 
-use crate::on_machine::{CONFIG, assert_in_service, json, machine_with_patchday, patchday};
+use crate::on_machine::{CONFIG, assert_in_service, json, machine_with_patchday, patchday, run_that_reboots};
 use patchday_lab::sink::{Mail, MailSink, WebSink};
-use patchday_lab::{Machine, Suite, services, wait_for};
+use patchday_lab::{Machine, Suite, wait_for};
 
 const SECRET: &str = "T0K3N";
 const METRICS: &str = "/var/lib/node-exporter/patchday.prom";
 
 fn configure(machine: &Machine, mail: u16, dead_port: u16) {
-    let database = "start-timeout = \"60s\"\ndrain-timeout = \"3s\"";
-    let services = services(machine, database, "start-timeout = \"20s\"");
+    let run_that_reboots = run_that_reboots(machine);
     let text = format!(
         r#"
-{services}[limits]
-cpu = "100%"
-
-[reboot]
-when = "always"
-
-[verify]
-settle = "3s"
-
-[preflight]
-allow = ["boot-space"]
-
+{run_that_reboots}
 [[notify]]
 kind = "mail"
 to = ["ops@example.org"]

@@ -37,6 +37,27 @@ pub(crate) fn step(machine: &Machine) -> Option<String> {
     status["attempt"]["step"].as_str().map(str::to_owned)
 }
 
+/// Settings under which a run upgrades all and reboots, to be gone on with.
+pub(crate) fn run_that_reboots(machine: &Machine) -> String {
+    let database = "start-timeout = \"60s\"\ndrain-timeout = \"3s\"";
+    let services = services(machine, database, "start-timeout = \"20s\"");
+    format!(
+        r#"
+{services}[limits]
+cpu = "100%"
+
+[reboot]
+when = "always"
+
+[verify]
+settle = "3s"
+
+[preflight]
+allow = ["boot-space"]
+"#
+    )
+}
+
 /// Both services are up and ready, nothing of Patchday is left on the host, and the last report is one.
 pub(crate) fn assert_in_service(machine: &Machine) {
     if machine.exists("/var/lib/patchday/runs").unwrap() {
@@ -85,7 +106,6 @@ allow = ["boot-space"]
 {more}
 "#
     );
-    machine.exec_ok(&["mkdir", "-p", "/etc/patchday"]).unwrap();
     machine.write_file(CONFIG, &text).unwrap();
     let pending = machine.pending_upgrades().unwrap();
     let kept = pending.iter().find(|name| *name == "tzdata").or(pending.first()).unwrap();

@@ -13,7 +13,6 @@ const PATIENCE: Duration = Duration::from_secs(540);
 fn configure(machine: &Machine, window: &str) {
     let services = services(machine, "start-timeout = \"60s\"\ndrain-timeout = \"3s\"", "");
     let text = format!("{window}\n{services}[reboot]\nwhen = \"always\"\n\n[verify]\nsettle = \"3s\"\n");
-    machine.exec_ok(&["mkdir", "-p", "/etc/patchday"]).unwrap();
     machine.write_file(CONFIG, &text).unwrap();
 }
 

@@ -18,7 +18,6 @@ fn configure(machine: &Machine, stop_timeout: &str) {
     let database = format!("{stop}start-timeout = \"60s\"\ndrain-timeout = \"3s\"");
     let services = services(machine, &database, &format!("{stop}start-timeout = \"20s\""));
     let text = format!("{services}[limits]\ncpu = \"80%\"\n[reboot]\nwhen = \"always\"\n[verify]\nsettle = \"3s\"\n");
-    machine.exec_ok(&["mkdir", "-p", "/etc/patchday"]).unwrap();
     machine.write_file(CONFIG, &text).unwrap();
 }
 

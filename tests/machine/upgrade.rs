@@ -11,7 +11,6 @@ fn machine(name: &str, more: &str) -> Machine {
     let database = "start-timeout = \"60s\"\ndrain-timeout = \"3s\"";
     let services = services(&machine, database, "start-timeout = \"60s\"");
     let text = format!("{services}[verify]\nsettle = \"1s\"\n\n[preflight]\nallow = [\"boot-space\"]\n\n{more}\n");
-    machine.exec_ok(&["mkdir", "-p", "/etc/patchday"]).unwrap();
     machine.write_file(CONFIG, &text).unwrap();
     machine
 }

@@ -31,12 +31,13 @@
 //! | `agent` | what the agent in a machine sees, and how it is told to run commands |
 //! | `faults` | kills and power cuts in the middle of a run, and the judge of what comes after |
 //! | `settings` | Patchday's settings for the two services |
-//! | `shipped` | Patchday as the lab's programs are given it |
+//! | `shipped`, `ended` | Patchday as the lab's programs are given it, and how they end |
 //! | `cgroup`, `ports`, `files`, `hex`, `http`, `process`, `wait` | the small tools below them |
 
 mod agent;
 mod cgroup;
 mod comeback;
+mod ended;
 pub mod faults;
 mod files;
 mod hex;
@@ -58,6 +59,7 @@ mod wait;
 
 pub use agent::Sighting;
 pub use comeback::{Comeback, Cost, FAULTS, Fault, Judgement};
+pub use ended::ended;
 pub use hex::{hex, unhex};
 pub use http::{Response, request, request_within};
 pub use image::{Image, Suite};

@@ -6,7 +6,7 @@ use clap::{Parser, ValueEnum};
 use patchday_lab::faults::{
     Experiment, Fault, Moment, NotHit, Recovery, Subject, Watched, configure, cuts, kills, perform, pulls,
 };
-use patchday_lab::{Lab, Shipped, Suite, Testbed, UmlMachine};
+use patchday_lab::{Lab, Shipped, Suite, Testbed, UmlMachine, ended};
 use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::sync::Mutex;
@@ -74,14 +74,7 @@ struct Trial {
 }
 
 fn main() -> ExitCode {
-    match inject_all(&Arguments::parse()) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            eprintln!("faults: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    ended("faults", inject_all(&Arguments::parse()))
 }
 
 fn inject_all(arguments: &Arguments) -> Result<bool> {

@@ -6,7 +6,7 @@
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::Parser;
-use patchday_lab::{Lab, Shipped, Testbed, UmlMachine, services, wait_for};
+use patchday_lab::{Lab, Shipped, Testbed, UmlMachine, ended, services, wait_for};
 use serde_json::Value;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -38,13 +38,7 @@ struct Arguments {
 }
 
 fn main() -> ExitCode {
-    match show(&Arguments::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("kernel: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    ended("kernel", show(&Arguments::parse()).map(|()| true))
 }
 
 fn show(arguments: &Arguments) -> Result<()> {

@@ -11,7 +11,7 @@
 //! | `saw SOURCE TEXT` | from the machine: a new line of a log, or an order that the database acknowledged |
 
 use anyhow::{Context, Result, bail};
-use patchday_lab::{hex, request, unhex};
+use patchday_lab::{ended, hex, request, unhex};
 use std::collections::BTreeMap;
 use std::env;
 use std::fs::{self, File};
@@ -53,13 +53,7 @@ fn main() -> ExitCode {
             "usage: lab-agent serve TTY | watch | request METHOD PORT PATH | load PORT PATH SECONDS"
         )),
     };
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("lab-agent: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    ended("lab-agent", result.map(|()| true))
 }
 
 /// Sends a request to the sample API; prints the status and then the body.

@@ -4,7 +4,7 @@
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::Parser;
-use patchday_lab::{Lab, Machine, Shipped, Suite, services};
+use patchday_lab::{Lab, Machine, Shipped, Suite, ended, services};
 use serde_json::Value;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -60,13 +60,7 @@ const STORIES: [Story; 3] = [
 ];
 
 fn main() -> ExitCode {
-    match measure(&Arguments::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("progress: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    ended("progress", measure(&Arguments::parse()).map(|()| true))
 }
 
 fn measure(arguments: &Arguments) -> Result<()> {

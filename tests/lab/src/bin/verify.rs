@@ -3,7 +3,7 @@
 
 use anyhow::Result;
 use clap::Parser;
-use patchday_lab::{Comeback, FAULTS, Shipped, Suite};
+use patchday_lab::{Comeback, FAULTS, Shipped, Suite, ended};
 use std::process::ExitCode;
 
 /// Break a server in many ways, reboot it, and see what Patchday says of it
@@ -30,14 +30,7 @@ struct Arguments {
 }
 
 fn main() -> ExitCode {
-    match all(&Arguments::parse()) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            eprintln!("verify: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    ended("verify", all(&Arguments::parse()))
 }
 
 fn all(arguments: &Arguments) -> Result<bool> {

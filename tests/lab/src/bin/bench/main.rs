@@ -6,7 +6,7 @@ mod prober;
 
 use anyhow::Result;
 use clap::{Parser, ValueEnum};
-use patchday_lab::{Shipped, Suite};
+use patchday_lab::{Shipped, Suite, ended};
 use std::process::ExitCode;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -35,13 +35,7 @@ struct Arguments {
 }
 
 fn main() -> ExitCode {
-    match measure(&Arguments::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("bench: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    ended("bench", measure(&Arguments::parse()).map(|()| true))
 }
 
 fn measure(arguments: &Arguments) -> Result<()> {

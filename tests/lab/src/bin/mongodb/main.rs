@@ -11,7 +11,7 @@ mod writer;
 
 use anyhow::{Result, bail};
 use clap::{Parser, ValueEnum};
-use patchday_lab::Shipped;
+use patchday_lab::{Shipped, ended};
 use setup::{PASSWORD, Shape, Site};
 use std::process::ExitCode;
 use std::time::Instant;
@@ -49,14 +49,7 @@ struct Arguments {
 }
 
 fn main() -> ExitCode {
-    match show(&Arguments::parse()) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            eprintln!("mongodb: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    ended("mongodb", show(&Arguments::parse()))
 }
 
 fn show(arguments: &Arguments) -> Result<bool> {
