@@ -68,7 +68,7 @@ pub use observation::{Observation, WorkLook};
 pub use one_shot_boot::{OneShotBoot, RejectedKernel, TrialEnd};
 pub use packages::{
     ChangedConffile, LockHolder, PackageAction, PackageChange, PackageSize, PackageState, PackagingWork, SourceState,
-    UpgradePlan, error_summary, is_lock_conflict,
+    UpgradePlan, build_logs, error_summary, is_lock_conflict,
 };
 pub use people::{PortPeers, Session};
 pub use phase::Phase;

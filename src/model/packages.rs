@@ -282,6 +282,16 @@ pub fn is_lock_conflict(log: &str) -> bool {
         .any(|line| line.starts_with("E: Could not get lock ") || line.starts_with("E: Unable to acquire the dpkg "))
 }
 
+/// The logs of builds that DKMS points to where a module failed (`Consult FILE for more information.`), also from within
+/// the scripts of a kernel's packages.
+pub fn build_logs(log: &str) -> Vec<&str> {
+    let pointers = log.lines().filter_map(|line| line.trim().strip_prefix("Consult "));
+    let files = pointers.filter_map(|pointer| pointer.strip_suffix(" for more information."));
+    let mut files: Vec<&str> = files.filter(|file| file.starts_with("/var/lib/dkms/")).collect();
+    files.dedup();
+    files
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -5,6 +5,8 @@ use super::{StepContext, StepEnd, StepError, StepResult};
 use crate::host::PackageWork;
 use crate::model::{Course, PackageAction, PackageChange, Step, UpgradePlan};
 
+const NAME: &str = "ahead";
+
 pub(super) async fn perform(ctx: &mut StepContext<'_>) -> StepResult {
     let Some(plan) = ctx.run().upgrade.as_ref().map(UpgradePlan::new_kernels) else {
         return Err(StepError::Failed("the run has no plan of the upgrade".into()));
@@ -15,22 +17,25 @@ pub(super) async fn perform(ctx: &mut StepContext<'_>) -> StepResult {
     let version = |name: &str, to: &Option<String>| to.as_ref().map_or(name.into(), |to| format!("{name}={to}"));
     let packages: Vec<String> = plan.changes.iter().map(|change| version(&change.name, &change.to)).collect();
     // Under a second attempt some of it is done already: apt knows what is left.
-    let others = touched_besides(&ctx.host.packages.simulate_install(&packages).await?);
-    if !others.is_empty() {
-        return Ok(StepEnd::Skipped(format!("the new kernel needs others to be changed first: {}", others.join(", "))));
+    if !work::has_begun(ctx, NAME).await? {
+        let others = touched_besides(&ctx.host.packages.simulate_install(&packages).await?);
+        if !others.is_empty() {
+            let others = others.join(", ");
+            return Ok(StepEnd::Skipped(format!("the new kernel needs others to be changed first: {others}")));
+        }
     }
     let estimate = ctx.run().estimate.as_ref();
     let expected = estimate.and_then(|estimate| estimate.steps.iter().find(|one| one.step == Step::Ahead));
     let work = Work {
         step: Step::Ahead,
-        name: "ahead",
+        name: NAME,
         description: "Patchday: new kernel".into(),
         task: Task::Packages(PackageWork::Install(packages.clone())),
         course: Course::upgrade(&plan, expected),
     };
     let outcome = work::run_to_end(ctx, work).await?;
     if !outcome.succeeded() {
-        return Err(work::failure(ctx, "ahead", &outcome).await);
+        return Err(work::failure(ctx, NAME, &outcome).await);
     }
     Ok(StepEnd::Succeeded(Some(packages.join(", "))))
 }

@@ -6,29 +6,33 @@ use super::work::{self, Task, Work};
 use super::{StepContext, StepEnd, StepError, StepResult};
 use crate::model::{Course, DkmsModule, DkmsState, KernelFacts, Step};
 
+const NAME: &str = "build-kernel";
+
 pub(super) async fn perform(ctx: &mut StepContext<'_>) -> StepResult {
     let facts = ctx.host.kernels.facts().await?;
     let missing = missing_modules(ctx, &facts).await?;
-    let Some(newest) = facts.installed.first().filter(|_| !missing.is_empty()) else {
+    let is_due = !missing.is_empty() || work::has_begun(ctx, NAME).await?;
+    let Some(newest) = facts.installed.first().filter(|_| is_due) else {
         return Ok(StepEnd::Skipped("no module to build".into()));
     };
     let work = Work {
         step: Step::BuildKernel,
-        name: "build-kernel",
+        name: NAME,
         description: format!("Patchday: modules for {}", newest.release),
         task: Task::Dkms { release: newest.release.clone() },
         course: Course::counted((0.0, 1.0)),
     };
     let outcome = work::run_to_end(ctx, work).await?;
     if !outcome.succeeded() {
-        return Err(work::failure(ctx, "build-kernel", &outcome).await);
+        return Err(work::failure(ctx, NAME, &outcome).await);
     }
     // Old versions of dkms exit with 0 when a build failed: only its own list tells.
     let still_missing = missing_modules(ctx, &facts).await?;
     if still_missing.is_empty() {
         return Ok(StepEnd::Succeeded(Some(format!("{} for {}", missing.join(", "), newest.release))));
     }
-    Err(StepError::Failed(format!("not built for {}: {}", newest.release, still_missing.join(", "))))
+    let (missing, words) = (still_missing.join(", "), work::words(ctx, NAME).await);
+    Err(StepError::Failed(format!("not built for {}: {missing}{words}", newest.release)))
 }
 
 /// Modules that another kernel has, or that no kernel has, and that the newest kernel lacks.

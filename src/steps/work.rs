@@ -9,7 +9,8 @@ use super::{StepContext, StepError};
 use crate::events::EventKind;
 use crate::host::{Host, PackageWork};
 use crate::model::{
-    Course, KernelSource, RunId, Step, UnitName, WorkLook, WorkOutcome, WorkProgress, WorkSpec, error_summary,
+    Course, KernelSource, RunId, Step, UnitName, WorkLook, WorkOutcome, WorkProgress, WorkSpec, build_logs,
+    error_summary,
 };
 
 /// How often the work is looked at. A look costs one D-Bus call and one read.
@@ -77,8 +78,7 @@ pub fn work_unit(run: &RunId, name: &str, attempt: u32) -> Option<UnitName> {
 /// When it could not be started or its outcome is lost. Work that ran and failed is no error: look at the outcome.
 pub(super) async fn run_to_end(ctx: &mut StepContext<'_>, mut work: Work<'_>) -> Result<WorkOutcome, StepError> {
     let attempt = attempt_number(ctx);
-    let unit = work_unit(&ctx.run().id, work.name, attempt)
-        .ok_or_else(|| StepError::Failed(format!("{} names no unit", work.name)))?;
+    let unit = unit(ctx, work.name)?;
     let status = ctx.recorder.output_path(&format!("{}-{attempt}.status", work.name));
     let log = log_path(ctx, work.name);
 
@@ -106,9 +106,7 @@ pub(super) async fn run_to_end(ctx: &mut StepContext<'_>, mut work: Work<'_>) ->
         }
         WorkLook::Running => ctx.events.emit(EventKind::StepAttached { step: work.step.clone() }),
         WorkLook::Exited(_) => {}
-        WorkLook::Unknown(why) => {
-            return Err(StepError::Failed(format!("{unit}: systemd does not say whether it runs: {why}")));
-        }
+        WorkLook::Unknown(why) => return Err(unknown(&unit, &why)),
     }
     let outcome = follow(ctx, &mut work, began, &unit, &status).await?;
     ctx.ended_work.push(unit);
@@ -124,6 +122,26 @@ async fn limit(ctx: &mut StepContext<'_>, step: &Step) -> Result<bool, StepError
         }
         limited => limited,
     }
+}
+
+/// Whether this attempt's work was begun, by a coordinator that is gone. Then only its end counts: what the host looks like
+/// half way says nothing.
+pub(super) async fn has_begun(ctx: &StepContext<'_>, name: &str) -> Result<bool, StepError> {
+    let unit = unit(ctx, name)?;
+    match ctx.host.work.look(&unit).await {
+        WorkLook::NotLoaded | WorkLook::NoWork => Ok(false),
+        WorkLook::Running | WorkLook::Exited(_) => Ok(true),
+        WorkLook::Unknown(why) => Err(unknown(&unit, &why)),
+    }
+}
+
+fn unit(ctx: &StepContext<'_>, name: &str) -> Result<UnitName, StepError> {
+    work_unit(&ctx.run().id, name, attempt_number(ctx))
+        .ok_or_else(|| StepError::Failed(format!("{name} names no unit")))
+}
+
+fn unknown(unit: &UnitName, why: &str) -> StepError {
+    StepError::Failed(format!("{unit}: systemd does not say whether it runs: {why}"))
 }
 
 async fn follow(
@@ -178,18 +196,30 @@ pub(super) async fn failure(ctx: &StepContext<'_>, name: &str, outcome: &WorkOut
         (Some(status), _) => format!("exit status {status}"),
         (None, result) => format!("result {result}"),
     };
-    let lines = error_summary(&log_tail(ctx, name).await);
+    StepError::Failed(format!("{name} ended with {ending}{}", words(ctx, name).await))
+}
+
+/// What the log of the work says of its failure, and what the logs say that it points to.
+pub(super) async fn words(ctx: &StepContext<'_>, name: &str) -> String {
+    let log = log_tail(ctx, name).await;
+    let mut lines = error_summary(&log);
+    for file in build_logs(&log) {
+        let tail = error_summary(&tail(ctx, Path::new(file)).await);
+        lines.extend(tail.into_iter().map(|line| format!("{file}: {line}")));
+    }
     let words = if lines.is_empty() { String::new() } else { format!(": {}", lines.join(" | ")) };
-    let log = log_path(ctx, name);
-    StepError::Failed(format!("{name} ended with {ending}{words} (whole output: {})", log.display()))
+    format!("{words} (whole output: {})", log_path(ctx, name).display())
 }
 
 /// The end of what the work has printed.
 pub(super) async fn log_tail(ctx: &StepContext<'_>, name: &str) -> String {
-    let log = log_path(ctx, name);
+    tail(ctx, &log_path(ctx, name)).await
+}
+
+async fn tail(ctx: &StepContext<'_>, file: &Path) -> String {
     let mut text = String::new();
     let mut offset = 0;
-    while let Ok((part, next)) = ctx.host.work.read_since(&log, offset).await {
+    while let Ok((part, next)) = ctx.host.work.read_since(file, offset).await {
         if next == offset {
             break;
         }
