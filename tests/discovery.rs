@@ -12,7 +12,7 @@ use patchday::config::{
     ServiceSettings, Settings, StopOrder, UpgradeSettings, VerifySettings, parse,
 };
 use patchday::discovery::{Candidate, HttpAnswer, render};
-use patchday::model::{DatabaseAccess, Limits, ReadinessProbe, ServiceKind, UnitName};
+use patchday::model::{DatabaseAccess, Limits, PackageSelection, ReadinessProbe, ServiceKind, UnitName};
 
 fn unit(name: &str) -> UnitName {
     name.parse().unwrap()
@@ -77,11 +77,12 @@ fn settings(services: Vec<ServiceSettings>) -> Settings {
         limits: Limits { cpu_percent: 50, cpu_weight: 20, io_weight: 20, memory_high: None, nice: 10, cpus: 4 },
         upgrade: UpgradeSettings {
             allow_removals: Vec::new(),
+            selection: PackageSelection::default(),
             ahead: false,
             order: StopOrder::StopFirst,
             lock_timeout: minutes(10),
         },
-        kernel: KernelSettings { dkms: true, source: None },
+        kernel: KernelSettings { dkms: true, remove_old: false, source: None },
         reboot: RebootSettings { when: RebootWhen::Needed, grace: minutes(10), force_after: None },
         verify: VerifySettings { settle: minutes(1), boot_timeout: minutes(10), on_failure: OnFailure::Report },
         allowed_checks: Vec::new(),

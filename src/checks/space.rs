@@ -1,6 +1,7 @@
 //! Room for the upgrade.
 
 use super::check;
+use crate::model::{Severity, TightBoot};
 
 const MIB: u64 = 1024 * 1024;
 const LOW_MEMORY: u64 = 256 * MIB;
@@ -64,17 +65,24 @@ check!(
     "/boot has room for two more kernels",
     "A kernel that does not fit ends as an initrd that is cut off, and a host that does not boot.",
     |check, inputs| {
-        let kernels = &inputs.kernels().await?.installed;
-        let largest = kernels.iter().map(|kernel| kernel.image_bytes + kernel.initrd_bytes.unwrap_or(0)).max();
-        // A new initrd is written beside the old one before it replaces it.
-        let Some(wanted) = largest.map(|bytes| 2 * bytes) else { return Ok(None) };
         let free = inputs.host.system.free_space(&["/boot"]).await?.get("/boot").copied().unwrap_or(0);
-        if free >= wanted {
-            return Ok(None);
+        let installed = inputs.host.packages.installed().await?;
+        let Some(tight) = TightBoot::look(inputs.kernels().await?, free, &installed) else { return Ok(None) };
+        let mut finding = check.found("a new kernel may not fit into /boot").evidence(format!(
+            "/boot: {} MiB free, {} MiB wanted",
+            tight.free / MIB,
+            tight.wanted.div_ceil(MIB)
+        ));
+        if !tight.suffices {
+            return Ok(Some(finding.remedy("remove kernels that nobody boots", "apt-get autoremove --purge")));
         }
-        let finding = check.found("a new kernel may not fit into /boot");
-        let finding = finding.evidence(format!("/boot: {} MiB free, {} MiB wanted", free / MIB, wanted.div_ceil(MIB)));
-        Ok(Some(finding.remedy("remove kernels that nobody boots", "apt-get autoremove --purge")))
+        let releases = tight.dispensable.join(", ");
+        if inputs.settings.kernel.remove_old {
+            finding.severity = Severity::Info;
+            return Ok(Some(finding.hint(format!("the run removes {releases} first"))));
+        }
+        let hint = format!("remove {releases}, or have runs do it ([kernel] remove-old = true)");
+        Ok(Some(finding.remedy(hint, format!("apt-get purge {}", tight.packages.join(" ")))))
     }
 );
 

@@ -92,7 +92,7 @@ impl App {
         let units: Arc<dyn Units> = Arc::new(SystemdUnits::new(bus.clone(), root.clone()));
         let credentials = env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
         let database = Arc::new(Mongo::new(root.clone(), 0).with_credentials(credentials.clone()));
-        let apt = Apt::new(root.clone(), settings.upgrade.lock_timeout);
+        let apt = Apt::new(root.clone(), settings.upgrade.lock_timeout).with_selection(&settings.upgrade.selection)?;
         Ok(Host {
             prober: Arc::new(Probe::new(units.clone(), database.clone())),
             units,

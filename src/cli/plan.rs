@@ -13,7 +13,9 @@ use crate::config::RebootWhen;
 use crate::error::Failure;
 use crate::estimate;
 use crate::exit_code;
-use crate::model::{CheckResult, Estimate, PlannedService, RunOptions, Severity, Step, Trigger, UpgradePlan};
+use crate::model::{
+    CheckResult, Estimate, PackageSelection, PlannedService, RunOptions, Severity, Step, Trigger, UpgradePlan,
+};
 use crate::steps;
 use crate::ui;
 use crate::ui::plan::{PlanInputs, PlanTime};
@@ -28,6 +30,7 @@ struct Plan<'a> {
     blocked: bool,
     checks: &'a [CheckResult],
     upgrade: &'a UpgradePlan,
+    selection: &'a PackageSelection,
     services: &'a [PlannedService],
     steps: &'a [Step],
     reboot_reasons: &'a [String],
@@ -88,6 +91,7 @@ pub(super) async fn plan(app: &App, args: &PlanArgs) -> Result<u8, Failure> {
         .rev()
         .find_map(|run| Some((run.measured_downtime()?, run.estimate.as_ref().map(Estimate::downtime))));
     let (open, fits, window) = gate::outlook(app, settings, estimate.until_back())?;
+    let selection = settings.upgrade.selection.words();
     let text = if args.json {
         let plan = Plan {
             format: PLAN_FORMAT,
@@ -95,6 +99,7 @@ pub(super) async fn plan(app: &App, args: &PlanArgs) -> Result<u8, Failure> {
             blocked,
             checks: &checks,
             upgrade,
+            selection: &settings.upgrade.selection,
             services: &services,
             steps: &steps,
             reboot_reasons: &reasons,
@@ -110,6 +115,7 @@ pub(super) async fn plan(app: &App, args: &PlanArgs) -> Result<u8, Failure> {
             host: &name,
             checks: &checks,
             upgrade: Some(upgrade),
+            selection: selection.as_deref(),
             services: &services,
             steps: &steps,
             reboot_reasons: &reasons,

@@ -93,6 +93,8 @@ pub(super) struct Limits {
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub(super) struct Upgrade {
     pub(super) allow_removals: Vec<Spanned<String>>,
+    pub(super) exclude: Vec<Spanned<String>>,
+    pub(super) only_security: Option<bool>,
     pub(super) ahead: Option<bool>,
     pub(super) order: Option<Spanned<String>>,
     pub(super) lock_timeout: Option<Spanned<String>>,
@@ -100,9 +102,10 @@ pub(super) struct Upgrade {
 
 /// `[kernel]`.
 #[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub(super) struct Kernel {
     pub(super) dkms: Option<bool>,
+    pub(super) remove_old: Option<bool>,
     pub(super) source: Option<Spanned<String>>,
     pub(super) config: Option<Spanned<String>>,
     pub(super) make: Vec<Spanned<String>>,

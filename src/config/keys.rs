@@ -271,6 +271,10 @@ keys! {
 
     ALLOW_REMOVALS = "upgrade", "allow-removals", Kind::Packages, "[]", "[\"libold1\"]",
         "Packages that the upgrade may remove; any other removal stops the run before the host is touched.";
+    EXCLUDE = "upgrade", "exclude", Kind::Packages, "[]", "[\"docker-ce\"]",
+        "Packages that stay as they are, and are not installed either.";
+    ONLY_SECURITY = "upgrade", "only-security", Kind::Boolean, "false", "true",
+        "Whether only what comes from an archive named `*-security` is upgraded; what it needs may be installed from any.";
     AHEAD = "upgrade", "ahead", Kind::Boolean, "false", "true",
         "Whether a new kernel is installed, and its modules are built, while the services still run.";
     ORDER = "upgrade", "order", Kind::Choice(&["stop-first", "late-stop"]), "\"stop-first\"", "\"late-stop\"",
@@ -280,6 +284,8 @@ keys! {
 
     DKMS = "kernel", "dkms", Kind::Boolean, "true", "false",
         "Whether missing DKMS modules are built for the kernel of the next boot.";
+    REMOVE_OLD = "kernel", "remove-old", Kind::Boolean, "false", "true",
+        "Whether old kernels are removed where `/boot` is too tight for a new one: never the one that runs, the newest, and the newest of those that are older than the one that runs.";
     KERNEL_SOURCE = "kernel", "source", Kind::Path, "none", "\"/usr/src/linux\"",
         "A kernel's source tree, or a tarball of one, that is built, installed and booted; it is left alone while its release is installed.";
     KERNEL_CONFIG = "kernel", "config", Kind::Path, "none", "\"/etc/patchday/kernel.config\"",

@@ -5,8 +5,8 @@ use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
-    Channel, DatabaseAccess, Hook, HookId, HookPoint, KernelSource, Limits, PlannedService, ReadinessProbe,
-    ServiceKind, UnitName,
+    Channel, DatabaseAccess, Hook, HookId, HookPoint, KernelSource, Limits, PackageSelection, PlannedService,
+    ReadinessProbe, ServiceKind, UnitName,
 };
 use crate::window::{Blackout, Schedule, Window};
 
@@ -144,6 +144,9 @@ fn default_probe_timeout() -> SignedDuration {
 pub struct UpgradeSettings {
     /// Packages that the upgrade may remove.
     pub allow_removals: Vec<String>,
+    /// Which updates are taken.
+    #[serde(default)]
+    pub selection: PackageSelection,
     /// Whether a new kernel is installed while the services still run.
     #[serde(default)]
     pub ahead: bool,
@@ -170,6 +173,9 @@ pub enum StopOrder {
 pub struct KernelSettings {
     /// Whether missing DKMS modules are built for the kernel of the next boot.
     pub dkms: bool,
+    /// Whether old kernels are removed where `/boot` is too tight for a new one.
+    #[serde(default)]
+    pub remove_old: bool,
     /// The kernel that is built on this host; none where Debian's are used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<KernelSource>,

@@ -15,7 +15,7 @@ use super::settings::{
     Settings, StopOrder, UpgradeSettings, VerifySettings,
 };
 use super::values::{self, Wrong, quoted};
-use crate::model::{DatabaseAccess, Limits, ReadinessProbe, ServiceKind, UnitName};
+use crate::model::{DatabaseAccess, Limits, PackageSelection, ReadinessProbe, ServiceKind, UnitName};
 
 const DEFAULT_URI: &str = "mongodb://127.0.0.1:27017";
 
@@ -42,6 +42,10 @@ pub(super) fn validate(file: &File, text: &str, cpus: u32, known: &[&str]) -> Re
         },
         upgrade: UpgradeSettings {
             allow_removals: check.list(&keys::ALLOW_REMOVALS, &file.upgrade.allow_removals, values::package),
+            selection: PackageSelection {
+                exclude: check.list(&keys::EXCLUDE, &file.upgrade.exclude, values::package),
+                only_security: file.upgrade.only_security.unwrap_or(false),
+            },
             ahead: file.upgrade.ahead.unwrap_or(false),
             order: match check.word(&keys::ORDER, file.upgrade.order.as_ref()) {
                 Some("late-stop") => StopOrder::LateStop,
@@ -49,7 +53,11 @@ pub(super) fn validate(file: &File, text: &str, cpus: u32, known: &[&str]) -> Re
             },
             lock_timeout: check.duration(&keys::LOCK_TIMEOUT, file.upgrade.lock_timeout.as_ref(), 600),
         },
-        kernel: KernelSettings { dkms: file.kernel.dkms.unwrap_or(true), source: check.kernel_source(&file.kernel) },
+        kernel: KernelSettings {
+            dkms: file.kernel.dkms.unwrap_or(true),
+            remove_old: file.kernel.remove_old.unwrap_or(false),
+            source: check.kernel_source(&file.kernel),
+        },
         reboot: check.reboot(&file.reboot),
         verify: VerifySettings {
             settle: check.duration(&keys::SETTLE, file.verify.settle.as_ref(), 60),

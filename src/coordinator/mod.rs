@@ -335,7 +335,8 @@ impl<'a, S: RunStorage> Coordinator<'a, S> {
     /// Holds a shutdown lock while an unplanned shutdown would hurt, and never while our own reboot is asked for.
     async fn inhibit_during(&mut self, step: &Step) {
         let is_dangerous = match step {
-            Step::Ahead | Step::Upgrade | Step::InstallKernel | Step::BuildKernel | Step::Repair => true,
+            Step::RemoveKernels | Step::Ahead | Step::Upgrade | Step::InstallKernel | Step::BuildKernel => true,
+            Step::Repair => true,
             // While services are down an unplanned shutdown would leave them so.
             Step::KernelSource => self.run().history.iter().any(|record| matches!(record.attempt.step, Step::Stop(_))),
             Step::Stop(_) | Step::StageCheck | Step::Restore => true,

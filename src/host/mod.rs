@@ -361,6 +361,8 @@ pub enum PackageWork {
     Install(Vec<String>),
     /// Installs packages that lie in these files, for good: nobody else asks for them.
     InstallFiles(Vec<PathBuf>),
+    /// Removes these packages with all that is theirs.
+    Purge(Vec<String>),
     /// `dpkg --configure -a`, keeping old conffiles.
     Configure,
     /// `apt-get --reinstall install` of these packages, which `--fix-broken` would only try to configure.
@@ -377,6 +379,9 @@ pub trait Packages: Send + Sync {
 
     /// The same for the installation of these packages, written as `NAME=VERSION`.
     async fn simulate_install(&self, packages: &[String]) -> HostResult<UpgradePlan>;
+
+    /// The same for the removal of these packages.
+    async fn simulate_purge(&self, packages: &[String]) -> HostResult<UpgradePlan>;
 
     /// Whether dpkg's database is consistent.
     async fn state(&self) -> HostResult<PackageState>;

@@ -29,7 +29,7 @@ pub(super) fn overrun(run: &Run, step: &Step, now: Timestamp) -> Option<String> 
 pub(super) fn needs_window(step: &Step) -> bool {
     match step {
         Step::Announce | Step::Silence => true,
-        Step::Ahead | Step::KernelSource | Step::InstallKernel => true,
+        Step::RemoveKernels | Step::Ahead | Step::KernelSource | Step::InstallKernel => true,
         Step::Stop(_) | Step::Upgrade | Step::BuildKernel | Step::Reboot => true,
         Step::Hook(hook) => hook.point != HookPoint::AfterVerify,
         _ => false,

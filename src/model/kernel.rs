@@ -16,6 +16,11 @@ pub struct InstalledKernel {
 }
 
 impl InstalledKernel {
+    /// Bytes that it takes in `/boot`.
+    pub fn boot_bytes(&self) -> u64 {
+        self.image_bytes + self.initrd_bytes.unwrap_or(0)
+    }
+
     /// What keeps it from booting; nothing where it is whole. Whether an initrd is needed is told by the others.
     pub fn problems(&self, all: &[Self]) -> Vec<&'static str> {
         let others_have_initrd = all.iter().any(|kernel| kernel.initrd_bytes.is_some());

@@ -2,6 +2,7 @@
 
 mod attempt;
 mod baseline;
+mod boot_room;
 mod change;
 mod database;
 mod deployment;
@@ -30,6 +31,7 @@ mod progress;
 mod resources;
 mod run;
 mod run_window;
+mod selection;
 mod service;
 mod step;
 mod symptoms;
@@ -40,6 +42,7 @@ mod work;
 
 pub use attempt::{Attempt, AttemptRecord, Outcome};
 pub use baseline::{Baseline, ListeningSocket, ServiceBaseline};
+pub use boot_room::TightBoot;
 pub use change::Change;
 pub use database::{
     Canary, ClientConnection, DatabaseAccess, DatabaseCondition, DatabaseFacts, DatabaseReturn, DatabaseStartEvidence,
@@ -78,6 +81,7 @@ pub use progress::{Course, PackageStage, Stage, WorkNews, WorkProgress};
 pub use resources::Resources;
 pub use run::{Abort, AbortWish, Closing, PlannedService, Recovery, Run, RunOptions, Trigger};
 pub use run_window::{RunWindow, WindowMissed};
+pub use selection::PackageSelection;
 pub use service::{ServiceKind, StopProof};
 pub use step::Step;
 pub use symptoms::{FileRole, FileState, LogRecord, MongodSymptoms};

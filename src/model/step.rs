@@ -25,6 +25,8 @@ pub enum Step {
     EndSilence,
     /// Call a program of the administrator.
     Hook(HookId),
+    /// Remove old kernels where `/boot` is too tight for a new one.
+    RemoveKernels,
     /// Install the new kernel while the services still run.
     Ahead,
     /// Hold and stop one service, and prove that it is down.
@@ -68,7 +70,7 @@ impl Step {
             Self::StageCheck => Some(Phase::Staged),
             Self::Reboot => Some(Phase::Rebooted),
             Self::Verify => Some(Phase::Verified),
-            Self::Ahead | Self::KernelSource | Self::InstallKernel => None,
+            Self::RemoveKernels | Self::Ahead | Self::KernelSource | Self::InstallKernel => None,
             Self::Announce | Self::Silence | Self::Hook(_) | Self::Notify(_) => None,
             Self::Revert | Self::Repair | Self::Restore | Self::EndSilence | Self::Report => None,
         }
@@ -105,7 +107,8 @@ impl Step {
 
     /// Whether all that the step does is done by one unit that is named after it and outlives a coordinator.
     pub fn is_one_work(&self) -> bool {
-        matches!(self, Self::Ahead | Self::Upgrade | Self::KernelSource | Self::InstallKernel | Self::BuildKernel)
+        let on_packages = matches!(self, Self::RemoveKernels | Self::Ahead | Self::Upgrade | Self::InstallKernel);
+        on_packages || matches!(self, Self::KernelSource | Self::BuildKernel)
     }
 
     /// Whether the step runs work in the limited slice.
@@ -129,6 +132,7 @@ impl Step {
                 HookPoint::BeforeReboot => format!("hook {number} before the reboot"),
                 HookPoint::AfterVerify => format!("hook {number} after the verification"),
             },
+            Self::RemoveKernels => "remove old kernels".into(),
             Self::Ahead => "install the new kernel ahead".into(),
             Self::Upgrade => "upgrade the packages".into(),
             Self::KernelSource => "build the kernel from its source".into(),
@@ -149,13 +153,14 @@ impl Step {
     }
 }
 
-const PLAIN: [(&str, Step); 21] = [
+const PLAIN: [(&str, Step); 22] = [
     ("preflight", Step::Preflight),
     ("fetch", Step::Fetch),
     ("baseline", Step::Baseline),
     ("announce", Step::Announce),
     ("silence", Step::Silence),
     ("end-silence", Step::EndSilence),
+    ("remove-kernels", Step::RemoveKernels),
     ("ahead", Step::Ahead),
     ("upgrade", Step::Upgrade),
     ("kernel-source", Step::KernelSource),

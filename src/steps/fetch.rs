@@ -8,7 +8,7 @@ use crate::checks::refused_removals;
 use crate::config::RebootWhen;
 use crate::events::EventKind;
 use crate::host::PackageWork;
-use crate::model::{Course, Fact, PackageAction, Step, UpgradePlan, is_lock_conflict};
+use crate::model::{Course, Fact, PackageAction, PackageSelection, Step, UpgradePlan, is_lock_conflict};
 
 const LOCK_RETRY: SignedDuration = SignedDuration::from_secs(5);
 
@@ -20,6 +20,7 @@ pub(super) async fn perform(ctx: &mut StepContext<'_>) -> StepResult {
     ctx.events.emit(EventKind::UpgradePlanned { changes: plan.changes.len() - removals, security, removals });
     ctx.recorder.record(Fact::UpgradePlanned(plan.clone()))?;
     refuse_removals(&plan, &ctx.settings.upgrade.allow_removals)?;
+    refuse_unwanted(&plan, &ctx.settings.upgrade.selection)?;
 
     if plan.is_empty() && !wants_work_anyway(ctx).await? {
         return Ok(StepEnd::NothingToDo);
@@ -30,7 +31,8 @@ pub(super) async fn perform(ctx: &mut StepContext<'_>) -> StepResult {
     // apt itself would wait for dpkg's locks, and tell nobody whom it waits for.
     locks::wait_until_free(ctx, Step::Fetch).await?;
     packaging(ctx, PackageWork::Download, "download", "download the packages", (0.2, 1.0)).await?;
-    Ok(StepEnd::Succeeded(Some(summary(&plan, security))))
+    let told = [Some(summary(&plan, security)), ctx.settings.upgrade.selection.words()];
+    Ok(StepEnd::Succeeded(Some(told.into_iter().flatten().collect::<Vec<_>>().join(", "))))
 }
 
 fn summary(plan: &UpgradePlan, security: usize) -> String {
@@ -88,6 +90,18 @@ fn refuse_removals(plan: &UpgradePlan, allowed: &[String]) -> Result<(), StepErr
     Err(StepError::Failed(format!(
         "the upgrade would remove {}, which [upgrade] allow-removals does not name or may not name",
         refused.join(", ")
+    )))
+}
+
+/// apt was told what to leave out. It counts what it does.
+fn refuse_unwanted(plan: &UpgradePlan, selection: &PackageSelection) -> Result<(), StepError> {
+    let unwanted = selection.unwanted(plan);
+    if unwanted.is_empty() {
+        return Ok(());
+    }
+    Err(StepError::Failed(format!(
+        "apt would change {}, which [upgrade] exclude or only-security leaves out; look at the pins in /etc/apt/preferences.d",
+        unwanted.join(", ")
     )))
 }
 

@@ -18,6 +18,7 @@ mod notify;
 mod preflight;
 mod reboot;
 mod reboot_reasons;
+mod remove_kernels;
 mod repair;
 mod replica_set;
 mod report;
@@ -198,6 +199,7 @@ pub fn planned_steps(settings: &Settings) -> Vec<Step> {
         None => Vec::new(),
     };
     let mut steps = vec![Step::Preflight, Step::Fetch, Step::Baseline];
+    steps.extend(settings.kernel.remove_old.then_some(Step::RemoveKernels));
     // Where all of it comes before the stop anyway, nothing is ahead of anything.
     if settings.upgrade.ahead && !late_stop {
         steps.push(Step::Ahead);
@@ -223,6 +225,7 @@ pub async fn perform(step: &Step, ctx: &mut StepContext<'_>) -> StepResult {
         Step::Preflight => preflight::perform(ctx).await,
         Step::Fetch => fetch::perform(ctx).await,
         Step::Baseline => baseline::perform(ctx).await,
+        Step::RemoveKernels => remove_kernels::perform(ctx).await,
         Step::Ahead => ahead::perform(ctx).await,
         Step::Announce => announce::perform(ctx).await,
         Step::Silence => silence::begin(ctx).await,

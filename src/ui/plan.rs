@@ -19,6 +19,8 @@ pub struct PlanInputs<'a> {
     pub checks: &'a [CheckResult],
     /// What apt would do; none where it was not asked.
     pub upgrade: Option<&'a UpgradePlan>,
+    /// Which updates are taken; none where all are.
+    pub selection: Option<&'a str>,
     /// The services, dependencies first.
     pub services: &'a [PlannedService],
     /// The steps of the run.
@@ -53,7 +55,7 @@ pub fn render(plan: &PlanInputs<'_>, style: &Style) -> String {
         vec![format!("{} plan for {}", style.paint(Paint::Strong, "patchday"), style.paint(Paint::Strong, plan.host))];
     for (title, section) in [
         ("Checks", checks(plan.checks, style)),
-        ("Packages", packages(plan.upgrade, style)),
+        ("Packages", packages(plan, style)),
         ("Services", services(plan.services, style)),
         ("Reboot", reboot(plan, style)),
         ("Steps", steps(plan, style)),
@@ -121,14 +123,17 @@ fn below(finding: &Finding, style: &Style) -> Vec<String> {
     lines
 }
 
-fn packages(upgrade: Option<&UpgradePlan>, style: &Style) -> Vec<String> {
-    let Some(upgrade) = upgrade else {
+fn packages(plan: &PlanInputs<'_>, style: &Style) -> Vec<String> {
+    let Some(upgrade) = plan.upgrade else {
         return vec![format!("  {} apt was not asked", style.mark(Mark::Note))];
     };
     let of = |action: PackageAction| upgrade.changes.iter().filter(move |change| change.action == action);
     let mut lines = Vec::new();
     if upgrade.is_empty() {
         lines.push(format!("  {} nothing to upgrade", style.mark(Mark::Done)));
+    }
+    if let Some(selection) = plan.selection {
+        lines.extend(field("selection", &one_line(selection), style));
     }
     let security: Vec<&PackageChange> = upgrade.changes.iter().filter(|change| change.is_security()).collect();
     for (name, changes) in [
@@ -303,6 +308,7 @@ mod tests {
             host: &run.host,
             checks: &run.checks,
             upgrade: run.upgrade.as_ref(),
+            selection: None,
             services: &run.services,
             steps: &run.steps,
             reboot_reasons: &reasons,
@@ -333,7 +339,12 @@ mod tests {
                 origin: None,
             };
             let upgrade = UpgradePlan { changes: vec![removal], ..UpgradePlan::default() };
-            let blocked = PlanInputs { checks: &blocked, upgrade: Some(&upgrade), ..inputs };
+            let blocked = PlanInputs {
+                checks: &blocked,
+                upgrade: Some(&upgrade),
+                selection: Some("without docker-ce"),
+                ..inputs
+            };
             assert_snapshot!("plan_blocked", render(&blocked, &Style::plain()));
             inputs.upgrade = None;
             inputs.services = &[];

@@ -124,6 +124,8 @@ pub struct World {
     /// What a build of a kernel makes, and what it has made.
     pub kernel_to_build: Option<&'static str>,
     pub built_kernel: Option<&'static str>,
+    /// Bytes that are free in `/boot` until old kernels are removed; plenty where none are given. A kernel takes 28.
+    pub boot_free: Option<u64>,
     /// Packages that were not there before the run.
     pub new_packages: BTreeMap<String, String>,
     /// What is changed with a new kernel that is installed by itself.
@@ -242,6 +244,7 @@ impl World {
             default_kernel: None,
             next_kernel: None,
             new_kernel: None,
+            boot_free: None,
             new_packages: BTreeMap::new(),
             kernel_needs: Vec::new(),
             kernel_to_build: None,
@@ -360,13 +363,29 @@ impl World {
         self.effects.iter().filter(|effect| effect.as_str() == name).count()
     }
 
+    /// What shows before the work is done.
+    fn begin_work(&mut self, kind: &str) {
+        match kind {
+            "install-kernel" => {
+                self.kernels.insert(0, self.built_kernel.unwrap());
+                self.dpkg_broken = vec!["iU linux-image".into()];
+            }
+            "remove-kernels" => {
+                self.boot_free = None;
+                self.dpkg_broken = vec!["iU linux-image".into()];
+            }
+            _ => {}
+        }
+    }
+
     fn finish_work(&mut self, unit: &str) {
         let work = self.works.get_mut(unit).unwrap();
         if work.ended {
             return;
         }
         work.ended = true;
-        let (kind, fails) = (work.argv[0].clone(), work.fails);
+        let (work_argv, fails) = (work.argv.clone(), work.fails);
+        let kind = &work_argv[0];
         self.effects.push(format!("{kind} ended"));
         match (kind.as_str(), fails) {
             ("ahead" | "upgrade", false) => {
@@ -378,8 +397,14 @@ impl World {
                 }
             }
             ("kernel-source", false) => self.built_kernel = self.kernel_to_build,
-            ("install-kernel", false) => self.kernels.insert(0, self.built_kernel.unwrap()),
-            ("ahead" | "upgrade" | "install-kernel", true) => self.dpkg_broken = vec!["iF libc6".into()],
+            ("install-kernel", false) => self.dpkg_broken.clear(),
+            ("remove-kernels", false) => {
+                self.dpkg_broken.clear();
+                self.kernels.retain(|release| !work_argv.contains(&format!("linux-image-{release}")));
+            }
+            ("ahead" | "upgrade" | "install-kernel" | "remove-kernels", true) => {
+                self.dpkg_broken = vec!["iF libc6".into()]
+            }
             ("configure", false) => self.dpkg_broken.retain(|package| package.starts_with("iUR")),
             ("reinstall", false) => self.dpkg_broken.retain(|package| !package.starts_with("iUR")),
             _ => {}
@@ -602,6 +627,7 @@ impl WorkUnits for Fake {
             let mut world = lock(&self.0);
             world.effects.push(format!("{} began", spec.argv[0]));
             let fails = world.failing_work == Some(spec.argv[0].as_str());
+            world.begin_work(&spec.argv[0]);
             let work = FakeWork { argv: spec.argv.clone(), looks_left: 3, fails, ended: false };
             world.works.insert(spec.unit.to_string(), work);
         }
@@ -907,6 +933,18 @@ impl Packages for Fake {
         Ok(UpgradePlan { changes, ..UpgradePlan::default() })
     }
 
+    async fn simulate_purge(&self, packages: &[String]) -> HostResult<UpgradePlan> {
+        let removal = |name: &String| PackageChange {
+            name: name.clone(),
+            action: PackageAction::Remove,
+            from: Some("1".into()),
+            to: None,
+            origin: None,
+        };
+        let changes = packages.iter().map(removal).chain(lock(&self.0).kernel_needs.clone()).collect();
+        Ok(UpgradePlan { changes, ..UpgradePlan::default() })
+    }
+
     async fn state(&self) -> HostResult<PackageState> {
         Ok(PackageState { broken: lock(&self.0).dpkg_broken.clone(), interrupted: false })
     }
@@ -927,7 +965,10 @@ impl Packages for Fake {
         let version = if lock(&self.0).pending.is_empty() { "2" } else { "1" };
         let upgraded = ["libc6", "tzdata"].map(|name| (name.to_owned(), version.to_owned()));
         let new = lock(&self.0).new_packages.clone();
-        Ok([("systemd".to_owned(), "252".to_owned())].into_iter().chain(upgraded).chain(new).collect())
+        let kernels = lock(&self.0).kernels.clone();
+        let kernels = kernels.iter().map(|release| (format!("linux-image-{release}"), "1".to_owned()));
+        let systemd = ("systemd".to_owned(), "252".to_owned());
+        Ok([systemd].into_iter().chain(upgraded).chain(kernels).chain(new).collect())
     }
 
     fn command(&self, work: &PackageWork) -> (Vec<String>, Vec<(String, String)>) {
@@ -937,6 +978,9 @@ impl Packages for Fake {
             PackageWork::Upgrade { .. } => "upgrade",
             PackageWork::Install(_) => "ahead",
             PackageWork::InstallFiles(_) => "install-kernel",
+            PackageWork::Purge(packages) => {
+                return (["remove-kernels".to_owned()].into_iter().chain(packages.clone()).collect(), Vec::new());
+            }
             PackageWork::Configure => "configure",
             PackageWork::Reinstall(_) => "reinstall",
             PackageWork::FixBroken => "fix-broken",
@@ -1131,7 +1175,9 @@ impl System for Fake {
     }
 
     async fn free_space(&self, paths: &[&str]) -> HostResult<BTreeMap<String, u64>> {
-        Ok(paths.iter().map(|path| ((*path).to_owned(), 1 << 40)).collect())
+        let boot = lock(&self.0).boot_free.unwrap_or(1 << 40);
+        let free = |path: &str| if path == "/boot" { boot } else { 1 << 40 };
+        Ok(paths.iter().map(|&path| (path.to_owned(), free(path))).collect())
     }
 
     async fn resources(&self) -> HostResult<Resources> {
@@ -1288,11 +1334,12 @@ pub fn settings() -> Settings {
         limits: Limits { cpu_percent: 50, cpu_weight: 20, io_weight: 20, memory_high: None, nice: 10, cpus: 2 },
         upgrade: UpgradeSettings {
             allow_removals: vec![],
+            selection: PackageSelection::default(),
             ahead: false,
             order: StopOrder::StopFirst,
             lock_timeout: SignedDuration::from_secs(60),
         },
-        kernel: KernelSettings { dkms: true, source: None },
+        kernel: KernelSettings { dkms: true, remove_old: false, source: None },
         reboot: RebootSettings { when: RebootWhen::Needed, grace: SignedDuration::from_mins(5), force_after: None },
         verify: VerifySettings {
             settle: SignedDuration::from_secs(5),

@@ -146,6 +146,72 @@ fn services_run_and_cannot_be_stopped_until_all_but_the_reboot_is_done() {
     }
 }
 
+#[test]
+fn only_what_is_wanted_is_upgraded() {
+    let machine = machine("selection", "");
+    // As apt names the archives: `Inst NAME [OLD] (NEW ORIGIN:SUITE, ... [ARCHITECTURE])`.
+    let pending = || -> Vec<(String, bool)> {
+        let said = machine.exec_ok(&["apt-get", "-s", "-q", "dist-upgrade"]).unwrap();
+        let changes = said.lines().filter_map(|line| line.strip_prefix("Inst ")?.split_once(' '));
+        let upgrades = changes.filter(|(_, rest)| rest.starts_with('['));
+        upgrades.map(|(name, rest)| (name.to_owned(), rest.contains("-security"))).collect()
+    };
+    // Debian's updates here are all for security; these are not.
+    let beside = REPOSITORY.replace("/etc/apt/sources.list", "/etc/apt/sources.list.d/lab.list");
+    machine.exec_ok(&["sh", "-c", &beside]).unwrap();
+    machine.exec_ok(&["apt-get", "-q", "update"]).unwrap();
+    let before = pending();
+    println!("{before:?}");
+    let excluded = "tzdata";
+    assert!(before.iter().any(|(_, is_security)| !is_security), "every update is one for security");
+    let text = machine.read_file(CONFIG).unwrap();
+    let selection = format!("[upgrade]\nonly-security = true\nexclude = [\"{excluded}\"]\n");
+    machine.write_file(CONFIG, &(text + &selection)).unwrap();
+
+    let run = patchday(&machine, &["run", "--yes", "--no-reboot"]);
+    println!("{}", patchday(&machine, &["report"]).stdout);
+    assert_eq!(run.code(), Some(0), "{run:?}");
+    assert_in_service(&machine);
+    let left: Vec<_> = before.iter().filter(|(name, is_security)| !is_security || name == excluded).cloned().collect();
+    assert_eq!(pending(), left);
+}
+
+/// Three old kernels in packages, below one that runs, on a `/boot` of 32 MiB.
+const OLD_KERNELS: &str = r#"
+set -eu
+mount -t tmpfs -o size=32m boot /boot
+head -c 7M /dev/zero >"/boot/vmlinuz-$(uname -r)"
+mkdir -p "/lib/modules/$(uname -r)"
+touch "/lib/modules/$(uname -r)/modules.dep"
+for release in 0.0.1-lab 0.0.2-lab 0.0.3-lab; do
+    tree=/srv/$release
+    mkdir -p $tree/DEBIAN $tree/boot
+    head -c 7M /dev/zero >$tree/boot/vmlinuz-$release
+    printf 'Package: linux-image-%s\nVersion: 1\nArchitecture: all\nMaintainer: lab <lab@localhost>\nDescription: lab\n' \
+        $release >$tree/DEBIAN/control
+    dpkg-deb --root-owner-group --build $tree $tree.deb >/dev/null
+    dpkg --install $tree.deb
+done
+"#;
+
+#[test]
+fn old_kernels_make_room_for_the_new_one_before_anything_stops() {
+    let machine = machine("boot-room", "[kernel]\nremove-old = true\n\n[upgrade]\nahead = true\n");
+    machine.exec_ok(&["sh", "-c", OLD_KERNELS]).unwrap();
+    machine.exec_ok(&["sh", "-c", REPOSITORY]).unwrap();
+    let run = patchday(&machine, &["run", "--yes", "--no-reboot"]);
+    println!("{}", patchday(&machine, &["report"]).stdout);
+    assert_eq!(run.code(), Some(0), "{run:?}");
+    assert_in_service(&machine);
+    let images = machine.exec_ok(&["sh", "-c", "cd /boot && ls vmlinuz-*-lab"]).unwrap();
+    assert_eq!(images, "vmlinuz-0.0.3-lab\nvmlinuz-9.9.9-1-lab\n");
+    let report = json(&machine, &["report", "--json"]);
+    let steps = report["steps"].as_array().unwrap();
+    let position = |name: &str| steps.iter().position(|step| step["step"] == name).unwrap();
+    assert_eq!(steps[position("remove-kernels")]["note"], "0.0.1-lab, 0.0.2-lab", "{steps:#?}");
+    assert!(position("remove-kernels") < position("ahead"), "{steps:#?}");
+}
+
 /// A tree that answers as a kernel's does, and a program that packs what it makes.
 const SOURCE: &str = r#"
 set -eu

@@ -1,7 +1,7 @@
 use jiff::civil::date;
 
 use super::*;
-use crate::model::HookPolicy;
+use crate::model::{HookPolicy, PackageSelection};
 
 fn settings() -> Settings {
     let service = |unit: &str, kind, after: &[&str]| ServiceSettings {
@@ -46,11 +46,12 @@ fn settings() -> Settings {
         limits: Limits { cpu_percent: 50, cpu_weight: 20, io_weight: 10, memory_high: Some(1 << 30), nice: 7, cpus: 2 },
         upgrade: UpgradeSettings {
             allow_removals: vec!["old-helper".into()],
+            selection: PackageSelection::default(),
             ahead: true,
             order: StopOrder::StopFirst,
             lock_timeout: SignedDuration::from_mins(10),
         },
-        kernel: KernelSettings { dkms: true, source: None },
+        kernel: KernelSettings { dkms: true, remove_old: false, source: None },
         reboot: RebootSettings {
             when: RebootWhen::Always,
             grace: SignedDuration::from_mins(5),

@@ -3,6 +3,7 @@
 mod conffiles;
 mod dpkg;
 mod locks;
+mod pins;
 mod simulation;
 mod sizes;
 mod sources;
@@ -19,7 +20,9 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::command::{self, below};
 use super::{HostError, HostResult, PackageSurvey, PackageWork, Packages};
-use crate::model::{ChangedConffile, LockHolder, PackageState, SourceState, UpgradePlan, WorkProgress, WorkSpec};
+use crate::model::{
+    ChangedConffile, LockHolder, PackageSelection, PackageState, SourceState, UpgradePlan, WorkProgress, WorkSpec,
+};
 
 /// A simulation takes a second or two; a slow disk and a throttled machine may need much longer.
 const SIMULATION_TIMEOUT: Duration = Duration::from_secs(300);
@@ -40,6 +43,8 @@ const CONFFILES: [&str; 2] = ["--force-confdef", "--force-confold"];
 pub struct Apt {
     root: PathBuf,
     lock_timeout: SignedDuration,
+    /// Pins for what is left out.
+    preferences: Option<PathBuf>,
 }
 
 impl Apt {
@@ -50,7 +55,22 @@ impl Apt {
     /// the download cache: [`PackageWork::Refresh`] and [`PackageWork::Download`] fail at once where another apt is at
     /// it, and their log says so ([`crate::model::is_lock_conflict`]).
     pub fn new(root: PathBuf, lock_timeout: SignedDuration) -> Self {
-        Self { root, lock_timeout }
+        Self { root, lock_timeout, preferences: None }
+    }
+
+    /// The same, for which only these updates exist.
+    ///
+    /// # Errors
+    ///
+    /// When apt cannot be told what to leave out.
+    pub fn with_selection(self, selection: &PackageSelection) -> HostResult<Self> {
+        Ok(Self { preferences: pins::write(&self.root, selection)?, ..self })
+    }
+
+    /// What apt is told of the pins.
+    fn pinned(&self) -> Vec<String> {
+        let option = |path: &PathBuf| ["-o".to_owned(), format!("Dir::Etc::Preferences={}", path.display())];
+        self.preferences.iter().flat_map(option).collect()
     }
 
     async fn query(&self) -> HostResult<Vec<dpkg::DpkgPackage>> {
@@ -61,7 +81,9 @@ impl Apt {
     }
 
     async fn simulation(&self, what: &str, args: &[&str]) -> HostResult<UpgradePlan> {
-        let args: Vec<&str> = ["-s", "-q"].iter().chain(args).copied().collect();
+        let pinned = self.pinned();
+        let args: Vec<&str> =
+            pinned.iter().map(String::as_str).chain(["-s", "-q"]).chain(args.iter().copied()).collect();
         let output = command::read(&self.root, "apt-get", &args, SIMULATION_TIMEOUT).await?;
         if !output.status.success() {
             // apt's own errors name the cause; its exit status is 100 for all of them.
@@ -117,6 +139,7 @@ impl Apt {
         for conffile in CONFFILES {
             option(format!("Dpkg::Options::={conffile}"));
         }
+        argv.extend(self.pinned());
         argv
     }
 }
@@ -130,6 +153,11 @@ impl Packages for Apt {
     async fn simulate_install(&self, packages: &[String]) -> HostResult<UpgradePlan> {
         let args: Vec<&str> = ["install"].into_iter().chain(packages.iter().map(String::as_str)).collect();
         self.simulation("simulate the installation", &args).await
+    }
+
+    async fn simulate_purge(&self, packages: &[String]) -> HostResult<UpgradePlan> {
+        let args: Vec<&str> = ["purge"].into_iter().chain(packages.iter().map(String::as_str)).collect();
+        self.simulation("simulate the removal", &args).await
     }
 
     async fn state(&self) -> HostResult<PackageState> {
@@ -167,6 +195,11 @@ impl Packages for Apt {
                 argv.extend(without_network());
                 argv.extend(["--no-remove", "-y", "install"].map(str::to_owned));
                 argv.extend(files.iter().map(|file| file.display().to_string()));
+            }
+            PackageWork::Purge(packages) => {
+                argv.extend(without_network());
+                argv.extend(["-y", "purge"].map(str::to_owned));
+                argv.extend(packages.iter().cloned());
             }
             // A repair must never cost the host a package that it needs: then it is for people to decide.
             PackageWork::Reinstall(packages) => {

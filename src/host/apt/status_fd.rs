@@ -17,6 +17,7 @@ pub(super) fn parse_line(work: &PackageWork, line: &str) -> Option<WorkProgress>
         PackageWork::Upgrade { .. }
         | PackageWork::Install(_)
         | PackageWork::InstallFiles(_)
+        | PackageWork::Purge(_)
         | PackageWork::Reinstall(_)
         | PackageWork::FixBroken => parse_apt(line, &["pmstatus", "pmerror", "pmconffile"]),
         PackageWork::Configure => parse_dpkg(line),
