@@ -56,12 +56,13 @@ const WAYS: [Way; 5] = [
 ];
 
 /// In turn, so that a busy hour of the host hits all alike.
-pub(crate) fn measure(shipped: &Shipped, suite: Suite, times: u32) -> Result<()> {
+pub(crate) fn measure(shipped: &Shipped, suite: Suite, times: u32, only: &str) -> Result<()> {
     let lab = Lab::new()?;
     let image = Image::ensure(&lab, suite)?.with(&lab, PREPARE)?;
-    let mut measured: [Vec<Downtime>; WAYS.len()] = Default::default();
+    let others = WAYS.iter().skip(1).filter(|way| way.name.contains(only));
+    let mut measured: Vec<(&Way, Vec<Downtime>)> = WAYS.iter().take(1).chain(others).map(|way| (way, vec![])).collect();
     for round in 1..=times {
-        for (way, measured) in WAYS.iter().zip(&mut measured) {
+        for (way, measured) in &mut measured {
             eprintln!("bench: downtime, round {round} of {times}: {}", way.name);
             let downtime = once(&lab, &image, shipped, way).with_context(|| way.name)?;
             eprintln!("bench: away for {:.1} s", downtime.total().as_secs_f64());
@@ -123,6 +124,9 @@ fn came_back_well(machine: &Machine) -> Result<()> {
     let report: Value = serde_json::from_str(&machine.exec_ok(&["patchday", "report", "--json"])?)?;
     let findings = report["findings"].as_array().context("a report without findings")?;
     let wrong: Vec<&Value> = findings.iter().filter(|finding| finding["severity"] != "info").collect();
+    let steps = report["steps"].as_array().context("a report without steps")?;
+    let took = |step: &Value| Some(format!("{} {}", step["step"].as_str()?, step["took"].as_str()?));
+    eprintln!("bench: {}", steps.iter().filter_map(took).collect::<Vec<_>>().join(", "));
     let is_kernel_alone = wrong.iter().all(|finding| finding["key"] == "kernel-release");
     ensure!(report["ending"] == "judged" && is_kernel_alone, "{}{}", followed.stdout, followed.stderr);
     Ok(())
@@ -157,7 +161,7 @@ fn all_is_done(machine: &Machine, old_kernel: &str) -> Result<()> {
     Ok(())
 }
 
-fn print(measured: &[Vec<Downtime>]) {
+fn print(measured: &[(&Way, Vec<Downtime>)]) {
     let median = |of: &dyn Fn(&Downtime) -> Duration, measured: &[Downtime]| {
         let mut values: Vec<f64> = measured.iter().map(|downtime| of(downtime).as_secs_f64()).collect();
         values.sort_by(f64::total_cmp);
@@ -165,8 +169,8 @@ fn print(measured: &[Vec<Downtime>]) {
     };
     println!("| way | without an answer | longest | until the boot | after it | beside the script | aim |");
     println!("|---|---|---|---|---|---|---|");
-    let script = median(&Downtime::total, &measured[0]);
-    for (way, measured) in WAYS.iter().zip(measured) {
+    let script = median(&Downtime::total, &measured[0].1);
+    for (way, measured) in measured {
         let total = median(&Downtime::total, measured);
         println!(
             "| {} | {total:.1} s | {:.1} s | {:.1} s | {:.1} s | {:.2} | {} |",

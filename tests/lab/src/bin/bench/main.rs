@@ -32,6 +32,9 @@ struct Arguments {
     /// How often the downtime of each way is measured; the median counts
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
     times: u32,
+    /// Only the ways whose name holds this text, and the first, which the others are compared with
+    #[arg(long, default_value = "")]
+    way: String,
 }
 
 fn main() -> ExitCode {
@@ -44,7 +47,7 @@ fn measure(arguments: &Arguments) -> Result<()> {
         cost::measure(&arguments.shipped, arguments.suite)?;
     }
     if wanted(Part::Downtime) {
-        downtime::measure(&arguments.shipped, arguments.suite, arguments.times)?;
+        downtime::measure(&arguments.shipped, arguments.suite, arguments.times, &arguments.way)?;
     }
     Ok(())
 }
