@@ -204,8 +204,8 @@ pub(super) async fn words(ctx: &StepContext<'_>, name: &str) -> String {
     let log = log_tail(ctx, name).await;
     let mut lines = error_summary(&log);
     for file in build_logs(&log) {
-        let tail = error_summary(&tail(ctx, Path::new(file)).await);
-        lines.extend(tail.into_iter().map(|line| format!("{file}: {line}")));
+        lines.push(format!("{file}:"));
+        lines.extend(error_summary(&tail(ctx, Path::new(file)).await));
     }
     let words = if lines.is_empty() { String::new() } else { format!(": {}", lines.join(" | ")) };
     format!("{words} (whole output: {})", log_path(ctx, name).display())
