@@ -1,9 +1,11 @@
 //! Where the lab keeps its things on this host.
 
+use crate::emulated::EmulatedMachine;
 use crate::image::{Image, Suite, remove_tree};
 use crate::machine::{Machine, leftovers};
 use crate::process::run;
-use crate::uml::{UmlImage, UmlMachine};
+use crate::qemu::QemuImage;
+use crate::uml::UmlImage;
 use anyhow::{Context, Result, bail};
 use std::env;
 use std::fs::{self, File};
@@ -46,13 +48,18 @@ impl Lab {
     }
 
     /// A fresh UML machine, off. The image is built first where there is none.
-    pub fn uml_machine(&self, suite: Suite, name: &str) -> Result<UmlMachine> {
-        UmlMachine::create(self, &UmlImage::ensure(self, suite)?, name)
+    pub fn uml_machine(&self, suite: Suite, name: &str) -> Result<EmulatedMachine> {
+        UmlImage::ensure(self, suite)?.machine(self, name)
+    }
+
+    /// A fresh QEMU machine, off. The image is built first where there is none.
+    pub fn qemu_machine(&self, name: &str) -> Result<EmulatedMachine> {
+        QemuImage::ensure(self)?.machine(self, name)
     }
 
     /// A fresh UML machine, off, that has the source of a kernel and boots the newest one that it builds.
-    pub fn kernel_machine(&self, name: &str) -> Result<UmlMachine> {
-        UmlMachine::create(self, &UmlImage::with_kernel_source(self)?, name)
+    pub fn kernel_machine(&self, name: &str) -> Result<EmulatedMachine> {
+        UmlImage::with_kernel_source(self)?.machine(self, name)
     }
 
     /// The sample API's program.

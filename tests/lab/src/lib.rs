@@ -27,6 +27,8 @@
 //! | `machine` | one machine: its life, commands, files and services |
 //! | `supervisor` | starts nspawn again when the machine rebooted |
 //! | `uml` | a machine with a kernel of its own: caps that bite, and power cuts that lose the page cache |
+//! | `qemu` | a machine with a boot loader |
+//! | `emulated`, `furnish` | what these two share: their life, and what is on their disks |
 //! | `testbed` | what both kinds of machines can do |
 //! | `agent` | what the agent in a machine sees, and how it is told to run commands |
 //! | `faults` | kills and power cuts in the middle of a run, and the judge of what comes after |
@@ -37,9 +39,11 @@
 mod agent;
 mod cgroup;
 mod comeback;
+mod emulated;
 mod ended;
 pub mod faults;
 mod files;
+mod furnish;
 mod hex;
 mod host_apt;
 mod http;
@@ -49,6 +53,7 @@ mod machine;
 mod mongod;
 mod ports;
 mod process;
+mod qemu;
 mod settings;
 mod shipped;
 pub mod sink;
@@ -59,6 +64,7 @@ mod wait;
 
 pub use agent::Sighting;
 pub use comeback::{Comeback, Cost, FAULTS, Fault, Judgement};
+pub use emulated::EmulatedMachine;
 pub use ended::ended;
 pub use hex::{hex, unhex};
 pub use http::{Response, request, request_within};
@@ -68,5 +74,5 @@ pub use machine::{ApiFault, Machine, Output};
 pub use settings::services;
 pub use shipped::Shipped;
 pub use testbed::Testbed;
-pub use uml::{UML_PACKAGES, UmlMachine};
+pub use uml::UML_PACKAGES;
 pub use wait::wait_for;

@@ -6,7 +6,7 @@ use std::time::Duration;
 const PATIENCE: Duration = Duration::from_secs(240);
 
 #[test]
-#[ignore = "its shorter form was not tried yet, and the image takes a minute; run it by name"]
+#[ignore = "the image takes a minute; run it by name"]
 fn a_uml_machine_serves_and_loses_what_was_not_synced() -> anyhow::Result<()> {
     let machine = Lab::new()?.uml_machine(Suite::Bookworm, "lab-uml")?;
     machine.boot()?;

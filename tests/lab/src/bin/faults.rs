@@ -6,7 +6,7 @@ use clap::{Parser, ValueEnum};
 use patchday_lab::faults::{
     Experiment, Fault, Moment, NotHit, Recovery, Subject, Watched, configure, cuts, kills, perform, pulls,
 };
-use patchday_lab::{Lab, Shipped, Suite, Testbed, UmlMachine, ended};
+use patchday_lab::{EmulatedMachine, Lab, Shipped, Suite, Testbed, ended};
 use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::sync::Mutex;
@@ -133,7 +133,7 @@ fn try_one(lab: &Lab, arguments: &Arguments, kind: Kind, experiment: &Experiment
         configure(machine)
     };
     let subject: Box<dyn Subject> = if kind == Kind::Cuts {
-        let machine: UmlMachine = lab.uml_machine(arguments.suite, &name)?;
+        let machine: EmulatedMachine = lab.uml_machine(arguments.suite, &name)?;
         machine.boot()?;
         machine.wait_until_up(BOOT_TIMEOUT)?;
         machine.wait_until_healthy(BOOT_TIMEOUT)?;

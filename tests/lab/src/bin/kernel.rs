@@ -1,4 +1,5 @@
-//! A kernel is built from its source under a cap that is changed meanwhile, while users ask; then it is booted.
+//! A kernel is built from its source under a cap that is changed meanwhile, while users ask; then it is booted, and DKMS
+//! builds a module for it in the same way.
 //!
 //! The machine has one CPU and a kernel of its own, so that the cap is the kernel's word and not ours. How much of the
 //! CPU the build had is told by `cpu.stat` of its control group, how users fared by the sample API's answers, due times
@@ -6,7 +7,7 @@
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::Parser;
-use patchday_lab::{Lab, Shipped, Testbed, UmlMachine, ended, services, wait_for};
+use patchday_lab::{EmulatedMachine, Lab, Shipped, Sighting, Testbed, ended, services, wait_for};
 use serde_json::Value;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -21,6 +22,7 @@ const CAPS: [u32; 3] = [20, 50, 80];
 
 const TREE: &str = "/usr/src/linux";
 const SLICE: &str = "/sys/fs/cgroup/patchday.slice";
+const MODULE: &str = "lab-slow/1.0";
 const BY_HAND: &str = "by-hand.service";
 
 /// Build a kernel from its source under caps, and boot it
@@ -47,7 +49,7 @@ fn show(arguments: &Arguments) -> Result<()> {
     machine.wait_until_up(BOOT_TIMEOUT)?;
     machine.wait_until_healthy(BOOT_TIMEOUT)?;
     machine.install(&arguments.shipped.patchday, &arguments.shipped.systemd)?;
-    configure(&machine)?;
+    configure(&machine, "ahead = true")?;
     let before = running(&machine)?;
     let changed = format!("find kernel mm fs block -name '*.c' | head -n {} | xargs touch", arguments.files);
     machine.exec_ok(&["sh", "-c", &format!("cd {TREE} && {changed}")])?;
@@ -64,27 +66,57 @@ fn show(arguments: &Arguments) -> Result<()> {
     machine.exec_ok(&["systemctl", "stop", BY_HAND])?;
 
     machine.start(&["patchday", "run", "--yes"])?;
-    wait_for_compiler(&machine)?;
-    for cap in CAPS {
-        machine.exec_ok(&["patchday", "limits", "--cpu", &format!("{cap}%")])?;
-        windows.push(Window::watch(&machine, "build by Patchday", Some((SLICE, Some(cap))), seconds)?);
-    }
-    machine.exec_ok(&["patchday", "limits", "--cpu", "100%"])?;
+    wait_for_event(&machine, 0, "Compiling ")?;
+    watch_caps(&machine, "kernel by Patchday", seconds, &mut windows)?;
     let began = Instant::now();
     machine.wait_for_boot(2, BUILD_TIMEOUT)?;
     eprintln!("kernel: rebooted after another {:.0} s", began.elapsed().as_secs_f64());
     let report = closed_report(&machine)?;
 
-    print(&windows, &machine.exec_ok(&["patchday", "report"])?);
-    judge(&windows, &machine, &report, &before)
+    let told = machine.exec_ok(&["patchday", "report"])?;
+    let after = running(&machine)?;
+    build_module(&machine, &after, seconds, &mut windows)?;
+
+    print(&windows, &told);
+    judge(&windows, &after, &report, &before)
 }
 
-fn configure(machine: &UmlMachine) -> Result<()> {
+fn watch_caps(machine: &EmulatedMachine, what: &'static str, seconds: u32, windows: &mut Vec<Window>) -> Result<()> {
+    for cap in CAPS {
+        machine.exec_ok(&["patchday", "limits", "--cpu", &format!("{cap}%")])?;
+        windows.push(Window::watch(machine, what, Some((SLICE, Some(cap))), seconds)?);
+    }
+    machine.exec_ok(&["patchday", "limits", "--cpu", "100%"]).map(drop)
+}
+
+/// A run in which DKMS builds a module, and nothing else is to do. The services run meanwhile.
+fn build_module(machine: &EmulatedMachine, release: &str, seconds: u32, windows: &mut Vec<Window>) -> Result<()> {
+    configure(machine, "order = \"late-stop\"")?;
+    machine.exec_ok(&["ln", "-s", TREE, &format!("/lib/modules/{release}/build")])?;
+    machine.exec_ok(&["dkms", "add", MODULE])?;
+    machine.wait_until_healthy(BOOT_TIMEOUT)?;
+    let heard = machine.sightings(0).len();
+    machine.start(&["patchday", "run", "--yes", "--no-reboot"])?;
+    wait_for_event(machine, heard, "\"event\":\"step-started\",\"step\":\"build-kernel\"")?;
+    watch_caps(machine, "module by DKMS", seconds, windows)?;
+    let ended = |sighting: &Sighting| sighting.source == "event" && sighting.text.contains("\"event\":\"run-ended\"");
+    let over = || Ok(machine.sightings(heard).iter().any(ended).then_some(()));
+    wait_for("the end of the run that builds a module", BUILD_TIMEOUT, over)?;
+    let status = machine.exec_ok(&["dkms", "status", "-m", MODULE, "-k", release])?;
+    ensure!(
+        status.contains("installed"),
+        "{MODULE} was not built: {status}{}",
+        machine.exec_ok(&["patchday", "report"])?
+    );
+    Ok(())
+}
+
+fn configure(machine: &EmulatedMachine, upgrade: &str) -> Result<()> {
     let services = services(machine, "start-timeout = \"120s\"", "start-timeout = \"120s\"");
     let text = format!(
         "{services}\
          [limits]\ncpu = \"100%\"\n\
-         [upgrade]\nahead = true\n\
+         [upgrade]\n{upgrade}\n\
          [kernel]\nsource = \"{TREE}\"\nmake = [\"ARCH=um\", \"LOCALVERSION=-lab\"]\n\
          command = [\"/usr/local/sbin/package-kernel\"]\n\
          [verify]\nsettle = \"1s\"\n"
@@ -92,26 +124,26 @@ fn configure(machine: &UmlMachine) -> Result<()> {
     machine.write("/etc/patchday/patchday.toml", text.as_bytes(), 0o644)
 }
 
-fn running(machine: &UmlMachine) -> Result<String> {
+fn running(machine: &EmulatedMachine) -> Result<String> {
     Ok(machine.exec_ok(&["uname", "-r"])?.trim().to_owned())
 }
 
-/// Waits until the build makes objects. What the agent tells is heard without asking the machine, whose one CPU is busy.
-fn wait_for_compiler(machine: &UmlMachine) -> Result<()> {
-    let mut heard = 0;
-    wait_for("the build of the kernel", BUILD_TIMEOUT, || {
+/// Waits until an event holds these words. What the agent tells is heard without asking the machine, whose one CPU is busy.
+fn wait_for_event(machine: &EmulatedMachine, mut heard: usize, words: &str) -> Result<()> {
+    wait_for(words, BUILD_TIMEOUT, || {
         let news = machine.sightings(heard);
         heard += news.len();
-        let said = |word: &str| news.iter().any(|sighting| sighting.source == "event" && sighting.text.contains(word));
+        let said =
+            |words: &str| news.iter().any(|sighting| sighting.source == "event" && sighting.text.contains(words));
         if said("run-ended") {
             bail!("{}", machine.exec(&["patchday", "report"])?.stdout);
         }
-        Ok(said("Compiling ").then_some(()))
+        Ok(said(words).then_some(()))
     })
 }
 
 /// The report of the run, once it is closed.
-fn closed_report(machine: &UmlMachine) -> Result<Value> {
+fn closed_report(machine: &EmulatedMachine) -> Result<Value> {
     wait_for("the end of the run", BOOT_TIMEOUT, || {
         let said = machine.exec(&["patchday", "report", "--json"])?;
         let report: Value = serde_json::from_str(&said.stdout).unwrap_or_default();
@@ -132,7 +164,7 @@ struct Window {
 
 impl Window {
     fn watch(
-        machine: &UmlMachine,
+        machine: &EmulatedMachine,
         what: &'static str,
         build: Option<(&str, Option<u32>)>,
         seconds: u32,
@@ -178,7 +210,7 @@ struct Used {
 }
 
 impl Used {
-    fn read(machine: &UmlMachine, group: &str) -> Result<Self> {
+    fn read(machine: &EmulatedMachine, group: &str) -> Result<Self> {
         let said = machine.exec_ok(&["cat", "/proc/uptime", &format!("{group}/cpu.stat")])?;
         let mut words = said.split_whitespace();
         let uptime = words.next().and_then(|word| word.parse().ok()).context("no uptime")?;
@@ -199,12 +231,11 @@ fn print(windows: &[Window], report: &str) {
     }
 }
 
-fn judge(windows: &[Window], machine: &UmlMachine, report: &Value, before: &str) -> Result<()> {
-    let after = running(machine)?;
+fn judge(windows: &[Window], after: &str, report: &Value, before: &str) -> Result<()> {
     let expected = &report["kernel"]["expected"];
     println!("\n{before} before, {after} after, {expected} was expected; verdict {}", report["verdict"]);
     ensure!(after != before && after.ends_with("-lab"), "the kernel that was built does not run");
-    ensure!(expected.as_str() == Some(after.as_str()), "another kernel was expected than the one that was built");
+    ensure!(expected.as_str() == Some(after), "another kernel was expected than the one that was built");
     ensure!(report["exit_code"] == 0, "the run ended with {}", report["exit_code"]);
     for window in windows {
         if let (Some(cap), Some(used)) = (window.cap, window.used) {

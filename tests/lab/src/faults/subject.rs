@@ -1,11 +1,11 @@
 //! What an experiment needs from a machine.
 
 use crate::agent::{Heard, Sighting, hear, lock};
+use crate::emulated::EmulatedMachine;
 use crate::http::Response;
 use crate::lab::Lab;
 use crate::machine::{Machine, Output};
 use crate::testbed::Testbed;
-use crate::uml::UmlMachine;
 use anyhow::{Context, Result};
 use std::fs;
 use std::io::BufReader;
@@ -36,7 +36,7 @@ pub trait Subject: Testbed {
     fn last_words(&self) -> String;
 }
 
-impl Subject for UmlMachine {
+impl Subject for EmulatedMachine {
     fn start(&self, arguments: &[&str]) -> Result<()> {
         Self::start(self, arguments)
     }

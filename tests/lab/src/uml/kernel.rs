@@ -8,6 +8,9 @@ use std::path::{Path, PathBuf};
 /// The shell's orders for a tree that is built once, natively, on top of an image.
 pub(super) const SOURCE: &str = include_str!("../../recipe/kernel-source");
 
+/// On top of that: DKMS, and a module that takes its time.
+pub(super) const MODULE: &str = include_str!("../../recipe/module-source");
+
 pub(super) const PACKAGE_KERNEL: &str = include_str!("../../recipe/package-kernel");
 const BOOT_LOADER: &str = include_str!("../../recipe/boot-loader");
 

@@ -8,14 +8,13 @@
 //! | `image.rs` | the disk from which machines are made |
 //! | `kernel.rs` | a machine that builds its own kernel and boots it |
 //! | `packages.rs` | the packages that are pending on it |
-//! | `life.rs` | creates, boots, waits, cuts the power |
+//! | `emulator.rs` | how UML is started, and how files come in |
 
+mod emulator;
 mod image;
 mod kernel;
-mod life;
 mod packages;
 
 pub(crate) use image::UmlImage;
 
-pub use life::UmlMachine;
 pub use packages::PENDING as UML_PACKAGES;

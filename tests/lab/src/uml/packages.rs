@@ -1,6 +1,7 @@
 //! Small real packages, in two versions: one installed, one pending. They take their time, so that a fault can hit every
 //! stage of dpkg's work.
 
+use crate::furnish::listed;
 use crate::process::run;
 use anyhow::{Context, Result};
 use std::fmt::Write;
@@ -8,9 +9,6 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
-
-/// Where the repository lies in the machine.
-pub(super) const REPOSITORY: &str = "/srv/packages";
 
 struct Recipe {
     name: &'static str,
@@ -41,21 +39,16 @@ pub(super) fn build(directory: &Path) -> Result<()> {
         fs::create_dir_all(directory.join(version))?;
         let mut list = String::new();
         for recipe in &RECIPES {
-            let control = build_one(recipe, version, directory)
-                .with_context(|| format!("cannot build {} {version}", recipe.name))?;
-            let file = format!("{version}/{}.deb", recipe.name);
-            let size = fs::metadata(directory.join(&file))?.len();
-            let sum = run(Command::new("sha256sum").arg(directory.join(&file)))?;
-            let sum = sum.split_whitespace().next().context("sha256sum said nothing")?;
-            writeln!(list, "{control}Filename: ./{file}\nSize: {size}\nSHA256: {sum}\n")?;
+            build_one(recipe, version, directory).with_context(|| format!("cannot build {} {version}", recipe.name))?;
+            list += &listed(directory, &format!("{version}/{}.deb", recipe.name))?;
         }
         fs::write(directory.join("Packages"), list)?;
     }
     Ok(())
 }
 
-/// Builds one package and returns its control file.
-fn build_one(recipe: &Recipe, version: &str, directory: &Path) -> Result<String> {
+/// Builds one package.
+fn build_one(recipe: &Recipe, version: &str, directory: &Path) -> Result<()> {
     let Recipe { name, depends, files, seconds } = recipe;
     let tree = directory.join(format!("{name}.tree"));
     let debian = tree.join("DEBIAN");
@@ -86,6 +79,5 @@ fn build_one(recipe: &Recipe, version: &str, directory: &Path) -> Result<String>
     }
     let package = directory.join(version).join(format!("{name}.deb"));
     run(Command::new("dpkg-deb").args(["--root-owner-group", "-Znone", "--build"]).arg(&tree).arg(package))?;
-    fs::remove_dir_all(&tree)?;
-    Ok(control)
+    fs::remove_dir_all(&tree).map_err(Into::into)
 }

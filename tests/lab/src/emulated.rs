@@ -1,12 +1,10 @@
-//! Creates, boots, waits, cuts the power.
+//! A machine with a kernel of its own, without KVM: its life, and what is asked of its agent. What emulates it is an
+//! [`Emulator`]: `uml` or `qemu`.
 
-use super::image::{API_PORT, MONGOD_PORT, UmlImage, is_settled};
-use super::kernel;
 use crate::agent::{Channel, Sighting, lock};
 use crate::cgroup::Cgroup;
 use crate::http::Response;
-use crate::lab::Lab;
-use crate::machine::claim::{Claim, claim};
+use crate::machine::claim::Claim;
 use crate::machine::{Output, leftovers};
 use crate::process::last_lines;
 use crate::testbed::Testbed;
@@ -18,65 +16,60 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::Duration;
 
-/// Enough for systemd, mongod, the sample API and apt; and for a compiler and a linker beside them.
-const MEMORY: &str = "768M";
-const MEMORY_TO_BUILD: &str = "2048M";
+/// Each machine has a network of its own, or none, so all use the usual ports.
+pub(crate) const API_PORT: u16 = 8080;
+pub(crate) const MONGOD_PORT: u16 = 27017;
 
-/// A command that takes longer is started with [`UmlMachine::start`].
+/// A command that takes longer is started with [`EmulatedMachine::start`].
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(300);
 
-/// What a machine is made of, besides its memory.
-pub(super) struct Board {
-    pub(super) id: String,
-    /// UML's words for its disk.
-    pub(super) drive: String,
-    /// The directory that the machine sees as `/lab`.
-    pub(super) share: PathBuf,
-    pub(super) console_log: PathBuf,
-    /// Starts the kernel that the machine has built; without it the host's is started.
-    pub(super) boot_loader: Option<PathBuf>,
+/// What runs a machine.
+pub(crate) trait Emulator: Send + Sync {
+    /// The program and its arguments; the agent's line is its standard input and output. Without an agent those are
+    /// the terminal of a shell.
+    fn command(&self, board: &Board, with_agent: bool) -> Result<Command>;
+
+    /// Hands a file's content in, and returns the shell's words that print it inside.
+    fn hand_in(&self, board: &Board, content: &[u8]) -> Result<String>;
+}
+
+/// What a machine is made of.
+pub(crate) struct Board {
+    pub(crate) id: String,
+    pub(crate) emulator: Box<dyn Emulator>,
+    /// What is handed into the machine.
+    pub(crate) share: PathBuf,
+    pub(crate) console_log: PathBuf,
 }
 
 impl Board {
-    /// Starts UML with an agent's line, or else with a shell for the person at our terminal.
+    /// Starts the emulator with an agent's line, or else with a shell for the person at our terminal.
     fn switch_on(&self, line: Option<OwnedFd>) -> Result<Child> {
         fs::create_dir_all(&self.share).with_context(|| format!("cannot make {}", self.share.display()))?;
         let console = File::options().create(true).append(true).open(&self.console_log);
         let console = console.with_context(|| format!("cannot open {}", self.console_log.display()))?;
         let cgroup = Cgroup::of(&self.id);
         cgroup.create()?;
+        let emulator = self.emulator.command(self, line.is_some())?;
         let mut command = Command::new("setpriv");
         command.args(["--pdeathsig", "KILL"]);
-        // A process can only put itself into a cgroup before it becomes UML, hence the little shell.
+        // A process can only put itself into a cgroup before it becomes the emulator, hence the little shell.
         let join = "while [ \"$1\" != -- ]; do echo $$ > \"$1\" || exit; shift; done; shift; exec \"$@\"";
         command.args(["sh", "-c", join, "sh"]).args(cgroup.member_files()).arg("--");
-        let memory = if self.boot_loader.is_some() { MEMORY_TO_BUILD } else { MEMORY };
-        command.arg(self.boot_loader.as_deref().unwrap_or(Path::new("linux.uml")));
-        command.arg(format!("mem={memory}")).arg(format!("ubd0={}", self.drive));
-        command.args(["root=/dev/ubda", "rw", "quiet", "systemd.show_status=0"]);
-        command.args(["con=null", "con0=null,fd:2", "ssl=null"]);
-        command.arg(format!("hostfs={}", self.share.display()));
+        command.arg(emulator.get_program()).args(emulator.get_args());
         command.env_clear().env("PATH", env::var_os("PATH").unwrap_or_default());
-        // UML keeps its files in the home directory, and the machine's memory in the other one.
-        command.env("HOME", self.share.parent().unwrap_or(&self.share));
-        command.env("TMPDIR", "/dev/shm");
-        match line {
-            Some(line) => {
-                command.arg("ssl0=fd:0,fd:1");
-                // Its own process group: Ctrl-C in the caller's terminal is not meant for the machine.
-                std::os::unix::process::CommandExt::process_group(&mut command, 0);
-                command.stdout(line.try_clone().context("cannot share a line")?).stdin(line);
-            }
-            None => {
-                command.args(["con1=fd:0,fd:1", "lab.shell"]);
-            }
+        command.envs(emulator.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        if let Some(line) = line {
+            // Its own process group: Ctrl-C in the caller's terminal is not meant for the machine.
+            std::os::unix::process::CommandExt::process_group(&mut command, 0);
+            command.stdout(line.try_clone().context("cannot share a line")?).stdin(line);
         }
         command.stderr(console);
-        command.spawn().context("cannot start linux.uml (is user-mode-linux installed?)")
+        let program = emulator.get_program().to_string_lossy().into_owned();
+        command.spawn().with_context(|| format!("cannot start {program} (is its Debian package installed?)"))
     }
 }
 
@@ -84,30 +77,24 @@ impl Board {
 /// `PATCHDAY_LAB_KEEP=1`.
 ///
 /// It may be shared between threads: every method takes `&self`.
-pub struct UmlMachine {
+pub struct EmulatedMachine {
     name: String,
     directory: PathBuf,
     board: Board,
     channel: Channel,
     process: Mutex<Option<Child>>,
-    files_written: AtomicU32,
+    /// There is one place for what is handed in.
+    handing_in: Mutex<()>,
     /// Tells other labs that this machine is alive; none where the caller sees to that, and to the directory.
     lock: Option<File>,
 }
 
-impl UmlMachine {
-    /// Makes a machine, still off: its own disk holds only what differs from the image.
-    pub(crate) fn create(lab: &Lab, image: &UmlImage, name: &str) -> Result<Self> {
-        let Claim { id, directory, lock } = claim(lab, name)?;
-        let boot_loader = image.builds_kernels.then(|| kernel::boot_loader(&directory)).transpose()?;
-        let board = Board {
-            boot_loader,
-            id,
-            drive: format!("{},{}", directory.join("disk.cow").display(), image.disk.display()),
-            share: directory.join("share"),
-            console_log: directory.join("console.log"),
-        };
-        Ok(Self::on(board, name, directory, Some(lock)))
+impl EmulatedMachine {
+    /// Makes a machine, still off, on what was claimed for it.
+    pub(crate) fn create(name: &str, claim: Claim, emulator: Box<dyn Emulator>) -> Self {
+        let Claim { id, directory, lock } = claim;
+        let (share, console_log) = (directory.join("share"), directory.join("console.log"));
+        Self::on(Board { id, emulator, share, console_log }, name, directory, Some(lock))
     }
 
     fn on(board: Board, name: &str, directory: PathBuf, lock: Option<File>) -> Self {
@@ -117,7 +104,7 @@ impl UmlMachine {
             board,
             channel: Channel::new(),
             process: Mutex::new(None),
-            files_written: AtomicU32::new(0),
+            handing_in: Mutex::new(()),
             lock,
         }
     }
@@ -142,7 +129,7 @@ impl UmlMachine {
 
     /// Switches the machine on with a shell in the caller's terminal, and waits until it is off.
     pub fn boot_with_shell(&self) -> Result<()> {
-        self.board.switch_on(None)?.wait().context("cannot wait for linux.uml")?;
+        self.board.switch_on(None)?.wait().context("cannot wait for the emulator")?;
         Cgroup::of(&self.board.id).destroy()
     }
 
@@ -158,7 +145,7 @@ impl UmlMachine {
             // The kernel first, so that it writes nothing more; then the processes it ran.
             let _ = child.kill();
             Cgroup::of(&self.board.id).destroy()?;
-            child.wait().context("cannot wait for linux.uml")?;
+            child.wait().context("cannot wait for the emulator")?;
         }
         *process = None;
         Ok(())
@@ -168,7 +155,7 @@ impl UmlMachine {
     pub fn power_off(&self, timeout: Duration) -> Result<()> {
         self.start(&["systemctl", "poweroff", "--no-block"])?;
         let ended = || match lock(&self.process).as_mut() {
-            Some(child) => child.try_wait().context("cannot wait for linux.uml"),
+            Some(child) => child.try_wait().context("cannot wait for the emulator"),
             None => bail!("machine {} is off", self.name),
         };
         wait_for(&format!("machine {} to power off", self.name), timeout, ended)?;
@@ -214,7 +201,7 @@ impl UmlMachine {
         match lock(&self.process).as_mut().map(Child::try_wait) {
             Some(Ok(None)) => Ok(()),
             Some(Ok(Some(status))) => bail!("machine {} ended: {status}", self.name),
-            Some(Err(error)) => Err(error).context("cannot look at linux.uml"),
+            Some(Err(error)) => Err(error).context("cannot look at the emulator"),
             None => bail!("machine {} is off", self.name),
         }
     }
@@ -247,7 +234,7 @@ impl UmlMachine {
     }
 }
 
-impl Testbed for UmlMachine {
+impl Testbed for EmulatedMachine {
     fn name(&self) -> &str {
         &self.name
     }
@@ -270,12 +257,14 @@ impl Testbed for UmlMachine {
     }
 
     fn write(&self, path: &str, content: &[u8], mode: u32) -> Result<()> {
-        let name = format!("file-{}", self.files_written.fetch_add(1, Ordering::Relaxed));
-        let shared = self.board.share.join(&name);
-        fs::write(&shared, content).with_context(|| format!("cannot write {}", shared.display()))?;
-        let mode = format!("{mode:o}");
-        self.exec_ok(&["install", "-D", "-m", &mode, "--", &format!("/lab/{name}"), path])?;
-        fs::remove_file(&shared).with_context(|| format!("cannot remove {}", shared.display()))
+        let _one_at_a_time = lock(&self.handing_in);
+        let prints = self.board.emulator.hand_in(&self.board, content)?;
+        let script = format!("{prints} | install -D -m {mode:o} /dev/stdin \"$1\" && stat -c %s -- \"$1\"");
+        let written = self.exec_ok(&["sh", "-c", &script, "sh", path])?;
+        if written.trim() != content.len().to_string() {
+            bail!("{path} in {} has {} bytes of {}", self.name, written.trim(), content.len());
+        }
+        Ok(())
     }
 
     fn request(&self, method: &str, path: &str) -> Result<Response> {
@@ -285,7 +274,7 @@ impl Testbed for UmlMachine {
     }
 }
 
-impl Drop for UmlMachine {
+impl Drop for EmulatedMachine {
     fn drop(&mut self) {
         if thread::panicking() {
             eprintln!("-- console of {} --\n{}", self.name, last_lines(&self.console(), 20));
@@ -302,12 +291,28 @@ impl Drop for UmlMachine {
     }
 }
 
-/// Boots a new disk, waits until all on it is settled, and switches off.
-pub(super) fn first_boot(board: Board, timeout: Duration) -> Result<()> {
-    let directory = board.share.clone();
-    let machine = UmlMachine::on(board, "uml-image", directory, None);
-    machine.boot()?;
-    machine.wait_until_up(timeout)?;
-    wait_for("the sample API and its database", timeout, || Ok(is_settled(&machine)?.then_some(())))?;
-    machine.power_off(timeout)
+/// Boots a new disk, waits until all on it is settled, does what is left to do, and switches off.
+pub(crate) fn first_boot(
+    claim: &Claim,
+    emulator: Box<dyn Emulator>,
+    timeout: Duration,
+    finish: impl FnOnce(&EmulatedMachine) -> Result<()>,
+) -> Result<()> {
+    let share = claim.directory.join("share");
+    let board = Board { id: claim.id.clone(), emulator, share, console_log: claim.directory.join("console.log") };
+    let machine = EmulatedMachine::on(board, "image", claim.directory.clone(), None);
+    let boot = || {
+        machine.boot()?;
+        machine.wait_until_up(timeout)?;
+        wait_for("the sample API and its database", timeout, || Ok(is_settled(&machine)?.then_some(())))?;
+        finish(&machine)?;
+        machine.power_off(timeout)
+    };
+    boot().with_context(|| format!("-- console --\n{}\n--", machine.console()))
+}
+
+/// What the machine must show before its disk becomes an image.
+fn is_settled(machine: &impl Testbed) -> Result<bool> {
+    let healthy = machine.request("GET", "/health").is_ok_and(|response| response.status == 200);
+    Ok(healthy && machine.request("GET", "/count")?.body.trim() == "500")
 }

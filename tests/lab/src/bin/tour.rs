@@ -1,0 +1,135 @@
+//! The grand tour: real kernels, a real GRUB and real reboots. One machine goes to a new kernel, with a module that DKMS
+//! builds; another gets one that does not boot, and must come back with the old one. Prints one table.
+
+use anyhow::{Context, Result};
+use clap::Parser;
+use patchday_lab::{EmulatedMachine, Lab, Shipped, Sighting, Testbed, ended, services, wait_for};
+use serde_json::Value;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+/// Take machines with a boot loader to a new kernel, and back from a broken one
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Arguments {
+    #[command(flatten)]
+    shipped: Shipped,
+    /// Only the parts whose name holds this text: new kernel, broken kernel
+    #[arg(long, default_value = "")]
+    only: String,
+}
+
+/// QEMU without KVM is slow, and the host may be busy.
+const BOOT: Duration = Duration::from_secs(900);
+const RUN: Duration = Duration::from_secs(3600);
+
+/// Services start slowly under emulation: mongod alone may take longer than the default of two minutes.
+const SLOW: &str = "start-timeout = \"15m\"";
+
+/// Spoils the new kernel's initrd after all else has been done to it, so that it finds no root file system, and panics.
+/// Nobody can see that of a file: its size is that of an initrd.
+const BREAK_KERNEL: &str = "#!/bin/sh\nset -e\nhead -c 20M /dev/urandom >\"/boot/initrd.img-$1\"\n";
+
+struct Shown {
+    part: &'static str,
+    what: String,
+    took: Duration,
+    as_expected: bool,
+}
+
+fn main() -> ExitCode {
+    ended("tour", tour(&Arguments::parse()))
+}
+
+fn tour(arguments: &Arguments) -> Result<bool> {
+    let lab = Lab::new()?;
+    let mut shown = Vec::new();
+    for (part, is_broken) in [("new kernel", false), ("broken kernel", true)] {
+        if part.contains(&arguments.only)
+            && let Err(error) = play(&lab, arguments, part, is_broken, &mut shown)
+        {
+            eprintln!("tour: {part}: {error:#}");
+            let what = "ended early".to_owned();
+            shown.push(Shown { part, what, took: Duration::ZERO, as_expected: false });
+        }
+    }
+    println!("\n{:<14} {:<60} {:>7}", "part", "what", "took");
+    for Shown { part, what, took, as_expected } in &shown {
+        let mark = if *as_expected { "" } else { "  WRONG" };
+        println!("{part:<14} {what:<60} {:>5.0} s{mark}", took.as_secs_f64());
+    }
+    Ok(!shown.is_empty() && shown.iter().all(|shown| shown.as_expected))
+}
+
+fn play(lab: &Lab, arguments: &Arguments, part: &'static str, broken: bool, shown: &mut Vec<Shown>) -> Result<()> {
+    let mut start = Instant::now();
+    let mut show = |what: String, as_expected: bool| {
+        eprintln!("tour: {part}: {what}");
+        shown.push(Shown { part, what, took: start.elapsed(), as_expected });
+        start = Instant::now();
+    };
+    let machine = lab.qemu_machine("tour")?;
+    machine.boot()?;
+    let state = machine.wait_until_up(BOOT)?;
+    machine.wait_until_healthy(BOOT)?;
+    let old = kernel(&machine)?;
+    show(format!("booted {old}: {state}"), state == "running");
+
+    prepare(&machine, &arguments.shipped)?;
+    if broken {
+        machine.write("/etc/kernel/postinst.d/zzz-lab-break", BREAK_KERNEL.as_bytes(), 0o755)?;
+    }
+    show("Patchday installed".to_owned(), true);
+
+    machine.start(&["patchday", "run", "--yes"])?;
+    let report = end_of_run(&machine)?;
+    let new = report["kernel"]["expected"].as_str().unwrap_or_default().to_owned();
+    let verdict = report["verdict"].as_str().unwrap_or("none").to_owned();
+    let exit_code = report["exit_code"].as_u64();
+    // See docs/exit-codes.md.
+    let due = if broken { ("degraded", Some(23)) } else { ("healthy", Some(0)) };
+    let code = exit_code.map_or_else(|| "none".to_owned(), |code| code.to_string());
+    show(format!("run ended: verdict {verdict}, exit code {code}"), (verdict.as_str(), exit_code) == due);
+
+    let running = kernel(&machine)?;
+    let is_right = !new.is_empty() && new != old && running == if broken { old } else { new.clone() };
+    show(format!("kernel {new} installed, {running} runs"), is_right);
+    if broken {
+        let said = report.to_string().contains("kernel-fell-back");
+        show("the report says that the kernel before runs again".to_owned(), said);
+    } else {
+        let built = machine.exec_ok(&["dkms", "status", "-k", &new])?;
+        show(format!("dkms: {}", built.trim()), built.trim_end().ends_with(": installed"));
+        let loaded = machine.exec(&["modprobe", "--verbose", "lab_tour"])?;
+        show("the module of DKMS can be loaded".to_owned(), loaded.success());
+    }
+    println!("{}", machine.exec_ok(&["patchday", "report"])?);
+    Ok(())
+}
+
+fn prepare(machine: &EmulatedMachine, shipped: &Shipped) -> Result<()> {
+    machine.install(&shipped.patchday, &shipped.systemd)?;
+    let mut settings = services(machine, SLOW, SLOW);
+    settings += "[verify]\non-failure = \"previous-kernel\"\nboot-timeout = \"30m\"\nsettle = \"10s\"\n";
+    // They may not answer in the time that checks give them.
+    settings += "[preflight]\nallow = [\"clock\", \"patch-tools\"]\n";
+    settings += "[limits]\ncpu = \"100%\"\n";
+    machine.write("/etc/patchday/patchday.toml", settings.as_bytes(), 0o600)
+}
+
+fn kernel(machine: &EmulatedMachine) -> Result<String> {
+    Ok(machine.exec_ok(&["uname", "-r"])?.trim().to_owned())
+}
+
+/// Waits until the run has ended, over its reboots, and returns its report. The agent tells of the end, so that nobody
+/// need ask a machine that is slow enough.
+fn end_of_run(machine: &EmulatedMachine) -> Result<Value> {
+    let is_end = |sighting: &Sighting| {
+        let event = serde_json::from_str::<Value>(&sighting.text).unwrap_or_default();
+        sighting.source == "event" && event["event"] == "run-ended"
+    };
+    let ended = wait_for("the end of the run", RUN, || Ok(machine.sightings(0).iter().any(is_end).then_some(())));
+    ended.with_context(|| format!("-- console --\n{}\n--", machine.console()))?;
+    machine.wait_until_up(BOOT)?;
+    serde_json::from_str(&machine.exec_ok(&["patchday", "report", "--json"])?).context("no report")
+}
