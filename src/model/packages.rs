@@ -287,7 +287,10 @@ pub fn is_lock_conflict(log: &str) -> bool {
 pub fn build_logs(log: &str) -> Vec<&str> {
     let pointers = log.lines().filter_map(|line| line.trim().strip_prefix("Consult "));
     let files = pointers.filter_map(|pointer| pointer.strip_suffix(" for more information."));
-    let mut files: Vec<&str> = files.filter(|file| file.starts_with("/var/lib/dkms/")).collect();
+    // The log holds what a module's makefile says, too: nothing else may be read by it.
+    let is_log =
+        |file: &&str| file.starts_with("/var/lib/dkms/") && file.ends_with("/make.log") && !file.contains("/../");
+    let mut files: Vec<&str> = files.filter(is_log).collect();
     files.dedup();
     files
 }
@@ -295,6 +298,20 @@ pub fn build_logs(log: &str) -> Vec<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_the_logs_of_builds_are_pointed_to() {
+        // As dkms 3.0.10 says it, and what a makefile might say.
+        let log = "Error! Bad return status for module build on kernel: 6.1.0-56-amd64 (x86_64)\n\
+            Consult /var/lib/dkms/lab-slow/1.0/build/make.log for more information.\n\
+            Consult /var/lib/dkms/lab-slow/1.0/build/make.log for more information.\n\
+            Error! One or more modules failed to install during autoinstall.\n\
+            Refer to previous errors for more information.\n\
+            Consult /var/lib/dkms/../../../etc/make.log for more information.\n\
+            Consult /etc/shadow for more information.\n";
+        assert_eq!(build_logs(log), ["/var/lib/dkms/lab-slow/1.0/build/make.log"]);
+        assert!(build_logs("").is_empty());
+    }
 
     #[test]
     fn a_failed_script_is_named_first_and_the_tail_follows() {
