@@ -234,7 +234,7 @@ fn with_key(table: &str, line: &str) -> String {
             let needs = ["begin", "end"].into_iter().filter(|name| !line.starts_with(name)).map(other);
             format!("[silence]\n{line}\n{}", needs.collect::<String>())
         }
-        "kernel" if !["dkms", "remove-old", "source"].iter().any(|name| line.starts_with(name)) => {
+        "kernel" if !["dkms", "optional-modules", "remove-old", "source"].iter().any(|name| line.starts_with(name)) => {
             format!("[{table}]\nsource = \"/usr/src/linux\"\n{line}\n")
         }
         _ if line.starts_with("users-collection") => {

@@ -82,7 +82,7 @@ fn settings(services: Vec<ServiceSettings>) -> Settings {
             order: StopOrder::StopFirst,
             lock_timeout: minutes(10),
         },
-        kernel: KernelSettings { dkms: true, remove_old: false, source: None },
+        kernel: KernelSettings { dkms: true, optional_modules: Vec::new(), remove_old: false, source: None },
         reboot: RebootSettings { when: RebootWhen::Needed, grace: minutes(10), force_after: None },
         verify: VerifySettings { settle: minutes(1), boot_timeout: minutes(10), on_failure: OnFailure::Report },
         allowed_checks: Vec::new(),

@@ -105,6 +105,7 @@ pub(super) struct Upgrade {
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub(super) struct Kernel {
     pub(super) dkms: Option<bool>,
+    pub(super) optional_modules: Vec<Spanned<String>>,
     pub(super) remove_old: Option<bool>,
     pub(super) source: Option<Spanned<String>>,
     pub(super) config: Option<Spanned<String>>,

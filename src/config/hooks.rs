@@ -5,7 +5,8 @@ use std::ops::Range;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::keys::{self, Key, Kind};
+use super::keys::{self, Key};
+use super::kind::Kind;
 use super::settings::{AnnounceSettings, SilenceSettings};
 use super::validate::Check;
 use super::values::{self, Wrong, quoted};

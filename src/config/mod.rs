@@ -12,6 +12,7 @@ pub mod file;
 mod hooks;
 mod kernel;
 pub mod keys;
+mod kind;
 pub mod load;
 mod notify;
 mod order;

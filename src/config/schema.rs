@@ -6,7 +6,8 @@ use std::ops::Range;
 use toml::de::{DeTable, DeValue};
 
 use super::error::Problem;
-use super::keys::{self, Key, Kind, TABLES};
+use super::keys::{self, Key, TABLES};
+use super::kind::Kind;
 use super::place::Position;
 use super::values::{nearest, quoted, redacted};
 
@@ -66,6 +67,7 @@ fn is_list(kind: Kind) -> bool {
         kind,
         Kind::Units
             | Kind::Packages
+            | Kind::Modules
             | Kind::Labels
             | Kind::Paths
             | Kind::Origins

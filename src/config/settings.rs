@@ -173,6 +173,9 @@ pub enum StopOrder {
 pub struct KernelSettings {
     /// Whether missing DKMS modules are built for the kernel of the next boot.
     pub dkms: bool,
+    /// DKMS modules that may be missing.
+    #[serde(default)]
+    pub optional_modules: Vec<String>,
     /// Whether old kernels are removed where `/boot` is too tight for a new one.
     #[serde(default)]
     pub remove_old: bool,

@@ -7,7 +7,8 @@ use toml::Spanned;
 
 use super::error::Problem;
 use super::file::{File, Located, Mongodb, Positions, Preflight, Readiness, Service};
-use super::keys::{self, Key, Kind};
+use super::keys::{self, Key};
+use super::kind::Kind;
 use super::order::dependency_order;
 use super::place::Position;
 use super::settings::{
@@ -55,6 +56,7 @@ pub(super) fn validate(file: &File, text: &str, cpus: u32, known: &[&str]) -> Re
         },
         kernel: KernelSettings {
             dkms: file.kernel.dkms.unwrap_or(true),
+            optional_modules: check.list(&keys::OPTIONAL_MODULES, &file.kernel.optional_modules, values::module),
             remove_old: file.kernel.remove_old.unwrap_or(false),
             source: check.kernel_source(&file.kernel),
         },

@@ -4,7 +4,7 @@ use std::net::Ipv6Addr;
 
 use jiff::SignedDuration;
 
-use super::keys::Kind;
+use super::kind::Kind;
 use crate::model::UnitName;
 
 /// A value that is not what its key takes.
@@ -154,6 +154,15 @@ pub(super) fn package(text: &str) -> Taken<()> {
     }
     let hint = "name each package in full, as apt does; patterns are not taken";
     Err(Wrong::new("a package name, as in \"libold1\"", quoted(text), hint))
+}
+
+/// The name of a DKMS module, as `dkms status` writes it before the slash.
+pub(super) fn module(text: &str) -> Taken<()> {
+    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._+-".contains(&byte)) {
+        return Ok(());
+    }
+    let hint = "name each as `dkms status` does, without the version";
+    Err(Wrong::new("the name of a module, as in \"rtl88x2bu\"", quoted(text), hint))
 }
 
 /// An absolute path.

@@ -4,7 +4,8 @@ use jiff::civil::{Date, DateTime, Time};
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::keys::{self, Kind};
+use super::keys;
+use super::kind::Kind;
 use super::validate::Check;
 use super::values::{Wrong, quoted};
 use crate::window::{self as model, Expression};

@@ -25,7 +25,8 @@ impl PackageSelection {
     pub fn unwanted<'a>(&self, plan: &'a UpgradePlan) -> Vec<&'a str> {
         let is_unwanted = |change: &&PackageChange| {
             let name = change.name.split(':').next().unwrap_or(&change.name);
-            let is_excluded = change.action != PackageAction::Remove && self.exclude.iter().any(|one| one == name);
+            let is_excluded = change.action != PackageAction::Remove
+                && self.exclude.iter().any(|one| one == name || *one == change.name);
             is_excluded || self.only_security && change.action == PackageAction::Upgrade && !change.is_security()
         };
         plan.changes.iter().filter(is_unwanted).map(|change| change.name.as_str()).collect()

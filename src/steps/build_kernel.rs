@@ -15,32 +15,61 @@ pub(super) async fn perform(ctx: &mut StepContext<'_>) -> StepResult {
     let Some(newest) = facts.installed.first().filter(|_| is_due) else {
         return Ok(StepEnd::Skipped("no module to build".into()));
     };
+    let release = &newest.release;
     let work = Work {
         step: Step::BuildKernel,
         name: NAME,
-        description: format!("Patchday: modules for {}", newest.release),
-        task: Task::Dkms { release: newest.release.clone() },
+        description: format!("Patchday: modules for {release}"),
+        task: Task::Dkms { release: release.clone() },
         course: Course::counted((0.0, 1.0)),
     };
     let outcome = work::run_to_end(ctx, work).await?;
-    if !outcome.succeeded() {
+    // How dkms ends says little: old versions exit with 0 when a build failed, and newer ones fail for any module.
+    let left = missing_modules(ctx, &facts).await?;
+    if !left.required.is_empty() {
+        let (names, words) = (left.required.join(", "), work::words(ctx, NAME).await);
+        return Err(StepError::Failed(format!("not built for {release}: {names}{words}")));
+    }
+    if !outcome.succeeded() && left.optional.is_empty() {
         return Err(work::failure(ctx, NAME, &outcome).await);
     }
-    // Old versions of dkms exit with 0 when a build failed: only its own list tells.
-    let still_missing = missing_modules(ctx, &facts).await?;
-    if still_missing.is_empty() {
-        return Ok(StepEnd::Succeeded(Some(format!("{} for {}", missing.join(", "), newest.release))));
+    if !left.optional.is_empty() {
+        let (names, words) = (left.optional.join(", "), work::words(ctx, NAME).await);
+        ctx.note(format!("not built for {release}, and optional: {names}{words}"));
     }
-    let (missing, words) = (still_missing.join(", "), work::words(ctx, NAME).await);
-    Err(StepError::Failed(format!("not built for {}: {missing}{words}", newest.release)))
+    let built = missing.required.iter().chain(&missing.optional).filter(|module| !left.optional.contains(module));
+    let built: Vec<&str> = built.map(String::as_str).collect();
+    let built = if built.is_empty() { "nothing".into() } else { built.join(", ") };
+    Ok(StepEnd::Succeeded(Some(format!("{built} for {release}"))))
 }
 
 /// Modules that another kernel has, or that no kernel has, and that the newest kernel lacks.
-pub(super) async fn missing_modules(ctx: &StepContext<'_>, facts: &KernelFacts) -> Result<Vec<String>, StepError> {
-    let Some(newest) = facts.installed.first().filter(|_| ctx.settings.kernel.dkms) else {
-        return Ok(Vec::new());
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct MissingModules {
+    /// The next boot needs them.
+    pub(super) required: Vec<String>,
+    /// It can do without.
+    optional: Vec<String>,
+}
+
+impl MissingModules {
+    fn is_empty(&self) -> bool {
+        self.required.is_empty() && self.optional.is_empty()
+    }
+}
+
+pub(super) async fn missing_modules(ctx: &StepContext<'_>, facts: &KernelFacts) -> Result<MissingModules, StepError> {
+    let kernel = &ctx.settings.kernel;
+    let Some(newest) = facts.installed.first().filter(|_| kernel.dkms) else {
+        return Ok(MissingModules::default());
     };
-    Ok(missing_for(&ctx.host.kernels.dkms().await?, &newest.release))
+    let is_optional = |module: &String| {
+        let name = module.split('/').next().unwrap_or(module);
+        kernel.optional_modules.iter().any(|optional| optional == name)
+    };
+    let missing = missing_for(&ctx.host.kernels.dkms().await?, &newest.release);
+    let (optional, required) = missing.into_iter().partition(is_optional);
+    Ok(MissingModules { required, optional })
 }
 
 fn missing_for(modules: &[DkmsModule], release: &str) -> Vec<String> {

@@ -113,7 +113,7 @@ async fn wants_work_anyway(ctx: &StepContext<'_>) -> Result<bool, StepError> {
     let facts = ctx.host.kernels.facts().await?;
     let reboots = ctx.settings.reboot.when != RebootWhen::Never && !ctx.run().options.no_reboot;
     let reboot_is_due = reboots && !reboot_reasons::of_kernel(&facts).is_empty();
-    Ok(reboot_is_due || !build_kernel::missing_modules(ctx, &facts).await?.is_empty())
+    Ok(reboot_is_due || !build_kernel::missing_modules(ctx, &facts).await?.required.is_empty())
 }
 
 #[cfg(test)]

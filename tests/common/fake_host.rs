@@ -124,6 +124,9 @@ pub struct World {
     /// What a build of a kernel makes, and what it has made.
     pub kernel_to_build: Option<&'static str>,
     pub built_kernel: Option<&'static str>,
+    /// What DKMS has, and the one that it cannot build.
+    pub modules: Vec<DkmsModule>,
+    pub unbuildable: Option<&'static str>,
     /// Bytes that are free in `/boot` until old kernels are removed; plenty where none are given. A kernel takes 28.
     pub boot_free: Option<u64>,
     /// Packages that were not there before the run.
@@ -244,6 +247,8 @@ impl World {
             default_kernel: None,
             next_kernel: None,
             new_kernel: None,
+            modules: Vec::new(),
+            unbuildable: None,
             boot_free: None,
             new_packages: BTreeMap::new(),
             kernel_needs: Vec::new(),
@@ -404,6 +409,14 @@ impl World {
             }
             ("ahead" | "upgrade" | "install-kernel" | "remove-kernels", true) => {
                 self.dpkg_broken = vec!["iF libc6".into()]
+            }
+            // It fails with one module, and builds the others.
+            ("dkms", _) => {
+                let names: BTreeSet<String> = self.modules.iter().map(|module| module.module.clone()).collect();
+                let kernel = self.kernels.first().map(|release| (*release).to_owned());
+                let built = names.into_iter().filter(|name| self.unbuildable != Some(name.as_str()));
+                let installed = |module| DkmsModule { module, kernel: kernel.clone(), state: DkmsState::Installed };
+                self.modules.extend(built.map(installed));
             }
             ("configure", false) => self.dpkg_broken.retain(|package| package.starts_with("iUR")),
             ("reinstall", false) => self.dpkg_broken.retain(|package| !package.starts_with("iUR")),
@@ -1083,7 +1096,7 @@ impl Kernels for Fake {
     }
 
     async fn dkms(&self) -> HostResult<Vec<DkmsModule>> {
-        Ok(Vec::new())
+        Ok(lock(&self.0).modules.clone())
     }
 
     async fn boot_survey(&self) -> HostResult<BootSurvey> {
@@ -1339,7 +1352,7 @@ pub fn settings() -> Settings {
             order: StopOrder::StopFirst,
             lock_timeout: SignedDuration::from_secs(60),
         },
-        kernel: KernelSettings { dkms: true, remove_old: false, source: None },
+        kernel: KernelSettings { dkms: true, optional_modules: Vec::new(), remove_old: false, source: None },
         reboot: RebootSettings { when: RebootWhen::Needed, grace: SignedDuration::from_mins(5), force_after: None },
         verify: VerifySettings {
             settle: SignedDuration::from_secs(5),

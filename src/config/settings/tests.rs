@@ -51,7 +51,7 @@ fn settings() -> Settings {
             order: StopOrder::StopFirst,
             lock_timeout: SignedDuration::from_mins(10),
         },
-        kernel: KernelSettings { dkms: true, remove_old: false, source: None },
+        kernel: KernelSettings { dkms: true, optional_modules: Vec::new(), remove_old: false, source: None },
         reboot: RebootSettings {
             when: RebootWhen::Always,
             grace: SignedDuration::from_mins(5),
