@@ -18,5 +18,6 @@ pub use host::RIVALS;
 pub use inputs::CheckInputs;
 pub use packages::{BOOT_CRITICAL, refused_removals};
 pub use run::run_all;
+pub use space::tight_boot;
 
 use catalogue::check;

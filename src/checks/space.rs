@@ -1,7 +1,8 @@
 //! Room for the upgrade.
 
 use super::check;
-use crate::model::{Severity, TightBoot};
+use crate::host::{Host, HostResult};
+use crate::model::{KernelFacts, Severity, TightBoot};
 
 const MIB: u64 = 1024 * 1024;
 const LOW_MEMORY: u64 = 256 * MIB;
@@ -14,6 +15,12 @@ const MEMORY_PER_JOB: u64 = 512 * MIB;
 
 /// Where dpkg unpacks, keeps its database, and where apt puts what it fetches.
 const PATHS: [&str; 5] = ["/", "/usr", "/var", "/var/lib/dpkg", "/var/cache/apt/archives"];
+
+/// Whether `/boot` is too tight for a new kernel, and what may go.
+pub async fn tight_boot(host: &Host, kernels: &KernelFacts) -> HostResult<Option<TightBoot>> {
+    let free = host.system.free_space(&["/boot"]).await?.get("/boot").copied().unwrap_or(0);
+    Ok(TightBoot::look(kernels, free, &host.packages.installed().await?))
+}
 
 check!(
     DISK_SPACE,
@@ -65,9 +72,7 @@ check!(
     "/boot has room for two more kernels",
     "A kernel that does not fit ends as an initrd that is cut off, and a host that does not boot.",
     |check, inputs| {
-        let free = inputs.host.system.free_space(&["/boot"]).await?.get("/boot").copied().unwrap_or(0);
-        let installed = inputs.host.packages.installed().await?;
-        let Some(tight) = TightBoot::look(inputs.kernels().await?, free, &installed) else { return Ok(None) };
+        let Some(tight) = tight_boot(inputs.host, inputs.kernels().await?).await? else { return Ok(None) };
         let mut finding = check.found("a new kernel may not fit into /boot").evidence(format!(
             "/boot: {} MiB free, {} MiB wanted",
             tight.free / MIB,

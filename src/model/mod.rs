@@ -71,7 +71,7 @@ pub use observation::{Observation, WorkLook};
 pub use one_shot_boot::{OneShotBoot, RejectedKernel, TrialEnd};
 pub use packages::{
     ChangedConffile, LockHolder, PackageAction, PackageChange, PackageSize, PackageState, PackagingWork, SourceState,
-    UpgradePlan, build_logs, error_summary, is_lock_conflict,
+    UpgradePlan, build_logs, error_summary, is_lock_conflict, without_architecture,
 };
 pub use people::{PortPeers, Session};
 pub use phase::Phase;

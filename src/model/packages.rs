@@ -33,6 +33,11 @@ pub struct PackageChange {
     pub origin: Option<String>,
 }
 
+/// A package's name without the architecture that apt and dpkg write behind it where it is foreign, or always.
+pub fn without_architecture(name: &str) -> &str {
+    name.split(':').next().unwrap_or(name)
+}
+
 impl PackageChange {
     /// Whether it comes from a security archive, judged by apt's name of the origin.
     pub fn is_security(&self) -> bool {

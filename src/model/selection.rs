@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{PackageAction, PackageChange, UpgradePlan};
+use super::{PackageAction, PackageChange, UpgradePlan, without_architecture};
 
 /// Which updates a run takes; all of them by default.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -24,7 +24,7 @@ impl PackageSelection {
     /// may need it.
     pub fn unwanted<'a>(&self, plan: &'a UpgradePlan) -> Vec<&'a str> {
         let is_unwanted = |change: &&PackageChange| {
-            let name = change.name.split(':').next().unwrap_or(&change.name);
+            let name = without_architecture(&change.name);
             let is_excluded = change.action != PackageAction::Remove
                 && self.exclude.iter().any(|one| one == name || *one == change.name);
             is_excluded || self.only_security && change.action == PackageAction::Upgrade && !change.is_security()

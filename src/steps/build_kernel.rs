@@ -39,8 +39,7 @@ pub(super) async fn perform(ctx: &mut StepContext<'_>) -> StepResult {
     }
     let built = missing.required.iter().chain(&missing.optional).filter(|module| !left.optional.contains(module));
     let built: Vec<&str> = built.map(String::as_str).collect();
-    let built = if built.is_empty() { "nothing".into() } else { built.join(", ") };
-    Ok(StepEnd::Succeeded(Some(format!("{built} for {release}"))))
+    Ok(StepEnd::Succeeded((!built.is_empty()).then(|| format!("{} for {release}", built.join(", ")))))
 }
 
 /// Modules that another kernel has, or that no kernel has, and that the newest kernel lacks.

@@ -1,6 +1,6 @@
 //! Why a reboot is needed.
 
-use crate::model::{KernelFacts, PackageAction, UpgradePlan};
+use crate::model::{KernelFacts, PackageAction, UpgradePlan, without_architecture};
 
 /// Packages whose upgrade is in force only after a reboot: everything that runs uses them, or they cannot be restarted
 /// safely. Names are matched as a whole, or up to a `*`.
@@ -48,7 +48,7 @@ pub fn expected_reboot_reasons(facts: &KernelFacts, plan: &UpgradePlan) -> Vec<S
 }
 
 fn needs_reboot(package: &str) -> bool {
-    let name = package.split(':').next().unwrap_or(package);
+    let name = without_architecture(package);
     NEEDS_REBOOT.iter().any(|pattern| match pattern.strip_suffix('*') {
         Some(stem) => name.starts_with(stem),
         None => name == *pattern,

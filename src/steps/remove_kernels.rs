@@ -2,8 +2,9 @@
 
 use super::work::{self, Task, Work};
 use super::{StepContext, StepEnd, StepError, StepResult};
+use crate::checks::tight_boot;
 use crate::host::PackageWork;
-use crate::model::{Course, PackageAction, Step, TightBoot, UpgradePlan};
+use crate::model::{Course, PackageAction, Step, UpgradePlan, without_architecture};
 
 const NAME: &str = "remove-kernels";
 
@@ -12,8 +13,7 @@ pub(super) async fn perform(ctx: &mut StepContext<'_>) -> StepResult {
     let mut packages = Vec::new();
     if !work::has_begun(ctx, NAME).await? {
         let facts = ctx.host.kernels.facts().await?;
-        let free = ctx.host.system.free_space(&["/boot"]).await?.get("/boot").copied().unwrap_or(0);
-        let Some(tight) = TightBoot::look(&facts, free, &ctx.host.packages.installed().await?) else {
+        let Some(tight) = tight_boot(ctx.host, &facts).await? else {
             return Ok(StepEnd::Skipped("/boot has room for a new kernel".into()));
         };
         if !tight.suffices {
@@ -39,10 +39,7 @@ pub(super) async fn perform(ctx: &mut StepContext<'_>) -> StepResult {
 
 /// What depends on an old kernel would go with it, or be changed.
 fn refuse_others(plan: &UpgradePlan, packages: &[String]) -> Result<(), StepError> {
-    let is_other = |name: &str| {
-        let name = name.split(':').next().unwrap_or(name);
-        !packages.iter().any(|package| package == name)
-    };
+    let is_other = |name: &str| !packages.iter().any(|package| package == without_architecture(name));
     let others = plan.changes.iter().filter(|change| change.action != PackageAction::Remove || is_other(&change.name));
     let others: Vec<&str> = others.map(|change| change.name.as_str()).collect();
     if others.is_empty() {
