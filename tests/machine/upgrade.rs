@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use crate::on_machine::{CONFIG, UNITS, assert_in_service, json, machine_with_patchday, patchday, step};
 use patchday_lab::{Machine, Suite, services, wait_for};
+use serde_json::Value;
 
 const PATIENCE: Duration = Duration::from_secs(300);
 
@@ -13,6 +14,11 @@ fn machine(name: &str, more: &str) -> Machine {
     let text = format!("{services}[verify]\nsettle = \"1s\"\n\n[preflight]\nallow = [\"boot-space\"]\n\n{more}\n");
     machine.write_file(CONFIG, &text).unwrap();
     machine
+}
+
+/// Where a step stands among those of a report.
+fn position(steps: &[Value], name: &str) -> usize {
+    steps.iter().position(|step| step["step"] == name).unwrap()
 }
 
 fn slice(machine: &Machine, property: &str) -> String {
@@ -114,9 +120,8 @@ fn a_new_kernel_is_installed_while_the_services_run_where_that_is_wanted() {
     assert_eq!(machine.read_file("/srv/while-installing").unwrap(), "active\nactive\n");
     let report = json(&machine, &["report", "--json"]);
     let steps = report["steps"].as_array().unwrap();
-    let position = |name: &str| steps.iter().position(|step| step["step"] == name).unwrap();
-    assert_eq!(steps[position("ahead")]["outcome"], "succeeded", "{steps:#?}");
-    assert!(position("ahead") < position("stop:sample-api.service"));
+    assert_eq!(steps[position(steps, "ahead")]["outcome"], "succeeded", "{steps:#?}");
+    assert!(position(steps, "ahead") < position(steps, "stop:sample-api.service"));
     // Nobody asked for this kernel by its name: apt may remove it once it is old.
     let automatic = machine.exec_ok(&["apt-mark", "showauto"]).unwrap();
     assert!(automatic.lines().any(|line| line == "linux-image-9.9.9-1-lab"), "{automatic}");
@@ -138,8 +143,7 @@ fn services_run_and_cannot_be_stopped_until_all_but_the_reboot_is_done() {
     let report = json(&machine, &["report", "--json"]);
     assert_eq!(report["still_changed"].as_array().map(Vec::len), Some(0), "{}", report["still_changed"]);
     let steps = report["steps"].as_array().unwrap();
-    let position = |name: &str| steps.iter().position(|step| step["step"] == name).unwrap();
-    assert!(position("stage-check") < position("stop:sample-api.service"), "{steps:#?}");
+    assert!(position(steps, "stage-check") < position(steps, "stop:sample-api.service"), "{steps:#?}");
     for unit in UNITS {
         let refuses = machine.exec_ok(&["systemctl", "show", "-P", "RefuseManualStop", unit]).unwrap();
         assert_eq!(refuses.trim(), "no", "{unit}");
@@ -207,9 +211,8 @@ fn old_kernels_make_room_for_the_new_one_before_anything_stops() {
     assert_eq!(images, "vmlinuz-0.0.3-lab\nvmlinuz-9.9.9-1-lab\n");
     let report = json(&machine, &["report", "--json"]);
     let steps = report["steps"].as_array().unwrap();
-    let position = |name: &str| steps.iter().position(|step| step["step"] == name).unwrap();
-    assert_eq!(steps[position("remove-kernels")]["note"], "0.0.1-lab, 0.0.2-lab", "{steps:#?}");
-    assert!(position("remove-kernels") < position("ahead"), "{steps:#?}");
+    assert_eq!(steps[position(steps, "remove-kernels")]["note"], "0.0.1-lab, 0.0.2-lab", "{steps:#?}");
+    assert!(position(steps, "remove-kernels") < position(steps, "ahead"), "{steps:#?}");
 }
 
 /// A tree that answers as a kernel's does, and a program that packs what it makes.

@@ -144,7 +144,7 @@ impl Image {
 }
 
 /// The tree of that name, from `build` where there is none; whoever comes meanwhile waits. It is never half built.
-fn built_once(lab: &Lab, name: &str, build: impl FnOnce(&Path) -> Result<()>) -> Result<PathBuf> {
+pub(crate) fn built_once(lab: &Lab, name: &str, build: impl FnOnce(&Path) -> Result<()>) -> Result<PathBuf> {
     let images = lab.cache().join("images");
     fs::create_dir_all(&images).with_context(|| format!("cannot make {}", images.display()))?;
     let tree = images.join(name);
@@ -249,10 +249,13 @@ fn write(tree: &Path, path: &str, content: &str) -> Result<()> {
     fs::write(tree.join(path), content).with_context(|| format!("cannot write /{path} of the image"))
 }
 
-/// Removes an unpacked tree, but never one in which something is still mounted.
+/// Removes an unpacked tree or a disk, but never one in which something is still mounted.
 pub(crate) fn remove_tree(tree: &Path) -> Result<()> {
     if !tree.exists() {
         return Ok(());
+    }
+    if tree.is_file() {
+        return fs::remove_file(tree).with_context(|| format!("cannot remove {}", tree.display()));
     }
     let mounts = fs::read_to_string("/proc/self/mounts").context("cannot read /proc/self/mounts")?;
     if let Some(mount) =

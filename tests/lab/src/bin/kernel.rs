@@ -7,7 +7,7 @@
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::Parser;
-use patchday_lab::{EmulatedMachine, Lab, Shipped, Sighting, Testbed, ended, services, wait_for};
+use patchday_lab::{EmulatedMachine, Lab, Shipped, Testbed, ended, services, wait_for};
 use serde_json::Value;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -23,6 +23,7 @@ const CAPS: [u32; 3] = [20, 50, 80];
 const TREE: &str = "/usr/src/linux";
 const SLICE: &str = "/sys/fs/cgroup/patchday.slice";
 const MODULE: &str = "lab-slow/1.0";
+const RUN_ENDED: &str = "\"event\":\"run-ended\"";
 const BY_HAND: &str = "by-hand.service";
 
 /// Build a kernel from its source under caps, and boot it
@@ -99,9 +100,7 @@ fn build_module(machine: &EmulatedMachine, release: &str, seconds: u32, windows:
     machine.start(&["patchday", "run", "--yes", "--no-reboot"])?;
     wait_for_event(machine, heard, "\"event\":\"step-started\",\"step\":\"build-kernel\"")?;
     watch_caps(machine, "module by DKMS", seconds, windows)?;
-    let ended = |sighting: &Sighting| sighting.source == "event" && sighting.text.contains("\"event\":\"run-ended\"");
-    let over = || Ok(machine.sightings(heard).iter().any(ended).then_some(()));
-    wait_for("the end of the run that builds a module", BUILD_TIMEOUT, over)?;
+    wait_for_event(machine, heard, RUN_ENDED)?;
     let status = machine.exec_ok(&["dkms", "status", "-m", MODULE, "-k", release])?;
     ensure!(
         status.contains("installed"),
@@ -135,10 +134,13 @@ fn wait_for_event(machine: &EmulatedMachine, mut heard: usize, words: &str) -> R
         heard += news.len();
         let said =
             |words: &str| news.iter().any(|sighting| sighting.source == "event" && sighting.text.contains(words));
-        if said("run-ended") {
+        if said(words) {
+            return Ok(Some(()));
+        }
+        if said(RUN_ENDED) {
             bail!("{}", machine.exec(&["patchday", "report"])?.stdout);
         }
-        Ok(said(words).then_some(()))
+        Ok(None)
     })
 }
 

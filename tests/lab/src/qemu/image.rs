@@ -5,8 +5,8 @@ use super::emulator::Qemu;
 use crate::cgroup::Cgroup;
 use crate::emulated::{self, EmulatedMachine};
 use crate::furnish::{self, REPOSITORY, in_tree, listed, write};
-use crate::image::{Image, Suite};
-use crate::lab::{Lab, locked};
+use crate::image::{Image, Suite, built_once};
+use crate::lab::Lab;
 use crate::machine::claim::{Claim, claim};
 use crate::machine::leftovers;
 use crate::process::run;
@@ -17,7 +17,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Change it when the steps of [`QemuImage::ensure`] change; what they use is in the key anyway.
 const RECIPE_VERSION: u32 = 1;
@@ -53,16 +53,8 @@ impl QemuImage {
 
     fn build_where_missing(lab: &Lab, base: &Image, claim: &Claim) -> Result<Self> {
         let programs = furnish::programs(lab, claim)?;
-        let disk = lab.cache().join("images").join(format!("qemu-{:016x}.raw", key(base, &programs)?));
-        let _lock = locked(&disk.with_extension("lock"))?;
-        if !disk.exists() {
-            let start = Instant::now();
-            eprintln!("lab: building the QEMU image (once)");
-            let unfinished = disk.with_extension("new");
-            build(base, claim, &programs, &unfinished).context("cannot build the QEMU image")?;
-            fs::rename(&unfinished, &disk).with_context(|| format!("cannot name {}", disk.display()))?;
-            eprintln!("lab: QEMU image built in {:.0} s", start.elapsed().as_secs_f64());
-        }
+        let name = format!("qemu-{:016x}.raw", key(base, &programs)?);
+        let disk = built_once(lab, &name, |disk| build(base, claim, &programs, disk))?;
         Ok(Self { disk })
     }
 

@@ -5,17 +5,17 @@ use super::{kernel, packages};
 use crate::cgroup::Cgroup;
 use crate::emulated::{self, EmulatedMachine};
 use crate::furnish::{self, REPOSITORY, in_tree, write};
-use crate::image::{Image, Suite};
-use crate::lab::{Lab, locked};
+use crate::image::{Image, Suite, built_once};
+use crate::lab::Lab;
 use crate::machine::claim::{Claim, claim};
 use crate::machine::leftovers;
 use crate::process::run;
-use anyhow::{Context, Result};
+use anyhow::Result;
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Change it when the steps of [`UmlImage::ensure`] change; what they use is in the key anyway.
 const RECIPE_VERSION: u32 = 1;
@@ -60,17 +60,8 @@ impl UmlImage {
         let programs = furnish::programs(lab, claim)?;
         let suite = base.suite();
         let kind = if builds_kernels { "uml-kernel" } else { "uml" };
-        let name = format!("{kind}-{suite}-{:016x}", key(base, &programs, builds_kernels)?);
-        let disk = lab.cache().join("images").join(format!("{name}.ext4"));
-        let _lock = locked(&disk.with_extension("lock"))?;
-        if !disk.exists() {
-            let start = Instant::now();
-            eprintln!("lab: building the image {kind} of {suite} (once)");
-            let unfinished = disk.with_extension("new");
-            build(base, claim, &programs, &unfinished, builds_kernels).context("cannot build the UML image")?;
-            fs::rename(&unfinished, &disk).with_context(|| format!("cannot name {}", disk.display()))?;
-            eprintln!("lab: image {kind} of {suite} built in {:.0} s", start.elapsed().as_secs_f64());
-        }
+        let name = format!("{kind}-{suite}-{:016x}.ext4", key(base, &programs, builds_kernels)?);
+        let disk = built_once(lab, &name, |disk| build(base, claim, &programs, disk, builds_kernels))?;
         Ok(Self { disk, builds_kernels })
     }
 
