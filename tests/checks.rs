@@ -21,7 +21,7 @@ use patchday::model::{
 };
 
 fn options() -> RunOptions {
-    RunOptions { trigger: Trigger::Unattended, no_reboot: false, allowed_checks: Vec::new(), outside_window: false }
+    RunOptions::new(Trigger::Unattended)
 }
 
 fn results(host: &Host, settings: &Settings, options: &RunOptions) -> Vec<CheckResult> {
@@ -218,7 +218,12 @@ fn what_is_wrong_with_a_database_is_told() {
 /// speak.
 #[test]
 fn every_check_of_the_catalogue_is_provoked() {
-    let machines = ["tests/machine/checks.rs", "tests/machine/hooks.rs", "tests/lab/src/bin/mongodb/trouble.rs"];
+    let machines = [
+        "tests/machine/checks.rs",
+        "tests/machine/hooks.rs",
+        "tests/machine/only_planned.rs",
+        "tests/lab/src/bin/mongodb/trouble.rs",
+    ];
     let read = |file: &str| fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).unwrap();
     let (on_machines, here) = (machines.map(read).concat(), read("tests/checks.rs"));
     // What a machine cannot show is listed there, with the reason.

@@ -98,9 +98,8 @@ fn open_run(scenario: &Scenario) -> RunId {
     let planned: Timestamp = "2026-12-07T03:00:00Z".parse().unwrap();
     let id = RunId::mint(planned, 2);
     let boot: BootId = "00000000-0000-4000-8000-000000000007".parse().unwrap();
-    let options =
-        RunOptions { trigger: Trigger::Operator, no_reboot: false, allowed_checks: vec![], outside_window: false };
-    let steps = planned_steps(&scenario.settings);
+    let options = RunOptions::new(Trigger::Operator);
+    let steps = planned_steps(&scenario.settings, &options);
     let services = scenario.settings.planned_services();
     let mut run = Run::plan(id.clone(), "web1".into(), planned, boot.clone(), options, steps.clone(), services);
     let store = scenario.state.lock("a test").unwrap().create_run(&run, &scenario.settings).unwrap();

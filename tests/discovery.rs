@@ -78,6 +78,7 @@ fn settings(services: Vec<ServiceSettings>) -> Settings {
         upgrade: UpgradeSettings {
             allow_removals: Vec::new(),
             selection: PackageSelection::default(),
+            only_planned: false,
             ahead: false,
             order: StopOrder::StopFirst,
             lock_timeout: minutes(10),

@@ -126,6 +126,7 @@ pub const CATALOGUE: &[Check] = &[
     packages::CONFFILES,
     packages::SOURCES_REACHABLE,
     packages::LISTS_AGE,
+    packages::FETCHED_PLAN,
     space::DISK_SPACE,
     space::INODES,
     space::BOOT_SPACE,

@@ -3,7 +3,9 @@
 use std::cmp::Ordering;
 
 use super::check;
-use crate::model::{ChangedConffile, LockHolder, PackageAction, PackageChange, UpgradePlan, compare_versions};
+use crate::model::{
+    ChangedConffile, LockHolder, PackageAction, PackageChange, Severity, UpgradePlan, compare_versions,
+};
 
 /// Without these the host may not boot, or nobody gets in. No list of allowed removals covers them.
 pub const BOOT_CRITICAL: [&str; 14] = [
@@ -34,6 +36,9 @@ const MONGODB_SERVERS: [&str; 8] = [
     "percona-server-mongodb",
     "percona-server-mongodb-server",
 ];
+
+/// What fetches a plan for a run that installs just that.
+const FETCH: &str = "patchday plan --fetch";
 
 /// Archives of Debian and Ubuntu, as apt names them before the colon.
 const OWN_ORIGINS: [&str; 5] = ["Debian", "Debian Backports", "Debian-Security", "Ubuntu", "UbuntuESM"];
@@ -258,6 +263,10 @@ check!(
     "Patchday never upgrades from the lists of some sources and the old lists of others. Mend the source that fails, \
      or take it out.",
     |check, inputs| {
+        // What is fetched needs nobody to answer.
+        if inputs.settings.upgrade.only_planned {
+            return Ok(None);
+        }
         let sources = inputs.host.package_survey.sources().await?;
         if sources.is_empty() {
             return Ok(Some(check.found("apt has no source").remedy("name one", "apt edit-sources")));
@@ -273,6 +282,36 @@ check!(
 );
 
 check!(
+    FETCHED_PLAN,
+    Packages,
+    "fetched-plan",
+    Blocker,
+    120,
+    "with [upgrade] only-planned, the upgrade is what was fetched",
+    "What was looked at and fetched on one day shall be what is installed on another. Where packages were installed, \
+     removed or held since, apt would do something else; where nothing was fetched, it would do nothing.",
+    |check, inputs| {
+        if !inputs.settings.upgrade.only_planned {
+            return Ok(None);
+        }
+        let Some(fetched) = inputs.host.fetched_plans.kept().await? else {
+            return Ok(Some(check.found("nothing was fetched").remedy("fetch it", FETCH)));
+        };
+        let installed = inputs.host.packages.installed().await?;
+        let day = fetched.at.strftime("%Y-%m-%d");
+        let differences = fetched.differences(inputs.upgrade().await?, &installed);
+        if !differences.is_empty() {
+            let finding = check.found(format!("apt would not do what was fetched on {day}")).lines(differences);
+            return Ok(Some(finding.remedy("fetch anew", FETCH)));
+        }
+        // Month after month of nothing to do must not look like a host that is up to date.
+        let mut finding = check.found(format!("all that was fetched on {day} is installed"));
+        finding.severity = Severity::Warning;
+        Ok(fetched.is_done(&installed).then(|| finding.remedy("fetch what is new", FETCH)))
+    }
+);
+
+check!(
     LISTS_AGE,
     Packages,
     "lists-age",
@@ -280,16 +319,15 @@ check!(
     10,
     "the package lists are younger than a week",
     "The plan is made from the lists as they are, and so tells of the day on which they were refreshed. A run refreshes \
-     them first, and may find more.",
+     them first, and may find more; with [upgrade] only-planned it does not.",
     |check, inputs| {
+        let refresh = if inputs.settings.upgrade.only_planned { FETCH } else { "apt-get update" };
         let Some(refreshed) = inputs.host.package_survey.lists_refreshed().await? else {
-            return Ok(Some(
-                check.found("the package lists were never fetched").remedy("fetch them", "apt-get update"),
-            ));
+            return Ok(Some(check.found("the package lists were never fetched").remedy("fetch them", refresh)));
         };
         let days = inputs.host.clock.now().duration_since(refreshed).as_hours() / 24;
         let finding = check.found(format!("the package lists are {days} days old"));
-        Ok((days >= 7).then(|| finding.remedy("refresh them for a plan of today", "apt-get update")))
+        Ok((days >= 7).then(|| finding.remedy("refresh them for a plan of today", refresh)))
     }
 );
 

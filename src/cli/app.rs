@@ -31,7 +31,7 @@ use crate::host::probe::Probe;
 use crate::host::system::HostSystem;
 use crate::host::systemd::{SystemdBudget, SystemdRelations, SystemdShutdown, SystemdUnits, SystemdWork};
 use crate::host::{Host, Units};
-use crate::model::{Estimate, LoadState, Run, RunId, UpgradePlan};
+use crate::model::{Estimate, LoadState, Run, RunId, RunOptions, UpgradePlan};
 use crate::steps;
 use crate::store::StateDir;
 use crate::ui::{self, Style, View, ViewInputs, ViewKind};
@@ -92,7 +92,9 @@ impl App {
         let units: Arc<dyn Units> = Arc::new(SystemdUnits::new(bus.clone(), root.clone()));
         let credentials = env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
         let database = Arc::new(Mongo::new(root.clone(), 0).with_credentials(credentials.clone()));
-        let apt = Apt::new(root.clone(), settings.upgrade.lock_timeout).with_selection(&settings.upgrade.selection)?;
+        let upgrade = &settings.upgrade;
+        let apt = Apt::new(root.clone(), upgrade.lock_timeout).with_selection(&upgrade.selection)?;
+        let apt = if upgrade.only_planned { apt.with_fetched_lists() } else { apt };
         Ok(Host {
             prober: Arc::new(Probe::new(units.clone(), database.clone())),
             units,
@@ -107,6 +109,7 @@ impl App {
             forensics: database.clone(),
             database,
             packages: Arc::new(apt.clone()),
+            fetched_plans: Arc::new(apt.clone()),
             package_survey: Arc::new(apt),
             kernels: Arc::new(Kernel::new(root.clone())),
             kernel_builds: Arc::new(KernelBuilder::new(root.clone(), own_program()?)),
@@ -160,12 +163,13 @@ impl App {
     pub(super) fn estimate(
         &self,
         settings: &Settings,
+        options: &RunOptions,
         plan: &UpgradePlan,
         reboots: bool,
         builds_kernel: bool,
     ) -> Estimate {
         estimate::estimate(&EstimateInputs {
-            steps: &steps::planned_steps(settings),
+            steps: &steps::planned_steps(settings, options),
             services: &settings.planned_services(),
             plan,
             history: &self.recent_runs(),

@@ -13,6 +13,7 @@ const EXAMPLES: &str = "\
 Examples:
   patchday init                 find what runs, and write a configuration
   patchday plan                 what a run would do, and what stands in its way
+  patchday plan --fetch         the same, fetched for a later run --only-planned
   patchday run                  patch, reboot, verify
   patchday run --no-reboot      patch, bring the services back, reboot another day
   patchday windows              when it may be patched next
@@ -164,6 +165,12 @@ pub(super) struct PlanArgs {
     /// Plan for a run that does not reboot.
     #[arg(long)]
     pub(super) no_reboot: bool,
+    /// First refresh the package lists and fetch the packages, for a run with --only-planned; installs nothing.
+    #[arg(long)]
+    pub(super) fetch: bool,
+    /// Plan for a run that installs just what was fetched.
+    #[arg(long)]
+    pub(super) only_planned: bool,
 }
 
 #[derive(Debug, clap::Args)]
@@ -196,6 +203,9 @@ pub(super) struct RunArgs {
     /// Count blockers of this check as warnings; may be given again.
     #[arg(long, value_name = "LABEL")]
     pub(super) allow: Vec<String>,
+    /// Install just what `patchday plan --fetch` fetched, and refresh no package lists.
+    #[arg(long)]
+    pub(super) only_planned: bool,
     /// Begin outside the maintenance window or in a blackout, and heed neither; the report says so.
     #[arg(long)]
     pub(super) outside_window: bool,
@@ -208,6 +218,9 @@ pub(super) struct RunArgs {
     /// The run's ID, minted by the caller.
     #[arg(long, hide = true, requires = "foreground")]
     pub(super) run_id: Option<RunId>,
+    /// Fetch what a plan needs, and do no more.
+    #[arg(long, hide = true, requires = "run_id")]
+    pub(super) fetch_only: bool,
 }
 
 impl RunArgs {

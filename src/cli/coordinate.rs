@@ -36,21 +36,15 @@ pub(super) async fn new_run(
 ) -> Result<u8, Failure> {
     let locked = app.state.lock(&format!("run {id}"))?;
     let boot = host.system.boot().await.ok_or_else(no_boot_id)?;
-    let mut run = Run::plan(
-        id,
-        hostname(),
-        Timestamp::now(),
-        boot,
-        options,
-        steps::planned_steps(settings),
-        settings.planned_services(),
-    );
+    let steps = steps::planned_steps(settings, &options);
+    let services = if options.fetch_only { Vec::new() } else { settings.planned_services() };
+    let mut run = Run::plan(id, hostname(), Timestamp::now(), boot, options, steps, services);
     run.window = window;
     run.soft_reboots_of_boot = soft_reboots(host).await;
     // Corrected when the package lists are fresh.
     let reboots = gate::reboots(settings, &run.options);
     let builds_kernel = steps::kernel_build_is_due(host, settings).await;
-    run.estimate = Some(app.estimate(settings, &UpgradePlan::default(), reboots, builds_kernel));
+    run.estimate = Some(app.estimate(settings, &run.options, &UpgradePlan::default(), reboots, builds_kernel));
     let store = locked.create_run(&run, settings)?;
     store.prune(settings.keep_runs);
     carry(app, host, settings, store, run, Beginning::New, &AbortFlag::default(), json).await

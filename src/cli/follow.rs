@@ -31,6 +31,15 @@ const PATIENCE: u32 = 40;
 /// Shows the run's events until its end, then its report; returns its exit code. Ctrl-C and a terminal that is closed stop
 /// following.
 pub(super) async fn follow(app: &App, id: &RunId, json: bool) -> Result<u8, Failure> {
+    let Some(exit_code) = follow_to_end(app, id, json).await? else { return Ok(exit_code::DETACHED) };
+    if !json && let Ok(text) = super::report::text(app, id) {
+        ui::print_data(&mut stdout(), &format!("\n{text}"));
+    }
+    Ok(exit_code)
+}
+
+/// Shows the run's events until its end, and returns its exit code; none where whoever looked went away before.
+pub(super) async fn follow_to_end(app: &App, id: &RunId, json: bool) -> Result<Option<u8>, Failure> {
     let mut view = app.view(json);
     let mut events = app.state.events(id);
     let mut without_coordinator = 0;
@@ -78,19 +87,12 @@ pub(super) async fn follow(app: &App, id: &RunId, json: bool) -> Result<u8, Fail
     };
     view.finish();
     drop(keys);
-    match end? {
-        Some(exit_code) => {
-            if !json && let Ok(text) = super::report::text(app, id) {
-                ui::print_data(&mut stdout(), &format!("\n{text}"));
-            }
-            Ok(exit_code)
-        }
-        None => {
-            let note = format!("no longer following; run {id} goes on (patchday attach)\n");
-            ui::print_data(&mut std::io::stderr(), &note);
-            Ok(exit_code::DETACHED)
-        }
+    let end = end?;
+    if end.is_none() {
+        let note = format!("no longer following; run {id} goes on (patchday attach)\n");
+        ui::print_data(&mut stderr(), &note);
     }
+    Ok(end)
 }
 
 /// Ends when whoever looks goes away. From the call on none of the signals that say so ends this program by itself.

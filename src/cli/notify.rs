@@ -76,8 +76,7 @@ async fn report_to_try_with(app: &App, host: &Host) -> Result<Report, Failure> {
     let unknown = || Failure::new(FailureKind::Unexpected, "the boot ID cannot be read");
     let boot: BootId = host.system.boot().await.ok_or_else(unknown)?;
     let now = Timestamp::now();
-    let options =
-        RunOptions { trigger: Trigger::Operator, no_reboot: false, allowed_checks: Vec::new(), outside_window: false };
+    let options = RunOptions::new(Trigger::Operator);
     let run = Run::plan(RunId::mint(now, 0), hostname(), now, boot, options, Vec::new(), Vec::new());
     Ok(crate::report::build(&run, &[], now))
 }

@@ -2,26 +2,32 @@
 
 use std::io::stdout;
 
-use jiff::SignedDuration;
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
 use super::app::{App, hostname, json_text, require_labels, require_root};
 use super::args::PlanArgs;
-use super::gate;
+use super::{follow, gate, report, run};
 use crate::checks::{self, CheckInputs};
 use crate::config::RebootWhen;
 use crate::error::Failure;
 use crate::estimate;
 use crate::exit_code;
+use crate::host::Host;
 use crate::model::{
     CheckResult, Estimate, PackageSelection, PlannedService, RunOptions, Severity, Step, Trigger, UpgradePlan,
 };
 use crate::steps;
 use crate::ui;
 use crate::ui::plan::{PlanInputs, PlanTime};
+use crate::window::clock_time;
 
 /// Version of the shape of `patchday plan --json`.
 const PLAN_FORMAT: u32 = 1;
+
+/// What installs a plan that was fetched, where the configuration does not say so.
+const ONLY_PLANNED: &str = "patchday run --only-planned";
 
 #[derive(Serialize)]
 struct Plan<'a> {
@@ -31,6 +37,8 @@ struct Plan<'a> {
     checks: &'a [CheckResult],
     upgrade: &'a UpgradePlan,
     selection: &'a PackageSelection,
+    /// When it was fetched, for a run that installs just that.
+    fetched: Option<Timestamp>,
     services: &'a [PlannedService],
     steps: &'a [Step],
     reboot_reasons: &'a [String],
@@ -59,14 +67,20 @@ struct PlanWindow<'a> {
 pub(super) async fn plan(app: &App, args: &PlanArgs) -> Result<u8, Failure> {
     require_labels(&args.allow)?;
     require_root("plan")?;
-    let located = app.load_config()?;
+    let mut located = app.load_config()?;
+    let only_planned = located.settings.upgrade.only_planned;
+    located.settings.upgrade.only_planned |= args.fetch || args.only_planned;
     let host = app.host(&located.settings)?;
     app.require_units(&located, host.units.as_ref()).await?;
+    if args.fetch
+        && let Some(exit_code) = fetch(app, &host, args.json).await?
+    {
+        return Ok(exit_code);
+    }
     let options = RunOptions {
-        trigger: Trigger::Operator,
         no_reboot: args.no_reboot,
         allowed_checks: args.allow.clone(),
-        outside_window: false,
+        ..RunOptions::new(Trigger::Operator)
     };
     let inputs = CheckInputs::new(&host, &located.settings, &options);
     let (checks, upgrade, kernels) = tokio::join!(checks::run_all(&inputs), inputs.upgrade(), inputs.kernels());
@@ -79,11 +93,15 @@ pub(super) async fn plan(app: &App, args: &PlanArgs) -> Result<u8, Failure> {
 
     let name = hostname();
     let services = located.settings.planned_services();
-    let steps = steps::planned_steps(&located.settings);
     let settings = &located.settings;
+    let steps = steps::planned_steps(settings, &options);
+    let fetched = match settings.upgrade.only_planned {
+        true => host.fetched_plans.kept().await?.map(|fetched| fetched.at),
+        false => None,
+    };
     let asked_for = !reasons.is_empty() || (settings.reboot.when == RebootWhen::Always && !upgrade.is_empty());
     let reboots = gate::reboots(settings, &options) && asked_for;
-    let estimate = app.estimate(settings, upgrade, reboots, builds_kernel);
+    let estimate = app.estimate(settings, &options, upgrade, reboots, builds_kernel);
     let savings = estimate::savings(&estimate, upgrade, &settings.limits);
     let last = app
         .recent_runs()
@@ -92,6 +110,7 @@ pub(super) async fn plan(app: &App, args: &PlanArgs) -> Result<u8, Failure> {
         .find_map(|run| Some((run.measured_downtime()?, run.estimate.as_ref().map(Estimate::downtime))));
     let (open, fits, window) = gate::outlook(app, settings, estimate.until_back())?;
     let selection = settings.upgrade.selection.words();
+    let fetched_at = fetched.map(|at| clock_time(at, &TimeZone::system()));
     let text = if args.json {
         let plan = Plan {
             format: PLAN_FORMAT,
@@ -100,6 +119,7 @@ pub(super) async fn plan(app: &App, args: &PlanArgs) -> Result<u8, Failure> {
             checks: &checks,
             upgrade,
             selection: &settings.upgrade.selection,
+            fetched,
             services: &services,
             steps: &steps,
             reboot_reasons: &reasons,
@@ -116,6 +136,8 @@ pub(super) async fn plan(app: &App, args: &PlanArgs) -> Result<u8, Failure> {
             checks: &checks,
             upgrade: Some(upgrade),
             selection: selection.as_deref(),
+            fetched: fetched_at.as_deref(),
+            command: if settings.upgrade.only_planned == only_planned { "patchday run" } else { ONLY_PLANNED },
             services: &services,
             steps: &steps,
             reboot_reasons: &reasons,
@@ -129,4 +151,24 @@ pub(super) async fn plan(app: &App, args: &PlanArgs) -> Result<u8, Failure> {
         (false, false) => exit_code::BLOCKED,
         (false, true) => exit_code::DONE,
     })
+}
+
+/// Fetches the plan in a run of its own: under the limits, and on record. An exit code where there is no plan to show.
+async fn fetch(app: &App, host: &Host, json: bool) -> Result<Option<u8>, Failure> {
+    run::refuse_second_run(app)?;
+    run::refuse_over_leftovers(app, host).await?;
+    let id = run::mint();
+    let verb = ["run", "--foreground", "--yes", "--fetch-only", "--run-id", id.as_str()].map(str::to_owned).to_vec();
+    run::start_coordinator(app, host.work.as_ref(), &run::coordinator_unit("run", &id)?, verb).await?;
+    // What is told of it goes to stderr: stdout is the plan's.
+    match follow::follow_to_end(app, &id, false).await? {
+        Some(exit_code::DONE) => Ok(None),
+        Some(exit_code) => {
+            if !json {
+                ui::print_data(&mut stdout(), &format!("\n{}", report::text(app, &id)?));
+            }
+            Ok(Some(exit_code))
+        }
+        None => Ok(Some(exit_code::DETACHED)),
+    }
 }

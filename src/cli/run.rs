@@ -25,7 +25,8 @@ pub(super) async fn run(app: &App, args: &RunArgs) -> Result<u8, Failure> {
 async fn begin(app: &App, args: &RunArgs) -> Result<u8, Failure> {
     require_labels(&args.allow)?;
     require_root("run")?;
-    let located = app.load_config()?;
+    let mut located = app.load_config()?;
+    located.settings.upgrade.only_planned |= args.only_planned || args.fetch_only;
     let host = app.host(&located.settings)?;
     refuse_second_run(app)?;
     refuse_over_leftovers(app, &host).await?;
@@ -37,7 +38,13 @@ async fn begin(app: &App, args: &RunArgs) -> Result<u8, Failure> {
         no_reboot: args.no_reboot,
         allowed_checks: args.allow.clone(),
         outside_window: args.outside_window,
+        fetch_only: args.fetch_only,
     };
+    let id = args.run_id.clone().unwrap_or_else(mint);
+    // The services run while it fetches, whenever that is.
+    if args.fetch_only {
+        return coordinate::new_run(app, &host, &located.settings, id, options, None, args.json).await;
+    }
     // Without an end to keep to, nobody need know beforehand how long it takes.
     let heeds_windows = !located.settings.windows.is_empty() || !located.settings.blackouts.is_empty();
     let mut window = gate::may_begin(app, &located.settings, &options, SignedDuration::ZERO)?;
@@ -45,10 +52,9 @@ async fn begin(app: &App, args: &RunArgs) -> Result<u8, Failure> {
         let plan = host.packages.simulate().await?;
         let (settings, reboots) = (&located.settings, gate::reboots(&located.settings, &options));
         let builds_kernel = steps::kernel_build_is_due(&host, settings).await;
-        let takes = app.estimate(settings, &plan, reboots, builds_kernel).until_back();
+        let takes = app.estimate(settings, &options, &plan, reboots, builds_kernel).until_back();
         window = gate::may_begin(app, &located.settings, &options, takes)?;
     }
-    let id = args.run_id.clone().unwrap_or_else(|| RunId::mint(Timestamp::now(), salt()));
     if args.foreground {
         return coordinate::new_run(app, &host, &located.settings, id, options, window, args.json).await;
     }
@@ -56,6 +62,7 @@ async fn begin(app: &App, args: &RunArgs) -> Result<u8, Failure> {
     confirm(args, &located.settings.services.iter().rev().map(|service| &service.unit).collect::<Vec<_>>())?;
     let mut command = vec!["run".into(), "--foreground".into(), "--yes".into(), "--run-id".into(), id.to_string()];
     command.extend(args.no_reboot.then(|| "--no-reboot".into()));
+    command.extend(args.only_planned.then(|| "--only-planned".into()));
     command.extend(args.outside_window.then(|| "--outside-window".into()));
     command.extend(args.allow.iter().flat_map(|label| ["--allow".to_owned(), label.clone()]));
     start_coordinator(app, host.work.as_ref(), &coordinator_unit("run", &id)?, command).await?;
@@ -74,7 +81,7 @@ pub(super) fn refuse_second_run(app: &App) -> Result<(), Failure> {
 }
 
 /// A new run would take what the last one left changed for how the host is meant to be.
-async fn refuse_over_leftovers(app: &App, host: &Host) -> Result<(), Failure> {
+pub(super) async fn refuse_over_leftovers(app: &App, host: &Host) -> Result<(), Failure> {
     let Some(id) = app.state.leftover()? else { return Ok(()) };
     let run = app.state.load(&id)?;
     if host.system.boot().await.is_some_and(|boot| boot != run.boot) {
@@ -120,6 +127,11 @@ pub(super) async fn start_coordinator(
 pub(super) fn coordinator_unit(verb: &str, id: &RunId) -> Result<UnitName, Failure> {
     let unit = format!("patchday-{verb}-{id}.service").parse();
     unit.map_err(|error: crate::model::InvalidId| Failure::new(FailureKind::Unexpected, error.to_string()))
+}
+
+/// The ID of a run that begins now.
+pub(super) fn mint() -> RunId {
+    RunId::mint(Timestamp::now(), salt())
 }
 
 /// Tells apart two runs that are minted in the same second.

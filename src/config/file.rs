@@ -95,6 +95,7 @@ pub(super) struct Upgrade {
     pub(super) allow_removals: Vec<Spanned<String>>,
     pub(super) exclude: Vec<Spanned<String>>,
     pub(super) only_security: Option<bool>,
+    pub(super) only_planned: Option<bool>,
     pub(super) ahead: Option<bool>,
     pub(super) order: Option<Spanned<String>>,
     pub(super) lock_timeout: Option<Spanned<String>>,

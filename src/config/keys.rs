@@ -179,6 +179,8 @@ keys! {
         "Packages that stay as they are, and are not installed either.";
     ONLY_SECURITY = "upgrade", "only-security", Kind::Boolean, "false", "true",
         "Whether only what comes from an archive named `*-security` is upgraded; what it needs may be installed from any.";
+    ONLY_PLANNED = "upgrade", "only-planned", Kind::Boolean, "false", "true",
+        "Whether a run installs just what `patchday plan --fetch` fetched, and refreshes no package lists itself.";
     AHEAD = "upgrade", "ahead", Kind::Boolean, "false", "true",
         "Whether a new kernel is installed, and its modules are built, while the services still run.";
     ORDER = "upgrade", "order", Kind::Choice(&["stop-first", "late-stop"]), "\"stop-first\"", "\"late-stop\"",

@@ -147,6 +147,9 @@ pub struct UpgradeSettings {
     /// Which updates are taken.
     #[serde(default)]
     pub selection: PackageSelection,
+    /// Whether just what was fetched beforehand is installed.
+    #[serde(default)]
+    pub only_planned: bool,
     /// Whether a new kernel is installed while the services still run.
     #[serde(default)]
     pub ahead: bool,

@@ -47,6 +47,7 @@ pub(super) fn validate(file: &File, text: &str, cpus: u32, known: &[&str]) -> Re
                 exclude: check.list(&keys::EXCLUDE, &file.upgrade.exclude, values::package),
                 only_security: file.upgrade.only_security.unwrap_or(false),
             },
+            only_planned: file.upgrade.only_planned.unwrap_or(false),
             ahead: file.upgrade.ahead.unwrap_or(false),
             order: match check.word(&keys::ORDER, file.upgrade.order.as_ref()) {
                 Some("late-stop") => StopOrder::LateStop,

@@ -10,11 +10,11 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::model::{
     BootId, BootSurvey, BuiltKernel, Canary, ChangedConffile, Checkout, ClientConnection, DatabaseAccess,
-    DatabaseCondition, DatabaseFacts, DatabaseStartEvidence, DatabaseStopEvidence, DkmsModule, FstabEntry, GroupUse,
-    Inventory, JobResult, KernelFacts, KernelSource, ListeningSocket, LockHolder, MongodSymptoms, Mount, OneShotBoot,
-    PackageState, Parcel, PendingJob, PortPeers, PowerSupply, Readiness, ReadinessProbe, ReplicaSet, Resources, RunId,
-    RunningOperation, Session, SliceLimits, SourceState, TrialEnd, UnitName, UnitProcess, UnitRelations, UnitState,
-    UnitSurvey, UpgradePlan, WorkLook, WorkProgress, WorkSpec,
+    DatabaseCondition, DatabaseFacts, DatabaseStartEvidence, DatabaseStopEvidence, DkmsModule, FetchedPlan, FstabEntry,
+    GroupUse, Inventory, JobResult, KernelFacts, KernelSource, ListeningSocket, LockHolder, MongodSymptoms, Mount,
+    OneShotBoot, PackageState, Parcel, PendingJob, PortPeers, PowerSupply, Readiness, ReadinessProbe, ReplicaSet,
+    Resources, RunId, RunningOperation, Session, SliceLimits, SourceState, TrialEnd, UnitName, UnitProcess,
+    UnitRelations, UnitState, UnitSurvey, UpgradePlan, WorkLook, WorkProgress, WorkSpec,
 };
 
 pub mod apt;
@@ -400,6 +400,20 @@ pub trait Packages: Send + Sync {
     fn progress(&self, work: &PackageWork, line: &str) -> Option<WorkProgress>;
 }
 
+/// What is fetched on one day and installed on another: packages, and the lists that they are in. Neither a newer refresh of
+/// the host's own lists nor a cleared cache touches them.
+#[async_trait]
+pub trait FetchedPlans: Send + Sync {
+    /// Forgets the plan before, and makes a place for what comes. From now on nothing counts as fetched.
+    async fn begin(&self) -> HostResult<()>;
+
+    /// Keeps the plan, all of whose packages are there; packages of earlier plans go. On return it survives a power cut.
+    async fn keep(&self, plan: &FetchedPlan) -> HostResult<()>;
+
+    /// The plan that is kept; none where nothing was fetched to its end.
+    async fn kept(&self) -> HostResult<Option<FetchedPlan>>;
+}
+
 /// What of apt and dpkg is worth knowing before the work begins. All of it only looks.
 #[async_trait]
 pub trait PackageSurvey: Send + Sync {
@@ -581,6 +595,8 @@ pub struct Host {
     pub forensics: Arc<dyn DatabaseForensics>,
     /// apt and dpkg.
     pub packages: Arc<dyn Packages>,
+    /// What was fetched beforehand.
+    pub fetched_plans: Arc<dyn FetchedPlans>,
     /// What of apt and dpkg is worth knowing before.
     pub package_survey: Arc<dyn PackageSurvey>,
     /// Kernels.

@@ -5,6 +5,7 @@ mod decisions;
 mod effects;
 mod endings;
 mod hooks;
+mod legal;
 mod matrix;
 mod properties;
 mod sample;

@@ -237,6 +237,7 @@ fn phase_after_end(run: &Run, step: &Step, outcome: Outcome, note: Option<String
         Outcome::Skipped | Outcome::Succeeded => match step {
             // Where everything else came before the stops, the host is staged already.
             Step::Stop(_) if !is_last_stop(run, step) || run.phase == Phase::Staged => run.phase.clone(),
+            Step::Fetch if run.options.fetch_only => Phase::OnlyFetched,
             _ => step.phase_after().unwrap_or_else(|| run.phase.clone()),
         },
     }

@@ -19,7 +19,7 @@ impl Run {
     fn exit_code_of_phase(&self) -> u8 {
         let stopped_something = self.history.iter().any(|record| matches!(record.attempt.step, Step::Stop(_)));
         match &self.phase {
-            Phase::NothingToDo => exit_code::DONE,
+            Phase::NothingToDo | Phase::OnlyFetched => exit_code::DONE,
             Phase::Verified => match self.verification.as_ref().map(|verification| verification.verdict) {
                 // It was wanted, and there was no time left for it.
                 Some(Verdict::Healthy) if self.window_missed.is_some() && !self.reboot_reasons.is_empty() => {

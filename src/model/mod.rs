@@ -9,6 +9,7 @@ mod deployment;
 mod ending;
 mod estimate;
 mod fact;
+mod fetched_plan;
 mod finding;
 mod graph;
 mod hold;
@@ -51,6 +52,7 @@ pub use database::{
 pub use deployment::Checkout;
 pub use estimate::{Basis, Estimate, StepEstimate};
 pub use fact::Fact;
+pub use fetched_plan::FetchedPlan;
 pub use finding::{CheckResult, Finding, Remedy, Severity};
 pub use graph::DependencyGraph;
 pub use hold::{Hold, HoldEntry};

@@ -14,6 +14,8 @@ pub enum Phase {
     PreflightPassed,
     /// Every package of the upgrade is on the host.
     PackagesFetched,
+    /// So it is, and the run was to do no more.
+    OnlyFetched,
     /// There is nothing to upgrade, to build or to reboot for.
     NothingToDo,
     /// What ran before is recorded.
@@ -49,7 +51,10 @@ pub enum Phase {
 impl Phase {
     /// Whether no planned step follows.
     pub fn is_final(&self) -> bool {
-        matches!(self, Self::NothingToDo | Self::Verified | Self::Failed { .. } | Self::Aborted { .. })
+        matches!(
+            self,
+            Self::OnlyFetched | Self::NothingToDo | Self::Verified | Self::Failed { .. } | Self::Aborted { .. }
+        )
     }
 
     /// A short name for people and for logs.
@@ -58,6 +63,7 @@ impl Phase {
             Self::Planned => "planned",
             Self::PreflightPassed => "preflight passed",
             Self::PackagesFetched => "packages fetched",
+            Self::OnlyFetched => "only fetched",
             Self::NothingToDo => "nothing to do",
             Self::BaselineTaken => "baseline taken",
             Self::ServicesStopped => "services stopped",

@@ -31,6 +31,16 @@ pub struct RunOptions {
     /// Begin outside the maintenance window, and pay no heed to it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub outside_window: bool,
+    /// Fetch and keep what a later run installs, and do no more.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub fetch_only: bool,
+}
+
+impl RunOptions {
+    /// Nothing beyond the configuration.
+    pub fn new(trigger: Trigger) -> Self {
+        Self { trigger, no_reboot: false, allowed_checks: Vec::new(), outside_window: false, fetch_only: false }
+    }
 }
 
 /// A service of the run, in dependency order.

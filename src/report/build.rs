@@ -72,6 +72,7 @@ fn ending(run: &Run) -> Ending {
         Phase::Failed { .. } => Ending::Failed,
         Phase::Aborted { .. } => Ending::Aborted,
         Phase::NothingToDo => Ending::NothingToDo,
+        Phase::OnlyFetched => Ending::Done,
         _ if run.is_open() => Ending::Open,
         _ => Ending::Done,
     }

@@ -25,6 +25,7 @@ pub(super) fn summary(run: &Run, packages: &PackageStory, reboot: Option<&Reboot
             parts.join("; ")
         }
         Phase::NothingToDo => nothing_to_do(run, packages),
+        Phase::OnlyFetched => only_fetched(packages),
         _ if run.is_open() => open(run),
         _ => ended(run, packages, reboot),
     }
@@ -47,6 +48,13 @@ fn nothing_to_do(run: &Run, packages: &PackageStory) -> String {
         sentence.push_str(", no service was stopped");
     }
     sentence
+}
+
+fn only_fetched(packages: &PackageStory) -> String {
+    match packages.changes.len() {
+        0 => "nothing to fetch: no package to upgrade".to_owned(),
+        changes => format!("{} fetched, and nothing installed", count(changes, "change")),
+    }
 }
 
 fn ended(run: &Run, packages: &PackageStory, reboot: Option<&RebootStory>) -> String {

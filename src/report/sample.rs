@@ -73,12 +73,7 @@ impl Story {
             "web1".into(),
             at(0.0),
             boot(1),
-            RunOptions {
-                trigger: Trigger::Operator,
-                no_reboot: false,
-                allowed_checks: Vec::new(),
-                outside_window: false,
-            },
+            RunOptions::new(Trigger::Operator),
             steps.clone(),
             vec![
                 PlannedService { unit: mongod.clone(), kind: ServiceKind::Mongodb, after: Vec::new() },

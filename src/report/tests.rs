@@ -15,6 +15,7 @@ pub(super) fn stories() -> Vec<(&'static str, Story)> {
     vec![
         ("healthy", Story::healthy()),
         ("nothing_to_do", nothing_to_do()),
+        ("only_fetched", only_fetched()),
         ("blocked", blocked()),
         ("stop_failed", stop_failed()),
         ("upgrade_interrupted", upgrade_interrupted()),
@@ -34,6 +35,20 @@ fn nothing_to_do() -> Story {
     story.step(Step::Fetch, 2.2, "nothing to upgrade");
     story.run.upgrade = Some(Default::default());
     story.run.phase = Phase::NothingToDo;
+    story.close(0);
+    story
+}
+
+fn only_fetched() -> Story {
+    let mut whole = Story::new();
+    whole.prepare();
+    let mut story = Story::new();
+    story.run.options.fetch_only = true;
+    story.run.steps = vec![Step::Fetch];
+    story.run.services.clear();
+    story.step(Step::Fetch, 8.2, "3 packages, 2 security");
+    story.run.upgrade = whole.run.upgrade;
+    story.run.phase = Phase::OnlyFetched;
     story.close(0);
     story
 }

@@ -8,12 +8,18 @@ use crate::checks::refused_removals;
 use crate::config::RebootWhen;
 use crate::events::EventKind;
 use crate::host::PackageWork;
-use crate::model::{Course, Fact, PackageAction, PackageSelection, Step, UpgradePlan, is_lock_conflict};
+use crate::model::{Course, Fact, FetchedPlan, PackageAction, PackageSelection, Step, UpgradePlan, is_lock_conflict};
 
 const LOCK_RETRY: SignedDuration = SignedDuration::from_secs(5);
 
 pub(super) async fn perform(ctx: &mut StepContext<'_>) -> StepResult {
-    packaging(ctx, PackageWork::Refresh, "refresh", "refresh the package lists", (0.0, 0.2)).await?;
+    let fetch_only = ctx.run().options.fetch_only;
+    if fetch_only {
+        ctx.host.fetched_plans.begin().await?;
+    }
+    if fetch_only || !ctx.settings.upgrade.only_planned {
+        packaging(ctx, PackageWork::Refresh, "refresh", "refresh the package lists", (0.0, 0.2)).await?;
+    }
     let plan = ctx.host.packages.simulate().await?;
     let security = plan.changes.iter().filter(|change| change.is_security()).count();
     let removals = plan.removals().count();
@@ -21,18 +27,32 @@ pub(super) async fn perform(ctx: &mut StepContext<'_>) -> StepResult {
     ctx.recorder.record(Fact::UpgradePlanned(plan.clone()))?;
     refuse_removals(&plan, &ctx.settings.upgrade.allow_removals)?;
     refuse_unwanted(&plan, &ctx.settings.upgrade.selection)?;
+    if ctx.settings.upgrade.only_planned && !fetch_only {
+        refuse_unfetched(ctx, &plan).await?;
+    }
 
-    if plan.is_empty() && !wants_work_anyway(ctx).await? {
+    if plan.is_empty() && !fetch_only && !wants_work_anyway(ctx).await? {
         return Ok(StepEnd::NothingToDo);
     }
     if plan.is_empty() {
+        keep_if_wanted(ctx, plan).await?;
         return Ok(StepEnd::Succeeded(Some("no package to upgrade".into())));
     }
     // apt itself would wait for dpkg's locks, and tell nobody whom it waits for.
     locks::wait_until_free(ctx, Step::Fetch).await?;
     packaging(ctx, PackageWork::Download, "download", "download the packages", (0.2, 1.0)).await?;
     let told = [Some(summary(&plan, security)), ctx.settings.upgrade.selection.words()];
+    keep_if_wanted(ctx, plan).await?;
     Ok(StepEnd::Succeeded(Some(told.into_iter().flatten().collect::<Vec<_>>().join(", "))))
+}
+
+/// For the run that will install it.
+async fn keep_if_wanted(ctx: &StepContext<'_>, plan: UpgradePlan) -> Result<(), StepError> {
+    if ctx.run().options.fetch_only {
+        let fetched = FetchedPlan { run: ctx.run().id.clone(), at: ctx.host.clock.now(), plan };
+        ctx.host.fetched_plans.keep(&fetched).await?;
+    }
+    Ok(())
 }
 
 fn summary(plan: &UpgradePlan, security: usize) -> String {
@@ -102,6 +122,22 @@ fn refuse_unwanted(plan: &UpgradePlan, selection: &PackageSelection) -> Result<(
     Err(StepError::Failed(format!(
         "apt would change {}, which [upgrade] exclude or only-security leaves out; look at the pins in /etc/apt/preferences.d",
         unwanted.join(", ")
+    )))
+}
+
+/// The preflight has asked the same, but may have been overruled.
+async fn refuse_unfetched(ctx: &StepContext<'_>, plan: &UpgradePlan) -> Result<(), StepError> {
+    let Some(fetched) = ctx.host.fetched_plans.kept().await? else {
+        return Err(StepError::Failed("nothing was fetched: patchday plan --fetch".into()));
+    };
+    let differences = fetched.differences(plan, &ctx.host.packages.installed().await?);
+    if differences.is_empty() {
+        return Ok(());
+    }
+    Err(StepError::Failed(format!(
+        "apt would not do what run {} fetched: {}; fetch anew: patchday plan --fetch",
+        fetched.run,
+        differences.join(", ")
     )))
 }
 

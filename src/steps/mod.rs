@@ -46,7 +46,7 @@ use jiff::SignedDuration;
 use crate::config::{Settings, StopOrder};
 use crate::events::{Event, EventKind, EventSink};
 use crate::host::{Host, HostError, HostErrorKind, HostResult};
-use crate::model::{Channel, Fact, HookPoint, Occasion, Run, Step, UnitName};
+use crate::model::{Channel, Fact, HookPoint, Occasion, Run, RunOptions, Step, UnitName};
 
 pub use kernel_source::is_due as kernel_build_is_due;
 pub use reboot_reasons::expected_reboot_reasons;
@@ -185,7 +185,10 @@ impl From<HostError> for StepError {
 pub type StepResult = Result<StepEnd, StepError>;
 
 /// The steps of a run under these settings, in order: services stop in reverse dependency order.
-pub fn planned_steps(settings: &Settings) -> Vec<Step> {
+pub fn planned_steps(settings: &Settings, options: &RunOptions) -> Vec<Step> {
+    if options.fetch_only {
+        return vec![Step::Fetch];
+    }
     let hooks = |point| settings.hooks_at(point).map(|(hook, _)| Step::Hook(hook));
     let stops = settings.services.iter().rev().map(|service| Step::Stop(service.unit.clone()));
     let start = (!settings.notify.is_empty()).then_some(Step::Notify(Occasion::Start));

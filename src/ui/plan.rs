@@ -21,6 +21,10 @@ pub struct PlanInputs<'a> {
     pub upgrade: Option<&'a UpgradePlan>,
     /// Which updates are taken; none where all are.
     pub selection: Option<&'a str>,
+    /// When it was fetched, in words; none for a run that fetches for itself.
+    pub fetched: Option<&'a str>,
+    /// What does it.
+    pub command: &'a str,
     /// The services, dependencies first.
     pub services: &'a [PlannedService],
     /// The steps of the run.
@@ -135,6 +139,9 @@ fn packages(plan: &PlanInputs<'_>, style: &Style) -> Vec<String> {
     if let Some(selection) = plan.selection {
         lines.extend(field("selection", &one_line(selection), style));
     }
+    if let Some(fetched) = plan.fetched {
+        lines.extend(field("fetched", &format!("{fetched}; nothing newer counts"), style));
+    }
     let security: Vec<&PackageChange> = upgrade.changes.iter().filter(|change| change.is_security()).collect();
     for (name, changes) in [
         ("upgrade", of(PackageAction::Upgrade).collect::<Vec<_>>()),
@@ -206,7 +213,10 @@ fn table(upgrade: &UpgradePlan, style: &Style) -> Vec<String> {
     let room = style.width.saturating_sub(name + 24);
     let version = widest(&mut shown.iter().map(|change| versions(change).chars().count()), room);
     let row = |change: &&PackageChange| {
-        let size = upgrade.sizes.get(&change.name).map_or("-".to_owned(), |size| bytes(size.download));
+        let size = upgrade.sizes.get(&change.name).map_or("-".to_owned(), |size| match size.download {
+            0 => "fetched".to_owned(),
+            download => bytes(download),
+        });
         let origin = if change.is_security() { "security" } else { "" };
         let name = style.fit(&one_line(&change.name), name);
         let version = style.fit(&one_line(&versions(change)), version);
@@ -278,7 +288,8 @@ fn conclusion(plan: &PlanInputs<'_>) -> String {
         Some(upgrade) if upgrade.is_empty() && plan.reboot_reasons.is_empty() => {
             "a run would find nothing to upgrade, and no reason to reboot".to_owned()
         }
-        _ => "nothing was changed; to do it: patchday run".to_owned(),
+        _ if plan.fetched.is_some() => format!("nothing was installed; to do it: {}", plan.command),
+        _ => format!("nothing was changed; to do it: {}", plan.command),
     }
 }
 
@@ -309,6 +320,8 @@ mod tests {
             checks: &run.checks,
             upgrade: run.upgrade.as_ref(),
             selection: None,
+            fetched: None,
+            command: "patchday run",
             services: &run.services,
             steps: &run.steps,
             reboot_reasons: &reasons,
@@ -343,6 +356,7 @@ mod tests {
                 checks: &blocked,
                 upgrade: Some(&upgrade),
                 selection: Some("without docker-ce"),
+                fetched: Some("Thu 2026-11-26 14:03 UTC"),
                 ..inputs
             };
             assert_snapshot!("plan_blocked", render(&blocked, &Style::plain()));

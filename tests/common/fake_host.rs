@@ -16,10 +16,10 @@ use patchday::config::{
 use patchday::coordinator::{AbortFlag, Coordinator, Journal, Narrator, RunEnd, RunStorage};
 use patchday::events::{Event, EventKind};
 use patchday::host::{
-    BootLoader, Budget, Clock, Database, DatabaseForensics, DatabaseInsight, Deployments, HoldSpec, Host, HostError,
-    HostErrorKind, HostResult, Inhibitor, InhibitorGuard, Inventories, KernelBuilds, Kernels, Messenger, PackageSurvey,
-    PackageWork, Packages, People, Power, Premises, Prober, Relations, Shutdown, ShutdownSpec, System, UnitChanges,
-    Units, WorkUnits,
+    BootLoader, Budget, Clock, Database, DatabaseForensics, DatabaseInsight, Deployments, FetchedPlans, HoldSpec, Host,
+    HostError, HostErrorKind, HostResult, Inhibitor, InhibitorGuard, Inventories, KernelBuilds, Kernels, Messenger,
+    PackageSurvey, PackageWork, Packages, People, Power, Premises, Prober, Relations, Shutdown, ShutdownSpec, System,
+    UnitChanges, Units, WorkUnits,
 };
 use patchday::model::*;
 use patchday::store::{RunStore, StateDir, StoreError, StoreResult};
@@ -94,6 +94,8 @@ pub struct World {
     pub booted: Timestamp,
     pub units: BTreeMap<String, FakeUnit>,
     pub pending: Vec<PackageChange>,
+    /// What was fetched for another day; the lists and packages of it are those of `pending`.
+    pub fetched: Option<FetchedPlan>,
     pub dpkg_broken: Vec<String>,
     pub failing_work: Option<&'static str>,
     /// What people were told.
@@ -229,6 +231,7 @@ impl World {
             booted: now - SignedDuration::from_hours(1200),
             units,
             pending: vec![upgrade("libc6"), upgrade("tzdata")],
+            fetched: None,
             dpkg_broken: Vec::new(),
             failing_work: None,
             sent: Vec::new(),
@@ -1006,6 +1009,23 @@ impl Packages for Fake {
     }
 }
 
+#[async_trait]
+impl FetchedPlans for Fake {
+    async fn begin(&self) -> HostResult<()> {
+        lock(&self.0).fetched = None;
+        Ok(())
+    }
+
+    async fn keep(&self, plan: &FetchedPlan) -> HostResult<()> {
+        lock(&self.0).fetched = Some(plan.clone());
+        Ok(())
+    }
+
+    async fn kept(&self) -> HostResult<Option<FetchedPlan>> {
+        Ok(lock(&self.0).fetched.clone())
+    }
+}
+
 /// A host at rest: nothing that a check would mind.
 #[async_trait]
 impl PackageSurvey for Fake {
@@ -1270,6 +1290,7 @@ pub fn host(world: &Shared) -> Host {
         insight: fake(),
         forensics: fake(),
         packages: fake(),
+        fetched_plans: fake(),
         package_survey: fake(),
         kernels: fake(),
         kernel_builds: fake(),
@@ -1348,6 +1369,7 @@ pub fn settings() -> Settings {
         upgrade: UpgradeSettings {
             allow_removals: vec![],
             selection: PackageSelection::default(),
+            only_planned: false,
             ahead: false,
             order: StopOrder::StopFirst,
             lock_timeout: SignedDuration::from_secs(60),
@@ -1403,12 +1425,7 @@ impl Scenario {
         Self {
             world: World::new(),
             settings: settings(),
-            options: RunOptions {
-                trigger: Trigger::Unattended,
-                no_reboot: false,
-                allowed_checks: vec![],
-                outside_window: false,
-            },
+            options: RunOptions::new(Trigger::Unattended),
             state: StateDir::new(directory.path()),
             abort_at: None,
             directory,
@@ -1485,7 +1502,7 @@ impl Scenario {
                         now,
                         boot,
                         self.options.clone(),
-                        patchday::steps::planned_steps(&self.settings),
+                        patchday::steps::planned_steps(&self.settings, &self.options),
                         self.settings.planned_services(),
                     );
                     run.soft_reboots_of_boot = soft_reboots;

@@ -34,10 +34,8 @@ fn millis(millis: i64) -> SignedDuration {
 /// A run of which nothing has happened yet, minted in this second.
 pub fn planned_at(seconds: i64) -> Run {
     let options = RunOptions {
-        trigger: Trigger::Unattended,
-        no_reboot: false,
         allowed_checks: vec!["apt-sources".into(), "free-space".into()],
-        outside_window: false,
+        ..RunOptions::new(Trigger::Unattended)
     };
     let steps = [
         "preflight",

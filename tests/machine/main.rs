@@ -10,6 +10,7 @@ mod hooks;
 mod mongodb;
 mod notify;
 mod on_machine;
+mod only_planned;
 mod plan;
 mod recovery;
 mod rivals;

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 const PATIENCE: Duration = Duration::from_secs(300);
 
-fn machine(name: &str, more: &str) -> Machine {
+pub(crate) fn machine(name: &str, more: &str) -> Machine {
     let machine = machine_with_patchday(Suite::Bookworm, name);
     let database = "start-timeout = \"60s\"\ndrain-timeout = \"3s\"";
     let services = services(&machine, database, "start-timeout = \"60s\"");
@@ -63,7 +63,7 @@ fn all_work_shares_limits_that_can_be_changed_and_are_given_back() {
 }
 
 /// A repository in the machine: a kernel's metapackage, of which the second version wants a new kernel, and a tool.
-const REPOSITORY: &str = r#"
+pub(crate) const REPOSITORY: &str = r#"
 set -eu
 mkdir -p /srv/repo && cd /srv/repo
 package() { # NAME VERSION DEPENDS

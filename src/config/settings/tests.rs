@@ -47,6 +47,7 @@ fn settings() -> Settings {
         upgrade: UpgradeSettings {
             allow_removals: vec!["old-helper".into()],
             selection: PackageSelection::default(),
+            only_planned: true,
             ahead: true,
             order: StopOrder::StopFirst,
             lock_timeout: SignedDuration::from_mins(10),

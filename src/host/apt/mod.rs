@@ -2,6 +2,7 @@
 
 mod conffiles;
 mod dpkg;
+mod fetched;
 mod locks;
 mod pins;
 mod simulation;
@@ -35,6 +36,9 @@ const QUERY_TIMEOUT: Duration = Duration::from_secs(60);
 const NETWORK_METHODS: [&str; 8] =
     ["http", "https", "ftp", "mirror", "mirror+http", "mirror+https", "tor+http", "tor+https"];
 
+/// Where apt keeps the package lists.
+const LISTS: &str = "/var/lib/apt/lists";
+
 /// Keep the host's own configuration files where they were changed, and take the new ones where they were not.
 const CONFFILES: [&str; 2] = ["--force-confdef", "--force-confold"];
 
@@ -45,6 +49,8 @@ pub struct Apt {
     lock_timeout: SignedDuration,
     /// Pins for what is left out.
     preferences: Option<PathBuf>,
+    /// Lists and packages of their own; none where the host's count.
+    fetched: Option<fetched::Place>,
 }
 
 impl Apt {
@@ -55,7 +61,7 @@ impl Apt {
     /// the download cache: [`PackageWork::Refresh`] and [`PackageWork::Download`] fail at once where another apt is at
     /// it, and their log says so ([`crate::model::is_lock_conflict`]).
     pub fn new(root: PathBuf, lock_timeout: SignedDuration) -> Self {
-        Self { root, lock_timeout, preferences: None }
+        Self { root, lock_timeout, preferences: None, fetched: None }
     }
 
     /// The same, for which only these updates exist.
@@ -67,10 +73,25 @@ impl Apt {
         Ok(Self { preferences: pins::write(&self.root, selection)?, ..self })
     }
 
-    /// What apt is told of the pins.
-    fn pinned(&self) -> Vec<String> {
-        let option = |path: &PathBuf| ["-o".to_owned(), format!("Dir::Etc::Preferences={}", path.display())];
-        self.preferences.iter().flat_map(option).collect()
+    /// The same, for which only the package lists and packages of [`FetchedPlans`](super::FetchedPlans) exist.
+    #[must_use]
+    pub fn with_fetched_lists(self) -> Self {
+        Self { fetched: Some(fetched::Place::new(&self.root)), ..self }
+    }
+
+    /// What apt is told of what there is for it.
+    fn restrictions(&self) -> Vec<String> {
+        let pins = |path: &PathBuf| ["-o".to_owned(), format!("Dir::Etc::Preferences={}", path.display())];
+        let fetched = self.fetched.iter().flat_map(fetched::Place::options);
+        self.preferences.iter().flat_map(pins).chain(fetched).collect()
+    }
+
+    fn archives(&self) -> PathBuf {
+        self.fetched.as_ref().map_or_else(|| below(&self.root, sizes::ARCHIVES), fetched::Place::archives)
+    }
+
+    fn lists(&self) -> PathBuf {
+        self.fetched.as_ref().map_or_else(|| below(&self.root, LISTS), fetched::Place::lists)
     }
 
     async fn query(&self) -> HostResult<Vec<dpkg::DpkgPackage>> {
@@ -81,9 +102,9 @@ impl Apt {
     }
 
     async fn simulation(&self, what: &str, args: &[&str]) -> HostResult<UpgradePlan> {
-        let pinned = self.pinned();
-        let args: Vec<&str> =
-            pinned.iter().map(String::as_str).chain(["-s", "-q"]).chain(args.iter().copied()).collect();
+        let restrictions = self.restrictions();
+        let restrictions = || restrictions.iter().map(String::as_str);
+        let args: Vec<&str> = restrictions().chain(["-s", "-q"]).chain(args.iter().copied()).collect();
         let output = command::read(&self.root, "apt-get", &args, SIMULATION_TIMEOUT).await?;
         if !output.status.success() {
             // apt's own errors name the cause; its exit status is 100 for all of them.
@@ -97,9 +118,9 @@ impl Apt {
         let names = sizes::names(&plan);
         if !names.is_empty() {
             // Good to know, and no more: a plan without sizes is a plan.
-            let args: Vec<&str> = std::iter::once("show").chain(names.iter().map(String::as_str)).collect();
+            let args: Vec<&str> = restrictions().chain(["show"]).chain(names.iter().map(String::as_str)).collect();
             if let Ok(output) = command::read(&self.root, "apt-cache", &args, QUERY_TIMEOUT).await {
-                let archives = below(&self.root, sizes::ARCHIVES);
+                let archives = self.archives();
                 let is_there =
                     |name: &str, size| fs::metadata(archives.join(name)).is_ok_and(|file| file.len() == size);
                 let info = below(&self.root, "/var/lib/dpkg/info");
@@ -139,7 +160,7 @@ impl Apt {
         for conffile in CONFFILES {
             option(format!("Dpkg::Options::={conffile}"));
         }
-        argv.extend(self.pinned());
+        argv.extend(self.restrictions());
         argv
     }
 }
@@ -239,7 +260,7 @@ impl PackageSurvey for Apt {
 
     /// apt puts what it fetches into `partial` first, even where nothing is new.
     async fn lists_refreshed(&self) -> HostResult<Option<Timestamp>> {
-        let path = below(&self.root, "/var/lib/apt/lists/partial");
+        let path = self.lists().join("partial");
         let failed = |error: &dyn std::fmt::Display| HostError::failed(format!("look at {}", path.display()), error);
         match fs::metadata(&path).and_then(|metadata| metadata.modified()) {
             Ok(time) => Timestamp::try_from(time).map(Some).map_err(|error| failed(&error)),

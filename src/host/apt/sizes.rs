@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use crate::model::{PackageAction, PackageSize, UpgradePlan};
+use crate::model::{PackageAction, PackageSize, UpgradePlan, without_architecture};
 
 /// The arguments that ask for the new versions of a plan.
 pub(super) fn names(plan: &UpgradePlan) -> Vec<String> {
@@ -17,7 +17,12 @@ pub(super) const ARCHIVES: &str = "/var/cache/apt/archives";
 
 /// What apt calls the package in its archives: as in `bash_5.2.15-2_amd64.deb`, with `%3a` for the colon of an epoch.
 fn file_name(name: &str, version: &str, arch: &str) -> String {
-    format!("{name}_{}_{arch}.deb", version.replace(':', "%3a"))
+    format!("{}{arch}.deb", file_name_until_architecture(name, version))
+}
+
+/// Its beginning, as in `bash_5.2.15-2_`.
+pub(super) fn file_name_until_architecture(name: &str, version: &str) -> String {
+    format!("{}_{}_", without_architecture(name), version.replace(':', "%3a"))
 }
 
 /// What dpkg knows of an installed package, in its directory `info`: how many files it has, and whether a script

@@ -1,6 +1,7 @@
 //! Every fact in every phase: what may follow, and what it makes of the phase. Everything else is an error.
 
 use super::hooks::{HOOK, LATE_HOOK, at_work, call_ended, called, hooked};
+use super::legal::LEGAL;
 use super::sample::{
     after, api, at, baseline, before, begin, boot, booted, closed, end, failed, judged, open, planned, proof,
     reboot_requested, verified, window_missed,
@@ -81,6 +82,7 @@ fn phases() -> Vec<Phase> {
         Phase::Planned => Phase::Planned,
         Phase::PreflightPassed => Phase::PreflightPassed,
         Phase::PackagesFetched => Phase::PackagesFetched,
+        Phase::OnlyFetched => Phase::OnlyFetched,
         Phase::NothingToDo => Phase::NothingToDo,
         Phase::BaselineTaken => Phase::BaselineTaken,
         Phase::ServicesStopped => Phase::ServicesStopped,
@@ -94,164 +96,6 @@ fn phases() -> Vec<Phase> {
         Phase::Aborted { .. } => Phase::Aborted { by: String::new() },
     )
 }
-
-/// Phase, open attempt, and every fact that may follow with the phase that it leads to. `=` stands for the same phase.
-const LEGAL: [(&str, &str, &str); 40] = [
-    (
-        "planned",
-        "-",
-        "step began =, given up failed, boot changed failed, soft-rebooted failed, resumed =, abort requested aborted",
-    ),
-    (
-        "planned",
-        "preflight",
-        "step ended preflight passed, given up failed, checks answered =, boot changed failed, soft-rebooted failed, resumed =",
-    ),
-    (
-        "preflight passed",
-        "-",
-        "step began =, given up failed, boot changed failed, soft-rebooted failed, resumed =, abort requested aborted",
-    ),
-    (
-        "preflight passed",
-        "fetch",
-        "step ended packages fetched, given up failed, upgrade planned =, nothing found nothing to do, \
-         boot changed failed, soft-rebooted failed, resumed =",
-    ),
-    (
-        "packages fetched",
-        "-",
-        "step began =, given up failed, boot changed failed, soft-rebooted failed, resumed =, abort requested aborted",
-    ),
-    (
-        "packages fetched",
-        "baseline",
-        "step ended baseline taken, given up failed, baseline taken =, boot changed failed, soft-rebooted failed, resumed =",
-    ),
-    (
-        "baseline taken",
-        "-",
-        "step began =, given up failed, window missed failed, boot changed failed, soft-rebooted failed, resumed =, \
-         abort requested aborted",
-    ),
-    (
-        "baseline taken",
-        "stop:api.service",
-        "step ended =, given up failed, change intended =, service stopped =, boot changed failed, soft-rebooted failed, resumed =",
-    ),
-    (
-        "baseline taken",
-        "hook:before-stop:1",
-        "step ended =, given up failed, boot changed failed, soft-rebooted failed, resumed =, hook began =",
-    ),
-    (
-        "baseline taken",
-        "notify-start",
-        "step ended =, given up failed, boot changed failed, soft-rebooted failed, resumed =, notified =",
-    ),
-    (
-        "baseline taken",
-        "stop:mongod.service",
-        "step ended services stopped, given up failed, change intended =, service stopped =, boot changed failed, \
-         soft-rebooted failed, resumed =",
-    ),
-    (
-        "services stopped",
-        "-",
-        "step began =, given up failed, window missed failed, boot changed failed, soft-rebooted failed, resumed =, \
-         abort requested aborted",
-    ),
-    (
-        "services stopped",
-        "upgrade",
-        "step ended packages upgraded, given up failed, boot changed failed, soft-rebooted failed, resumed =",
-    ),
-    (
-        "services stopped",
-        "repair",
-        "step ended =, given up failed, boot changed failed, soft-rebooted failed, resumed =",
-    ),
-    (
-        "packages upgraded",
-        "-",
-        "step began =, given up failed, window missed =, boot changed failed, soft-rebooted failed, resumed =, abort requested aborted",
-    ),
-    (
-        "packages upgraded",
-        "build-kernel",
-        "step ended kernel built, given up failed, boot changed failed, soft-rebooted failed, resumed =",
-    ),
-    (
-        "kernel built",
-        "-",
-        "step began =, given up failed, boot changed failed, soft-rebooted failed, resumed =, abort requested aborted",
-    ),
-    (
-        "kernel built",
-        "stage-check",
-        "step ended staged, given up failed, reboot wanted =, kernel expected =, boot changed failed, soft-rebooted failed, resumed =",
-    ),
-    (
-        "staged",
-        "-",
-        "step began =, given up failed, window missed =, boot changed rebooted, soft-rebooted failed, resumed =, abort requested aborted",
-    ),
-    (
-        "staged",
-        "reboot",
-        "step ended =, given up failed, reboot requested reboot requested, boot changed rebooted, soft-rebooted failed, resumed =",
-    ),
-    (
-        "staged",
-        "restore",
-        "step ended =, given up failed, change undone =, boot changed rebooted, soft-rebooted =, resumed =",
-    ),
-    (
-        "staged",
-        "verify",
-        "step ended verified, given up failed, boot changed rebooted, soft-rebooted =, resumed =, recovery intended =, judged =",
-    ),
-    (
-        "reboot requested",
-        "reboot",
-        "step ended failed, given up failed, reboot forced =, boot changed rebooted, soft-rebooted failed, resumed =",
-    ),
-    (
-        "reboot requested",
-        "revert",
-        "step ended failed, given up failed, reboot forced =, boot changed rebooted, soft-rebooted failed, resumed =",
-    ),
-    // Past the point of no return there is nothing to abort.
-    ("rebooted", "-", "step began =, given up failed, boot changed =, soft-rebooted =, resumed ="),
-    (
-        "rebooted",
-        "verify",
-        "step ended verified, given up failed, boot changed =, soft-rebooted =, resumed =, recovery intended =, judged =",
-    ),
-    // A final phase stays, whatever happens; but for a verdict, which is of one boot.
-    ("nothing to do", "-", "step began =, boot changed =, soft-rebooted =, resumed =, closed ="),
-    ("nothing to do", "report", "step ended =, boot changed =, soft-rebooted =, resumed ="),
-    ("verified", "-", "step began =, boot changed rebooted, soft-rebooted rebooted, resumed =, closed ="),
-    (
-        "verified",
-        "hook:after-verify:1",
-        "step ended =, boot changed rebooted, soft-rebooted rebooted, resumed =, hook ended =",
-    ),
-    ("verified", "report", "step ended =, boot changed rebooted, soft-rebooted rebooted, resumed ="),
-    ("verified", "notify-end", "step ended =, boot changed rebooted, soft-rebooted rebooted, resumed =, notified ="),
-    ("failed", "-", "step began =, boot changed =, soft-rebooted =, resumed =, closed ="),
-    ("failed", "repair", "step ended =, boot changed =, soft-rebooted =, resumed ="),
-    ("failed", "restore", "step ended =, change undone =, boot changed =, soft-rebooted =, resumed ="),
-    ("failed", "report", "step ended =, boot changed =, soft-rebooted =, resumed ="),
-    (
-        "failed",
-        "revert",
-        "step ended =, reboot requested reboot requested, boot changed rebooted, soft-rebooted rebooted, resumed =",
-    ),
-    ("aborted", "-", "step began =, boot changed =, soft-rebooted =, resumed =, closed ="),
-    ("aborted", "restore", "step ended =, change undone =, boot changed =, soft-rebooted =, resumed ="),
-    ("aborted", "report", "step ended =, boot changed =, soft-rebooted =, resumed ="),
-];
 
 fn attempt_of(run: &Run) -> String {
     run.attempt.as_ref().map_or("-".into(), |attempt| attempt.step.to_string())

@@ -45,7 +45,7 @@ pub(super) fn planned() -> Run {
         "web1".into(),
         at(0),
         boot(1),
-        RunOptions { trigger: Trigger::Operator, no_reboot: false, allowed_checks: Vec::new(), outside_window: false },
+        RunOptions::new(Trigger::Operator),
         vec![
             Step::Preflight,
             Step::Fetch,
@@ -152,6 +152,13 @@ pub(super) fn aborted(run: &Run) -> Run {
 
 pub(super) fn nothing_to_do() -> Run {
     after(&open(Step::Fetch), Fact::NothingFound { at: at(20) })
+}
+
+pub(super) fn only_fetched() -> Run {
+    let mut run = planned();
+    run.options.fetch_only = true;
+    run.steps = vec![Step::Fetch];
+    done(&run, Step::Fetch)
 }
 
 pub(super) fn verified() -> Run {

@@ -2,8 +2,8 @@
 
 use super::hooks::{HOOK, LATE_HOOK, at_work, hooked};
 use super::sample::{
-    aborted, api, before, begin, booted, done, end, failed, failed_on_trial, nothing_to_do, open, planned,
-    reboot_requested, reboot_skipped, verified,
+    aborted, api, before, begin, booted, done, end, failed, failed_on_trial, nothing_to_do, only_fetched, open,
+    planned, reboot_requested, reboot_skipped, verified,
 };
 use crate::model::{Occasion, Outcome, Phase, Run, Step};
 
@@ -22,6 +22,7 @@ pub(super) fn situations(phase: &Phase) -> Vec<Run> {
         Phase::Planned => vec![planned(), open(Step::Preflight)],
         Phase::PreflightPassed => vec![before(&Step::Fetch), open(Step::Fetch)],
         Phase::PackagesFetched => vec![before(&Step::Baseline), open(Step::Baseline)],
+        Phase::OnlyFetched => vec![only_fetched(), begin(&only_fetched(), Step::Report)],
         Phase::NothingToDo => vec![nothing_to_do(), begin(&nothing_to_do(), Step::Report)],
         Phase::BaselineTaken => {
             let told = begin(&watched(&before(&Step::Stop(api()))), Step::Notify(Occasion::Start));
