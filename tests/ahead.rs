@@ -5,7 +5,7 @@
 #[path = "common/fake_host.rs"]
 mod fake_host;
 
-use fake_host::{API, Fault, Scenario, at_every_moment, ended};
+use fake_host::{API, Fault, Scenario, assert_in_service, at_every_moment, ended};
 use patchday::exit_code;
 use patchday::model::{Outcome, PackageAction, PackageChange, Step};
 
@@ -54,6 +54,26 @@ fn a_kernel_that_needs_other_packages_waits_for_the_upgrade() {
     assert_eq!(record.outcome, Outcome::Skipped);
     assert!(record.note.as_ref().unwrap().ends_with(": kmod"), "{record:?}");
     assert_eq!(scenario.world().kernel, NEW);
+}
+
+#[test]
+fn a_kernel_that_the_boot_loader_does_not_know_is_not_booted_into() {
+    for (entries, allowed, code, kernel) in [
+        (vec![OLD], vec![], exit_code::STEP_FAILED, OLD),
+        (vec![OLD], vec!["boot-loader".to_owned()], exit_code::DONE, NEW),
+        (vec![OLD, NEW], vec![], exit_code::DONE, NEW),
+    ] {
+        let mut scenario = with_new_kernel();
+        scenario.world().boot_entries = Some(entries);
+        scenario.options.allowed_checks = allowed;
+        let (end, run) = scenario.run_to_end();
+        assert_eq!((ended(&end), scenario.world().kernel), (code, kernel), "{:?}", run.phase);
+        if code == exit_code::STEP_FAILED {
+            let note = run.last_record(&Step::StageCheck).unwrap().note.clone().unwrap();
+            assert!(note.starts_with("GRUB has no entry for kernel 6.1.0-50-amd64; write its entries anew"), "{note}");
+            assert_in_service(&scenario, "after a kernel without an entry");
+        }
+    }
 }
 
 #[test]

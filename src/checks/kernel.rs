@@ -98,7 +98,8 @@ check!(
     Warning,
     10,
     "the boot loader has an entry for the newest kernel",
-    "Without an entry the host boots the old kernel again, and the verification after the reboot fails.",
+    "Without an entry the host boots the old kernel again. A run looks once more before it reboots, and does not reboot into \
+     a kernel that came with it and has no entry; allowed, it does.",
     |check, inputs| {
         let (facts, survey) = boot(inputs).await?;
         let (Some(newest), Some(entries)) = (facts.installed.first(), &survey.entries) else { return Ok(None) };

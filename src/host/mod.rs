@@ -12,8 +12,8 @@ use crate::model::{
     BootId, BootSurvey, BuiltKernel, Canary, ChangedConffile, Checkout, ClientConnection, DatabaseAccess,
     DatabaseCondition, DatabaseFacts, DatabaseStartEvidence, DatabaseStopEvidence, DkmsModule, FetchedPlan, FstabEntry,
     GroupUse, Inventory, JobResult, KernelFacts, KernelSource, ListeningSocket, LockHolder, MongodSymptoms, Mount,
-    OneShotBoot, PackageState, Parcel, PendingJob, PortPeers, PowerSupply, Readiness, ReadinessProbe, ReplicaSet,
-    Resources, RunId, RunningOperation, Session, SliceLimits, SourceState, TrialEnd, UnitName, UnitProcess,
+    OneShotBoot, Outdated, PackageState, Parcel, PendingJob, PortPeers, PowerSupply, Readiness, ReadinessProbe,
+    ReplicaSet, Resources, RunId, RunningOperation, Session, SliceLimits, SourceState, TrialEnd, UnitName, UnitProcess,
     UnitRelations, UnitState, UnitSurvey, UpgradePlan, WorkLook, WorkProgress, WorkSpec,
 };
 
@@ -414,7 +414,7 @@ pub trait FetchedPlans: Send + Sync {
     async fn kept(&self) -> HostResult<Option<FetchedPlan>>;
 }
 
-/// What of apt and dpkg is worth knowing before the work begins. All of it only looks.
+/// What of apt and dpkg is worth knowing before the work begins, and after it. All of it only looks.
 #[async_trait]
 pub trait PackageSurvey: Send + Sync {
     /// Every source of apt, each asked for its index.
@@ -428,6 +428,9 @@ pub trait PackageSurvey: Send + Sync {
 
     /// Packages that somebody put on hold.
     async fn held(&self) -> HostResult<Vec<String>>;
+
+    /// What still runs with files that were replaced; none where nobody can tell, since needrestart is not installed.
+    async fn outdated(&self) -> HostResult<Option<Outdated>>;
 }
 
 /// Kernels.

@@ -23,6 +23,7 @@ mod limits;
 mod notify;
 mod observation;
 mod one_shot_boot;
+mod outdated;
 mod packages;
 mod people;
 mod phase;
@@ -71,6 +72,7 @@ pub use notify::{
 };
 pub use observation::{Observation, WorkLook};
 pub use one_shot_boot::{OneShotBoot, RejectedKernel, TrialEnd};
+pub use outdated::Outdated;
 pub use packages::{
     ChangedConffile, LockHolder, PackageAction, PackageChange, PackageSize, PackageState, PackagingWork, SourceState,
     UpgradePlan, build_logs, error_summary, is_lock_conflict, without_architecture,

@@ -132,7 +132,8 @@ fn step_story(run: &Run, step: &Step) -> StepStory {
 
 fn packages(run: &Run) -> PackageStory {
     let Some(plan) = &run.upgrade else {
-        return PackageStory { certainty: PackageCertainty::NotPlanned, changes: Vec::new(), kept_back: Vec::new() };
+        let (changes, kept_back, phased) = (Vec::new(), Vec::new(), Vec::new());
+        return PackageStory { certainty: PackageCertainty::NotPlanned, changes, kept_back, phased };
     };
     let begun = run.has_touched_packages();
     let outcome = run.last_record(&Step::Upgrade).map(|record| record.outcome);
@@ -149,7 +150,7 @@ fn packages(run: &Run) -> PackageStory {
         .collect();
     // Security first, since that is what the reader wants to know; apt's order within.
     changes.sort_by_key(|line| !line.security);
-    PackageStory { certainty, changes, kept_back: plan.kept_back.clone() }
+    PackageStory { certainty, changes, kept_back: plan.kept_back.clone(), phased: plan.phased.clone() }
 }
 
 fn reboot(run: &Run, timeline: &[Event]) -> Option<RebootStory> {

@@ -175,6 +175,7 @@ impl Story {
                 },
             ],
             kept_back: vec!["grub-pc".into()],
+            phased: vec!["libnetplan1".into()],
             ..UpgradePlan::default()
         });
         self.tell(EventKind::UpgradePlanned { changes: 3, security: 2, removals: 0 });

@@ -156,6 +156,9 @@ pub struct PackageStory {
     pub changes: Vec<PackageLine>,
     /// Packages that apt keeps back.
     pub kept_back: Vec<String>,
+    /// Packages whose update is deferred by phasing.
+    #[serde(default)]
+    pub phased: Vec<String>,
 }
 
 /// One package.

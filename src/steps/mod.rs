@@ -33,6 +33,7 @@ mod upgrade;
 mod verify;
 mod verify_cause;
 mod verify_database;
+mod verify_observe;
 mod verify_order;
 mod verify_recover;
 mod verify_watch;

@@ -5,6 +5,9 @@ use crate::checks::BOOT_CRITICAL;
 use crate::config::RebootWhen;
 use crate::model::{Baseline, Fact, KernelFacts, KernelPlan};
 
+/// The check that looks for the same before a run.
+const BOOT_LOADER: &str = "boot-loader";
+
 pub(super) async fn perform(ctx: &mut StepContext<'_>) -> StepResult {
     let packages = ctx.host.packages.state().await?;
     if !packages.is_clean() {
@@ -39,6 +42,7 @@ pub(super) async fn perform(ctx: &mut StepContext<'_>) -> StepResult {
             )));
         }
     }
+    refuse_kernel_without_entry(ctx, &facts).await?;
     let expected = expectation(&facts);
     ctx.recorder.record(Fact::KernelExpected(expected.clone()))?;
 
@@ -49,6 +53,24 @@ pub(super) async fn perform(ctx: &mut StepContext<'_>) -> StepResult {
         reasons => format!("kernel {} expected; {}", expected.expected, reasons.join("; ")),
     };
     Ok(StepEnd::Succeeded(Some(note)))
+}
+
+/// The boot loader would start another kernel, and the verification would fail for it.
+async fn refuse_kernel_without_entry(ctx: &StepContext<'_>, facts: &KernelFacts) -> Result<(), StepError> {
+    let Some(newest) = facts.installed.first().filter(|newest| newest.release != facts.running) else { return Ok(()) };
+    let Some(entries) = ctx.host.kernels.boot_survey().await?.entries else { return Ok(()) };
+    if entries.releases.contains(&newest.release) {
+        return Ok(());
+    }
+    let problem = format!("{} has no entry for kernel {}", entries.loader, newest.release);
+    let allowed = |labels: &[String]| labels.iter().any(|label| label == BOOT_LOADER);
+    if allowed(&ctx.settings.allowed_checks) || allowed(&ctx.run().options.allowed_checks) {
+        ctx.note(format!("{problem}; {BOOT_LOADER} is allowed"));
+        return Ok(());
+    }
+    Err(StepError::Failed(format!(
+        "{problem}; write its entries anew, or where something else starts this host: --allow {BOOT_LOADER}"
+    )))
 }
 
 fn reasons(ctx: &StepContext<'_>, facts: &KernelFacts) -> Vec<String> {

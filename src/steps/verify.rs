@@ -2,26 +2,23 @@
 
 use std::collections::BTreeMap;
 
-use futures_util::future::{join, join3, join4};
+use futures_util::future::join3;
 use jiff::SignedDuration;
 
-use super::compare::{self, Between, Difference, GoneUnit, Now};
+use super::compare::{self, Between, Difference, Now};
 use super::verify_watch::{self, Ears, Watched};
 use super::{
-    StepContext, StepEnd, StepError, StepResult, latency, trial, verify_cause, verify_database, verify_order,
-    verify_recover,
+    StepContext, StepEnd, StepError, StepResult, latency, trial, verify_cause, verify_database, verify_observe,
+    verify_order, verify_recover,
 };
 use crate::config::{OnFailure, ServiceSettings, Settings};
 use crate::events::{EventKind, EventSink};
 use crate::host::{Host, HostResult};
 use crate::model::{
-    Baseline, BootId, Change, DependencyGraph, Fact, Finding, Inventory, KernelPlan, OneShotBoot, PackageChange,
-    Reading, RejectedKernel, Run, Severity, StopProof, UnitName, UnitRelations, UnitSurvey, Verdict, Verification,
+    Baseline, BootId, Change, DependencyGraph, Fact, Finding, KernelPlan, OneShotBoot, PackageChange, RejectedKernel,
+    Run, Severity, StopProof, UnitName, UnitRelations, Verdict, Verification,
 };
 
-/// A clock that was in time is given this long after a boot to be so again.
-const CLOCK_PATIENCE: SignedDuration = SignedDuration::from_secs(60);
-const CLOCK_LOOKS: SignedDuration = SignedDuration::from_secs(2);
 /// A boot that goes on after all services settled is waited for; this is how often it is looked at.
 const BOOT_LOOKS: SignedDuration = SignedDuration::from_millis(500);
 
@@ -168,7 +165,7 @@ async fn conclude(
     let mut findings = Vec::new();
     let configured: Vec<UnitName> = with.settings.services.iter().map(|service| service.unit.clone()).collect();
     findings.extend(boot_finished(with).await);
-    let now = observe(with, &configured).await;
+    let now = verify_observe::observe(with, &configured).await;
     let graph = graph(with, relations, &now, &mut findings).await;
 
     findings.extend(watched.iter().filter_map(service_finding));
@@ -264,57 +261,14 @@ async fn boot_finished(with: &Verifying<'_>) -> Option<Finding> {
     }
 }
 
-async fn observe(with: &Verifying<'_>, services: &[UnitName]) -> Now {
-    let host = with.host;
-    let units: Reading<UnitSurvey> = host.units.survey().await.into();
-    let mut gone = BTreeMap::new();
-    if let Some(survey) = units.known() {
-        let asked = compare::ran_and_does_not(with.baseline, survey, services);
-        if let Ok(mut relations) = relations_of_each(host, &asked).await {
-            for unit in asked {
-                if let (Some(relations), Ok(state)) = (relations.remove(&unit), host.units.state(&unit).await) {
-                    gone.insert(unit, GoneUnit { relations, state });
-                }
-            }
-        }
-    }
-    // Each asks somebody else: side by side they take as long as the slowest.
-    let (sockets, mounts, kernel, inventory) =
-        join4(host.system.listening_sockets(), host.system.mounts(), host.kernels.facts(), inventory(with)).await;
-    let (packages, installed) = join(host.packages.state(), host.packages.installed()).await;
-    Now {
-        units,
-        gone,
-        sockets: sockets.into(),
-        mounts: mounts.into(),
-        kernel: kernel.into(),
-        inventory,
-        packages: packages.into(),
-        installed: installed.into(),
-    }
-}
-
-async fn relations_of_each(host: &Host, units: &[UnitName]) -> HostResult<BTreeMap<UnitName, UnitRelations>> {
+pub(super) async fn relations_of_each(
+    host: &Host,
+    units: &[UnitName],
+) -> HostResult<BTreeMap<UnitName, UnitRelations>> {
     if units.is_empty() {
         return Ok(BTreeMap::new());
     }
     host.relations.relations(units).await
-}
-
-/// A clock needs its servers to answer, which takes a while after a boot.
-async fn inventory(with: &Verifying<'_>) -> Inventory {
-    let clock = &with.host.clock;
-    let was_in_time =
-        with.baseline.inventory.as_ref().is_some_and(|before| before.clock_synchronized == Reading::Known(true));
-    let began = clock.now();
-    loop {
-        let inventory = with.host.inventories.inventory().await;
-        let is_behind = was_in_time && inventory.clock_synchronized == Reading::Known(false);
-        if !is_behind || clock.now().duration_since(began) > CLOCK_PATIENCE {
-            return inventory;
-        }
-        clock.sleep(CLOCK_LOOKS).await;
-    }
 }
 
 /// What is known of the units' relations; read while services settle, since it takes a while where there are many.

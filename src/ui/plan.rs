@@ -159,8 +159,10 @@ fn packages(plan: &PlanInputs<'_>, style: &Style) -> Vec<String> {
         lines.extend(field("remove", &text, style).iter().map(|line| style.paint(Paint::Warn, line)));
     }
     lines.extend(table(upgrade, style));
-    if !upgrade.kept_back.is_empty() {
-        lines.extend(field("kept back", &named(upgrade.kept_back.iter().map(String::as_str)), style));
+    for (name, packages) in [("kept back", &upgrade.kept_back), ("phased", &upgrade.phased)] {
+        if !packages.is_empty() {
+            lines.extend(field(name, &named(packages.iter().map(String::as_str)), style));
+        }
     }
     lines
 }

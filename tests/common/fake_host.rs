@@ -140,6 +140,8 @@ pub struct World {
     /// Under this kernel, a unit does not start.
     pub breaks_under: Option<(&'static str, &'static str)>,
     pub boot_loader_refuses: bool,
+    /// Kernels that the boot loader has entries for; none where there is no boot loader.
+    pub boot_entries: Option<Vec<&'static str>>,
     pub unplanned_reboot_in: Option<&'static str>,
     /// How often our own lock is still listed after it was given up.
     pub own_lock_lingers: u32,
@@ -260,6 +262,7 @@ impl World {
             panics: None,
             breaks_under: None,
             boot_loader_refuses: false,
+            boot_entries: None,
             unplanned_reboot_in: None,
             own_lock_lingers: 0,
             unanswered_releases: 0,
@@ -1044,6 +1047,10 @@ impl PackageSurvey for Fake {
     async fn held(&self) -> HostResult<Vec<String>> {
         Ok(Vec::new())
     }
+
+    async fn outdated(&self) -> HostResult<Option<Outdated>> {
+        Ok(None)
+    }
 }
 
 #[async_trait]
@@ -1120,9 +1127,15 @@ impl Kernels for Fake {
     }
 
     async fn boot_survey(&self) -> HostResult<BootSurvey> {
+        let entries = lock(&self.0).boot_entries.clone();
+        let entries = entries.map(|releases| BootEntries {
+            loader: "GRUB".into(),
+            releases: releases.into_iter().map(str::to_owned).collect(),
+        });
         Ok(BootSurvey {
             initramfs_tool: Some("update-initramfs".into()),
             reboots_on_panic: true,
+            entries,
             ..BootSurvey::default()
         })
     }

@@ -276,6 +276,11 @@ fn a_run_without_reboot(machine: &Machine, boot: &str) {
     let wanted = report.to_string().contains("reboot-pending");
     assert!(wanted, "nobody says that a reboot is due: {report:#}");
     assert!(run.stdout.contains("reboot"), "{}", run.stdout);
+    // So are libraries of systemd and D-Bus, which no run restarts.
+    let findings = report["findings"].as_array().unwrap();
+    let outdated = findings.iter().find(|finding| finding["key"] == "outdated");
+    let outdated = outdated.unwrap_or_else(|| panic!("nobody asked needrestart: {report:#}"));
+    assert!(outdated["evidence"].to_string().contains("systemd-logind.service"), "{outdated:#}");
 }
 
 /// Starts a run and aborts it as soon as `stage` is seen; returns what the run's follower saw.

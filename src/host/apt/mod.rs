@@ -4,6 +4,7 @@ mod conffiles;
 mod dpkg;
 mod fetched;
 mod locks;
+mod needrestart;
 mod pins;
 mod simulation;
 mod sizes;
@@ -22,7 +23,8 @@ use jiff::{SignedDuration, Timestamp};
 use super::command::{self, below};
 use super::{HostError, HostResult, PackageSurvey, PackageWork, Packages};
 use crate::model::{
-    ChangedConffile, LockHolder, PackageSelection, PackageState, SourceState, UpgradePlan, WorkProgress, WorkSpec,
+    ChangedConffile, LockHolder, Outdated, PackageSelection, PackageState, SourceState, UpgradePlan, WorkProgress,
+    WorkSpec,
 };
 
 /// A simulation takes a second or two; a slow disk and a throttled machine may need much longer.
@@ -275,6 +277,10 @@ impl PackageSurvey for Apt {
 
     async fn held(&self) -> HostResult<Vec<String>> {
         Ok(dpkg::held(&self.query().await?))
+    }
+
+    async fn outdated(&self) -> HostResult<Option<Outdated>> {
+        needrestart::ask(&self.root).await
     }
 }
 

@@ -118,9 +118,9 @@ pub(super) fn packages(report: &Report, page: &Page<'_>) -> Vec<String> {
     if changes.len() > LISTED {
         lines.push(format!("    and {} more; all of them: patchday report --format json", changes.len() - LISTED));
     }
-    let kept = &report.packages.kept_back;
-    if !kept.is_empty() {
-        lines.extend(page.marked(Mark::Skipped, &format!("kept back by apt: {}", one_line(&kept.join(", ")))));
+    let left = [("kept back by apt", &report.packages.kept_back), ("deferred by phasing", &report.packages.phased)];
+    for (why, names) in left.into_iter().filter(|(_, names)| !names.is_empty()) {
+        lines.extend(page.marked(Mark::Skipped, &format!("{why}: {}", one_line(&names.join(", ")))));
     }
     lines
 }

@@ -4,14 +4,15 @@
 mod kernel;
 mod mounts;
 mod network;
+mod outdated;
 mod sockets;
 mod units;
 
 use std::collections::BTreeMap;
 
 use crate::model::{
-    Baseline, ExpectedDifference, Finding, Inventory, KernelFacts, KernelPlan, ListeningSocket, PackageAction,
-    PackageChange, PackageState, Reading, Severity, UnitName, UnitRelations, UnitState, UnitSurvey,
+    Baseline, ExpectedDifference, Finding, Inventory, KernelFacts, KernelPlan, ListeningSocket, Outdated,
+    PackageAction, PackageChange, PackageState, Reading, Severity, UnitName, UnitRelations, UnitState, UnitSurvey,
 };
 
 pub(super) use mounts::unit_of_mount;
@@ -59,6 +60,8 @@ pub(super) struct Now {
     pub(super) inventory: Inventory,
     pub(super) packages: Reading<PackageState>,
     pub(super) installed: Reading<BTreeMap<String, String>>,
+    /// What the upgrade has not reached; none where nobody was asked, or nobody can tell.
+    pub(super) outdated: Reading<Option<Outdated>>,
 }
 
 /// What happened between the baseline and now.
@@ -83,6 +86,7 @@ pub(super) fn compare(before: &Baseline, now: &Now, between: &Between<'_>) -> Ve
     let mut differences = Vec::new();
     kernel::compare(before, now, between, &mut differences);
     packages(now, between, &mut differences);
+    outdated::compare(now, between, &mut differences);
     mounts::compare(before, now, &mut differences);
     units::compare(before, now, between, &mut differences);
     sockets::compare(before, now, &mut differences);

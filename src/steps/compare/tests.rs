@@ -133,6 +133,7 @@ fn same() -> Now {
         inventory: inventory(),
         packages: Reading::Known(PackageState { broken: Vec::new(), interrupted: false }),
         installed: Reading::Known(BTreeMap::new()),
+        outdated: Reading::Known(None),
     }
 }
 
@@ -169,13 +170,17 @@ fn edit<T, R>(reading: &mut Reading<T>, change: impl FnOnce(&mut T) -> R) {
     }
 }
 
+fn outdated(now: &mut Now, outdated: Outdated) {
+    now.outdated = Reading::Known(Some(outdated));
+}
+
 fn stop(now: &mut Now, name: &str, relations: UnitRelations) {
     edit(&mut now.units, |units| units.active.retain(|active| active.as_str() != name));
     now.gone.insert(unit(name), GoneUnit { relations, state: state(ActiveState::Inactive) });
 }
 
 /// One change each, and the one finding that it must make.
-const FINDINGS: [(&str, Change); 25] = [
+const FINDINGS: [(&str, Change); 29] = [
     ("unit-gone cron.service", |now| stop(now, "cron.service", loaded())),
     ("unit-gone cron.service", |now| {
         stop(now, "cron.service", UnitRelations { unit_file: "disabled".into(), wanted_by: vec![], ..loaded() });
@@ -229,6 +234,19 @@ const FINDINGS: [(&str, Change); 25] = [
     ("cpu-vulnerable mds", |now| edit(&mut now.kernel, |kernel| kernel.vulnerabilities[0].state = "Vulnerable".into())),
     ("reboot-required /run/reboot-required", |now| {
         edit(&mut now.kernel, |kernel| kernel.reboot_required = Some(vec![]))
+    }),
+    ("outdated needrestart", |now| now.outdated = Reading::Unknown("no answer within 60 s".into())),
+    ("outdated ssh.service", |now| {
+        outdated(
+            now,
+            Outdated { services: vec!["patchday.service".into(), "ssh.service".into()], ..Outdated::default() },
+        );
+    }),
+    ("outdated session of root @ session #4", |now| {
+        outdated(now, Outdated { sessions: vec!["root @ session #4".into()], ..Outdated::default() });
+    }),
+    ("microcode microcode", |now| {
+        outdated(now, Outdated { microcode: Some(("0x071a".into(), "0x071b".into())), ..Outdated::default() });
     }),
     ("conffiles /etc/a.conf.dpkg-dist", |now| {
         edit(&mut now.inventory.conffiles, |all| all.insert("/etc/a.conf.dpkg-dist".into()));
