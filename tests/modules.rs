@@ -5,6 +5,7 @@
 mod fake_host;
 
 use fake_host::{Scenario, assert_in_service, ended};
+use patchday::config::OnFailure;
 use patchday::exit_code;
 use patchday::model::{DkmsModule, DkmsState, Outcome, Step};
 
@@ -50,4 +51,17 @@ fn one_that_is_optional_is_told_and_no_reason_for_a_run() {
     let (end, _) = idle.run_to_end();
     assert_eq!(ended(&end), exit_code::DONE);
     assert_eq!(idle.world().effects_of("dkms began"), 0);
+}
+
+#[test]
+fn a_kernel_to_go_back_to_that_lacks_a_module_is_told() {
+    const NEW: &str = "6.1.0-50-amd64";
+    let mut scenario = with_modules(&["bad"]);
+    scenario.settings.verify.on_failure = OnFailure::PreviousKernel;
+    scenario.world().new_kernel = Some(NEW);
+    let (end, run) = scenario.run_to_end();
+    assert_eq!(ended(&end), exit_code::DONE, "{:?}", run.phase);
+    assert_eq!(run.last_record(&Step::BuildKernel).unwrap().note.as_deref(), Some("good/1 for 6.1.0-50-amd64"));
+    let told = format!("{:?}", scenario.state.events(&run.id).read_new().unwrap());
+    assert!(told.contains("kernel 6.1.0-42-amd64, to which a failed trial goes back, lacks good/1\""), "{told}");
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::work::{self, Task, Work};
 use super::{StepContext, StepEnd, StepError, StepResult};
+use crate::config::OnFailure;
 use crate::model::{Course, DkmsModule, DkmsState, KernelFacts, Step};
 
 const NAME: &str = "build-kernel";
@@ -12,6 +13,9 @@ pub(super) async fn perform(ctx: &mut StepContext<'_>) -> StepResult {
     let facts = ctx.host.kernels.facts().await?;
     let missing = missing_modules(ctx, &facts).await?;
     let is_due = !missing.is_empty() || work::has_begun(ctx, NAME).await?;
+    if let Some(lacks) = &missing.in_kernel_before {
+        ctx.note(format!("kernel {}, to which a failed trial goes back, lacks {lacks}", facts.running));
+    }
     let Some(newest) = facts.installed.first().filter(|_| is_due) else {
         return Ok(StepEnd::Skipped("no module to build".into()));
     };
@@ -49,6 +53,8 @@ pub(super) struct MissingModules {
     pub(super) required: Vec<String>,
     /// It can do without.
     optional: Vec<String>,
+    /// What the kernel before lacks, where the next boot may be one into that. It runs without, so nothing is built for it.
+    in_kernel_before: Option<String>,
 }
 
 impl MissingModules {
@@ -66,9 +72,14 @@ pub(super) async fn missing_modules(ctx: &StepContext<'_>, facts: &KernelFacts) 
         let name = module.split('/').next().unwrap_or(module);
         kernel.optional_modules.iter().any(|optional| optional == name)
     };
-    let missing = missing_for(&ctx.host.kernels.dkms().await?, &newest.release);
+    let modules = ctx.host.kernels.dkms().await?;
+    let missing = missing_for(&modules, &newest.release);
     let (optional, required) = missing.into_iter().partition(is_optional);
-    Ok(MissingModules { required, optional })
+    let is_on_trial = ctx.settings.verify.on_failure == OnFailure::PreviousKernel && newest.release != facts.running;
+    let before = if is_on_trial { missing_for(&modules, &facts.running) } else { Vec::new() };
+    let before: Vec<String> = before.into_iter().filter(|module| !is_optional(module)).collect();
+    let in_kernel_before = (!before.is_empty()).then(|| before.join(", "));
+    Ok(MissingModules { required, optional, in_kernel_before })
 }
 
 fn missing_for(modules: &[DkmsModule], release: &str) -> Vec<String> {
