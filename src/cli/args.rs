@@ -267,8 +267,8 @@ pub(super) struct LimitsArgs {
     /// Share of the whole machine from now on, as in 80%.
     #[arg(long, value_name = "SHARE", value_parser = share)]
     pub(super) cpu: Option<u8>,
-    /// Weight when CPUs are short, 1 to 10000.
-    #[arg(long, value_name = "WEIGHT", value_parser = clap::value_parser!(u64).range(1..=10_000))]
+    /// Weight when CPUs are short, 1 to 10000, or 0 for what nobody else wants.
+    #[arg(long, value_name = "WEIGHT", value_parser = clap::value_parser!(u64).range(0..=10_000))]
     pub(super) cpu_weight: Option<u64>,
     /// Weight when disks are busy, 1 to 10000.
     #[arg(long, value_name = "WEIGHT", value_parser = clap::value_parser!(u64).range(1..=10_000))]

@@ -163,8 +163,8 @@ keys! {
 
     CPU = "limits", "cpu", Kind::Percent, "\"50%\"", "\"25%\"",
         "Share of the whole machine (all CPUs) that apt, DKMS and kernel builds may use together.";
-    CPU_WEIGHT = "limits", "cpu-weight", Kind::Integer(1, 10_000), "20", "50",
-        "Their weight when CPUs are short; a unit has 100 unless told otherwise.";
+    CPU_WEIGHT = "limits", "cpu-weight", Kind::Integer(0, 10_000), "20", "50",
+        "Their weight when CPUs are short; a unit has 100 unless told otherwise. 0 is what systemd calls idle: they get what nobody else wants.";
     IO_WEIGHT = "limits", "io-weight", Kind::Integer(1, 10_000), "20", "50",
         "Their weight when disks are busy; a unit has 100 unless told otherwise.";
 

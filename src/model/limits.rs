@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 pub struct Limits {
     /// Share of the whole machine in percent (1 to 100).
     pub cpu_percent: u8,
-    /// `CPUWeight=`, 1 to 10000.
+    /// `CPUWeight=`, 1 to 10000; 0 is `idle`, which systemd has since version 252.
     pub cpu_weight: u64,
     /// `IOWeight=`, 1 to 10000.
     pub io_weight: u64,
@@ -43,7 +43,7 @@ impl Limits {
 pub struct SliceLimits {
     /// `CPUQuotaPerSecUSec`.
     pub cpu_quota_per_sec_usec: Option<u64>,
-    /// `CPUWeight`.
+    /// `CPUWeight`; 0 is `idle`.
     pub cpu_weight: Option<u64>,
     /// `IOWeight`.
     pub io_weight: Option<u64>,

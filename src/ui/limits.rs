@@ -46,6 +46,7 @@ pub fn render(inputs: &LimitsInputs<'_>, style: &Style) -> String {
 
 fn words(limits: &SliceLimits, cpus: u32) -> String {
     let weight = |name: &str, weight: Option<u64>| match weight {
+        Some(0) => format!("idle {name} weight"),
         Some(weight) => format!("{name} weight {weight}"),
         None => format!("default {name} weight"),
     };
@@ -91,7 +92,7 @@ mod tests {
         let limits =
             Limits { cpu_percent: 50, cpu_weight: 20, io_weight: 20, memory_high: Some(2 << 30), nice: 10, cpus: 4 };
         let run = "20261123t231000z-0f3a".parse().unwrap();
-        let raised = SliceLimits { cpu_quota_per_sec_usec: Some(3_200_000), ..limits.of_slice() };
+        let raised = SliceLimits { cpu_quota_per_sec_usec: Some(3_200_000), cpu_weight: Some(0), ..limits.of_slice() };
         let group = |cpu| GroupUse {
             cpu,
             cpu_usec: Some(9_000_000),

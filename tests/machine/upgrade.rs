@@ -44,6 +44,8 @@ fn all_work_shares_limits_that_can_be_changed_and_are_given_back() {
     let unit = machine.exec_ok(&["sh", "-c", "systemctl show -P Nice 'patchday-upgrade-*'"]).unwrap();
     assert_eq!(unit.trim(), "12");
 
+    let idle = patchday(&machine, &["limits", "--cpu-weight", "0"]);
+    assert_eq!((idle.code(), slice(&machine, "CPUWeight").as_str()), (Some(0), "idle"), "{idle:?}");
     let raised = patchday(&machine, &["limits", "--cpu", "80%"]);
     assert_eq!(raised.code(), Some(0), "{raised:?}");
     assert_eq!(json(&machine, &["limits", "--json"])["set"]["cpu_quota_per_sec_usec"], cpus * 800_000);

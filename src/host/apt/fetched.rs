@@ -10,8 +10,7 @@ use std::path::{Path, PathBuf};
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-use super::Apt;
-use super::below;
+use super::{Apt, below, sizes};
 use crate::host::{FetchedPlans, HostError, HostResult};
 use crate::model::{FetchedPlan, UpgradePlan};
 
@@ -130,7 +129,7 @@ fn files(directory: &Path) -> std::io::Result<Vec<PathBuf>> {
 /// By the names that apt gives to what it fetches; a package for all architectures is called so.
 fn is_of_plan(file: &str, plan: &UpgradePlan) -> bool {
     plan.changes.iter().any(|change| {
-        let new = change.to.as_deref().map(|to| super::sizes::file_name_until_architecture(&change.name, to));
+        let new = change.to.as_deref().map(|to| sizes::file_name_until_architecture(&change.name, to));
         new.is_some_and(|beginning| file.starts_with(&beginning))
     })
 }
