@@ -32,6 +32,7 @@
 //! | `testbed` | what both kinds of machines can do |
 //! | `agent` | what the agent in a machine sees, and how it is told to run commands |
 //! | `faults` | kills and power cuts in the middle of a run, and the judge of what comes after |
+//! | `load` | how users fare while something is built under a cap |
 //! | `settings` | Patchday's settings for the two services |
 //! | `shipped`, `ended` | Patchday as the lab's programs are given it, and how they end |
 //! | `cgroup`, `ports`, `files`, `hex`, `http`, `process`, `wait` | the small tools below them |
@@ -49,6 +50,7 @@ mod host_apt;
 mod http;
 mod image;
 mod lab;
+mod load;
 mod machine;
 mod mongod;
 mod ports;
@@ -70,6 +72,7 @@ pub use hex::{hex, unhex};
 pub use http::{Response, request, request_within};
 pub use image::{Image, Suite};
 pub use lab::Lab;
+pub use load::{Window, slow_module};
 pub use machine::{ApiFault, Machine, Output};
 pub use settings::services;
 pub use shipped::Shipped;

@@ -5,9 +5,9 @@
 //! CPU the build had is told by `cpu.stat` of its control group, how users fared by the sample API's answers, due times
 //! counted. Every window is printed, whatever it shows; what must be is that the cap held and that the new kernel runs.
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Result, bail, ensure};
 use clap::Parser;
-use patchday_lab::{EmulatedMachine, Lab, Shipped, Testbed, ended, services, wait_for};
+use patchday_lab::{EmulatedMachine, Lab, Shipped, Testbed, Window, ended, services, wait_for};
 use serde_json::Value;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -15,13 +15,7 @@ use std::time::{Duration, Instant};
 const BOOT_TIMEOUT: Duration = Duration::from_secs(300);
 const BUILD_TIMEOUT: Duration = Duration::from_secs(5400);
 
-/// The aim of the cap: points of a percent that the use may be away from it.
-const POINTS: f64 = 3.0;
-
-const CAPS: [u32; 3] = [20, 50, 80];
-
 const TREE: &str = "/usr/src/linux";
-const SLICE: &str = "/sys/fs/cgroup/patchday.slice";
 const MODULE: &str = "lab-slow/1.0";
 const RUN_ENDED: &str = "\"event\":\"run-ended\"";
 const BY_HAND: &str = "by-hand.service";
@@ -68,7 +62,7 @@ fn show(arguments: &Arguments) -> Result<()> {
 
     machine.start(&["patchday", "run", "--yes"])?;
     wait_for_event(&machine, 0, "Compiling ")?;
-    watch_caps(&machine, "kernel by Patchday", seconds, &mut windows)?;
+    windows.extend(Window::watch_caps(&machine, "kernel by Patchday", seconds)?);
     let began = Instant::now();
     machine.wait_for_boot(2, BUILD_TIMEOUT)?;
     eprintln!("kernel: rebooted after another {:.0} s", began.elapsed().as_secs_f64());
@@ -82,14 +76,6 @@ fn show(arguments: &Arguments) -> Result<()> {
     judge(&windows, &after, &report, &before)
 }
 
-fn watch_caps(machine: &EmulatedMachine, what: &'static str, seconds: u32, windows: &mut Vec<Window>) -> Result<()> {
-    for cap in CAPS {
-        machine.exec_ok(&["patchday", "limits", "--cpu", &format!("{cap}%")])?;
-        windows.push(Window::watch(machine, what, Some((SLICE, Some(cap))), seconds)?);
-    }
-    machine.exec_ok(&["patchday", "limits", "--cpu", "100%"]).map(drop)
-}
-
 /// A run in which DKMS builds a module, and nothing else is to do. The services run meanwhile.
 fn build_module(machine: &EmulatedMachine, release: &str, seconds: u32, windows: &mut Vec<Window>) -> Result<()> {
     configure(machine, "order = \"late-stop\"")?;
@@ -99,7 +85,7 @@ fn build_module(machine: &EmulatedMachine, release: &str, seconds: u32, windows:
     let heard = machine.sightings(0).len();
     machine.start(&["patchday", "run", "--yes", "--no-reboot"])?;
     wait_for_event(machine, heard, "\"event\":\"step-started\",\"step\":\"build-kernel\"")?;
-    watch_caps(machine, "module by DKMS", seconds, windows)?;
+    windows.extend(Window::watch_caps(machine, "module by DKMS", seconds)?);
     wait_for_event(machine, heard, RUN_ENDED)?;
     let status = machine.exec_ok(&["dkms", "status", "-m", MODULE, "-k", release])?;
     ensure!(
@@ -153,81 +139,9 @@ fn closed_report(machine: &EmulatedMachine) -> Result<Value> {
     })
 }
 
-/// How the host fared for a while.
-struct Window {
-    what: &'static str,
-    cap: Option<u32>,
-    /// Percent of the CPU that the build had; none without a build.
-    used: Option<f64>,
-    /// Microseconds, in order.
-    answers: Vec<u64>,
-    refused: usize,
-}
-
-impl Window {
-    fn watch(
-        machine: &EmulatedMachine,
-        what: &'static str,
-        build: Option<(&str, Option<u32>)>,
-        seconds: u32,
-    ) -> Result<Self> {
-        let look = || build.map(|(group, _)| Used::read(machine, group)).transpose();
-        let before = look()?;
-        let port = machine.api_port().to_string();
-        let said = machine.exec_ok(&["lab-agent", "load", &port, "/count", &seconds.to_string()])?;
-        let used = before.zip(look()?).map(|(before, after)| after.percent_since(&before));
-        let mut answers: Vec<u64> = said.lines().filter_map(|line| line.parse().ok()).collect();
-        answers.sort_unstable();
-        let refused = said.lines().count() - answers.len();
-        let cap = build.and_then(|(_, cap)| cap);
-        let window = Self { what, cap, used, answers, refused };
-        eprintln!("kernel: {}", window.row());
-        Ok(window)
-    }
-
-    fn quantile(&self, of: f64) -> f64 {
-        let at = ((self.answers.len() as f64 * of).ceil() as usize).clamp(1, self.answers.len().max(1)) - 1;
-        self.answers.get(at).map_or(f64::NAN, |microseconds| *microseconds as f64 / 1000.0)
-    }
-
-    fn row(&self) -> String {
-        let percent = |value: Option<f64>| value.map_or("-".into(), |value| format!("{value:.1} %"));
-        format!(
-            "{:<18} {:>8} {:>8} {:>9.1} {:>9.1} {:>9.1} {:>8}",
-            self.what,
-            percent(self.cap.map(f64::from)),
-            percent(self.used),
-            self.quantile(0.5),
-            self.quantile(0.99),
-            self.quantile(1.0),
-            self.refused
-        )
-    }
-}
-
-/// CPU time of a control group at one instant.
-struct Used {
-    uptime: f64,
-    cpu: f64,
-}
-
-impl Used {
-    fn read(machine: &EmulatedMachine, group: &str) -> Result<Self> {
-        let said = machine.exec_ok(&["cat", "/proc/uptime", &format!("{group}/cpu.stat")])?;
-        let mut words = said.split_whitespace();
-        let uptime = words.next().and_then(|word| word.parse().ok()).context("no uptime")?;
-        let cpu = words.skip_while(|word| *word != "usage_usec").nth(1).and_then(|word| word.parse::<f64>().ok());
-        Ok(Self { uptime, cpu: cpu.context("no usage_usec")? / 1e6 })
-    }
-
-    fn percent_since(&self, before: &Self) -> f64 {
-        (self.cpu - before.cpu) / (self.uptime - before.uptime) * 100.0
-    }
-}
-
 fn print(windows: &[Window], report: &str) {
     println!("{report}");
-    println!("{:<18} {:>8} {:>8} {:>9} {:>9} {:>9} {:>8}", "", "cap", "used", "p50 ms", "p99 ms", "max ms", "refused");
+    println!("{}", Window::heading());
     for window in windows {
         println!("{}", window.row());
     }
@@ -239,10 +153,8 @@ fn judge(windows: &[Window], after: &str, report: &Value, before: &str) -> Resul
     ensure!(after != before && after.ends_with("-lab"), "the kernel that was built does not run");
     ensure!(expected.as_str() == Some(after), "another kernel was expected than the one that was built");
     ensure!(report["exit_code"] == 0, "the run ended with {}", report["exit_code"]);
-    for window in windows {
-        if let (Some(cap), Some(used)) = (window.cap, window.used) {
-            ensure!((used - f64::from(cap)).abs() <= POINTS, "the cap of {cap} % did not hold: {used:.1} %");
-        }
+    match windows.iter().find_map(Window::broken_cap) {
+        Some(why) => bail!(why),
+        None => Ok(()),
     }
-    Ok(())
 }

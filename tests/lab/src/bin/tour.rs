@@ -1,9 +1,10 @@
 //! The grand tour: real kernels, a real GRUB and real reboots. One machine goes to a new kernel, with a module that DKMS
-//! builds; another gets one that does not boot, and must come back with the old one. Prints one table.
+//! builds; another gets one that does not boot, and must come back with the old one. On a third one users ask while DKMS
+//! builds a module under caps: these machines have two CPUs. Prints one table of each kind.
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use clap::Parser;
-use patchday_lab::{EmulatedMachine, Lab, Shipped, Sighting, Testbed, ended, services, wait_for};
+use patchday_lab::{EmulatedMachine, Lab, Shipped, Sighting, Testbed, Window, ended, services, slow_module, wait_for};
 use serde_json::Value;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -14,9 +15,12 @@ use std::time::{Duration, Instant};
 struct Arguments {
     #[command(flatten)]
     shipped: Shipped,
-    /// Only the parts whose name holds this text: new kernel, broken kernel
+    /// Only the parts whose name holds this text: new kernel, broken kernel, caps
     #[arg(long, default_value = "")]
     only: String,
+    /// How long each window of the caps is, in seconds
+    #[arg(long, default_value_t = 45)]
+    seconds: u32,
 }
 
 /// QEMU without KVM is slow, and the host may be busy.
@@ -29,6 +33,14 @@ const SLOW: &str = "start-timeout = \"15m\"";
 /// Spoils the new kernel's initrd after all else has been done to it, so that it finds no root file system, and panics.
 /// Nobody can see that of a file: its size is that of an initrd.
 const BREAK_KERNEL: &str = "#!/bin/sh\nset -e\nhead -c 20M /dev/urandom >\"/boot/initrd.img-$1\"\n";
+
+/// The part that has no new kernel.
+const CAPS: &str = "caps";
+const BY_HAND: &str = "by-hand.service";
+
+/// A repository without a package, in place of all others.
+const NOTHING_PENDING: &str = "mkdir /srv/empty; : >/srv/empty/Packages; rm -f /etc/apt/sources.list.d/*\n\
+    echo 'deb [trusted=yes] file:/srv/empty ./' >/etc/apt/sources.list; apt-get -qq update\n";
 
 struct Shown {
     part: &'static str,
@@ -44,10 +56,12 @@ fn main() -> ExitCode {
 fn tour(arguments: &Arguments) -> Result<bool> {
     let lab = Lab::new()?;
     let mut shown = Vec::new();
-    for (part, is_broken) in [("new kernel", false), ("broken kernel", true)] {
-        if part.contains(&arguments.only)
-            && let Err(error) = play(&lab, arguments, part, is_broken, &mut shown)
-        {
+    for part in ["new kernel", "broken kernel", CAPS].into_iter().filter(|part| part.contains(&arguments.only)) {
+        let played = match part {
+            CAPS => build_under_caps(&lab, arguments, &mut shown),
+            part => play(&lab, arguments, part, part == "broken kernel", &mut shown),
+        };
+        if let Err(error) = played {
             eprintln!("tour: {part}: {error:#}");
             let what = "ended early".to_owned();
             shown.push(Shown { part, what, took: Duration::ZERO, as_expected: false });
@@ -75,7 +89,7 @@ fn play(lab: &Lab, arguments: &Arguments, part: &'static str, broken: bool, show
     let old = kernel(&machine)?;
     show(format!("booted {old}: {state}"), state == "running");
 
-    prepare(&machine, &arguments.shipped)?;
+    prepare(&machine, &arguments.shipped, "")?;
     if broken {
         machine.write("/etc/kernel/postinst.d/zzz-lab-break", BREAK_KERNEL.as_bytes(), 0o755)?;
     }
@@ -107,13 +121,60 @@ fn play(lab: &Lab, arguments: &Arguments, part: &'static str, broken: bool, show
     Ok(())
 }
 
-fn prepare(machine: &EmulatedMachine, shipped: &Shipped) -> Result<()> {
+/// Users ask while DKMS builds a module, by hand and in a run that has nothing else to do. The build is not waited for: how
+/// it goes on is the other parts' matter.
+fn build_under_caps(lab: &Lab, arguments: &Arguments, shown: &mut Vec<Shown>) -> Result<()> {
+    let start = Instant::now();
+    let machine = lab.qemu_machine("caps")?;
+    machine.boot()?;
+    machine.wait_until_up(BOOT)?;
+    machine.wait_until_healthy(BOOT)?;
+    prepare(&machine, &arguments.shipped, "[upgrade]\norder = \"late-stop\"\n")?;
+    machine.exec_ok(&["sh", "-ec", NOTHING_PENDING])?;
+    machine.exec_ok(&["sh", "-ec", &slow_module("make -C /lib/modules/$kernelver/build")])?;
+    machine.exec_ok(&["cp", "-r", "/usr/src/lab-slow-1.0", "/srv/by-hand"])?;
+
+    let seconds = arguments.seconds;
+    let mut windows = vec![Window::watch(&machine, "no build", None, seconds)?];
+    let tree = format!("/lib/modules/{}/build", kernel(&machine)?);
+    let make = ["make", "-j2", "-C", &tree, "M=/srv/by-hand", "modules"];
+    machine.exec_ok(&[&["systemd-run", "--quiet", "--unit", BY_HAND, "--"][..], &make].concat())?;
+    wait_for("the build by hand", BOOT, || Ok(machine.exec(&["pgrep", "cc1"])?.success().then_some(())))?;
+    let group = format!("/sys/fs/cgroup/system.slice/{BY_HAND}");
+    windows.push(Window::watch(&machine, "make by hand", Some((&group, None)), seconds)?);
+    machine.exec_ok(&["systemctl", "stop", BY_HAND])?;
+
+    machine.exec_ok(&["dkms", "add", "lab-slow/1.0"])?;
+    machine.start(&["patchday", "run", "--yes", "--no-reboot"])?;
+    let builds = |sighting: &Sighting| {
+        let words = "\"event\":\"step-started\",\"step\":\"build-kernel\"";
+        sighting.source == "event" && sighting.text.contains(words)
+    };
+    let begun = wait_for("the build", RUN, || Ok(machine.sightings(0).iter().any(builds).then_some(())));
+    begun.with_context(|| format!("{:?}", machine.exec(&["patchday", "report"])))?;
+    wait_for("the compiler", BOOT, || Ok(machine.exec(&["pgrep", "cc1"])?.success().then_some(())))?;
+    windows.extend(Window::watch_caps(&machine, "module by DKMS", seconds)?);
+    machine.exec_ok(&["patchday", "limits", "--cpu-weight", "0"])?;
+    windows.extend(Window::watch_caps(&machine, "the same, idle", seconds)?);
+
+    println!("{}", Window::heading());
+    windows.iter().for_each(|window| println!("{}", window.row()));
+    let [idle, _, capped @ ..] = &windows[..] else { bail!("no window was watched") };
+    for window in capped {
+        let (what, as_expected) = (window.beside(idle), !window.exceeds_cap());
+        shown.push(Shown { part: CAPS, what, took: start.elapsed(), as_expected });
+    }
+    Ok(())
+}
+
+fn prepare(machine: &EmulatedMachine, shipped: &Shipped, more: &str) -> Result<()> {
     machine.install(&shipped.patchday, &shipped.systemd)?;
     let mut settings = services(machine, SLOW, SLOW);
     settings += "[verify]\non-failure = \"previous-kernel\"\nboot-timeout = \"30m\"\nsettle = \"10s\"\n";
     // They may not answer in the time that checks give them.
     settings += "[preflight]\nallow = [\"clock\", \"patch-tools\"]\n";
     settings += "[limits]\ncpu = \"100%\"\n";
+    settings += more;
     machine.write("/etc/patchday/patchday.toml", settings.as_bytes(), 0o600)
 }
 

@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 pub(super) const SOURCE: &str = include_str!("../../recipe/kernel-source");
 
 /// On top of that: DKMS, and a module that takes its time.
-pub(super) const MODULE: &str = include_str!("../../recipe/module-source");
+pub(super) const MODULE: &str =
+    concat!(include_str!("../../recipe/module-source"), include_str!("../../recipe/slow-module"));
 
 pub(super) const PACKAGE_KERNEL: &str = include_str!("../../recipe/package-kernel");
 const BOOT_LOADER: &str = include_str!("../../recipe/boot-loader");
