@@ -1432,7 +1432,7 @@ pub struct Scenario {
 
 impl Scenario {
     pub fn new() -> Self {
-        // Durability is shown in tests/store.rs; thousands of runs need not wait for a disk.
+        // Durability is shown in tests/suite/store.rs; thousands of runs need not wait for a disk.
         let memory = Path::new("/dev/shm");
         let directory = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.unwrap();
         Self {

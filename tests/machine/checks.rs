@@ -9,7 +9,7 @@ use patchday_lab::{Machine, Suite, services, wait_for};
 use serde_json::Value;
 
 /// What a machine that shares the kernel, the CPUs and the memory of the host below it cannot show, and why.
-/// `tests/checks.rs` shows it on trees of files and on a host in memory.
+/// `tests/suite/checks.rs` shows it on trees of files and on a host in memory.
 const NOT_ON_A_MACHINE: [(&str, &str); 8] = [
     ("memory-available", "the memory is the host's"),
     ("secure-boot", "there is no firmware"),

@@ -78,7 +78,7 @@ fn a_reboot_that_hangs_is_forced_where_that_is_wanted() {
 
 /// A reboot hangs, and somebody has systemd start all but the kernel anew: it was not the reboot that was asked for.
 #[test]
-#[ignore = "takes more than a minute, and tests/crash.rs has it in memory; run it by name"]
+#[ignore = "takes more than a minute, and tests/suite/crash.rs has it in memory; run it by name"]
 fn a_soft_reboot_is_not_taken_for_the_reboot() {
     let settings = "[reboot]\nwhen = \"always\"\n";
     let machine = machine_of_with_one_update(Suite::Trixie, "soft-reboot", settings);
@@ -201,14 +201,14 @@ fn assert_services_come_back_without_a_state(name: &str, attack: &str, remedy: &
 }
 
 #[test]
-#[ignore = "takes more than a minute, and tests/crash.rs has it in memory; run it by name"]
+#[ignore = "takes more than a minute, and tests/suite/crash.rs has it in memory; run it by name"]
 fn a_state_directory_without_room_leaves_no_service_down() {
     let attack = format!("dd if=/dev/zero of={STATE}/filler bs=4k; true");
     assert_services_come_back_without_a_state("full-state", &attack, &format!("rm {STATE}/filler"));
 }
 
 #[test]
-#[ignore = "takes more than a minute, and tests/crash.rs has it in memory; run it by name"]
+#[ignore = "takes more than a minute, and tests/suite/crash.rs has it in memory; run it by name"]
 fn a_state_directory_that_turns_read_only_leaves_no_service_down() {
     // What has a file open for writing keeps its mount from turning: a second one on top of it turns.
     let attack = format!("mount --bind {STATE} {STATE} && mount -o bind,remount,ro {STATE}");

@@ -1,0 +1,279 @@
+//! The coordinator is killed, or the host loses power, at every moment that leaves a mark: the run must end all the same,
+//! with the same end state, and nothing irreversible may happen twice.
+
+use crate::fake_host::{API, Fault, MONGOD, Scenario, assert_in_service, assert_timers_as_before};
+use jiff::SignedDuration;
+use patchday::config::SilenceSettings;
+use patchday::coordinator::RunEnd;
+use patchday::exit_code;
+use patchday::model::{Hook, HookPoint, HookPolicy, Outcome, Run, Step};
+
+/// Every kind of moment that leaves a mark: each durable write, and both sides of each effect.
+const MOMENTS: [&str; 21] = [
+    "lock",
+    "locked",
+    "run created",
+    "save",
+    "saved",
+    "event logged",
+    "write file",
+    "file written",
+    "inhibit",
+    "start work",
+    "work started",
+    "look",
+    "collect",
+    "collected",
+    "stop",
+    "stopped",
+    "hold",
+    "held",
+    "watch",
+    "reboot",
+    "reboot asked for",
+];
+
+/// The walk came to an end by itself, and met every kind of moment on its way.
+fn assert_walked(points: u32, last: &Scenario) {
+    let world = last.world();
+    println!("{points} moments: {:?}", world.moments);
+    for moment in MOMENTS {
+        assert!(world.moments.contains_key(moment), "no run came to \"{moment}\": {:?}", world.moments);
+    }
+    assert_eq!(points, world.moments.values().sum::<u32>(), "not every moment of a run was tried");
+}
+
+fn was_interrupted(run: &Run) -> bool {
+    run.unplanned_reboots > 0 || run.history.iter().any(|record| record.outcome == Outcome::Interrupted)
+}
+
+#[test]
+fn a_kill_at_any_moment_changes_nothing_of_the_end() {
+    let mut points = 0;
+    for point in 1_u32.. {
+        let scenario = Scenario::new().crash_at(point, Fault::Kill);
+        let (end, run) = scenario.run_to_end();
+        if !scenario.has_crashed() {
+            assert_walked(points, &scenario);
+            break;
+        }
+        points = point;
+        let context = format!("after a kill at point {point}");
+        assert_eq!(end, RunEnd::Closed { exit_code: exit_code::DONE }, "{context}: {:?}", run.phase);
+        assert_in_service(&scenario, &context);
+        let world = scenario.world();
+        assert!(world.pending.is_empty(), "packages are pending {context}");
+        for (effect, count) in [("upgrade began", 1), ("upgrade ended", 1), ("reboot", 1)] {
+            assert_eq!(world.effects_of(effect), count, "{effect} {context}: {:?}", world.effects);
+        }
+        assert_eq!(run.reboots, 1, "{context}");
+        for unit in [API, MONGOD] {
+            assert_eq!(world.effects_of(&format!("stop {unit}")), 1, "{unit} {context}: {:?}", world.effects);
+            assert_eq!(world.effects_of(&format!("start {unit}")), 0, "{unit} {context}");
+        }
+    }
+}
+
+#[test]
+fn a_power_cut_at_any_moment_ends_in_service_and_is_told() {
+    let mut points = 0;
+    for point in 1_u32.. {
+        let scenario = Scenario::new().crash_at(point, Fault::PowerCut);
+        let (end, run) = scenario.run_to_end();
+        if !scenario.has_crashed() {
+            assert_walked(points, &scenario);
+            break;
+        }
+        points = point;
+        let context = format!("after a power cut at point {point}");
+        let RunEnd::Closed { exit_code } = end else { panic!("{end:?} {context}") };
+        assert_in_service(&scenario, &context);
+        // A fact that cannot follow is a fault in Patchday, never an ending.
+        assert!(!format!("{:?}", run.phase).contains("cannot record"), "{context}: {:?}", run.phase);
+        let world = scenario.world();
+        assert!(world.effects_of("reboot") <= 1, "{context}: {:?}", world.effects);
+        assert!(world.effects_of("upgrade began") <= 1, "{context}: {:?}", world.effects);
+        if exit_code == exit_code::DONE {
+            let verdict = run.verification.as_ref().unwrap();
+            assert_eq!(verdict.boot, run.boot, "the verdict is of another boot {context}");
+            assert!(world.pending.is_empty(), "an unpatched host was called done {context}");
+        } else {
+            assert!(was_interrupted(&run), "the cut is not told {context}: {:?}", run.phase);
+        }
+        if world.effects_of("upgrade began") == 1 && world.effects_of("upgrade ended") == 0 {
+            assert!(run.has_finished(&Step::Repair), "dpkg was not repaired {context}");
+        }
+    }
+}
+
+/// All but the kernel is started anew, by somebody else. It is no reboot, and never taken for one; where systemd does not
+/// count them, it is a crash of the coordinator, and the reboot that was asked for is asked for again.
+#[test]
+fn a_soft_reboot_at_any_moment_ends_in_service_and_is_told() {
+    for (counted, stride) in [(true, 1), (false, 7)] {
+        let (mut points, mut instead) = (0, 0);
+        for point in (1_u32..).step_by(stride) {
+            let scenario = Scenario::new().crash_at(point, Fault::SoftReboot);
+            scenario.world().soft_reboots = counted.then_some(0);
+            let (end, run) = scenario.run_to_end();
+            if !scenario.has_crashed() {
+                break;
+            }
+            points = point;
+            let context = format!("after a soft-reboot at point {point}, counted: {counted}");
+            let RunEnd::Closed { exit_code } = end else { panic!("{end:?} {context}") };
+            assert_in_service(&scenario, &context);
+            assert!(!format!("{:?}", run.phase).contains("cannot record"), "{context}: {:?}", run.phase);
+            let world = scenario.world();
+            assert!(run.changes.is_empty(), "{context}: {:?}", run.changes);
+            assert_eq!(run.unplanned_reboots, 0, "{context}");
+            assert_eq!(run.rebooted.is_some(), world.boots > 1, "a soft-reboot was taken for a reboot {context}");
+            if exit_code == exit_code::DONE {
+                assert!(world.boots > 1 && world.pending.is_empty(), "{context}: {:?}", run.phase);
+                let verdict = run.verification.as_ref().unwrap();
+                assert_eq!(verdict.boot, run.boot, "the verdict is of another boot {context}");
+            } else {
+                assert!(run.soft_reboots == 1 && counted, "{context}: {:?}", run.phase);
+            }
+            instead += u32::from(exit_code == exit_code::NOT_REBOOTED && run.reboots == 1);
+        }
+        assert!(points > 100, "only {points} moments were tried");
+        assert_eq!(instead > 0, counted, "of {points} moments, {instead} came instead of the reboot");
+    }
+}
+
+#[test]
+fn a_kill_while_a_shutdown_hangs_ends_in_service() {
+    let mut points = 0;
+    for point in 1_u32.. {
+        let scenario = Scenario::new().crash_at(point, Fault::Kill);
+        scenario.world().reboot_hangs = true;
+        let (end, run) = scenario.run_to_end();
+        if !scenario.has_crashed() {
+            break;
+        }
+        points = point;
+        let context = format!("after a kill at point {point}");
+        assert_eq!(end, RunEnd::Closed { exit_code: exit_code::NOT_REBOOTED }, "{context}: {:?}", run.phase);
+        assert_in_service(&scenario, &context);
+        assert_eq!(scenario.world().effects_of("shutdown taken back"), 1, "{context}");
+    }
+    assert!(points > 100, "only {points} moments were tried");
+}
+
+/// systemd does not answer while holds are released; then the coordinator is killed too.
+#[test]
+fn a_kill_while_holds_are_released_leaves_none() {
+    let mut points = 0;
+    for point in 1_u32.. {
+        let scenario = Scenario::new().crash_at(point, Fault::Kill);
+        scenario.world().failing_work = Some("upgrade");
+        scenario.world().unanswered_releases = 9;
+        let (_, run) = scenario.run_to_end();
+        if !scenario.has_crashed() {
+            break;
+        }
+        points = point;
+        assert_in_service(&scenario, &format!("after a kill at point {point}"));
+        assert!(run.changes.is_empty(), "{:?} after a kill at point {point}", run.changes);
+    }
+    assert!(points > 100, "only {points} moments were tried");
+}
+
+#[test]
+fn a_kill_while_leftovers_are_undone_leaves_none() {
+    let mut walked = 0;
+    for point in 1_u32.. {
+        let scenario = Scenario::new();
+        scenario.world().failing_work = Some("upgrade");
+        scenario.world().unanswered_releases = u32::MAX;
+        let (_, run) = scenario.run_to_end();
+        scenario.world().unanswered_releases = 0;
+        let until_now = scenario.world().moments.values().sum::<u32>();
+        let scenario = scenario.crash_at(until_now + point, Fault::Kill);
+        let run = scenario.undo_leftovers(&run.id);
+        if !scenario.has_crashed() {
+            break;
+        }
+        walked = point;
+        assert!(run.closed.is_some() && run.changes.is_empty(), "{:?} after a kill at {point}", run.changes);
+        assert_in_service(&scenario, &format!("after a kill at point {point} of the resume"));
+    }
+    assert!(walked > 10, "only {walked} moments were tried");
+}
+
+#[test]
+fn a_state_that_cannot_be_saved_leaves_no_service_down() {
+    let mut tried = 0;
+    for saves in 1.. {
+        let scenario = Scenario::new();
+        scenario.world().save_fails_after = Some(saves);
+        let (end, _) = scenario.run_to_end();
+        let world = scenario.world();
+        for unit in [API, MONGOD] {
+            let fake = &world.units[unit];
+            assert!(fake.active == "active" && !fake.held, "{unit} after {saves} saves: {fake:?}");
+        }
+        assert_timers_as_before(&world.units, &format!("after {saves} saves"));
+        if end == (RunEnd::Closed { exit_code: exit_code::DONE }) {
+            break;
+        }
+        tried = saves;
+    }
+    assert!(tried > 15, "only {tried} moments were tried");
+}
+
+/// What a hook did, nobody can undo: it is called once at most, and none is forgotten.
+#[test]
+fn whenever_the_world_ends_no_hook_is_called_twice_or_forgotten() {
+    // Every moment is met by one of the two.
+    for (first, fault) in [(1, Fault::Kill), (2, Fault::PowerCut)] {
+        let mut interrupted = 0;
+        for point in (first..).step_by(2) {
+            let mut scenario = Scenario::new();
+            let hook = |point: HookPoint| Hook {
+                point,
+                command: vec![point.name().into()],
+                timeout: SignedDuration::from_secs(60),
+                policy: HookPolicy::Warn,
+            };
+            // What services do meanwhile is walked above.
+            scenario.settings.services.clear();
+            scenario.settings.notify.clear();
+            scenario.settings.silence = Some(SilenceSettings {
+                begin: vec!["silence".into()],
+                end: vec!["speak".into()],
+                timeout: SignedDuration::from_secs(60),
+            });
+            scenario.settings.hooks = HookPoint::ALL.map(hook).to_vec();
+            let scenario = scenario.crash_at(point, fault);
+            let (end, run) = scenario.run_to_end();
+            if !scenario.has_crashed() {
+                break;
+            }
+            let context = format!("after {fault:?} at point {point}");
+            assert_in_service(&scenario, &context);
+            assert!(!format!("{:?}", run.phase).contains("cannot record"), "{context}: {:?}", run.phase);
+            if fault == Fault::Kill {
+                assert_eq!(end, RunEnd::Closed { exit_code: exit_code::DONE }, "{context}: {:?}", run.phase);
+                let late = run.hooks.iter().filter(|call| matches!(call.step, Step::Hook(_)));
+                assert_eq!(late.count(), HookPoint::ALL.len(), "{context}: {:?}", run.hooks);
+            }
+            assert!(run.changes.is_empty(), "{context}: {:?}", run.changes);
+            let world = scenario.world();
+            let is_silenced = world.effects_of("silence began") > 0;
+            assert!(!is_silenced || world.effects_of("speak ended") > 0, "{context}: {:?}", world.effects);
+            for hook in &scenario.settings.hooks {
+                let program = &hook.command[0];
+                let began = world.effects_of(&format!("{program} began"));
+                let calls: Vec<_> = run.hooks.iter().filter(|call| &call.program == program).collect();
+                assert!(began <= 1 && began <= calls.len() && calls.len() <= 1, "{program} {context}: {calls:?}");
+                for end in calls.iter().map(|call| call.end.as_ref().unwrap()) {
+                    interrupted += u32::from(end.outcome == Outcome::Interrupted);
+                    assert!(began == 1 || end.outcome == Outcome::Interrupted, "{program} {context}: {end:?}");
+                }
+            }
+        }
+        assert!(interrupted > 0, "no {fault:?} met a hook at work");
+    }
+}

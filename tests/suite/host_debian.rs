@@ -1,0 +1,91 @@
+//! The adapters against the Debian host that the tests run on. They only read.
+
+use std::net::{TcpListener, TcpStream};
+use std::path::Path;
+
+use jiff::SignedDuration;
+use patchday::host::apt::Apt;
+use patchday::host::kernel::Kernel;
+use patchday::host::system::HostSystem;
+use patchday::host::{Kernels, Packages, System, sockets};
+
+/// False, and says so, where the host is no Debian.
+fn is_debian() -> bool {
+    let found = Path::new("/usr/bin/apt-get").exists();
+    if !found {
+        println!("skipped: this host has no apt-get");
+    }
+    found
+}
+
+fn apt() -> Apt {
+    Apt::new("/".into(), SignedDuration::from_secs(60))
+}
+
+#[tokio::test]
+async fn the_plan_fits_what_is_installed() {
+    if !is_debian() {
+        return;
+    }
+    let installed = apt().installed().await.unwrap();
+    assert!(installed.contains_key("dpkg") && installed.contains_key("libc6"));
+    let plan = apt().simulate().await.unwrap();
+    for change in &plan.changes {
+        assert_eq!(change.from.as_ref(), installed.get(&change.name), "{}", change.name);
+    }
+    assert!(plan.kept_back.iter().all(|name| installed.contains_key(name)), "{:?}", plan.kept_back);
+}
+
+#[tokio::test]
+async fn the_state_of_the_packages_is_known() {
+    if !is_debian() {
+        return;
+    }
+    let state = apt().state().await.unwrap();
+    assert!(state.broken.iter().all(|line| line.split(' ').count() == 2), "{:?}", state.broken);
+}
+
+#[tokio::test]
+async fn the_command_lines_name_programs_that_exist() {
+    if !is_debian() {
+        return;
+    }
+    for work in [patchday::host::PackageWork::Refresh, patchday::host::PackageWork::Configure] {
+        let (argv, _) = apt().command(&work);
+        assert!(Path::new(&argv[0]).is_file(), "{}", argv[0]);
+    }
+}
+
+#[tokio::test]
+async fn the_kernel_and_the_system_answer() {
+    let kernel = Kernel::new("/".into());
+    let facts = kernel.facts().await.unwrap();
+    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
+    assert_eq!(facts.running, release.trim());
+    kernel.dkms().await.unwrap();
+
+    let system = HostSystem::new("/".into());
+    assert!(system.boot().await.is_some());
+    assert!(system.uptime().await.unwrap() > SignedDuration::ZERO);
+    let free = system.free_space(&["/", "/no/such/place"]).await.unwrap();
+    assert_eq!(free.keys().collect::<Vec<_>>(), ["/"]);
+    let mounts = system.mounts().await.unwrap();
+    assert!(mounts.contains_key("/") && !mounts.contains_key("/proc"), "{mounts:?}");
+}
+
+#[tokio::test]
+async fn our_own_socket_and_connection_are_found() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let client = TcpStream::connect(address).unwrap();
+    let program = std::fs::read_to_string("/proc/self/comm").unwrap();
+
+    let listening = HostSystem::new("/".into()).listening_sockets().await.unwrap();
+    let ours = listening.iter().find(|socket| socket.address == address.to_string()).unwrap();
+    assert_eq!((ours.protocol.as_str(), ours.program.as_str()), ("tcp", program.trim_end()));
+
+    let clients = sockets::connections_to(Path::new("/"), address.port()).unwrap();
+    assert_eq!(clients.len(), 1);
+    assert_eq!((clients[0].program.as_str(), clients[0].connections), (program.trim_end(), 1));
+    drop(client);
+}

@@ -1,0 +1,49 @@
+//! All tests that need no machine: on a host in memory, on a private bus, beside a real mongod, and of the sources.
+//!
+//! All of it is one program, so that the library is linked once. See `docs/testing.md`.
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::print_stderr
+)]
+
+#[path = "../common/fake_host.rs"]
+mod fake_host;
+#[path = "../common/schema_maker.rs"]
+mod maker;
+#[path = "../common/mock_bus/mod.rs"]
+mod mock_bus;
+#[path = "../common/mongod.rs"]
+mod mongod;
+#[path = "../common/sample_runs.rs"]
+mod sample_runs;
+#[path = "../common/source.rs"]
+mod source;
+
+mod ahead;
+mod boot_room;
+mod bus;
+mod checks;
+mod cli;
+mod config;
+mod coordinator;
+mod crash;
+mod database;
+mod discovery;
+mod docs;
+mod hooks;
+mod host_debian;
+mod kernel_source;
+mod kernel_trial;
+mod late_stop;
+mod modules;
+mod mongodb;
+mod only_planned;
+mod recovery;
+mod store;
+mod store_compat;
+mod tidy;
+mod windows;
