@@ -23,6 +23,7 @@ pub mod bus;
 pub mod clock;
 pub mod clock_state;
 pub mod command;
+pub mod foreign;
 pub mod git;
 pub mod grub;
 pub mod inventory;
@@ -39,6 +40,7 @@ pub mod sockets;
 pub mod system;
 pub mod systemd;
 pub mod trusted;
+pub mod way;
 
 /// Why the host did not do, or did not say, what it was asked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

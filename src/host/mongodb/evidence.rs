@@ -1,13 +1,12 @@
 //! What a server leaves behind in its files: the lock file, and the records of its log.
 
-use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 use crate::host::command::below;
+use crate::host::foreign;
 use crate::model::{ClientConnection, DatabaseFacts, DatabaseStartEvidence, DatabaseStopEvidence};
 
 /// Log records by their IDs, the same from MongoDB 4.4 to 8.
@@ -27,7 +26,7 @@ pub(super) fn of_stop(root: &Path, facts: &DatabaseFacts) -> DatabaseStopEvidenc
     let lock = facts.db_path.as_deref().map(|path| below(root, path).join("mongod.lock"));
     let log = tail_of_log(root, facts);
     DatabaseStopEvidence {
-        lock_file_bytes: lock.and_then(|lock| std::fs::metadata(lock).ok()).map(|metadata| metadata.len()),
+        lock_file_bytes: lock.and_then(|lock| foreign::open(&lock).ok()?.metadata().ok()).map(|lock| lock.len()),
         logged_exit_code: log.as_deref().and_then(exit_code),
         storage_closed: log.as_deref().map(storage_closed),
     }
@@ -64,20 +63,9 @@ fn tail_of_log(root: &Path, facts: &DatabaseFacts) -> Option<String> {
     tail_of(&path)
 }
 
-/// The end of a log; none where it cannot be read.
+/// The end of a log; none where it cannot be read. Its first line may have lost its beginning: then it is no record.
 pub(super) fn tail_of(path: &Path) -> Option<String> {
-    tail(path, TAIL_BYTES).ok()
-}
-
-/// The last bytes of a file. The first line may have lost its beginning: then it is no record.
-fn tail(path: &Path, bytes: u64) -> std::io::Result<String> {
-    let mut file = File::open(path)?;
-    let length = file.metadata()?.len();
-    file.seek(SeekFrom::Start(length.saturating_sub(bytes)))?;
-    let mut tail = Vec::new();
-    // A server that writes faster than we read must not keep us here.
-    file.take(bytes).read_to_end(&mut tail)?;
-    Ok(String::from_utf8_lossy(&tail).into_owned())
+    foreign::tail(path, TAIL_BYTES).ok()
 }
 
 /// `exitCode` of the last "Shutting down"; none where the server has started since, or never ended.
@@ -201,9 +189,31 @@ mod tests {
         }
         log.push_str(CLEAN);
         std::fs::write(&path, &log).unwrap();
-        let end = tail(&path, CLEAN.len() as u64 + 7).unwrap();
+        let end = foreign::tail(&path, CLEAN.len() as u64 + 7).unwrap();
         assert_eq!(end.len(), CLEAN.len() + 7);
         assert_eq!(exit_code(&end), Some(0));
-        assert_eq!(tail(&path, 1 << 30).unwrap(), log);
+        assert_eq!(foreign::tail(&path, 1 << 30).unwrap(), log);
+    }
+
+    /// The server's user owns its directories: what lies there in place of its files proves nothing, and holds up nobody.
+    #[test]
+    fn a_pipe_in_place_of_the_log_or_the_lock_is_no_evidence() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().to_owned();
+        std::fs::create_dir(root.join("db")).unwrap();
+        for name in ["log", "db/mongod.lock"] {
+            let mode = rustix::fs::Mode::from_raw_mode(0o600);
+            rustix::fs::mknodat(rustix::fs::CWD, root.join(name), rustix::fs::FileType::Fifo, mode, 0).unwrap();
+        }
+        let facts = DatabaseFacts {
+            log_path: Some("/log".into()),
+            db_path: Some("/db".into()),
+            ..DatabaseFacts::default()
+        };
+        let (done, end) = std::sync::mpsc::channel();
+        std::thread::spawn(move || done.send((of_stop(&root, &facts), of_start(&root, &facts))));
+        let (stop, start) = end.recv_timeout(std::time::Duration::from_secs(60)).unwrap();
+        assert_eq!((stop.lock_file_bytes, stop.logged_exit_code, stop.storage_closed), (None, None, None));
+        assert_eq!((start.unclean_shutdown_seen, start.ready_after), (None, None));
     }
 }

@@ -1,4 +1,5 @@
-//! What the server leaves in its files, read on a thread of its own: a disk may hang.
+//! What the server leaves in its files. They are its user's, and a disk may hang: what cannot be read in time is no
+//! evidence.
 
 use std::path::Path;
 
@@ -6,7 +7,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 
 use super::{Mongo, evidence, symptoms};
-use crate::host::{DatabaseForensics, HostResult};
+use crate::host::{DatabaseForensics, HostResult, foreign};
 use crate::model::{
     ClientConnection, DatabaseFacts, DatabaseStartEvidence, DatabaseStopEvidence, MongodSymptoms, UnitName,
 };
@@ -18,7 +19,11 @@ impl Mongo {
         read: impl FnOnce(&Path, &DatabaseFacts) -> T + Send + 'static,
     ) -> T {
         let (root, facts) = (self.root.clone(), facts.clone());
-        tokio::task::spawn_blocking(move || read(&root, &facts)).await.unwrap_or_default()
+        let seen = foreign::in_time(foreign::PATIENCE, "read the files of MongoDB", move || read(&root, &facts)).await;
+        seen.unwrap_or_else(|error| {
+            tracing::warn!("{error}");
+            T::default()
+        })
     }
 }
 
@@ -41,7 +46,10 @@ impl DatabaseForensics for Mongo {
         if clients.is_empty() {
             return clients;
         }
-        self.read(facts, move |root, facts| evidence::with_ages(root, facts, clients, now)).await
+        // Whose age is not known is connected all the same.
+        let ageless = clients.clone();
+        let seen = self.read(facts, move |root, facts| Some(evidence::with_ages(root, facts, clients, now))).await;
+        seen.unwrap_or(ageless)
     }
 
     async fn symptoms(&self, unit: &UnitName) -> HostResult<MongodSymptoms> {

@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::files::{self, User};
 use super::options;
 use crate::host::command::{self, below};
-use crate::host::{HostError, HostErrorKind, HostResult, sockets};
+use crate::host::{HostError, HostErrorKind, HostResult, foreign, sockets};
 use crate::model::{LogRecord, MongodSymptoms, UnitName};
 
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -24,6 +24,8 @@ const TELLING: [u64; 1] = [20_254];
 const LOG_RESOLUTION: SignedDuration = SignedDuration::from_millis(1);
 const RECORDS: usize = 40;
 const LINES: usize = 40;
+/// No configuration is longer.
+const CONFIG_BYTES: u64 = 1024 * 1024;
 
 pub(super) async fn symptoms(root: &Path, unit: &UnitName) -> HostResult<MongodSymptoms> {
     let property = format!("--property={PROPERTIES}");
@@ -55,8 +57,8 @@ pub(super) async fn symptoms(root: &Path, unit: &UnitName) -> HostResult<MongodS
     };
     let argv: Vec<String> = argv.into_iter().map(str::to_owned).collect();
     let root = root.to_owned();
-    let read = tokio::task::spawn_blocking(move || with_files(&root, seen, &argv, started, &journal));
-    read.await.map_err(|error| HostError::failed("read the files of MongoDB", error))
+    let read = move || with_files(&root, seen, &argv, started, &journal);
+    foreign::in_time(foreign::PATIENCE, "read the files of MongoDB", read).await
 }
 
 /// `{ path=/usr/bin/mongod ; argv[]=/usr/bin/mongod --config /etc/mongod.conf ; … }`
@@ -80,7 +82,7 @@ fn with_files(
 ) -> MongodSymptoms {
     let argv: Vec<&str> = argv.iter().map(String::as_str).collect();
     let config = options::config_path(&argv);
-    let file = config.and_then(|path| std::fs::read_to_string(below(root, path)).ok()).unwrap_or_default();
+    let file = config.and_then(|path| foreign::read(&below(root, path), CONFIG_BYTES).ok()).unwrap_or_default();
     let options = options::options(&argv, &file);
     let option = |key: &str| options.get(key).map(String::as_str);
     seen.port = option("net.port").and_then(|port| port.parse().ok()).unwrap_or(27017);
