@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 use std::time::Duration;
 
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::process::Command;
 
 use super::{HostError, HostErrorKind, HostResult};
@@ -14,6 +14,16 @@ const PROGRAM_DIRS: [&str; 5] = ["usr/sbin", "usr/bin", "sbin", "bin", "usr/lib/
 
 /// `PATH` for programs and the scripts that they start: systemd's default for services.
 pub const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// Of util-linux, without which there is no Debian.
+const SETSID: &str = "/usr/bin/setsid";
+
+/// What is kept of a program's output. The longest that is wanted, all that dpkg and apt know of a big host, is a tenth.
+pub const MOST_OUTPUT: usize = 64 << 20;
+/// What is kept of a program's complaints.
+const MOST_COMPLAINT: usize = 64 << 10;
+/// What is told of one line of them, in characters.
+const LONGEST_LINE: usize = 400;
 
 /// The locale of every program: messages in English, file names in UTF-8.
 pub const LOCALE: &str = "C.UTF-8";
@@ -43,13 +53,27 @@ pub struct Identity {
     pub group: u32,
 }
 
-/// Runs a program below `root` with an environment of ours and nothing on its input, and waits for its end. Its exit
-/// status is the caller's to judge.
+/// A program of which nothing of the caller's is left but its rights: an environment of ours, nothing on its input, the
+/// root as its directory, and a session of its own. Without that it would keep the terminal of whoever called us, and
+/// could type into it (TIOCSTI) what root's shell then runs. It leads its process group, so that its children can be
+/// ended with it.
 ///
-/// `NotFound` where it is not installed; `Unknown` where it does not end within `timeout`: then it is killed, so only
-/// programs that change nothing may be run this way.
+/// Every child is made here.
+pub fn detached(program: &Path) -> std::process::Command {
+    // One that is no leader of a group, as our children are, becomes the session's leader itself, and then the program.
+    let mut command = std::process::Command::new(SETSID);
+    command.arg("--wait").arg(program);
+    command.env_clear().env("PATH", PATH).env("LC_ALL", LOCALE).current_dir("/").stdin(Stdio::null());
+    command
+}
+
+/// Runs a program below `root` as [`detached`] does, and waits for its end. Its exit status is the caller's to judge.
+///
+/// `NotFound` where it is not installed; `Unknown` where it does not end within `timeout`: then it is killed, with all
+/// that it started, so only programs that change nothing may be run this way. An answer that is longer than
+/// [`MOST_OUTPUT`] is an error: half of it must not pass for the whole.
 pub async fn read(root: &Path, name: &str, args: &[&str], timeout: Duration) -> HostResult<Output> {
-    run(command(root, name, args)?, name, args, timeout).await
+    run(command(root, name, args)?, &words(name, args), timeout).await
 }
 
 /// As [`read`], as somebody else and with more in the environment. Only root can be somebody else: for anybody else
@@ -67,26 +91,32 @@ pub async fn read_as(
     if rustix::process::geteuid().is_root() {
         command.uid(identity.user).gid(identity.group);
     }
-    run(command, name, args, timeout).await
+    run(command, &words(name, args), timeout).await
 }
 
 fn command(root: &Path, name: &str, args: &[&str]) -> HostResult<Command> {
     let program = find(root, name)
         .ok_or_else(|| HostError::new(HostErrorKind::NotFound, words(name, args), "it is not installed"))?;
-    let mut command = Command::new(program);
-    command.args(args).env_clear().env("PATH", PATH).env("LC_ALL", LOCALE).stdin(Stdio::null()).kill_on_drop(true);
-    Ok(command)
+    let mut command = detached(&program);
+    command.args(args);
+    Ok(command.into())
 }
 
-async fn run(mut command: Command, name: &str, args: &[&str], timeout: Duration) -> HostResult<Output> {
-    match tokio::time::timeout(timeout, command.output()).await {
-        Ok(Ok(output)) => Ok(output),
-        Ok(Err(error)) => Err(HostError::failed(words(name, args), error)),
+/// As [`read`], for a command that was made by [`detached`].
+pub async fn run(command: Command, what: &str, timeout: Duration) -> HostResult<Output> {
+    let said = match tokio::time::timeout(timeout, output(command, None)).await {
+        Ok(Ok(said)) => said,
+        Ok(Err(error)) => return Err(HostError::failed(what, error)),
         Err(_) => {
             let why = format!("no answer within {} s", timeout.as_secs());
-            Err(HostError::new(HostErrorKind::Unknown, words(name, args), why))
+            return Err(HostError::new(HostErrorKind::Unknown, what, why));
         }
+    };
+    if said.cut {
+        let why = format!("it said more than {} MiB, and was not read to the end", MOST_OUTPUT >> 20);
+        return Err(HostError::failed(what, why));
     }
+    Ok(said.output)
 }
 
 /// A command as it is told. The arguments of a long list are not.
@@ -96,27 +126,59 @@ fn words(name: &str, args: &[&str]) -> String {
     std::iter::once(name).chain(told).chain(more).collect::<Vec<_>>().join(" ")
 }
 
-/// Runs a program of the user's to its end, with an environment of ours, nothing on its input and no terminal. Whoever
-/// stops waiting kills it, with all that it started.
+/// Runs a program of the user's to its end, as [`detached`] does. Whoever stops waiting kills it, with all that it
+/// started. Of an endless output the beginning is kept.
 pub async fn ask(program: &Path, args: &[String]) -> std::io::Result<Output> {
-    // In a session of its own it has no terminal, whoever looks. Its children are in its process group then.
-    let child = Command::new("/usr/bin/setsid")
-        .arg("--wait")
-        .arg(program)
-        .args(args)
-        .env_clear()
-        .env("PATH", PATH)
-        .env("LC_ALL", LOCALE)
-        .current_dir("/")
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()?;
+    let mut command = detached(program);
+    command.args(args);
+    Ok(output(command.into(), None).await?.output)
+}
+
+/// What a program said, and whether it said more than was kept.
+struct Said {
+    output: Output,
+    cut: bool,
+}
+
+/// Feeds a program, hears it and waits for its end. What is more than is kept is heard all the same: a program that
+/// cannot write would not end.
+async fn output(mut command: Command, input: Option<&[u8]>) -> std::io::Result<Said> {
+    command.stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+    if input.is_some() {
+        command.stdin(Stdio::piped());
+    }
+    let mut child = command.spawn()?;
     let mut group = GroupGuard(child.id());
-    let output = child.wait_with_output().await;
+    let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+    let feed = async {
+        if let (Some(mut stdin), Some(input)) = (stdin, input) {
+            // A program that does not read to the end says by its exit status what it made of that.
+            let _ = stdin.write_all(input).await;
+        }
+    };
+    let (status, (), stdout, stderr) =
+        tokio::join!(child.wait(), feed, hear(stdout, MOST_OUTPUT), hear(stderr, MOST_COMPLAINT));
+    let (status, (stdout, cut), (stderr, _)) = (status?, stdout?, stderr?);
     // It was waited for: the number may be somebody else's by now.
     group.0 = None;
-    output
+    Ok(Said { output: Output { status, stdout, stderr }, cut })
+}
+
+/// The beginning of what is said, and whether there was more.
+async fn hear(from: Option<impl AsyncRead + Unpin>, most: usize) -> std::io::Result<(Vec<u8>, bool)> {
+    let Some(mut from) = from else { return Ok((Vec::new(), false)) };
+    let mut heard = Vec::new();
+    let mut cut = false;
+    let mut part = vec![0; 64 * 1024];
+    loop {
+        let length = from.read(&mut part).await?;
+        if length == 0 {
+            return Ok((heard, cut));
+        }
+        let kept = length.min(most - heard.len());
+        heard.extend_from_slice(&part[..kept]);
+        cut |= kept < length;
+    }
 }
 
 /// Kills a process group when it is dropped.
@@ -146,20 +208,11 @@ pub async fn read_text(root: &Path, name: &str, args: &[&str], timeout: Duration
 pub async fn feed(root: &Path, name: &str, args: &[&str], input: &[u8], timeout: Duration) -> HostResult<()> {
     let program =
         find(root, name).ok_or_else(|| HostError::new(HostErrorKind::NotFound, name, "it is not installed"))?;
-    let mut command = Command::new(program);
-    command.args(args).env_clear().env("PATH", PATH).env("LC_ALL", LOCALE);
-    command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
-    let run = async {
-        let mut child = command.spawn()?;
-        if let Some(mut stdin) = child.stdin.take() {
-            // A program that does not read to the end says by its exit status what it made of that.
-            let _ = stdin.write_all(input).await;
-        }
-        child.wait_with_output().await
-    };
-    match tokio::time::timeout(timeout, run).await {
-        Ok(Ok(output)) if output.status.success() => Ok(()),
-        Ok(Ok(output)) => Err(HostError::failed(name, complaint(&output))),
+    let mut command = detached(&program);
+    command.args(args);
+    match tokio::time::timeout(timeout, output(command.into(), Some(input))).await {
+        Ok(Ok(said)) if said.output.status.success() => Ok(()),
+        Ok(Ok(said)) => Err(HostError::failed(name, complaint(&said.output))),
         Ok(Err(error)) => Err(HostError::failed(name, error)),
         Err(_) => Err(HostError::new(HostErrorKind::Unknown, name, format!("not done within {} s", timeout.as_secs()))),
     }
@@ -168,7 +221,11 @@ pub async fn feed(root: &Path, name: &str, args: &[&str], input: &[u8], timeout:
 /// What a failed program said, in one line: its errors, and how it ended.
 pub fn complaint(output: &Output) -> String {
     let said = String::from_utf8_lossy(&output.stderr);
-    let said: Vec<&str> = said.lines().map(str::trim).filter(|line| !line.is_empty()).take(5).collect();
+    let short = |line: &str| match line.char_indices().nth(LONGEST_LINE) {
+        Some((end, _)) => format!("{}…", &line[..end]),
+        None => line.to_owned(),
+    };
+    let said: Vec<String> = said.lines().map(str::trim).filter(|line| !line.is_empty()).take(5).map(short).collect();
     let status = output.status;
     if said.is_empty() { status.to_string() } else { format!("{} ({status})", said.join("; ")) }
 }
@@ -198,5 +255,52 @@ mod tests {
 
         let error = read(Path::new("/"), "sleep", &["60"], Duration::from_millis(50)).await.unwrap_err();
         assert_eq!(error.kind, HostErrorKind::Unknown);
+    }
+
+    /// The process that answers has no terminal, is alone in its session with its children, and stands at the root.
+    #[tokio::test]
+    async fn a_child_is_in_a_session_of_its_own() {
+        let stat = read_text(Path::new("/"), "cat", &["/proc/self/stat"], SOON).await.unwrap();
+        // pid (comm) state ppid pgrp session tty_nr
+        let pid = stat.split(' ').next().unwrap();
+        let fields: Vec<&str> = stat.rsplit_once(") ").unwrap().1.split(' ').collect();
+        assert_eq!(fields[2..5], [pid, pid, "0"], "{stat}");
+        assert_eq!(read_text(Path::new("/"), "pwd", &["-P"], SOON).await.unwrap(), "/\n");
+    }
+
+    #[tokio::test]
+    async fn of_a_flood_the_beginning_is_kept_and_half_an_answer_is_none() {
+        let error = read(Path::new("/"), "head", &["-c", "80M", "/dev/zero"], SOON).await.unwrap_err();
+        assert!(error.why.contains("more than 64 MiB"), "{error}");
+        let flood = ["-c".to_owned(), "head -c 80M /dev/zero; head -c 1M /dev/zero | tr '\\0' x >&2; exit 3".to_owned()];
+        let seen = ask(Path::new("/bin/sh"), &flood).await.unwrap();
+        assert_eq!((seen.stdout.len(), seen.stderr.len()), (MOST_OUTPUT, MOST_COMPLAINT));
+        assert!(complaint(&seen).len() < 500 && complaint(&seen).ends_with("…(exit status: 3)".trim_start_matches('…')));
+    }
+
+    #[tokio::test]
+    async fn who_is_not_waited_for_is_ended_with_all_that_it_started() {
+        let dir = tempfile::tempdir().unwrap();
+        let pid = dir.path().join("pid");
+        let script = format!("sleep 600 & echo $! > {0}.new; mv {0}.new {0}; wait", pid.display());
+        let error = read(Path::new("/"), "sh", &["-c", &script], Duration::from_secs(2)).await.unwrap_err();
+        assert_eq!(error.kind, HostErrorKind::Unknown);
+        let child: u32 = std::fs::read_to_string(&pid).unwrap().trim().parse().unwrap();
+        let has_ended = || match std::fs::read_to_string(format!("/proc/{child}/stat")) {
+            Ok(stat) => stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('Z')),
+            Err(_) => true,
+        };
+        let until = std::time::Instant::now() + SOON;
+        while !has_ended() {
+            assert!(std::time::Instant::now() < until, "{child} goes on");
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// A program that nobody reads to the end would fill the memory of a mail or a wall message's way.
+    #[tokio::test]
+    async fn what_is_fed_may_answer_as_much_as_it_likes() {
+        let script = "cat > /dev/null; head -c 80M /dev/zero";
+        feed(Path::new("/"), "sh", &["-c", script], b"text", SOON).await.unwrap();
     }
 }
