@@ -272,10 +272,13 @@ mod tests {
     async fn of_a_flood_the_beginning_is_kept_and_half_an_answer_is_none() {
         let error = read(Path::new("/"), "head", &["-c", "80M", "/dev/zero"], SOON).await.unwrap_err();
         assert!(error.why.contains("more than 64 MiB"), "{error}");
-        let flood = ["-c".to_owned(), "head -c 80M /dev/zero; head -c 1M /dev/zero | tr '\\0' x >&2; exit 3".to_owned()];
+        let flood =
+            ["-c".to_owned(), "head -c 80M /dev/zero; head -c 1M /dev/zero | tr '\\0' x >&2; exit 3".to_owned()];
         let seen = ask(Path::new("/bin/sh"), &flood).await.unwrap();
         assert_eq!((seen.stdout.len(), seen.stderr.len()), (MOST_OUTPUT, MOST_COMPLAINT));
-        assert!(complaint(&seen).len() < 500 && complaint(&seen).ends_with("…(exit status: 3)".trim_start_matches('…')));
+        assert!(
+            complaint(&seen).len() < 500 && complaint(&seen).ends_with("…(exit status: 3)".trim_start_matches('…'))
+        );
     }
 
     #[tokio::test]

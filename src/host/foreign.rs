@@ -33,7 +33,8 @@ pub fn open(path: &Path) -> io::Result<File> {
         metadata.is_symlink() && metadata.uid() != 0 && metadata.uid() != owner
     });
     if let Some(link) = stranger {
-        let why = format!("{} is a link of user {}, to a file of user {owner}", link.path.display(), link.metadata.uid());
+        let why =
+            format!("{} is a link of user {}, to a file of user {owner}", link.path.display(), link.metadata.uid());
         return Err(refused(why));
     }
     // A descriptor that only names the file: so what is judged is what is then opened.

@@ -205,11 +205,8 @@ mod tests {
             let mode = rustix::fs::Mode::from_raw_mode(0o600);
             rustix::fs::mknodat(rustix::fs::CWD, root.join(name), rustix::fs::FileType::Fifo, mode, 0).unwrap();
         }
-        let facts = DatabaseFacts {
-            log_path: Some("/log".into()),
-            db_path: Some("/db".into()),
-            ..DatabaseFacts::default()
-        };
+        let facts =
+            DatabaseFacts { log_path: Some("/log".into()), db_path: Some("/db".into()), ..DatabaseFacts::default() };
         let (done, end) = std::sync::mpsc::channel();
         std::thread::spawn(move || done.send((of_stop(&root, &facts), of_start(&root, &facts))));
         let (stop, start) = end.recv_timeout(std::time::Duration::from_secs(60)).unwrap();
