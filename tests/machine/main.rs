@@ -15,6 +15,7 @@ mod plan;
 mod recovery;
 mod rivals;
 mod runs;
+mod strangers;
 mod upgrade;
 mod verify;
 

@@ -32,6 +32,7 @@
 //! | `testbed` | what both kinds of machines can do |
 //! | `agent` | what the agent in a machine sees, and how it is told to run commands |
 //! | `faults` | kills and power cuts in the middle of a run, and the judge of what comes after |
+//! | `strangers` | hosts as strangers have them, and what Patchday says of each |
 //! | `load` | how users fare while something is built under a cap |
 //! | `settings` | Patchday's settings for the two services |
 //! | `shipped`, `ended` | Patchday as the lab's programs are given it, and how they end |
@@ -59,6 +60,7 @@ mod qemu;
 mod settings;
 mod shipped;
 pub mod sink;
+pub mod strangers;
 mod supervisor;
 mod testbed;
 mod uml;

@@ -1,0 +1,15 @@
+//! The world around the run: locks, other people's apt, clocks, room, the network.
+
+use super::Situation;
+
+pub(super) fn situations() -> Vec<Situation> {
+    vec![
+        Situation::new("somebody has a shutdown scheduled", |scene| {
+            scene.shell("shutdown -r +60 2>/dev/null")?;
+            scene.undo("shutdown -c 2>/dev/null");
+            scene.run(&[])?.ends(20)?.says(&["a reboot is scheduled", "shutdown -c"])?;
+            Ok(())
+        })
+        .sharing("quick"),
+    ]
+}
