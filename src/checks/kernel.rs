@@ -4,8 +4,8 @@ use super::{CheckInputs, check};
 use crate::config::OnFailure;
 use crate::host::HostResult;
 use crate::model::{
-    BootSurvey, DkmsModule, DkmsState, InstalledKernel, KernelFacts, PackageAction, Severity, UpgradePlan,
-    compare_releases, kernel_flavour,
+    BootSurvey, InstalledKernel, KernelFacts, PackageAction, Severity, UpgradePlan, compare_releases, kernel_flavour,
+    missing_modules,
 };
 
 /// After this a reboot finds what nobody remembers to have changed.
@@ -145,24 +145,46 @@ check!(
     KERNEL_HEADERS,
     Kernel,
     "kernel-headers",
-    Warning,
+    Blocker,
     120,
-    "DKMS has headers to build its modules against",
-    "Without the headers of a kernel DKMS skips its modules for it, and calls that a success.",
+    "DKMS has the headers and the sources of all modules that it is to build",
+    "Without the headers of a kernel DKMS skips its modules for it, and calls that a success. A run would end for want of \
+     them, with the services down. A warning where nothing is to be built, or where [kernel] dkms = false.",
     |check, inputs| {
-        if inputs.dkms().await?.is_empty() {
+        let modules = inputs.dkms().await?;
+        let ((facts, survey), plan) = (boot(inputs).await?, inputs.upgrade().await?);
+        let kernel = &inputs.settings.kernel;
+        let needed = |release: &str| -> Vec<String> {
+            let missing = missing_modules(modules, modules, &facts.running, release);
+            missing.into_iter().filter(|module| !kernel.can_do_without(module)).collect()
+        };
+        let comes = |release: &str| plan.changes.iter().any(|change| change.name == format!("linux-headers-{release}"));
+        let next = newest(facts).map(|kernel| kernel.release.as_str());
+        let mut lines = Vec::new();
+        let mut lacks_headers = None;
+        for release in next.into_iter().chain(candidate(plan)) {
+            let modules = needed(release);
+            if modules.is_empty() {
+                continue;
+            }
+            if !survey.with_headers.iter().any(|with| with == release) && !comes(release) {
+                lines.push(format!("no headers of {release}, for {}", modules.join(", ")));
+                lacks_headers.get_or_insert(release);
+            }
+            let gone = modules.iter().filter(|module| survey.without_source.contains(module));
+            lines.extend(gone.map(|module| format!("no source of {module}, for {release}")));
+        }
+        if lines.is_empty() {
             return Ok(None);
         }
-        let ((facts, survey), plan) = (boot(inputs).await?, inputs.upgrade().await?);
-        let comes = |release: &str| plan.changes.iter().any(|change| change.name == format!("linux-headers-{release}"));
-        let wanted = newest(facts).map(|kernel| kernel.release.as_str()).into_iter().chain(candidate(plan));
-        let missing: Vec<&str> = wanted
-            .filter(|release| !survey.with_headers.iter().any(|with| with == release) && !comes(release))
-            .collect();
-        let Some(first) = missing.first() else { return Ok(None) };
-        let finding = check.found("DKMS would skip its modules for want of headers");
-        let finding = finding.lines(missing.iter().map(|release| format!("no headers of {release}")));
-        Ok(Some(finding.remedy("install them", format!("apt-get install linux-headers-{first}"))))
+        let mut finding = check.found("DKMS could not build what the next kernel needs").lines(lines);
+        if !kernel.dkms {
+            finding.severity = Severity::Warning;
+        }
+        Ok(Some(match lacks_headers {
+            Some(release) => finding.remedy("install them", format!("apt-get install linux-headers-{release}")),
+            None => finding.hint("bring the source back, or name the module in [kernel] optional-modules"),
+        }))
     }
 );
 
@@ -172,15 +194,18 @@ check!(
     "dkms-modules",
     Warning,
     120,
-    "every DKMS module is ready for the newest kernel",
-    "A module that does not build leaves hardware or a file system without its driver after the reboot.",
+    "the newest kernel has every DKMS module that the running one has",
+    "A module that does not build leaves hardware or a file system without its driver after the reboot. What the running \
+     kernel does without is not asked for; of several versions of a module any one will do.",
     |check, inputs| {
         let (modules, facts) = (inputs.dkms().await?, inputs.kernels().await?);
         let Some(newest) = newest(facts) else { return Ok(None) };
-        let lines: Vec<String> = unready(modules, &facts.running, &newest.release);
-        let command = format!("dkms autoinstall -k {}", newest.release);
-        let finding = check.found(format!("DKMS modules are not ready for {}", newest.release));
-        Ok((!lines.is_empty()).then(|| finding.lines(lines).remedy("build them, and read their make.log", command)))
+        let missing = missing_modules(modules, modules, &facts.running, &newest.release);
+        let Some(first) = missing.first() else { return Ok(None) };
+        let command = format!("dkms install {first} -k {}", newest.release);
+        let lines = missing.iter().map(|module| format!("{module}: installed for {} only", facts.running));
+        let finding = check.found(format!("DKMS modules are not ready for {}", newest.release)).lines(lines);
+        Ok(Some(finding.remedy("build them, and read their make.log; else a run does", command)))
     }
 );
 
@@ -261,27 +286,6 @@ check!(
     }
 );
 
-/// Modules that the running kernel has and the newest has not, and those that are broken.
-fn unready(modules: &[DkmsModule], running: &str, newest: &str) -> Vec<String> {
-    let is_ready = |module: &str, kernel: &str| {
-        let found = |known: &&DkmsModule| known.module == module && known.kernel.as_deref() == Some(kernel);
-        modules.iter().find(found).is_some_and(|known| known.state == DkmsState::Installed)
-    };
-    let mut lines = Vec::new();
-    for module in modules {
-        let line = match &module.state {
-            DkmsState::Other(state) => format!("{}: {state}", module.module),
-            _ if is_ready(&module.module, newest) => continue,
-            _ if is_ready(&module.module, running) => format!("{}: installed for {running} only", module.module),
-            _ => continue,
-        };
-        if !lines.contains(&line) {
-            lines.push(line);
-        }
-    }
-    lines
-}
-
 check!(
     KERNEL_SOURCE,
     Kernel,
@@ -303,25 +307,6 @@ check!(
 mod tests {
     use super::*;
     use crate::model::PackageChange;
-
-    #[test]
-    fn modules_that_only_the_running_kernel_has_are_told_once() {
-        let module = |module: &str, kernel: Option<&str>, state| DkmsModule {
-            module: module.into(),
-            kernel: kernel.map(str::to_owned),
-            state,
-        };
-        let modules = [
-            module("zfs/2", Some("6.1.0-50"), DkmsState::Installed),
-            module("zfs/2", Some("6.1.0-9"), DkmsState::Installed),
-            module("good/1", Some("6.1.0-50"), DkmsState::Installed),
-            module("good/1", Some("6.1.0-56"), DkmsState::Installed),
-            module("never/1", None, DkmsState::Added),
-            module("old/1", None, DkmsState::Other("broken".into())),
-        ];
-        let seen = unready(&modules, "6.1.0-50", "6.1.0-56");
-        assert_eq!(seen, ["zfs/2: installed for 6.1.0-50 only", "old/1: broken"]);
-    }
 
     #[test]
     fn the_newest_kernel_is_of_the_running_flavour() {

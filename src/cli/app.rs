@@ -111,7 +111,7 @@ impl App {
             packages: Arc::new(apt.clone()),
             fetched_plans: Arc::new(apt.clone()),
             package_survey: Arc::new(apt),
-            kernels: Arc::new(Kernel::new(root.clone())),
+            kernels: Arc::new(Kernel::new(root.clone(), own_program()?)),
             kernel_builds: Arc::new(KernelBuilder::new(root.clone(), own_program()?)),
             boot_loader: Arc::new(Grub::new(root.clone())),
             premises: Arc::new(HostPremises::new(root.clone())),

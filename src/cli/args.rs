@@ -125,6 +125,16 @@ pub(super) enum Command {
         #[arg(long)]
         source: String,
     },
+    /// Have DKMS build modules for a kernel.
+    #[command(hide = true)]
+    BuildModules {
+        /// The kernel's release.
+        #[arg(long)]
+        kernel: String,
+        /// The modules, as in zfs/2.1.11.
+        #[arg(last = true, required = true)]
+        modules: Vec<String>,
+    },
     /// Give a program a descriptor for its status, and become that program.
     #[command(hide = true)]
     ExecWithStatus {

@@ -92,6 +92,11 @@ fn dispatch(app: &App, command: Command) -> Result<u8, Failure> {
             host::kernel::build(&source, jobs, status, &mut stdout()).map_err(wrong)?;
             Ok(exit_code::DONE)
         }
+        Command::BuildModules { kernel, modules } => {
+            let built = host::kernel::install_modules(&kernel, &modules, &mut stdout());
+            built.map_err(|error| Failure::new(FailureKind::Unexpected, error))?;
+            Ok(exit_code::DONE)
+        }
         command => {
             app::init_logging(app.stderr_style().color);
             // One thread: a run waits nearly all of its time, and to hand every answer of the bus from one thread to

@@ -447,8 +447,8 @@ pub trait Kernels: Send + Sync {
     /// What the next boot needs besides a kernel.
     async fn boot_survey(&self) -> HostResult<BootSurvey>;
 
-    /// Program, arguments and environment that build the missing modules of one kernel.
-    fn dkms_command(&self, release: &str) -> (Vec<String>, Vec<(String, String)>);
+    /// Program, arguments and environment that build these modules, each named as in `zfs/2.1.11`, for one kernel.
+    fn dkms_command(&self, release: &str, modules: &[String]) -> (Vec<String>, Vec<(String, String)>);
 }
 
 /// Kernels that are built on this host.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::{Inventory, KernelFacts, Latency, Readiness, UnitName, UnitState, UnitSurvey};
+use super::{DkmsModule, Inventory, KernelFacts, Latency, Readiness, UnitName, UnitState, UnitSurvey};
 
 /// A socket somebody listens on.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -53,6 +53,9 @@ pub struct Baseline {
     pub kernel: KernelFacts,
     /// Installed packages and their versions.
     pub packages: BTreeMap<String, String>,
+    /// Modules of DKMS; none where an older version took the baseline.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub dkms: Option<Vec<DkmsModule>>,
     /// Everything else; none where an older version took the baseline.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub inventory: Option<Box<Inventory>>,

@@ -45,6 +45,8 @@ pub struct BootSurvey {
     pub entries: Option<BootEntries>,
     /// Whether Secure Boot is on; none where the firmware does not tell, as without EFI.
     pub secure_boot: Option<bool>,
+    /// Modules that DKMS knows, and whose source is gone, as in `zfs/2.1.11`: it cannot build them.
+    pub without_source: Vec<String>,
     /// Modules of DKMS without a signature, as in `6.1.0-50-amd64: zfs.ko`.
     pub unsigned_modules: Vec<String>,
     /// Whether the kernel reboots after a panic (`panic=` on its command line), and so does an initrd that cannot go on.

@@ -20,6 +20,7 @@ mod kernel;
 mod kernel_source;
 mod latency;
 mod limits;
+mod modules;
 mod notify;
 mod observation;
 mod one_shot_boot;
@@ -41,6 +42,7 @@ mod unit;
 mod verification;
 mod version;
 mod work;
+mod work_log;
 
 pub use attempt::{Attempt, AttemptRecord, Outcome};
 pub use baseline::{Baseline, ListeningSocket, ServiceBaseline};
@@ -66,6 +68,7 @@ pub use kernel::{
 pub use kernel_source::{BuiltKernel, KernelSource};
 pub use latency::Latency;
 pub use limits::{CpuCap, GroupUse, Limits, SliceLimits, make_jobs, quota_of, share_of};
+pub use modules::{missing_modules, modules_of};
 pub use notify::{
     Channel, MailLogin, MailRoute, MailSecurity, Notification, NotifyWhen, Occasion, Parcel, UrlSource, Way,
     WebhookTemplate,
@@ -75,7 +78,7 @@ pub use one_shot_boot::{OneShotBoot, RejectedKernel, TrialEnd};
 pub use outdated::Outdated;
 pub use packages::{
     ChangedConffile, LockHolder, PackageAction, PackageChange, PackageSize, PackageState, PackagingWork, SourceState,
-    UpgradePlan, build_logs, error_summary, is_lock_conflict, without_architecture,
+    UpgradePlan, without_architecture,
 };
 pub use people::{PortPeers, Session};
 pub use phase::Phase;
@@ -95,3 +98,4 @@ pub use unit::{
 pub use verification::{EdgeReturn, ExpectedDifference, OrderKept, ServiceReturn, Verdict, Verification};
 pub use version::{compare_releases, compare_versions, kernel_flavour};
 pub use work::{WorkOutcome, WorkSpec};
+pub use work_log::{build_logs, error_summary, is_lock_conflict};

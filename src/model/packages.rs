@@ -251,101 +251,9 @@ pub struct ChangedConffile {
     pub path: String,
 }
 
-/// Lines at the end of a log that are shown as they are.
-const TAIL_LINES: usize = 15;
-/// Error lines that are shown: the first ones name the cause.
-const ERROR_LINES: usize = 20;
-
-/// What a failed run of apt or dpkg says, from its log: the errors of apt (`E:`) and of dpkg first, each once, then
-/// those of the last 15 lines that are not among them, word for word. Meters that dpkg redraws are left out.
-pub fn error_summary(log: &str) -> Vec<String> {
-    // Of a line that was redrawn with carriage returns only the last state was ever to be read.
-    let lines: Vec<&str> = log
-        .lines()
-        .map(|line| line.trim_end().rsplit('\r').next().unwrap_or_default())
-        .filter(|line| !line.trim().is_empty() && (!line.starts_with("(Reading database ...") || line.ends_with(')')))
-        .collect();
-    let mut errors: Vec<&str> = Vec::new();
-    let mut explains_dpkg = false;
-    for line in &lines {
-        let is_dpkg = line.starts_with("dpkg: error") || line.starts_with("dpkg-deb: error");
-        // dpkg gives the reason on indented lines below the package's name.
-        let belongs = line.starts_with("E: ") || is_dpkg || (explains_dpkg && line.starts_with(' '));
-        explains_dpkg = is_dpkg || (explains_dpkg && belongs);
-        if belongs && errors.len() < ERROR_LINES && !errors.contains(line) {
-            errors.push(line);
-        }
-    }
-    let tail = lines[lines.len().saturating_sub(TAIL_LINES)..].iter().filter(|line| !errors.contains(line));
-    errors.iter().chain(tail).map(|line| (*line).to_owned()).collect()
-}
-
-/// Whether the log of a failed run of apt says that somebody else holds one of its locks. apt waits for dpkg's locks as
-/// long as it is told to, but never for those of the package lists and of the download cache.
-pub fn is_lock_conflict(log: &str) -> bool {
-    log.lines()
-        .any(|line| line.starts_with("E: Could not get lock ") || line.starts_with("E: Unable to acquire the dpkg "))
-}
-
-/// The logs of builds that DKMS points to where a module failed (`Consult FILE for more information.`), also from within
-/// the scripts of a kernel's packages.
-pub fn build_logs(log: &str) -> Vec<&str> {
-    let pointers = log.lines().filter_map(|line| line.trim().strip_prefix("Consult "));
-    let files = pointers.filter_map(|pointer| pointer.strip_suffix(" for more information."));
-    // The log holds what a module's makefile says, too: nothing else may be read by it.
-    let is_log =
-        |file: &&str| file.starts_with("/var/lib/dkms/") && file.ends_with("/make.log") && !file.contains("/../");
-    let mut files: Vec<&str> = files.filter(is_log).collect();
-    files.dedup();
-    files
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn only_the_logs_of_builds_are_pointed_to() {
-        // As dkms 3.0.10 says it, and what a makefile might say.
-        let log = "Error! Bad return status for module build on kernel: 6.1.0-56-amd64 (x86_64)\n\
-            Consult /var/lib/dkms/lab-slow/1.0/build/make.log for more information.\n\
-            Consult /var/lib/dkms/lab-slow/1.0/build/make.log for more information.\n\
-            Error! One or more modules failed to install during autoinstall.\n\
-            Refer to previous errors for more information.\n\
-            Consult /var/lib/dkms/../../../etc/make.log for more information.\n\
-            Consult /etc/shadow for more information.\n";
-        assert_eq!(build_logs(log), ["/var/lib/dkms/lab-slow/1.0/build/make.log"]);
-        assert!(build_logs("").is_empty());
-    }
-
-    #[test]
-    fn a_failed_script_is_named_first_and_the_tail_follows() {
-        let log = include_str!("../../tests/fixtures/apt/failed-postinst-apt2.6.1.log");
-        let summary = error_summary(log);
-        assert_eq!(
-            &summary[..3],
-            [
-                "dpkg: error processing package lab-fail (--configure):",
-                " installed lab-fail package post-installation script subprocess returned error exit status 3",
-                "E: Sub-process /usr/bin/dpkg returned an error code (1)",
-            ]
-        );
-        assert!(summary.contains(&"cannot reach the moon".to_owned()));
-        assert!(summary.len() <= 18);
-        assert!(!is_lock_conflict(log));
-    }
-
-    #[test]
-    fn a_lock_is_only_blamed_where_apt_blames_it() {
-        let log = include_str!("../../tests/fixtures/apt/locked-archives-apt2.6.1.log");
-        assert!(is_lock_conflict(log));
-        assert!(error_summary(log)[0].starts_with("E: Could not get lock /var/cache/apt/archives/lock."));
-        // It waited, and then failed for another reason.
-        let log = "Waiting for cache lock: Could not get lock /var/lib/dpkg/lock-frontend. It is held by process 9 (apt)\n\
-                   E: Unmet dependencies.\n";
-        assert!(!is_lock_conflict(log));
-        assert_eq!(error_summary(log)[0], "E: Unmet dependencies.");
-    }
 
     #[test]
     fn a_plan_of_an_older_version_has_nothing_phased() {
@@ -353,12 +261,5 @@ mod tests {
         assert_eq!((plan.kept_back.len(), plan.phased.len()), (1, 0));
         let plan = UpgradePlan { phased: vec!["b".into()], ..plan };
         assert_eq!(serde_json::from_str::<UpgradePlan>(&serde_json::to_string(&plan).unwrap()).unwrap(), plan);
-    }
-
-    #[test]
-    fn meters_and_repetitions_are_left_out() {
-        let log = "(Reading database ... \n(Reading database ... 5%\r(Reading database ... 10%\nE: x\nE: x\n\n";
-        assert_eq!(error_summary(log), ["E: x"]);
-        assert!(error_summary("").is_empty());
     }
 }

@@ -390,6 +390,7 @@ fn baseline() -> Baseline {
             ..KernelFacts::default()
         },
         packages: Default::default(),
+        dkms: None,
         inventory: None,
     }
 }

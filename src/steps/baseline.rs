@@ -25,6 +25,7 @@ pub(super) async fn perform(ctx: &mut StepContext<'_>) -> StepResult {
         mounts: system.mounts().await?,
         kernel: ctx.host.kernels.facts().await?,
         packages: ctx.host.packages.installed().await?,
+        dkms: Some(ctx.host.kernels.dkms().await?),
         inventory: Some(Box::new(ctx.host.inventories.inventory().await)),
     };
     let ready = baseline.services.iter().filter(|service| matches!(service.readiness, Readiness::Ready(_))).count();

@@ -1,11 +1,9 @@
 //! DKMS modules for the kernel of the next boot.
 
-use std::collections::BTreeSet;
-
 use super::work::{self, Task, Work};
 use super::{StepContext, StepEnd, StepError, StepResult};
 use crate::config::OnFailure;
-use crate::model::{Course, DkmsModule, DkmsState, KernelFacts, Step};
+use crate::model::{Course, DkmsModule, KernelFacts, Step, missing_modules as missing_of};
 
 const NAME: &str = "build-kernel";
 
@@ -20,15 +18,16 @@ pub(super) async fn perform(ctx: &mut StepContext<'_>) -> StepResult {
         return Ok(StepEnd::Skipped("no module to build".into()));
     };
     let release = &newest.release;
+    let modules: Vec<String> = missing.required.iter().chain(&missing.optional).cloned().collect();
     let work = Work {
         step: Step::BuildKernel,
         name: NAME,
         description: format!("Patchday: modules for {release}"),
-        task: Task::Dkms { release: release.clone() },
+        task: Task::Dkms { release: release.clone(), modules },
         course: Course::counted((0.0, 1.0)),
     };
     let outcome = work::run_to_end(ctx, work).await?;
-    // How dkms ends says little: old versions exit with 0 when a build failed, and newer ones fail for any module.
+    // How it ends says little: it fails for any module, one that is optional among them.
     let left = missing_modules(ctx, &facts).await?;
     if !left.required.is_empty() {
         let (names, words) = (left.required.join(", "), work::words(ctx, NAME).await);
@@ -46,14 +45,14 @@ pub(super) async fn perform(ctx: &mut StepContext<'_>) -> StepResult {
     Ok(StepEnd::Succeeded((!built.is_empty()).then(|| format!("{} for {release}", built.join(", ")))))
 }
 
-/// Modules that another kernel has, or that no kernel has, and that the newest kernel lacks.
+/// Modules that the kernel before has, and that the next one lacks.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct MissingModules {
     /// The next boot needs them.
     pub(super) required: Vec<String>,
     /// It can do without.
     optional: Vec<String>,
-    /// What the kernel before lacks, where the next boot may be one into that. It runs without, so nothing is built for it.
+    /// What the kernel before has lost since the run began, where the next boot may be one into that.
     in_kernel_before: Option<String>,
 }
 
@@ -68,48 +67,23 @@ pub(super) async fn missing_modules(ctx: &StepContext<'_>, facts: &KernelFacts) 
     let Some(newest) = facts.installed.first().filter(|_| kernel.dkms) else {
         return Ok(MissingModules::default());
     };
-    let is_optional = |module: &String| {
-        let name = module.split('/').next().unwrap_or(module);
-        kernel.optional_modules.iter().any(|optional| optional == name)
-    };
-    let modules = ctx.host.kernels.dkms().await?;
-    let missing = missing_for(&modules, &newest.release);
+    let is_optional = |module: &String| kernel.can_do_without(module);
+    let now = ctx.host.kernels.dkms().await?;
+    let had = ctx.run().baseline.as_ref().and_then(|baseline| baseline.dkms.as_ref()).unwrap_or(&now);
+    let missing = missing_of(had, &now, &facts.running, &newest.release);
     let (optional, required) = missing.into_iter().partition(is_optional);
     let is_on_trial = ctx.settings.verify.on_failure == OnFailure::PreviousKernel && newest.release != facts.running;
-    let before = if is_on_trial { missing_for(&modules, &facts.running) } else { Vec::new() };
-    let before: Vec<String> = before.into_iter().filter(|module| !is_optional(module)).collect();
-    let in_kernel_before = (!before.is_empty()).then(|| before.join(", "));
+    let in_kernel_before = is_on_trial.then(|| lost(had, &now, &facts.running, is_optional)).flatten();
     Ok(MissingModules { required, optional, in_kernel_before })
 }
 
-fn missing_for(modules: &[DkmsModule], release: &str) -> Vec<String> {
-    let all: BTreeSet<&str> = modules.iter().map(|module| module.module.as_str()).collect();
-    let installed: BTreeSet<&str> = modules
-        .iter()
-        .filter(|module| module.kernel.as_deref() == Some(release) && module.state == DkmsState::Installed)
-        .map(|module| module.module.as_str())
-        .collect();
-    all.difference(&installed).map(|module| (*module).to_owned()).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_module_must_be_installed_for_the_very_release() {
-        let module = |module: &str, kernel: Option<&str>, state| DkmsModule {
-            module: module.into(),
-            kernel: kernel.map(Into::into),
-            state,
-        };
-        let modules = [
-            module("a/1", Some("6.1.0-41"), DkmsState::Installed),
-            module("a/1", Some("6.1.0-42"), DkmsState::Built),
-            module("b/2", Some("6.1.0-42"), DkmsState::Installed),
-            module("c/3", None, DkmsState::Added),
-        ];
-        assert_eq!(missing_for(&modules, "6.1.0-42"), ["a/1", "c/3"]);
-        assert!(missing_for(&[], "6.1.0-42").is_empty());
-    }
+fn lost(
+    had: &[DkmsModule],
+    now: &[DkmsModule],
+    running: &str,
+    is_optional: impl Fn(&String) -> bool,
+) -> Option<String> {
+    let lost: Vec<String> =
+        missing_of(had, now, running, running).into_iter().filter(|module| !is_optional(module)).collect();
+    (!lost.is_empty()).then(|| lost.join(", "))
 }

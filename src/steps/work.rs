@@ -45,6 +45,8 @@ pub(super) enum Task {
     Dkms {
         /// The kernel.
         release: String,
+        /// The modules, each as in `zfs/2.1.11`.
+        modules: Vec<String>,
     },
 }
 
@@ -53,7 +55,7 @@ impl Task {
         match self {
             Self::Packages(work) => host.packages.command(work),
             Self::Kernel { source, jobs } => host.kernel_builds.command(source, *jobs),
-            Self::Dkms { release } => host.kernels.dkms_command(release),
+            Self::Dkms { release, modules } => host.kernels.dkms_command(release, modules),
         }
     }
 
@@ -202,11 +204,13 @@ pub(super) async fn failure(ctx: &StepContext<'_>, name: &str, outcome: &WorkOut
 /// What the log of the work says of its failure, and what the logs say that it points to.
 pub(super) async fn words(ctx: &StepContext<'_>, name: &str) -> String {
     let log = log_tail(ctx, name).await;
-    let mut lines = error_summary(&log);
+    let mut lines = Vec::new();
+    // DKMS and dpkg only tell that a build failed: the compiler tells why.
     for file in build_logs(&log) {
-        lines.push(format!("{file}:"));
         lines.extend(error_summary(&tail(ctx, Path::new(file)).await));
+        lines.push(format!("({file})"));
     }
+    lines.extend(error_summary(&log));
     let words = if lines.is_empty() { String::new() } else { format!(": {}", lines.join(" | ")) };
     format!("{words} (whole output: {})", log_path(ctx, name).display())
 }

@@ -129,6 +129,8 @@ pub struct World {
     /// What DKMS has, and the one that it cannot build.
     pub modules: Vec<DkmsModule>,
     pub unbuildable: Option<&'static str>,
+    /// What the upgrade makes of them.
+    pub modules_after_upgrade: Option<Vec<DkmsModule>>,
     /// Bytes that are free in `/boot` until old kernels are removed; plenty where none are given. A kernel takes 28.
     pub boot_free: Option<u64>,
     /// Packages that were not there before the run.
@@ -254,6 +256,7 @@ impl World {
             new_kernel: None,
             modules: Vec::new(),
             unbuildable: None,
+            modules_after_upgrade: None,
             boot_free: None,
             new_packages: BTreeMap::new(),
             kernel_needs: Vec::new(),
@@ -403,6 +406,9 @@ impl World {
                 let done = |change: &mut PackageChange| kind == "upgrade" || change.name.starts_with("linux-");
                 let new = self.pending.extract_if(.., done).filter(|change| change.action == PackageAction::Install);
                 self.new_packages.extend(new.map(|change| (change.name, change.to.unwrap_or_default())));
+                if let Some(modules) = self.modules_after_upgrade.take() {
+                    self.modules = modules;
+                }
                 if let Some(new) = self.new_kernel.take() {
                     self.kernels = vec![new, self.kernel];
                 }
@@ -418,10 +424,13 @@ impl World {
             }
             // It fails with one module, and builds the others.
             ("dkms", _) => {
-                let names: BTreeSet<String> = self.modules.iter().map(|module| module.module.clone()).collect();
-                let kernel = self.kernels.first().map(|release| (*release).to_owned());
-                let built = names.into_iter().filter(|name| self.unbuildable != Some(name.as_str()));
-                let installed = |module| DkmsModule { module, kernel: kernel.clone(), state: DkmsState::Installed };
+                let kernel = Some(work_argv[1].clone());
+                let built = work_argv[2..].iter().filter(|name| self.unbuildable != Some(name.as_str()));
+                let installed = |module: &String| DkmsModule {
+                    module: module.clone(),
+                    kernel: kernel.clone(),
+                    state: DkmsState::Installed,
+                };
                 self.modules.extend(built.map(installed));
             }
             ("configure", false) => self.dpkg_broken.retain(|package| package.starts_with("iUR")),
@@ -1140,8 +1149,8 @@ impl Kernels for Fake {
         })
     }
 
-    fn dkms_command(&self, _release: &str) -> (Vec<String>, Vec<(String, String)>) {
-        (vec!["dkms".into()], Vec::new())
+    fn dkms_command(&self, release: &str, modules: &[String]) -> (Vec<String>, Vec<(String, String)>) {
+        (["dkms".to_owned(), release.to_owned()].into_iter().chain(modules.iter().cloned()).collect(), Vec::new())
     }
 }
 

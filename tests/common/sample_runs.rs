@@ -270,6 +270,7 @@ fn baseline() -> Baseline {
             vulnerabilities: vec![vulnerability("Vulnerable")],
         },
         packages: BTreeMap::from([("libssl3".into(), "3.0.16-1~deb12u1".into())]),
+        dkms: None,
         inventory: None,
     }
 }

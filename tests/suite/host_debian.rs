@@ -58,7 +58,7 @@ async fn the_command_lines_name_programs_that_exist() {
 
 #[tokio::test]
 async fn the_kernel_and_the_system_answer() {
-    let kernel = Kernel::new("/".into());
+    let kernel = Kernel::new("/".into(), "/usr/bin/patchday");
     let facts = kernel.facts().await.unwrap();
     let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
     assert_eq!(facts.running, release.trim());

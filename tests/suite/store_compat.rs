@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use patchday::model::Run;
+use patchday::model::{DkmsModule, DkmsState, Run};
 use patchday::store::{FORMAT, StoreError, decode, encode};
 use serde_json::{Value, json};
 
@@ -177,6 +177,19 @@ fn what_is_no_run_is_named() {
         value["run"].as_object_mut().unwrap().remove(missing);
         assert_unreadable(&serde_json::to_vec(&value).unwrap(), missing);
     }
+}
+
+/// The modules of the kernel before are what the next one must have, also for who resumes the run.
+#[test]
+fn the_modules_of_the_baseline_are_read_back() {
+    let mut run = crate::sample_runs::mid_upgrade();
+    let module = DkmsModule {
+        module: "zfs/2.1.11".into(),
+        kernel: Some("6.1.0-39-amd64".into()),
+        state: DkmsState::Other("broken".into()),
+    };
+    run.baseline.as_mut().unwrap().dkms = Some(vec![module]);
+    assert_eq!(decode(&encode(&run).unwrap(), Path::new("run.json")).unwrap(), run);
 }
 
 #[test]

@@ -114,7 +114,7 @@ const GUARDS: [Guard; 45] = [
     guard("tokio::spawn", &["host", "cli"], "a step ends when it returns: nothing runs on behind it"),
     guard(
         "process::Command",
-        &["host::command", "host::systemd::exec_with_status", "host::kernel::source"],
+        &["host::command", "host::systemd::exec_with_status", "host::kernel::source", "host::kernel::modules"],
         "only adapters spawn, and through one door; a work unit becomes its program, or is a build of many",
     ),
     guard("std::process", &["host", "cli", "main", "steps::reboot"], "exit codes, and which lock is our own"),

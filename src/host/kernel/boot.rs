@@ -20,6 +20,7 @@ const SECURE_BOOT: &str = "/sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11
 const SIGNATURE: &[u8] = b"~Module signature appended~\n";
 /// Where DKMS puts its modules, below `/lib/modules/RELEASE`.
 const DKMS_DIRS: [&str; 2] = ["updates/dkms", "extra"];
+const DKMS_TREE: &str = "/var/lib/dkms";
 const INITRAMFS_TOOLS: [&str; 2] = ["update-initramfs", "dracut"];
 
 pub(super) fn survey(root: &Path, releases: &[String]) -> HostResult<BootSurvey> {
@@ -36,6 +37,7 @@ pub(super) fn survey(root: &Path, releases: &[String]) -> HostResult<BootSurvey>
             .map(|t| (*t).to_owned()),
         entries: entries(root, releases)?,
         secure_boot: fs::read(below(root, SECURE_BOOT)).ok().map(|value| value.get(4) == Some(&1)),
+        without_source: without_source(root)?,
         unsigned_modules,
         reboots_on_panic: reboots_on_panic(&read_or_empty(&below(root, "/proc/cmdline"))?),
         reboot_required_since: changed(&below(root, "/run/reboot-required")),
@@ -79,6 +81,23 @@ fn mentions(text: &str, release: &str) -> bool {
     let names = [format!("vmlinuz-{release}"), format!("/{release}/linux")];
     let ends = |rest: &str| rest.chars().next().is_none_or(|c| c.is_whitespace() || matches!(c, '\'' | '"'));
     names.iter().any(|name| text.match_indices(name.as_str()).any(|(at, _)| ends(&text[at + name.len()..])))
+}
+
+/// What DKMS keeps below `NAME/VERSION` has a link to its source. DKMS itself does not tell where that leads nowhere.
+fn without_source(root: &Path) -> HostResult<Vec<String>> {
+    let mut found = Vec::new();
+    for name in names_in(&below(root, DKMS_TREE))? {
+        let module = below(root, DKMS_TREE).join(&name);
+        // Beside the versions lie files, and links to what is installed for a kernel.
+        for version in names_in(&module).unwrap_or_default() {
+            let source = module.join(&version).join("source");
+            if source.symlink_metadata().is_ok() && !source.join("dkms.conf").is_file() {
+                found.push(format!("{name}/{version}"));
+            }
+        }
+    }
+    found.sort();
+    Ok(found)
 }
 
 /// DKMS's modules of a release without a signature. Compressed ones cannot be told, and are not.
@@ -127,7 +146,15 @@ mod tests {
         write(root, SECURE_BOOT.trim_start_matches('/'), &[6, 0, 0, 0, 1]);
         write(root, "lib/modules/6.1.0-50-amd64/updates/dkms/good.ko", b"ELF~Module signature appended~\n");
         write(root, "lib/modules/6.1.0-50-amd64/updates/dkms/bad.ko", b"ELF");
+        write(root, "usr/src/good-1/dkms.conf", b"");
+        for (version, source) in [("good/1", "good-1"), ("good/2", "good-2")] {
+            write(root, &format!("var/lib/dkms/{version}/6.1.0-50-amd64/x86_64/log/make.log"), b"");
+            let link = root.join(format!("var/lib/dkms/{version}/source"));
+            std::os::unix::fs::symlink(root.join("usr/src").join(source), link).unwrap();
+        }
+        std::os::unix::fs::symlink("1/6.1.0-50-amd64", root.join("var/lib/dkms/good/kernel-6.1.0-50-amd64")).unwrap();
         let seen = survey(root, &releases).unwrap();
+        assert_eq!(seen.without_source, ["good/2"]);
         assert_eq!(seen.with_headers, releases[..1]);
         assert_eq!(seen.initramfs_tool.as_deref(), Some("update-initramfs"));
         assert_eq!(seen.entries, Some(BootEntries { loader: "GRUB".into(), releases: releases[..1].to_vec() }));

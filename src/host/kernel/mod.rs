@@ -2,6 +2,7 @@
 
 mod boot;
 mod dkms;
+mod modules;
 mod source;
 
 use std::fs;
@@ -13,6 +14,7 @@ use async_trait::async_trait;
 
 use super::command::{self, below};
 use super::{HostError, HostErrorKind, HostResult, Kernels};
+pub use modules::install_modules;
 pub use source::{KernelBuilder, build};
 
 use crate::model::{BootSurvey, DkmsModule, InstalledKernel, KernelFacts, Vulnerability, compare_releases};
@@ -27,12 +29,14 @@ const LEFTOVERS: [&str; 5] = [".old", ".bak", ".dpkg-new", ".dpkg-tmp", ".old-dk
 #[derive(Debug, Clone)]
 pub struct Kernel {
     root: PathBuf,
+    program: PathBuf,
 }
 
 impl Kernel {
     /// Reads files and finds programs below `root`; `/` except in tests. The running kernel is always the real one.
-    pub fn new(root: PathBuf) -> Self {
-        Self { root }
+    /// `program` is this binary, which has modules built.
+    pub fn new(root: PathBuf, program: impl Into<PathBuf>) -> Self {
+        Self { root, program: program.into() }
     }
 
     /// Images in `/boot`, newest first in the order of [`compare_releases`]. A missing `/boot` holds none.
@@ -111,12 +115,13 @@ impl Kernels for Kernel {
         boot::survey(&self.root, &releases)
     }
 
-    /// `dkms autoinstall` ignores failed builds on Debian 11: [`Kernels::dkms`] afterwards is what counts.
-    fn dkms_command(&self, release: &str) -> (Vec<String>, Vec<(String, String)>) {
-        let argv = [&command::find_or_default(&self.root, "dkms"), "autoinstall", "-k", release];
+    /// How it ends says little, since one module may do where another fails: [`Kernels::dkms`] afterwards is what counts.
+    fn dkms_command(&self, release: &str, modules: &[String]) -> (Vec<String>, Vec<(String, String)>) {
+        let program = self.program.display().to_string();
+        let verb = [&program, "build-modules", "--kernel", release, "--"].map(str::to_owned);
         let environment = [("PATH", command::PATH), ("LC_ALL", command::LOCALE)];
         (
-            argv.iter().map(|&argument| argument.to_owned()).collect(),
+            verb.into_iter().chain(modules.iter().cloned()).collect(),
             environment.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect(),
         )
     }
@@ -160,6 +165,8 @@ mod tests {
 
     use super::*;
 
+    const PATCHDAY: &str = "/usr/bin/patchday";
+
     fn write(root: &Path, path: &str, text: &str) {
         let path = root.join(path);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -182,7 +189,7 @@ mod tests {
         }
         symlink("vmlinuz-6.1.0-56-amd64", root.join("boot/vmlinuz")).unwrap();
 
-        let facts = Kernel::new(root.to_owned()).facts().await.unwrap();
+        let facts = Kernel::new(root.to_owned(), PATCHDAY).facts().await.unwrap();
         let seen: Vec<_> = facts
             .installed
             .iter()
@@ -207,7 +214,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let root = dir.path();
         write(root, "run/reboot-required", "*** System restart required ***\n");
-        let kernel = Kernel::new(root.to_owned());
+        let kernel = Kernel::new(root.to_owned(), PATCHDAY);
         assert_eq!(kernel.facts().await.unwrap().reboot_required, Some(vec![]));
 
         write(root, "run/reboot-required.pkgs", "linux-image-6.1.0-56-amd64\nlibc6\nlibc6\n\n");
@@ -223,7 +230,7 @@ mod tests {
     async fn dkms_is_asked_where_it_is_installed() {
         let dir = tempfile::tempdir().unwrap();
         let root = dir.path();
-        let kernel = Kernel::new(root.to_owned());
+        let kernel = Kernel::new(root.to_owned(), PATCHDAY);
         assert_eq!(kernel.dkms().await.unwrap(), []);
 
         write(root, "usr/sbin/dkms", "#!/bin/sh\necho \"lab/1, $1, x86_64: installed\"\n");
@@ -231,8 +238,8 @@ mod tests {
         fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
         let modules = kernel.dkms().await.unwrap();
         assert_eq!(modules[0].kernel.as_deref(), Some("status"));
-        let (argv, _) = kernel.dkms_command("6.1.0-56-amd64");
-        assert_eq!(argv, [program.to_str().unwrap(), "autoinstall", "-k", "6.1.0-56-amd64"]);
+        let (argv, _) = kernel.dkms_command("6.1.0-56-amd64", &["lab/1".into(), "zfs/2.1".into()]);
+        assert_eq!(argv, [PATCHDAY, "build-modules", "--kernel", "6.1.0-56-amd64", "--", "lab/1", "zfs/2.1"]);
 
         write(root, "usr/sbin/dkms", "#!/bin/sh\necho 'no tree' >&2\nexit 4\n");
         assert_eq!(kernel.dkms().await.unwrap_err().to_string(), "dkms status: no tree (exit status: 4)");

@@ -50,6 +50,8 @@ pub(super) fn work_properties(spec: &WorkSpec, program: &Path) -> Vec<Property> 
         ("StandardErrorFileToAppend", log.into()),
         ("Nice", spec.nice.into()),
         ("OOMScoreAdjust", OOM_SCORE_ADJUST.into()),
+        // What the work starts expects to end by it, as from a shell: else scripts fail with "Broken pipe".
+        ("IgnoreSIGPIPE", false.into()),
         ("TimeoutStartUSec", INFINITY.into()),
     ];
     properties.extend(match spec.timeout.and_then(|timeout| u64::try_from(timeout.as_micros()).ok()) {
@@ -159,6 +161,7 @@ mod tests {
             ("StandardErrorFileToAppend", "s", "/var/log/patchday/x.log".into()),
             ("Nice", "i", 10i32.into()),
             ("OOMScoreAdjust", "i", 100i32.into()),
+            ("IgnoreSIGPIPE", "b", false.into()),
             ("TimeoutStartUSec", "t", u64::MAX.into()),
             ("TimeoutStopUSec", "t", u64::MAX.into()),
             ("KillMode", "s", "mixed".into()),

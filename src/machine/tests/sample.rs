@@ -212,6 +212,7 @@ pub(super) fn baseline() -> Baseline {
         mounts: [].into(),
         kernel: KernelFacts::default(),
         packages: [].into(),
+        dkms: None,
         inventory: None,
     }
 }

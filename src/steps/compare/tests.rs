@@ -84,6 +84,7 @@ fn baseline() -> Baseline {
             vulnerabilities: vec![Vulnerability { name: "mds".into(), state: "Mitigation: Clear".into() }],
             ..KernelFacts::default()
         },
+        dkms: None,
         packages: BTreeMap::new(),
         inventory: Some(Box::new(inventory())),
     }
