@@ -67,12 +67,12 @@ check!(
     "every configured unit runs",
     "What is down before the run cannot show that it comes back well after it.",
     |check, inputs| {
-        let down = units_with(inputs, |state| state.load == LoadState::Loaded && !state.is_up()).await?;
+        let down = units_with(inputs, |state| state.load == LoadState::Loaded && (!state.is_up() || state.is_hollow())).await?;
         let Some((first, _)) = down.first() else { return Ok(None) };
         let finding = check.found("a configured unit does not run now");
         let lines = down.iter().map(|(unit, state)| {
             let result = state.result.as_deref().filter(|result| *result != "success");
-            format!("{unit} is {} ({}){}", state.active, state.sub, result.map_or(String::new(), |r| format!(": {r}")))
+            format!("{unit} is {}{}", state.described(), result.map_or(String::new(), |r| format!(": {r}")))
         });
         Ok(Some(finding.lines(lines).remedy("start it, or take it out", format!("systemctl start {first}"))))
     }

@@ -4,9 +4,10 @@ mod rules;
 
 use crate::model::{Finding, MongodSymptoms, Severity};
 
-/// The findings, the most specific first; none where the unit runs. What nobody knows is a finding too.
+/// The findings, the most specific first; none where the server runs. What nobody knows is a finding too.
 pub fn diagnose(symptoms: &MongodSymptoms) -> Vec<Finding> {
-    if matches!(symptoms.active.as_str(), "active" | "reloading") {
+    let is_active = matches!(symptoms.active.as_str(), "active" | "reloading");
+    if is_active && !symptoms.hollow {
         return Vec::new();
     }
     let mut findings: Vec<Finding> = rules::RULES.iter().filter_map(|rule| rules::apply(rule, symptoms)).collect();
@@ -20,10 +21,20 @@ pub fn diagnose(symptoms: &MongodSymptoms) -> Vec<Finding> {
     // A rule that only looks at the state of the host is no cause where the log names one.
     if findings.iter().any(|finding| finding.severity == Severity::Blocker) {
         findings.retain(|finding| finding.severity == Severity::Blocker);
-    } else {
+    } else if !is_active {
         findings.push(unknown(symptoms));
     }
+    if is_active {
+        findings.push(hollow(symptoms));
+    }
     findings
+}
+
+/// A start of an active unit does nothing: it has to be stopped first.
+fn hollow(MongodSymptoms { unit, active, .. }: &MongodSymptoms) -> Finding {
+    let title = format!("{unit} is {active}, and no mongod of it runs: systemd does not notice its end");
+    let finding = Finding::new("mongod-hollow", Severity::Blocker, title);
+    finding.remedy("stop the unit and start it anew; a start alone does nothing", format!("systemctl restart {unit}"))
 }
 
 fn unknown(symptoms: &MongodSymptoms) -> Finding {

@@ -130,3 +130,29 @@ fn a_file_alone_is_only_a_warning() {
     // Nobody knows whether that is the cause.
     assert_eq!(brief, [("mongod-files", Severity::Warning), ("mongod-unknown", Severity::Blocker)]);
 }
+
+#[test]
+fn an_active_unit_without_a_server_does_not_run() {
+    for (active, hollow, key) in [
+        ("active", false, None),
+        ("reloading", false, None),
+        ("active", true, Some("mongod-hollow")),
+        ("failed", true, Some("mongod-unknown")),
+    ] {
+        let symptoms = MongodSymptoms {
+            unit: "mongod.service".into(),
+            active: active.into(),
+            hollow,
+            port: 27017,
+            free_bytes: Some(8 << 30),
+            ..MongodSymptoms::default()
+        };
+        let found = diagnose(&symptoms);
+        let found = found.last();
+        assert_eq!(found.map(|finding| finding.key.as_str()), key, "{active}, hollow: {hollow}");
+        if active == "active" && hollow {
+            let command = found.and_then(|finding| finding.remedy.as_ref()?.command.as_deref());
+            assert_eq!(command, Some("systemctl restart mongod.service"));
+        }
+    }
+}

@@ -67,7 +67,7 @@ impl Probe {
 
     async fn test_unit(&self, unit: &UnitName) -> Result<(), String> {
         let state = self.units.state(unit).await.map_err(|error| error.to_string())?;
-        if state.is_up() { Ok(()) } else { Err(format!("{unit} is {} ({})", state.active, state.sub)) }
+        if state.is_up() && !state.is_hollow() { Ok(()) } else { Err(format!("{unit} is {}", state.described())) }
     }
 
     async fn test_http(&self, url: &str, status: u16, header: Option<&str>, body: Option<&str>) -> Result<(), String> {

@@ -62,8 +62,18 @@ pub struct Baseline {
 }
 
 impl Baseline {
+    /// How a configured service was before the run.
+    pub fn state_of(&self, unit: &UnitName) -> Option<&UnitState> {
+        self.services.iter().find(|service| &service.unit == unit).map(|service| &service.state)
+    }
+
+    /// Active, and nothing of it runs, though its kind wants that, or something did before the run.
+    pub fn is_hollow(&self, unit: &UnitName, now: &UnitState) -> bool {
+        self.state_of(unit).map_or_else(|| now.is_hollow(), |before| now.is_hollow_after(before))
+    }
+
     /// Whether the service ran before the run; a service that did not need not run afterwards.
     pub fn service_ran(&self, unit: &UnitName) -> bool {
-        self.services.iter().any(|service| &service.unit == unit && service.state.is_up())
+        self.services.iter().any(|service| &service.unit == unit && service.state.is_up() && !service.state.is_hollow())
     }
 }

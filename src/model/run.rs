@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     Attempt, AttemptRecord, Baseline, BootId, Change, CheckResult, Estimate, HookPoint, HookRun, KernelPlan,
     Notification, OneShotBoot, Outcome, Phase, RejectedKernel, RunId, RunWindow, ServiceKind, Step, StopProof,
-    UnitName, UpgradePlan, Verification, WindowMissed,
+    UnitName, UnitState, UpgradePlan, Verification, WindowMissed,
 };
 
 /// Who started the run.
@@ -237,6 +237,11 @@ impl Run {
             closed: None,
             reopened: None,
         }
+    }
+
+    /// Active, and nothing of it runs, as far as the baseline tells what should.
+    pub fn is_hollow(&self, unit: &UnitName, now: &UnitState) -> bool {
+        self.baseline.as_ref().map_or_else(|| now.is_hollow(), |baseline| baseline.is_hollow(unit, now))
     }
 
     /// Whether something is left to do.

@@ -95,6 +95,9 @@ pub struct MongodSymptoms {
     pub exit_status: Option<i32>,
     /// Whether a drop-in of Patchday holds the unit.
     pub held: bool,
+    /// It has no process, though it may be active, and no mongod has its port.
+    #[serde(default)]
+    pub hollow: bool,
     /// The user as whom it runs.
     pub user: String,
     /// The address and port where it listens.

@@ -125,6 +125,9 @@ pub struct UnitState {
     /// When systemd starts it again by itself; none for other kinds of unit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restart: Option<RestartRule>,
+    /// `Type` of a service, as in `forking`; empty for other kinds of unit.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub service_type: String,
 }
 
 /// A process in a unit's control group.
@@ -163,6 +166,28 @@ impl UnitState {
     /// `active` and nothing else; reloading counts, since the service runs.
     pub fn is_up(&self) -> bool {
         matches!(self.active, ActiveState::Active | ActiveState::Reloading)
+    }
+
+    /// systemd calls it active, and nothing of it runs: `RemainAfterExit=`, as every init script has it, outlives what was
+    /// started. Not so a job that is done (`Type=oneshot`), which may have started something elsewhere.
+    pub fn is_hollow(&self) -> bool {
+        let wants_a_process = !matches!(self.service_type.as_str(), "" | "oneshot");
+        self.is_up() && !self.has_process() && wants_a_process
+    }
+
+    /// The same, of a unit that had a process before: then it must have one, whatever its kind.
+    pub fn is_hollow_after(&self, before: &Self) -> bool {
+        self.is_hollow() || self.is_up() && !self.has_process() && before.is_up() && before.has_process()
+    }
+
+    fn has_process(&self) -> bool {
+        self.processes > 0 || self.main_pid.is_some()
+    }
+
+    /// What an administrator would read in `systemctl status`, and whether it means something.
+    pub fn described(&self) -> String {
+        let hollow = if self.is_hollow() { ", and no process of it runs" } else { "" };
+        format!("{} ({}){hollow}", self.active, self.sub)
     }
 }
 
@@ -212,6 +237,48 @@ pub struct UnitSurvey {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn state(active: &str, service_type: &str, processes: u32, main_pid: Option<u32>) -> UnitState {
+        let text = r#"{"load":"loaded","active":"x","sub":"y","unit_file":"enabled","result":"success","exit_status":0,
+            "main_pid":null,"restarts":0,"control_group":"","processes":0,"stop_timeout":null,"active_since_usec":1,
+            "activation_began_usec":1,"invocation":"","after":[],"needs_daemon_reload":false}"#;
+        let state: UnitState = serde_json::from_str(text).unwrap();
+        assert_eq!(state.service_type, "", "an older version did not save it");
+        UnitState { active: active.into(), service_type: service_type.into(), processes, main_pid, ..state }
+    }
+
+    #[test]
+    fn a_unit_is_hollow_where_its_kind_or_its_past_wants_a_process() {
+        let (own, none) = (Some(7), None);
+        for (active, kind, processes, main, hollow, hollow_after_one_with_a_process) in [
+            ("active", "notify", 1, own, false, false),
+            ("reloading", "notify", 0, none, true, true),
+            // An init script whose daemon runs, and one whose daemon has ended.
+            ("active", "forking", 1, none, false, false),
+            ("active", "forking", 0, none, true, true),
+            // A job that is done, as for compose; and one that had started a server of its own.
+            ("active", "oneshot", 0, none, false, true),
+            ("active", "oneshot", 3, none, false, false),
+            // Where control groups cannot be seen, the main process can.
+            ("active", "simple", 0, own, false, false),
+            ("inactive", "forking", 0, none, false, false),
+            ("failed", "notify", 0, none, false, false),
+            ("active", "", 0, none, false, true),
+        ] {
+            let now = state(active, kind, processes, main);
+            let told = format!("{active} {kind} {processes} {main:?}");
+            assert_eq!(now.is_hollow(), hollow, "{told}");
+            assert_eq!(
+                now.is_hollow_after(&state("active", kind, 2, none)),
+                hollow_after_one_with_a_process,
+                "{told}, after one that had processes"
+            );
+            assert_eq!(now.described().contains("no process"), hollow, "{told}");
+            assert!(hollow || !now.is_hollow_after(&state("active", kind, 0, none)), "{told}");
+            let text = serde_json::to_string(&now).unwrap();
+            assert_eq!(serde_json::from_str::<UnitState>(&text).unwrap(), now, "{told}");
+        }
+    }
 
     /// What an older version did not save, it did not look at.
     #[test]

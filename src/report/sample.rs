@@ -370,6 +370,7 @@ fn baseline() -> Baseline {
         after: Vec::new(),
         needs_daemon_reload: false,
         restart: None,
+        service_type: String::new(),
     };
     let service = |name: &str| ServiceBaseline {
         unit: unit(name),

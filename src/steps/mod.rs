@@ -24,6 +24,7 @@ mod replica_set;
 mod report;
 mod restore;
 mod rivals;
+mod server_gone;
 mod silence;
 mod stage_check;
 mod stop;

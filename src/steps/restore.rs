@@ -10,6 +10,8 @@ use crate::model::{Change, Fact, JobResult, Readiness, UnitName};
 
 const LOOK_EVERY: SignedDuration = SignedDuration::from_millis(500);
 const PROBE_TIMEOUT: SignedDuration = SignedDuration::from_secs(5);
+/// A unit without a main process that was found up, and is not ready for so long, is taken for one that is left over.
+const STALE_AFTER: SignedDuration = SignedDuration::from_secs(5);
 
 pub(super) async fn perform(ctx: &mut StepContext<'_>) -> StepResult {
     let services = ctx.settings.services.clone();
@@ -75,14 +77,17 @@ fn record_release(ctx: &mut StepContext<'_>, unit: &UnitName) -> Result<(), Reco
 }
 
 /// Starts as often as the unit is found down, since a stop that came late may still be under way; ends when the
-/// service is ready, or when the time for its stop and its start is over.
-async fn start_until_ready(ctx: &StepContext<'_>, service: &ServiceSettings) -> Result<(), String> {
+/// service is ready, or when the time for its stop and its start is over. A unit that is active and of which nothing runs
+/// is started by its stop and its start: a start alone does nothing to it.
+pub(super) async fn start_until_ready(ctx: &StepContext<'_>, service: &ServiceSettings) -> Result<(), String> {
     let unit = &service.unit;
     let began = ctx.host.clock.now();
     let mut patience = service.start_timeout;
     let mut problem = String::from("it was not started");
     let mut ready_looks = 0;
+    let (mut started, mut reset) = (false, false);
     loop {
+        let waited = ctx.host.clock.now().duration_since(began);
         match ctx.host.units.state(unit).await {
             Ok(state) if !state.is_up() => {
                 ready_looks = 0;
@@ -90,14 +95,22 @@ async fn start_until_ready(ctx: &StepContext<'_>, service: &ServiceSettings) -> 
                     // It is still going down: systemd gives it its own stop timeout before our start is served.
                     patience = service.start_timeout + state.stop_timeout.unwrap_or(service.stop_timeout);
                 }
-                let left = patience - ctx.host.clock.now().duration_since(began);
-                match ctx.host.units.start(unit, left.max(LOOK_EVERY)).await {
+                started = true;
+                match ctx.host.units.start(unit, (patience - waited).max(LOOK_EVERY)).await {
                     Ok(JobResult::Done) => problem = "it was started, and is not up".into(),
                     Ok(result) => problem = format!("systemd's start job ended {result}"),
                     Err(error) => problem = error.to_string(),
                 }
             }
-            Ok(_) => match ctx.host.prober.probe(unit, &service.readiness, PROBE_TIMEOUT).await {
+            Ok(state) if !reset && ctx.run().is_hollow(unit, &state) => {
+                (ready_looks, reset) = (0, true);
+                problem = format!("it is {}, and nothing of it runs", state.active);
+                if let Some(why) = stop_what_is_stale(ctx, service).await {
+                    problem = format!("{problem}; {why}");
+                }
+                continue;
+            }
+            Ok(state) => match ctx.host.prober.probe(unit, &service.readiness, PROBE_TIMEOUT).await {
                 // Twice in a row: a service that was told to stop and has not noticed yet answers once more.
                 Readiness::Ready(_) if ready_looks > 0 => {
                     let after = ctx.host.clock.now().duration_since(began);
@@ -108,13 +121,34 @@ async fn start_until_ready(ctx: &StepContext<'_>, service: &ServiceSettings) -> 
                 Readiness::NotReady(why) => {
                     ready_looks = 0;
                     problem = format!("it is up, but not ready: {why}");
+                    // Its processes are not its own, so that only the probe tells: what it had started is gone.
+                    if !started && !reset && state.main_pid.is_none() && waited >= STALE_AFTER {
+                        reset = true;
+                        if let Some(why) = stop_what_is_stale(ctx, service).await {
+                            problem = format!("{problem}; {why}");
+                        }
+                        continue;
+                    }
                 }
             },
             Err(error) => problem = format!("its state is unknown: {error}"),
         }
         if ctx.host.clock.now().duration_since(began) >= patience {
-            return Err(format!("{unit} is not back after {patience:#}: {problem}"));
+            return Err(format!(
+                "{unit} is not back after {patience:#}: {problem}; read journalctl -b -u {unit}, then: systemctl restart \
+                 {unit}"
+            ));
         }
         ctx.host.clock.sleep(LOOK_EVERY).await;
+    }
+}
+
+/// Returns why it could not.
+async fn stop_what_is_stale(ctx: &StepContext<'_>, service: &ServiceSettings) -> Option<String> {
+    ctx.note(format!("{} is active, and nothing of it runs: it is stopped, to be started anew", service.unit));
+    match ctx.host.units.stop(&service.unit, service.stop_timeout).await {
+        Ok(JobResult::Done) => None,
+        Ok(result) => Some(format!("systemd's stop job ended {result}")),
+        Err(error) => Some(error.to_string()),
     }
 }

@@ -46,6 +46,10 @@ pub(super) async fn perform(ctx: &mut StepContext<'_>, unit: &UnitName) -> StepR
     } else {
         match settings.kind {
             ServiceKind::Service => stop_service(ctx, &settings, began).await?,
+            // It has ended already, as in an attempt before this one; its unit remains until it is told to stop.
+            ServiceKind::Mongodb if ctx.run().is_hollow(unit, &before) => {
+                StopProof { was_running: false, ..stop_service(ctx, &settings, began).await? }
+            }
             ServiceKind::Mongodb => stop_mongodb::stop(ctx, &settings, &before).await?,
         }
     };

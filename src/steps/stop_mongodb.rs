@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::stop::{proof_of, remaining, stop_unit, wait_until_down};
-use super::{StepContext, StepError, drain, replica_set};
+use super::{StepContext, StepError, drain, replica_set, server_gone};
 use crate::config::ServiceSettings;
 use crate::host::{HostErrorKind, ShutdownSpec};
 use crate::model::{DatabaseAccess, DatabaseStopEvidence, StopProof, UnitState};
@@ -46,9 +46,10 @@ pub(super) async fn stop(
 
     let began = ctx.host.clock.now();
     let quiesce = if clients_left.is_empty() { QUIESCE_ALONE } else { QUIESCE };
+    let process = server_gone::own_process(ctx, settings, &facts).await;
     let ended_by_signal = order(ctx, settings, access, (began, quiesce, part.leaves_as_a_whole())).await?;
-    wait_until_down(ctx, settings, began).await?;
-    // Settles what Restart= may have queued: the hold lets nothing start, and now nothing tries.
+    server_gone::wait(ctx, settings, access, (&facts, process), began).await?;
+    // Settles what Restart= may have queued, and ends a unit that stays active without its server.
     stop_unit(ctx, settings, began).await?;
     let state = wait_until_down(ctx, settings, began).await?;
     let shutdown = ctx.host.clock.now().duration_since(began);
@@ -96,7 +97,9 @@ async fn order(
 
 /// What speaks against a clean end.
 fn unclean(before: &UnitState, after: &UnitState, evidence: &DatabaseStopEvidence) -> Option<String> {
-    if after.result.as_deref() != Some("success") || after.exit_status != Some(0) {
+    // Where systemd knew no main process, it has no status of one.
+    let ended_well = after.exit_status == Some(0) || before.main_pid.is_none() && after.exit_status.is_none();
+    if after.result.as_deref() != Some("success") || !ended_well {
         let result = after.result.as_deref().unwrap_or("unknown");
         let status = after.exit_status.map_or("unknown".into(), |status| status.to_string());
         return Some(format!("result {result}, exit status {status}"));

@@ -173,8 +173,14 @@ async fn look(with: &Verifying<'_>, one: &mut Watched, booted: bool, longest_pau
     };
     let now = with.host.clock.now();
     one.state = Some(state.clone());
-    if !state.is_up() {
+    let is_empty = with.baseline.is_hollow(&unit, &state);
+    if !state.is_up() || is_empty {
         is_down(one, &state, booted, now);
+        if is_empty {
+            let problem = format!("{} ({}), and no process of it runs", state.active, state.sub);
+            // It does not become anything else by itself.
+            if booted { one.give_up(problem) } else { one.problem = Some(problem) }
+        }
         return;
     }
     one.down_since = None;
@@ -310,6 +316,9 @@ async fn stays(with: &Verifying<'_>, one: &mut Watched, closely: Look) {
 fn instability(first: Option<&UnitState>, now: &UnitState) -> Option<String> {
     if !now.is_up() {
         return Some(format!("was ready, and did not stay: {}", describe(now)));
+    }
+    if first.map_or_else(|| now.is_hollow(), |first| now.is_hollow_after(first)) {
+        return Some(format!("was ready, and did not stay: {} ({}), and no process of it runs", now.active, now.sub));
     }
     let restarted = first.is_some_and(|first| first.invocation != now.invocation);
     restarted.then(|| "was ready, and restarted within the settle time".into())

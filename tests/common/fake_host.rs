@@ -47,6 +47,17 @@ pub struct FakeUnit {
     pub mends_on_restart: bool,
     /// Processes that outlive the unit, as with `KillMode=process`.
     pub leaves_processes: u32,
+    pub service_type: &'static str,
+    /// Active, and nothing of it runs.
+    pub hollow: bool,
+    /// It is active until its stop job, whatever becomes of its processes: `RemainAfterExit=`.
+    pub remains: bool,
+    /// Its processes end by a stop that fails, and the unit remains.
+    pub hollows_on_stop: bool,
+    /// So often it ends by itself, soon after it was started.
+    pub dies: u32,
+    /// When it ends by itself.
+    pub dies_at: Option<Timestamp>,
 }
 
 impl FakeUnit {
@@ -62,7 +73,19 @@ impl FakeUnit {
             never_ready: false,
             mends_on_restart: false,
             leaves_processes: 0,
+            service_type: "notify",
+            hollow: false,
+            remains: false,
+            hollows_on_stop: false,
+            dies: 0,
+            dies_at: None,
         }
+    }
+}
+
+impl FakeUnit {
+    pub fn runs(&self) -> bool {
+        self.active == "active" && !self.hollow
     }
 }
 
@@ -305,6 +328,17 @@ impl World {
         self.units.get_mut(unit).unwrap()
     }
 
+    /// What was to end by itself by now has.
+    fn let_die(&mut self) {
+        let now = self.now;
+        for fake in self.units.values_mut().filter(|fake| fake.dies_at.is_some_and(|at| at <= now)) {
+            fake.dies_at = None;
+            if fake.active == "active" {
+                fake.active = "failed";
+            }
+        }
+    }
+
     fn boot_id(&self) -> BootId {
         format!("00000000-0000-4000-8000-{:012}", self.boots).parse().unwrap()
     }
@@ -340,6 +374,8 @@ impl World {
         self.now += SignedDuration::from_secs(20);
         for unit in self.units.values_mut() {
             unit.ignores_stop = false;
+            unit.hollow = false;
+            unit.dies_at = None;
             unit.invocation += 1;
             unit.active = if unit.enabled && !unit.held { "active" } else { "inactive" };
         }
@@ -477,14 +513,19 @@ fn unknown(what: &str) -> HostError {
 #[async_trait]
 impl Units for Fake {
     async fn processes(&self, unit: &UnitName) -> HostResult<Vec<UnitProcess>> {
-        let left = lock(&self.0).unit(unit.as_str()).leaves_processes;
-        Ok((0..left).map(|at| UnitProcess { pid: 700 + at, name: "python3".into() }).collect())
+        let mut world = lock(&self.0);
+        world.let_die();
+        let fake = world.unit(unit.as_str());
+        let own = fake.runs().then(|| UnitProcess { pid: 7, name: "main".into() });
+        let left = (0..fake.leaves_processes).map(|at| UnitProcess { pid: 700 + at, name: "python3".into() });
+        Ok(own.into_iter().chain(left).collect())
     }
 
     async fn state(&self, unit: &UnitName) -> HostResult<UnitState> {
-        let world = lock(&self.0);
+        let mut world = lock(&self.0);
+        world.let_die();
         let fake = world.units.get(unit.as_str());
-        let is_up = fake.is_some_and(|fake| fake.active == "active");
+        let is_up = fake.is_some_and(FakeUnit::runs);
         let left = fake.map_or(0, |fake| fake.leaves_processes);
         Ok(UnitState {
             load: if fake.is_some() { LoadState::Loaded } else { LoadState::NotFound },
@@ -493,7 +534,8 @@ impl Units for Fake {
             unit_file: fake.map_or("", |fake| if fake.enabled { "enabled" } else { "disabled" }).into(),
             result: Some("success".into()),
             exit_status: Some(0),
-            main_pid: is_up.then_some(7),
+            // What remains is what systemd knows no main process of.
+            main_pid: fake.is_some_and(|fake| fake.runs() && !fake.remains).then_some(7),
             restarts: 0,
             control_group: String::new(),
             processes: u32::from(is_up) + left,
@@ -504,6 +546,7 @@ impl Units for Fake {
             after: vec![MONGOD.parse().unwrap()],
             needs_daemon_reload: false,
             restart: None,
+            service_type: fake.map_or("", |fake| fake.service_type).into(),
         })
     }
 
@@ -511,6 +554,7 @@ impl Units for Fake {
         point(&self.0, "start");
         let mut world = lock(&self.0);
         world.effects.push(format!("start {unit}"));
+        let now = world.now;
         let fake = world.unit(unit.as_str());
         if fake.fails_to_start {
             fake.active = "failed";
@@ -518,7 +562,12 @@ impl Units for Fake {
         }
         if !fake.held && fake.active != "active" {
             fake.active = "active";
+            fake.hollow = false;
             fake.invocation += 1;
+            if fake.dies > 0 {
+                fake.dies -= 1;
+                fake.dies_at = Some(now + SignedDuration::from_secs(4));
+            }
         }
         drop(world);
         point(&self.0, "started");
@@ -529,6 +578,9 @@ impl Units for Fake {
         lock(&self.0).effects.push(format!("restart {unit}"));
         if lock(&self.0).unit(unit.as_str()).mends_on_restart {
             lock(&self.0).unit(unit.as_str()).fails_to_start = false;
+        }
+        if lock(&self.0).unit(unit.as_str()).hollow {
+            lock(&self.0).unit(unit.as_str()).active = "inactive";
         }
         Units::start(self, unit, timeout).await
     }
@@ -542,12 +594,19 @@ impl Units for Fake {
             }
             if world.unit(unit.as_str()).ignores_stop {
                 world.now += timeout;
+                let fake = world.unit(unit.as_str());
+                // Once is enough to end them.
+                (fake.hollow, fake.ignores_stop) = (fake.hollows_on_stop, !fake.hollows_on_stop);
                 return Err(unknown("the stop job"));
             }
-            if world.unit(unit.as_str()).active == "active" {
+            let fake = world.unit(unit.as_str());
+            let (was_active, did_run) = (fake.active == "active", fake.runs());
+            (fake.active, fake.hollow) = ("inactive", false);
+            if did_run {
                 world.effects.push(format!("stop {unit}"));
+            } else if was_active {
+                world.effects.push(format!("reset {unit}"));
             }
-            world.unit(unit.as_str()).active = "inactive";
         }
         point(&self.0, "stopped");
         Ok(JobResult::Done)
@@ -834,7 +893,8 @@ impl Shutdown for Fake {
 #[async_trait]
 impl Database for Fake {
     async fn facts(&self, _access: &DatabaseAccess) -> HostResult<DatabaseFacts> {
-        if lock(&self.0).database_is_mute || lock(&self.0).unit(MONGOD).active != "active" {
+        lock(&self.0).let_die();
+        if lock(&self.0).database_is_mute || !lock(&self.0).unit(MONGOD).runs() {
             return Err(unknown("mongod"));
         }
         Ok(DatabaseFacts {
@@ -872,7 +932,12 @@ impl Database for Fake {
                 return Err(HostError::new(HostErrorKind::Refused, "shutdown", "not authorized (code 13)"));
             }
             world.effects.push(format!("stop {MONGOD}"));
-            world.unit(MONGOD).active = "inactive";
+            let fake = world.unit(MONGOD);
+            if fake.remains {
+                fake.hollow = true;
+            } else {
+                fake.active = "inactive";
+            }
         }
         point(&self.0, "shut down");
         Ok(())
@@ -1252,8 +1317,9 @@ impl System for Fake {
 impl Prober for Fake {
     async fn probe(&self, unit: &UnitName, _probe: &ReadinessProbe, _timeout: SignedDuration) -> Readiness {
         let mut world = lock(&self.0);
+        world.let_die();
         let fake = world.unit(unit.as_str());
-        match (fake.active, fake.never_ready) {
+        match (if fake.runs() { "active" } else { "inactive" }, fake.never_ready) {
             ("active", false) => Readiness::Ready(SignedDuration::from_millis(2)),
             ("active", true) => Readiness::NotReady("HTTP 503".into()),
             _ => Readiness::NotReady("the unit is down".into()),

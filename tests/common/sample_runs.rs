@@ -234,6 +234,7 @@ fn baseline() -> Baseline {
         after: vec![unit("network.target")],
         needs_daemon_reload: true,
         restart: None,
+        service_type: String::new(),
     };
     let service = |unit, pid, readiness| ServiceBaseline { unit, state: state(pid), readiness, latency: None };
     Baseline {

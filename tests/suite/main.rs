@@ -46,4 +46,5 @@ mod recovery;
 mod store;
 mod store_compat;
 mod tidy;
+mod units;
 mod windows;

@@ -16,7 +16,7 @@ use crate::model::{LogRecord, MongodSymptoms, UnitName};
 
 const TIMEOUT: Duration = Duration::from_secs(10);
 const PROPERTIES: &str = "LoadState,ActiveState,Result,ExecMainStatus,ExecMainCode,ExecMainStartTimestamp,InvocationID,\
-                          User,ExecStart,DropInPaths";
+                          User,ExecStart,DropInPaths,MainPID,TasksCurrent";
 
 /// Records that tell of trouble although they are told as information: 20254 is "Read security file failed".
 const TELLING: [u64; 1] = [20_254];
@@ -52,6 +52,8 @@ pub(super) async fn symptoms(root: &Path, unit: &UnitName) -> HostResult<MongodS
         // 1 says that the process ended by itself; otherwise the number is a signal's.
         exit_status: property("ExecMainStatus").parse().ok().filter(|_| property("ExecMainCode") == "1"),
         held: property("DropInPaths").contains("patchday"),
+        // An init script and `RemainAfterExit=` leave a unit active whose server has ended.
+        hollow: property("MainPID") == "0" && !property("TasksCurrent").parse().is_ok_and(|tasks: u64| tasks > 0),
         user: if property("User").is_empty() { "root".to_owned() } else { property("User").to_owned() },
         ..MongodSymptoms::default()
     };
@@ -92,6 +94,8 @@ fn with_files(
         let unit = taken.unit.map(|unit| format!(" ({unit})")).unwrap_or_default();
         Some(format!("{}{unit} on {}", taken.program, taken.address))
     });
+    // Whoever answers there may be started by this unit in a control group of another: a container's.
+    seen.hollow &= !seen.port_holder.as_ref().is_some_and(|holder| holder.starts_with("mongod"));
     let (records, output) = records(journal, None);
     seen.output = output;
     seen.records = records;

@@ -42,6 +42,7 @@ impl Units for FakeHost {
             after: vec![],
             needs_daemon_reload: false,
             restart: None,
+            service_type: String::new(),
         })
     }
 

@@ -174,5 +174,6 @@ fn unit_state(raw: &RawUnit, control_group: String, processes: u32, boot_began: 
         after: unit.texts("After").iter().filter_map(|name| name.parse().ok()).collect(),
         needs_daemon_reload: unit.flag("NeedDaemonReload").unwrap_or_default(),
         restart: restart_rule(unit, service),
+        service_type: service.text("Type").unwrap_or_default(),
     })
 }

@@ -109,6 +109,7 @@ fn state(active: ActiveState) -> UnitState {
         after: Vec::new(),
         needs_daemon_reload: false,
         restart: None,
+        service_type: String::new(),
     }
 }
 
