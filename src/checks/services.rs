@@ -67,7 +67,8 @@ check!(
     "every configured unit runs",
     "What is down before the run cannot show that it comes back well after it.",
     |check, inputs| {
-        let down = units_with(inputs, |state| state.load == LoadState::Loaded && (!state.is_up() || state.is_hollow())).await?;
+        let down = units_with(inputs, |state| state.load == LoadState::Loaded && (!state.is_up() || state.is_hollow()))
+            .await?;
         let Some((first, _)) = down.first() else { return Ok(None) };
         let finding = check.found("a configured unit does not run now");
         let lines = down.iter().map(|(unit, state)| {
