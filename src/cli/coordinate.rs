@@ -41,6 +41,7 @@ pub(super) async fn new_run(
     let mut run = Run::plan(id, hostname(), Timestamp::now(), boot, options, steps, services);
     run.window = window;
     run.soft_reboots_of_boot = soft_reboots(host).await;
+    run.owed = app.state.owed(&run.boot, run.soft_reboots_of_boot)?;
     // Corrected when the package lists are fresh.
     let reboots = gate::reboots(settings, &run.options);
     let builds_kernel = steps::kernel_build_is_due(host, settings).await;
@@ -92,7 +93,7 @@ pub(super) async fn leftover(app: &App, json: bool) -> Result<u8, Failure> {
 }
 
 /// None where nobody can tell: then a soft-reboot is a crash of the coordinator, and no more.
-async fn soft_reboots(host: &Host) -> Option<u32> {
+pub(super) async fn soft_reboots(host: &Host) -> Option<u32> {
     host.shutdown.soft_reboots().await.ok().flatten()
 }
 

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::app::{App, hostname, json_text, require_labels, require_root};
 use super::args::PlanArgs;
-use super::{follow, gate, report, run};
+use super::{coordinate, follow, gate, report, run};
 use crate::checks::{self, CheckInputs};
 use crate::config::RebootWhen;
 use crate::error::Failure;
@@ -16,7 +16,7 @@ use crate::estimate;
 use crate::exit_code;
 use crate::host::Host;
 use crate::model::{
-    CheckResult, Estimate, PackageSelection, PlannedService, RunOptions, Severity, Step, Trigger, UpgradePlan,
+    CheckResult, Estimate, Owed, PackageSelection, PlannedService, RunOptions, Severity, Step, Trigger, UpgradePlan,
 };
 use crate::steps;
 use crate::ui;
@@ -42,6 +42,8 @@ struct Plan<'a> {
     services: &'a [PlannedService],
     steps: &'a [Step],
     reboot_reasons: &'a [String],
+    /// What a boot owes since earlier runs.
+    owed: &'a [Owed],
     estimate: &'a Estimate,
     total: SignedDuration,
     downtime: SignedDuration,
@@ -86,7 +88,8 @@ pub(super) async fn plan(app: &App, args: &PlanArgs) -> Result<u8, Failure> {
     let (checks, upgrade, kernels) = tokio::join!(checks::run_all(&inputs), inputs.upgrade(), inputs.kernels());
     let upgrade = upgrade?;
     let builds_kernel = steps::kernel_build_is_due(&host, &located.settings).await;
-    let mut reasons = steps::expected_reboot_reasons(kernels?, upgrade);
+    let owed = owed(app, &host).await?;
+    let mut reasons = steps::expected_reboot_reasons(kernels?, &owed, upgrade);
     reasons.extend(builds_kernel.then(|| "a kernel is built from its source".to_owned()));
     let blockers = |check: &CheckResult| check.finding.as_ref().is_some_and(|f| f.severity == Severity::Blocker);
     let blocked = checks.iter().any(blockers);
@@ -123,6 +126,7 @@ pub(super) async fn plan(app: &App, args: &PlanArgs) -> Result<u8, Failure> {
             services: &services,
             steps: &steps,
             reboot_reasons: &reasons,
+            owed: &owed,
             total: estimate.total(),
             downtime: estimate.downtime(),
             savings: savings.iter().map(|(what, saves)| Saving { what, saves: *saves }).collect(),
@@ -151,6 +155,14 @@ pub(super) async fn plan(app: &App, args: &PlanArgs) -> Result<u8, Failure> {
         (false, false) => exit_code::BLOCKED,
         (false, true) => exit_code::DONE,
     })
+}
+
+/// What earlier runs have left to a boot.
+async fn owed(app: &App, host: &Host) -> Result<Vec<Owed>, Failure> {
+    match host.system.boot().await {
+        Some(boot) => Ok(app.state.owed(&boot, coordinate::soft_reboots(host).await)?),
+        None => Ok(Vec::new()),
+    }
 }
 
 /// Fetches the plan in a run of its own: under the limits, and on record. An exit code where there is no plan to show.

@@ -9,6 +9,7 @@ use super::app::App;
 use super::args::{ReportArgs, ReportFormat};
 use crate::error::{Failure, FailureKind};
 use crate::exit_code;
+use crate::host::system::HostSystem;
 use crate::model::RunId;
 use crate::report::{self, Report, Style};
 use crate::ui;
@@ -39,9 +40,14 @@ pub(super) fn report(app: &App, args: &ReportArgs) -> Result<u8, Failure> {
 
 /// The report as it is now; of a run that is still open too.
 pub(super) fn build(app: &App, id: &RunId) -> Result<Report, Failure> {
-    let run = app.state.load(id)?;
+    let mut run = app.state.load(id)?;
     let timeline = app.state.events(id).read_new()?;
-    Ok(report::build(&run, &timeline, Timestamp::now()))
+    let is_past = !run.is_open() && HostSystem::new("/".into()).boot_id().is_some_and(|boot| boot != run.boot);
+    if is_past {
+        run.owed.clear();
+    }
+    let report = report::build(&run, &timeline, Timestamp::now());
+    Ok(Report { rebooted_since: is_past, ..report })
 }
 
 pub(super) fn text(app: &App, id: &RunId) -> Result<String, Failure> {

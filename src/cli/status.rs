@@ -10,7 +10,7 @@ use super::args::JsonArgs;
 use crate::error::Failure;
 use crate::exit_code;
 use crate::host::system::HostSystem;
-use crate::model::{Attempt, Change, Closing, Run, RunId};
+use crate::model::{Attempt, Change, Closing, Owed, Run, RunId};
 use crate::ui;
 
 /// Version of the shape of `patchday status --json`.
@@ -27,6 +27,8 @@ struct Status<'a> {
     changes: &'a [Change],
     coordinator: Option<u32>,
     closed: Option<Closing>,
+    /// What the boot that runs owes.
+    owed: &'a [Owed],
 }
 
 pub(super) fn status(app: &App, args: &JsonArgs) -> Result<u8, Failure> {
@@ -42,11 +44,14 @@ pub(super) fn status(app: &App, args: &JsonArgs) -> Result<u8, Failure> {
     {
         undone = run.strike_out_undone_by(&boot);
     }
+    // Of the boot that runs: another one has what it owed.
+    let boot = HostSystem::new("/".into()).boot_id();
+    let owed = boot.map(|boot| app.state.owed(&boot, None)).transpose()?.unwrap_or_default();
     let text = if args.json {
-        json(app, run.as_ref())?
+        json(app, run.as_ref(), &owed)?
     } else {
         match &run {
-            Some(run) => ui::status::render(run, &undone, Timestamp::now(), &app.stdout_style()),
+            Some(run) => ui::status::render(run, &undone, &owed, Timestamp::now(), &app.stdout_style()),
             None => ui::status::render_none(),
         }
     };
@@ -54,7 +59,7 @@ pub(super) fn status(app: &App, args: &JsonArgs) -> Result<u8, Failure> {
     Ok(exit_code::DONE)
 }
 
-fn json(app: &App, run: Option<&Run>) -> Result<String, Failure> {
+fn json(app: &App, run: Option<&Run>, owed: &[Owed]) -> Result<String, Failure> {
     let status = Status {
         format: STATUS_FORMAT,
         run: run.map(|run| &run.id),
@@ -65,6 +70,7 @@ fn json(app: &App, run: Option<&Run>) -> Result<String, Failure> {
         changes: run.map_or(&[], |run| &run.changes),
         coordinator: app.state.lock_holder().and_then(|holder| holder.pid),
         closed: run.and_then(|run| run.closed),
+        owed,
     };
     json_text(&status)
 }

@@ -31,6 +31,9 @@ pub fn apply(run: &Run, fact: Fact) -> Result<Run, IllegalTransition> {
             next.closed = None;
             next.reopened = Some(run.history.len());
             next.strike_out_undone_by(&boot);
+            if boot != next.boot {
+                next.owed.clear();
+            }
             next.boot = boot;
         }
         (_, _, fact) if !run.is_open() => return Err(illegal(run, &fact)),
@@ -114,6 +117,7 @@ pub fn apply(run: &Run, fact: Fact) -> Result<Run, IllegalTransition> {
         (_, Some(Step::Restore), Fact::ChangeUndone(change)) => next.changes.retain(|known| known != &change),
 
         (_, Some(Step::StageCheck), Fact::RebootWanted(reasons)) => next.reboot_reasons = reasons,
+        (_, Some(step), Fact::BootOwes(owed)) if tells_what_a_boot_owes(&step) => next.owed = owed,
         (_, Some(Step::StageCheck), Fact::KernelExpected(kernel)) => next.kernel = Some(kernel),
         (Phase::Staged, Some(Step::Reboot), Fact::RebootRequested { at }) => {
             next.phase = Phase::RebootRequested;
@@ -184,6 +188,11 @@ fn calls_programs(step: &Step) -> bool {
     matches!(step, Step::Hook(_) | Step::Silence | Step::EndSilence)
 }
 
+/// Whether the step makes a boot owe something, or looks what is owed.
+fn tells_what_a_boot_owes(step: &Step) -> bool {
+    step.works_on_packages() || matches!(step, Step::StageCheck | Step::Report)
+}
+
 /// A program was called, and its end is not recorded.
 fn has_open_call(run: &Run) -> bool {
     run.hooks.last().is_some_and(|call| call.end.is_none())
@@ -251,6 +260,7 @@ fn is_last_stop(run: &Run, step: &Step) -> bool {
 fn boot_changed(run: &mut Run, open: Option<Step>, boot: BootId, at: Timestamp) {
     run.strike_out_undone_by(&boot);
     run.boot = boot;
+    run.owed.clear();
     run.soft_reboots_of_boot = None;
     if run.phase == Phase::RebootRequested {
         // A verdict is of one boot, and the kernel that was judged runs no more.
@@ -273,6 +283,7 @@ fn boot_changed(run: &mut Run, open: Option<Step>, boot: BootId, at: Timestamp) 
 fn soft_rebooted(run: &mut Run, open: Option<Step>, count: u32, at: Timestamp) {
     run.soft_reboots_of_boot = Some(count);
     run.soft_reboots += 1;
+    run.owed.retain(|owed| owed.reason.outlives_soft_reboot());
     if run.phase == Phase::RebootRequested {
         let reason = "the host was soft-rebooted instead: all but the kernel was started anew".to_owned();
         let step = open.unwrap_or(Step::Reboot);

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::{
-    Baseline, BootId, Change, CheckResult, HookEnd, HookRun, KernelPlan, Notification, Outcome, Recovery, Step,
+    Baseline, BootId, Change, CheckResult, HookEnd, HookRun, KernelPlan, Notification, Outcome, Owed, Recovery, Step,
     StopProof, UpgradePlan, Verification, WindowMissed,
 };
 
@@ -60,6 +60,8 @@ pub enum Fact {
     ServiceStopped(Box<StopProof>),
     /// Why a reboot is wanted.
     RebootWanted(Vec<String>),
+    /// What the boot that runs owes, all of it.
+    BootOwes(Vec<Owed>),
     /// What must run after it.
     KernelExpected(KernelPlan),
     /// The point of no return.
@@ -144,6 +146,7 @@ impl Fact {
             Self::ChangeUndone(_) => "change undone",
             Self::ServiceStopped(_) => "service stopped",
             Self::RebootWanted(_) => "reboot wanted",
+            Self::BootOwes(_) => "boot owes",
             Self::KernelExpected(_) => "kernel expected",
             Self::RebootRequested { .. } => "reboot requested",
             Self::RebootForced { .. } => "reboot forced",

@@ -25,6 +25,7 @@ mod notify;
 mod observation;
 mod one_shot_boot;
 mod outdated;
+mod owed;
 mod packages;
 mod people;
 mod phase;
@@ -76,6 +77,7 @@ pub use notify::{
 pub use observation::{Observation, WorkLook};
 pub use one_shot_boot::{OneShotBoot, RejectedKernel, TrialEnd};
 pub use outdated::Outdated;
+pub use owed::{BootReason, Owed, after_a_look, reasons_in_words};
 pub use packages::{
     ChangedConffile, LockHolder, PackageAction, PackageChange, PackageSize, PackageState, PackagingWork, SourceState,
     UpgradePlan, without_architecture,

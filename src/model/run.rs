@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Attempt, AttemptRecord, Baseline, BootId, Change, CheckResult, Estimate, HookPoint, HookRun, KernelPlan,
-    Notification, OneShotBoot, Outcome, Phase, RejectedKernel, RunId, RunWindow, ServiceKind, Step, StopProof,
+    Notification, OneShotBoot, Outcome, Owed, Phase, RejectedKernel, RunId, RunWindow, ServiceKind, Step, StopProof,
     UnitName, UnitState, UpgradePlan, Verification, WindowMissed,
 };
 
@@ -153,6 +153,10 @@ pub struct Run {
     pub stops: Vec<StopProof>,
     /// Why a reboot is wanted; empty where none is.
     pub reboot_reasons: Vec<String>,
+    /// What the boot that runs owes: what is installed and not in force. A run begins with what the run before it has
+    /// left on the same boot, so that the newest run has all of it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub owed: Vec<Owed>,
     /// When the reboot was asked for.
     pub reboot_requested: Option<Timestamp>,
     /// When it was forced, since it did not come.
@@ -224,6 +228,7 @@ impl Run {
             baseline: None,
             stops: Vec::new(),
             reboot_reasons: Vec::new(),
+            owed: Vec::new(),
             reboot_requested: None,
             reboot_forced: None,
             rebooted: None,

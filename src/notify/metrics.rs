@@ -30,6 +30,14 @@ pub(super) fn run(report: &Report) -> String {
     let back = report.reboot.as_ref().and_then(|reboot| reboot.back_after);
     let back = back.map(|back| (String::new(), seconds(back)));
     page.gauge("reboot_duration_seconds", "From the request to reboot until the host was back.", back);
+    let owed = report.owed.iter().filter(|owed| owed.reason.asks_for_reboot());
+    page.gauge(
+        "boot_owed",
+        "What is installed and only in force after a boot, at the end of the last run.",
+        [(String::new(), owed.clone().count().to_string())],
+    );
+    let since = owed.map(|owed| owed.since).min().map(|at| (String::new(), whole(at.as_second())));
+    page.gauge("boot_owed_since_timestamp_seconds", "Since when a boot is owed.", since);
     let downtimes = report.services.iter().filter_map(|service| {
         Some((labelled("unit", service.unit.as_str()), seconds(service.downtime.as_ref()?.took?)))
     });

@@ -53,6 +53,10 @@ pub fn parcel(channel: &Channel, occasion: Occasion, report: &Report) -> Option<
             let said = if is_test_of_ended { Occasion::End } else { occasion };
             Some(Parcel::File { path: file.clone(), content: Some(words::sentence(said, report) + "\n") })
         }
+        // Whatever the channel wants to hear of: until the next boot this is so for everybody who logs in.
+        Way::Motd { file } if is_over && report.asks_for_boot() => {
+            Some(Parcel::File { path: file.clone(), content: Some(words::until_the_boot(report) + "\n") })
+        }
         // What an earlier run said is no longer so.
         Way::Motd { file } if is_over => Some(Parcel::File { path: file.clone(), content: None }),
         Way::Wall if is_wanted && occasion != Occasion::Reboot => {

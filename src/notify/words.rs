@@ -34,6 +34,11 @@ pub(super) fn subject(occasion: Occasion, report: &Report) -> String {
     }
 }
 
+/// What is not in force yet, for a file that outlives the boot which ends it.
+pub(super) fn until_the_boot(report: &Report) -> String {
+    format!("{} This holds until the next boot.", sentence(Occasion::End, report))
+}
+
 /// The message in a sentence or two.
 pub(super) fn sentence(occasion: Occasion, report: &Report) -> String {
     let host = &report.host;

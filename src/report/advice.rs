@@ -2,7 +2,7 @@
 
 use super::text::{grade, hooks, notification};
 use super::words::{capital, command_line, count, list};
-use super::{Ending, Mark, Report, telling};
+use super::{Ending, Mark, Report, owed, telling};
 use crate::model::{Change, Finding, Outcome, Severity};
 
 /// Something that went wrong.
@@ -120,8 +120,12 @@ pub(super) fn to_do(report: &Report) -> Vec<Advice> {
             add(format!("{}: {}", finding.title, remedy.hint), remedy.command.as_deref());
         }
     }
+    let asks = report.asks_for_boot();
+    if let Some(words) = owed::told(&report.owed).filter(|_| asks && report.ended.is_some()) {
+        add(format!("Have the host rebooted, so that what is installed is in force: {words}"), Some("patchday run"));
+    }
     let wanted = report.reboot.as_ref().filter(|reboot| reboot.noticed.is_none() && !reboot.reasons.is_empty());
-    if let Some(reboot) = wanted.filter(|_| report.ended.is_some()) {
+    if let Some(reboot) = wanted.filter(|_| report.ended.is_some() && !asks && !report.rebooted_since) {
         add(format!("Reboot the host, which is still wanted: {}", telling::reasons(&reboot.reasons)), None);
     }
     if !report.packages.kept_back.is_empty() {

@@ -50,6 +50,8 @@ pub fn build(run: &Run, timeline: &[Event], now: Timestamp) -> Report {
         services: impact::services(run, timeline),
         away: impact::away(run),
         reboot,
+        owed: run.owed.clone(),
+        rebooted_since: false,
         kernel: kernel(run),
         vulnerabilities: vulnerabilities(run),
         findings: run.verification.as_ref().map(|verification| verification.findings.clone()).unwrap_or_default(),

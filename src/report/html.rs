@@ -8,7 +8,7 @@ use markup::{Html, element, literal, text};
 use super::advice::{self, Problem};
 use super::text::{grade, hooks, host, notification, services};
 use super::words::{capital, count, duration, instant, time_of_day};
-use super::{Mark, Report, ServiceStory, StepStory, chart, telling};
+use super::{Mark, Report, ServiceStory, StepStory, chart, owed, telling};
 use crate::model::{EdgeReturn, Finding, HookRun, Notification, Outcome, Severity, Trigger};
 
 /// Packages up to this number are shown without a click.
@@ -278,6 +278,7 @@ fn reboot(report: &Report) -> Html {
             lines.push(format!("Boot ID {} → {}.", reboot.first_boot, reboot.last_boot));
         }
     }
+    lines.extend(owed::told(&report.owed).map(|words| format!("A boot is owed: {words}.")));
     lines.extend(host::kernel(report).map(|kernel| format!("Kernel: {kernel}.")));
     let vulnerabilities = report.vulnerabilities.iter();
     lines.extend(vulnerabilities.map(|story| format!("CPU vulnerability {}.", host::vulnerability(story, "→"))));

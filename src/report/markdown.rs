@@ -3,7 +3,7 @@
 use super::advice::{self, Advice};
 use super::text::{away_words, host, services};
 use super::words::{capital, duration, instant, one_line, time_of_day};
-use super::{Report, ServiceStory, telling};
+use super::{Report, ServiceStory, owed, telling};
 use crate::model::{ExpectedDifference, Severity, Trigger};
 
 /// Renders the post-mortem: summary, impact, timeline, what changed, what went wrong, what to do.
@@ -112,6 +112,7 @@ fn changed(report: &Report) -> Vec<String> {
             (None, None) => lines.push("- No other boot was seen.".to_owned()),
         }
     }
+    lines.extend(owed::told(&report.owed).map(|text| format!("- A boot is owed: {}.", escape(&text))));
     lines.extend(host::kernel(report).map(|text| format!("- Kernel: {}.", escape(&text))));
     for note in report.findings.iter().filter(|finding| finding.severity == Severity::Info) {
         lines.push(format!("- Noted: {} (`{}`).", escape(&note.title), note.key));

@@ -13,6 +13,7 @@ mod impact;
 pub mod json;
 pub mod markdown;
 mod outcome;
+pub mod owed;
 mod shape;
 mod style;
 pub mod telling;

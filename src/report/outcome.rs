@@ -3,7 +3,7 @@
 use super::build::{is_judged, is_settled};
 use super::text::hooks;
 use super::words::{count, duration, one_line};
-use super::{PackageCertainty, PackageStory, RebootStory, telling};
+use super::{PackageCertainty, PackageStory, RebootStory, owed, telling};
 use crate::model::{HookPoint, Outcome, PackageAction, Phase, Run, Severity, Step};
 
 /// The sentence. It says what is recorded, and nothing else.
@@ -14,6 +14,7 @@ pub(super) fn summary(run: &Run, packages: &PackageStory, reboot: Option<&Reboot
             let mut parts = vec![format!("failed: {}: {}", step.title(), one_line(reason))];
             parts.extend(upgraded(packages));
             parts.extend(judged_afterwards(run));
+            parts.extend(owed::sentence(&run.owed));
             parts.push(safety(run));
             parts.join("; ")
         }
@@ -21,6 +22,7 @@ pub(super) fn summary(run: &Run, packages: &PackageStory, reboot: Option<&Reboot
             let mut parts = vec![format!("aborted by {}", one_line(by))];
             parts.extend(upgraded(packages));
             parts.extend(judged_afterwards(run));
+            parts.extend(owed::sentence(&run.owed));
             parts.push(safety(run));
             parts.join("; ")
         }
@@ -40,7 +42,10 @@ fn open(run: &Run) -> String {
 }
 
 fn nothing_to_do(run: &Run, packages: &PackageStory) -> String {
-    let mut sentence = "nothing to do: nothing to upgrade, to build or to reboot for".to_owned();
+    let mut sentence = match owed::sentence(&run.owed) {
+        None => "nothing to do: nothing to upgrade, to build or to reboot for".to_owned(),
+        Some(owed) => format!("nothing done, and {owed}: nothing to upgrade or to build"),
+    };
     if !packages.kept_back.is_empty() {
         sentence.push_str(&format!(", {} kept back", count(packages.kept_back.len(), "package")));
     }
@@ -58,7 +63,8 @@ fn only_fetched(packages: &PackageStory) -> String {
 }
 
 fn ended(run: &Run, packages: &PackageStory, reboot: Option<&RebootStory>) -> String {
-    let mut parts: Vec<String> = upgraded(packages).into_iter().collect();
+    // What is not in force is said before what was done.
+    let mut parts: Vec<String> = owed::sentence(&run.owed).into_iter().chain(upgraded(packages)).collect();
     if let Some(reboot) = reboot {
         match reboot.back_after {
             Some(after) => parts.push(format!("back after {}", duration(after))),

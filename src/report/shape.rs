@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::{
     BootId, Change, CheckResult, DatabaseReturn, EdgeReturn, ExpectedDifference, Finding, HookRun, Latency,
-    Notification, Outcome, PackageChange, RunId, ServiceReturn, Step, StopProof, Trigger, UnitName, Verdict,
+    Notification, Outcome, Owed, PackageChange, RunId, ServiceReturn, Step, StopProof, Trigger, UnitName, Verdict,
 };
 
 /// Version of the shape of [`Report`]; grows when a reader of the old shape would misunderstand the new one.
@@ -74,6 +74,12 @@ pub struct Report {
     pub away: Option<TimeAway>,
     /// Reboots, wanted or seen; none where there is nothing to say.
     pub reboot: Option<RebootStory>,
+    /// What is installed and only in force after another boot than the last one of the run.
+    #[serde(default)]
+    pub owed: Vec<Owed>,
+    /// The host has booted again since the run ended, so that nothing of it is owed any more.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub rebooted_since: bool,
     /// Kernels.
     pub kernel: KernelStory,
     /// CPU vulnerabilities that changed or that nothing mitigates.
@@ -309,6 +315,11 @@ impl Report {
             .iter()
             .filter_map(|service| Some((&service.unit, service.downtime.as_ref()?.took?)))
             .max_by_key(|(_, took)| *took)
+    }
+
+    /// Whether something is installed that only a boot brings into force.
+    pub fn asks_for_boot(&self) -> bool {
+        self.owed.iter().any(|owed| owed.reason.asks_for_reboot())
     }
 
     /// The report in one line.

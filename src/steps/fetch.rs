@@ -3,7 +3,7 @@
 use jiff::SignedDuration;
 
 use super::work::{self, Task, Work};
-use super::{StepContext, StepEnd, StepError, StepResult, build_kernel, kernel_source, locks, reboot_reasons};
+use super::{StepContext, StepEnd, StepError, StepResult, build_kernel, kernel_source, locks, owed};
 use crate::checks::refused_removals;
 use crate::config::RebootWhen;
 use crate::events::EventKind;
@@ -148,7 +148,8 @@ async fn wants_work_anyway(ctx: &StepContext<'_>) -> Result<bool, StepError> {
     }
     let facts = ctx.host.kernels.facts().await?;
     let reboots = ctx.settings.reboot.when != RebootWhen::Never && !ctx.run().options.no_reboot;
-    let reboot_is_due = reboots && !reboot_reasons::of_kernel(&facts).is_empty();
+    let reboot_is_due =
+        reboots && !owed::expected_reboot_reasons(&facts, &ctx.run().owed, &UpgradePlan::default()).is_empty();
     Ok(reboot_is_due || !build_kernel::missing_modules(ctx, &facts).await?.required.is_empty())
 }
 

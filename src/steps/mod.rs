@@ -15,9 +15,9 @@ mod latency;
 mod limits;
 mod locks;
 mod notify;
+mod owed;
 mod preflight;
 mod reboot;
-mod reboot_reasons;
 mod remove_kernels;
 mod repair;
 mod replica_set;
@@ -51,7 +51,7 @@ use crate::host::{Host, HostError, HostErrorKind, HostResult};
 use crate::model::{Channel, Fact, HookPoint, Occasion, Run, RunOptions, Step, UnitName};
 
 pub use kernel_source::is_due as kernel_build_is_due;
-pub use reboot_reasons::expected_reboot_reasons;
+pub use owed::expected_reboot_reasons;
 pub use verify::{Verifying, judge};
 pub use work::work_unit;
 

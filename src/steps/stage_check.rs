@@ -1,6 +1,6 @@
 //! The last look before the point of no return.
 
-use super::{StepContext, StepEnd, StepError, StepResult, reboot_reasons};
+use super::{StepContext, StepEnd, StepError, StepResult, owed};
 use crate::checks::BOOT_CRITICAL;
 use crate::config::RebootWhen;
 use crate::model::{Baseline, Fact, KernelFacts, KernelPlan};
@@ -75,7 +75,7 @@ async fn refuse_kernel_without_entry(ctx: &StepContext<'_>, facts: &KernelFacts)
 
 fn reasons(ctx: &StepContext<'_>, facts: &KernelFacts) -> Vec<String> {
     let plan = ctx.run().upgrade.clone().unwrap_or_default();
-    let mut reasons = reboot_reasons::expected_reboot_reasons(facts, &plan);
+    let mut reasons = owed::expected_reboot_reasons(facts, &ctx.run().owed, &plan);
     if reasons.is_empty() && ctx.settings.reboot.when == RebootWhen::Always && !plan.is_empty() {
         reasons.push("[reboot] when = \"always\"".into());
     }

@@ -1,7 +1,7 @@
 //! The dist-upgrade.
 
 use super::work::{self, Task, Work};
-use super::{StepContext, StepEnd, StepError, StepResult, locks};
+use super::{StepContext, StepEnd, StepError, StepResult, locks, owed};
 use crate::config::StopOrder;
 use crate::host::PackageWork;
 use crate::model::{Change, Course, Fact, Outcome, Step, is_lock_conflict};
@@ -22,6 +22,7 @@ pub(super) async fn perform(ctx: &mut StepContext<'_>) -> StepResult {
     if ctx.settings.upgrade.order == StopOrder::LateStop {
         protect(ctx).await?;
     }
+    owed::foresee(ctx, &left)?;
     let work = Work {
         step: Step::Upgrade,
         name: "upgrade",

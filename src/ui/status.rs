@@ -3,13 +3,13 @@
 use jiff::Timestamp;
 
 use super::{Mark, Paint, Style};
-use crate::model::{Change, Outcome, Phase, Run, Step};
+use crate::model::{Change, Outcome, Owed, Phase, Run, Step};
 use crate::report::words::{count, instant, list, one_line, running};
-use crate::report::{self, telling, text};
+use crate::report::{self, owed, telling, text};
 
 /// The status of a run: while it is open, where it stands; afterwards, how it ended. `undone` is what it had left changed,
-/// and a later boot has undone.
-pub fn render(run: &Run, undone: &[Change], now: Timestamp, style: &Style) -> String {
+/// and a later boot has undone; `owed` is what the boot that runs owes.
+pub fn render(run: &Run, undone: &[Change], owed: &[Owed], now: Timestamp, style: &Style) -> String {
     let mut lines = vec![format!(
         "{} {} on {}",
         style.paint(Paint::Strong, "patchday"),
@@ -30,6 +30,10 @@ pub fn render(run: &Run, undone: &[Change], now: Timestamp, style: &Style) -> St
         lines.extend(summary(run, now, style));
     }
     lines.extend(changed(run, undone, style));
+    if let Some(words) = owed::told(owed) {
+        let lines_of_it = field("boot owed", &words, style);
+        lines.extend(lines_of_it.iter().map(|line| style.paint(Paint::Warn, line)));
+    }
     if let Some(abort) = run.abort.as_ref().filter(|_| run.is_open()) {
         lines.extend(field("abort", &format!("asked for by {} at {}", one_line(&abort.by), instant(abort.at)), style));
     }
@@ -140,7 +144,7 @@ mod tests {
     use insta::assert_snapshot;
 
     use super::*;
-    use crate::model::Abort;
+    use crate::model::{Abort, BootReason};
     use crate::report::sample::{Story, at, boot, snapshots, unit};
 
     #[test]
@@ -163,6 +167,9 @@ mod tests {
         leftover.close(21);
         leftover.run.changes = vec![Change::Held(unit("mongod.service"))];
         let mut booted = leftover.clone();
+        let mut owing = Story::healthy();
+        let reason = BootReason::OldCode { by: "dbus.service".into(), session: false };
+        owing.run.owed = vec![Owed { since: at(40.0), reason }];
         let undone = booted.run.strike_out_undone_by(&boot(9));
         snapshots(|| {
             for (name, story, undone) in [
@@ -171,9 +178,10 @@ mod tests {
                 ("waiting", waiting, vec![]),
                 ("closed", Story::healthy(), vec![]),
                 ("leftover", leftover, vec![]),
+                ("boot_owed", owing, vec![]),
                 ("undone_by_boot", booted, undone),
             ] {
-                assert_snapshot!(format!("status_{name}"), render(&story.run, &undone, at(100.0), &Style::plain()));
+                assert_snapshot!(format!("status_{name}"), render(&story.run, &undone, &story.run.owed, at(100.0), &Style::plain()));
             }
         });
     }

@@ -1524,6 +1524,11 @@ impl Scenario {
         lock(&self.world)
     }
 
+    /// The boot that runs.
+    pub fn boot_id(&self) -> BootId {
+        self.world().boot_id()
+    }
+
     pub fn crash_at(self, point: u32, fault: Fault) -> Self {
         self.world().crash_at = Some((point, fault));
         self
@@ -1594,6 +1599,7 @@ impl Scenario {
                         self.settings.planned_services(),
                     );
                     run.soft_reboots_of_boot = soft_reboots;
+                    run.owed = self.state.owed(&run.boot, soft_reboots).unwrap();
                     let store = locked.create_run(&run, &self.settings).unwrap();
                     point(&self.world, "run created");
                     (store, run)

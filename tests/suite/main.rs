@@ -42,6 +42,7 @@ mod late_stop;
 mod modules;
 mod mongodb;
 mod only_planned;
+mod owed;
 mod recovery;
 mod store;
 mod store_compat;

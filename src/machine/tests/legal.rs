@@ -69,12 +69,12 @@ pub(super) const LEGAL: [(&str, &str, &str); 42] = [
     (
         "services stopped",
         "upgrade",
-        "step ended packages upgraded, given up failed, boot changed failed, soft-rebooted failed, resumed =",
+        "step ended packages upgraded, given up failed, boot owes =, boot changed failed, soft-rebooted failed, resumed =",
     ),
     (
         "services stopped",
         "repair",
-        "step ended =, given up failed, boot changed failed, soft-rebooted failed, resumed =",
+        "step ended =, given up failed, boot owes =, boot changed failed, soft-rebooted failed, resumed =",
     ),
     (
         "packages upgraded",
@@ -84,7 +84,7 @@ pub(super) const LEGAL: [(&str, &str, &str); 42] = [
     (
         "packages upgraded",
         "build-kernel",
-        "step ended kernel built, given up failed, boot changed failed, soft-rebooted failed, resumed =",
+        "step ended kernel built, given up failed, boot owes =, boot changed failed, soft-rebooted failed, resumed =",
     ),
     (
         "kernel built",
@@ -94,7 +94,7 @@ pub(super) const LEGAL: [(&str, &str, &str); 42] = [
     (
         "kernel built",
         "stage-check",
-        "step ended staged, given up failed, reboot wanted =, kernel expected =, boot changed failed, soft-rebooted failed, resumed =",
+        "step ended staged, given up failed, reboot wanted =, boot owes =, kernel expected =, boot changed failed, soft-rebooted failed, resumed =",
     ),
     (
         "staged",
@@ -135,21 +135,21 @@ pub(super) const LEGAL: [(&str, &str, &str); 42] = [
     ),
     // A final phase stays, whatever happens; but for a verdict, which is of one boot.
     ("only fetched", "-", "step began =, boot changed =, soft-rebooted =, resumed =, closed ="),
-    ("only fetched", "report", "step ended =, boot changed =, soft-rebooted =, resumed ="),
+    ("only fetched", "report", "step ended =, boot owes =, boot changed =, soft-rebooted =, resumed ="),
     ("nothing to do", "-", "step began =, boot changed =, soft-rebooted =, resumed =, closed ="),
-    ("nothing to do", "report", "step ended =, boot changed =, soft-rebooted =, resumed ="),
+    ("nothing to do", "report", "step ended =, boot owes =, boot changed =, soft-rebooted =, resumed ="),
     ("verified", "-", "step began =, boot changed rebooted, soft-rebooted rebooted, resumed =, closed ="),
     (
         "verified",
         "hook:after-verify:1",
         "step ended =, boot changed rebooted, soft-rebooted rebooted, resumed =, hook ended =",
     ),
-    ("verified", "report", "step ended =, boot changed rebooted, soft-rebooted rebooted, resumed ="),
+    ("verified", "report", "step ended =, boot owes =, boot changed rebooted, soft-rebooted rebooted, resumed ="),
     ("verified", "notify-end", "step ended =, boot changed rebooted, soft-rebooted rebooted, resumed =, notified ="),
     ("failed", "-", "step began =, boot changed =, soft-rebooted =, resumed =, closed ="),
-    ("failed", "repair", "step ended =, boot changed =, soft-rebooted =, resumed ="),
+    ("failed", "repair", "step ended =, boot owes =, boot changed =, soft-rebooted =, resumed ="),
     ("failed", "restore", "step ended =, change undone =, boot changed =, soft-rebooted =, resumed ="),
-    ("failed", "report", "step ended =, boot changed =, soft-rebooted =, resumed ="),
+    ("failed", "report", "step ended =, boot owes =, boot changed =, soft-rebooted =, resumed ="),
     (
         "failed",
         "revert",
@@ -157,5 +157,5 @@ pub(super) const LEGAL: [(&str, &str, &str); 42] = [
     ),
     ("aborted", "-", "step began =, boot changed =, soft-rebooted =, resumed =, closed ="),
     ("aborted", "restore", "step ended =, change undone =, boot changed =, soft-rebooted =, resumed ="),
-    ("aborted", "report", "step ended =, boot changed =, soft-rebooted =, resumed ="),
+    ("aborted", "report", "step ended =, boot owes =, boot changed =, soft-rebooted =, resumed ="),
 ];

@@ -53,6 +53,7 @@ fn facts(run: &Run) -> Vec<Fact> {
         Fact::ChangeUndone(_) => Fact::ChangeUndone(Change::Held(unit.clone())),
         Fact::ServiceStopped(_) => Fact::ServiceStopped(Box::new(proof(&unit))),
         Fact::RebootWanted(_) => Fact::RebootWanted(vec!["a new kernel".into()]),
+        Fact::BootOwes(_) => Fact::BootOwes(Vec::new()),
         Fact::KernelExpected(_) => Fact::KernelExpected(KernelPlan { expected: "6.1".into(), managed_here: true }),
         Fact::RebootRequested { .. } => Fact::RebootRequested { at: at(50) },
         Fact::RebootForced { .. } => Fact::RebootForced { at: at(50) },

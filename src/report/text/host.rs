@@ -3,7 +3,7 @@
 use super::Page;
 use crate::model::PackageAction;
 use crate::report::words::{count, duration, instant, one_line};
-use crate::report::{Mark, PackageCertainty, PackageLine, Paint, Report, VulnerabilityStory, telling};
+use crate::report::{Mark, PackageCertainty, PackageLine, Paint, Report, VulnerabilityStory, owed, telling};
 
 /// Packages that are listed; whoever wants them all asks for JSON.
 const LISTED: usize = 40;
@@ -36,6 +36,10 @@ pub(super) fn reboot(report: &Report, page: &Page<'_>) -> Vec<String> {
             lines.extend(page.field("boot ID", &boots.join(" ")));
         }
     }
+    if report.rebooted_since {
+        lines.extend(page.field("since then", "the host has booted again"));
+    }
+    lines.extend(owed::told(&report.owed).map(|text| page.field("owed", &text)).unwrap_or_default());
     lines.extend(kernel(report).map(|text| page.field("kernel", &text)).unwrap_or_default());
     lines
 }

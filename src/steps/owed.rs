@@ -1,0 +1,111 @@
+//! What a boot owes: foreseen before packages are touched, and looked for afterwards. Both are recorded, so that no end
+//! of a run forgets it.
+
+use super::{RecordError, StepContext};
+use crate::model::{
+    BootReason, Fact, KernelFacts, Owed, PackageAction, PackageChange, UpgradePlan, reasons_in_words,
+    without_architecture,
+};
+
+/// Packages that nearly everything maps: a look at what runs tells whether anything still runs what they replaced.
+/// Names are matched as a whole, or up to a `*`.
+const MAPPED_BY_ALL: [&str; 9] =
+    ["systemd", "libsystemd0", "dbus", "dbus-daemon", "libc6", "libssl3*", "libssl1*", "openssl", "udev"];
+
+/// Packages that the kernel or the initrd reads at a boot: no look at what runs tells of them.
+const READ_AT_BOOT: [&str; 4] = ["linux-image-*", "intel-microcode", "amd64-microcode", "initramfs-tools"];
+
+/// Reasons that the kernel gives. On plain Debian nobody writes `/run/reboot-required`, so its absence proves nothing.
+pub(super) fn of_kernel(facts: &KernelFacts) -> Vec<BootReason> {
+    let newest = facts.installed.first().filter(|newest| newest.release != facts.running);
+    let kernel = newest.map(|newest| BootReason::Kernel {
+        release: newest.release.clone(),
+        running: facts.running.clone(),
+    });
+    let flag = facts.reboot_required.as_ref().map(|packages| BootReason::RebootRequired { packages: packages.clone() });
+    kernel.into_iter().chain(flag).collect()
+}
+
+/// What the plan's packages will owe, by their names: a forecast.
+pub(super) fn of_packages(plan: &UpgradePlan) -> Vec<BootReason> {
+    plan.changes.iter().filter(|change| change.action != PackageAction::Remove).filter_map(of_package).collect()
+}
+
+fn of_package(change: &PackageChange) -> Option<BootReason> {
+    let name = without_architecture(&change.name);
+    let is_of = |patterns: &[&str]| {
+        patterns.iter().any(|pattern| match pattern.strip_suffix('*') {
+            Some(stem) => name.starts_with(stem),
+            None => name == *pattern,
+        })
+    };
+    let (package, from) = (change.name.clone(), change.from.clone());
+    if is_of(&READ_AT_BOOT) {
+        return Some(BootReason::ReadAtBoot { package, from });
+    }
+    is_of(&MAPPED_BY_ALL).then_some(BootReason::Upgraded { package, from })
+}
+
+/// Reasons as far as they are known before the upgrade; a kernel that it installs shows as a package.
+pub fn expected_reboot_reasons(facts: &KernelFacts, owed: &[Owed], plan: &UpgradePlan) -> Vec<String> {
+    let mut reasons = of_kernel(facts);
+    for reason in owed.iter().map(|owed| owed.reason.clone()).chain(of_packages(plan)) {
+        let is_new = |reason: &BootReason| !reasons.contains(reason);
+        if reason.asks_for_reboot() && is_new(&reason) {
+            reasons.push(reason);
+        }
+    }
+    reasons_in_words(&reasons)
+}
+
+/// Records what the plan will owe, before the first package is touched: whatever becomes of the upgrade, nothing of it is
+/// forgotten.
+pub(super) fn foresee(ctx: &mut StepContext<'_>, plan: &UpgradePlan) -> Result<(), RecordError> {
+    let now = ctx.host.clock.now();
+    let mut owed = ctx.run().owed.clone();
+    for reason in of_packages(plan) {
+        if owed.iter().all(|known| known.reason != reason) {
+            owed.push(Owed { since: now, reason });
+        }
+    }
+    record(ctx, owed)
+}
+
+/// Records what is owed, where that is another than what is on record.
+pub(super) fn record(ctx: &mut StepContext<'_>, owed: Vec<Owed>) -> Result<(), RecordError> {
+    if owed == ctx.run().owed {
+        return Ok(());
+    }
+    ctx.recorder.record(Fact::BootOwes(owed))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn core_packages_are_told_from_others() {
+        for (package, expected) in [
+            ("libc6", "upgraded"),
+            ("libc6:amd64", "upgraded"),
+            ("linux-image-6.1.0-42-amd64", "read-at-boot"),
+            ("intel-microcode", "read-at-boot"),
+            ("libssl3", "upgraded"),
+            ("libssl3t64", "upgraded"),
+            ("libssl-dev", ""),
+            ("libc6-dev", ""),
+            ("tzdata", ""),
+        ] {
+            let change = PackageChange {
+                name: package.into(),
+                action: PackageAction::Upgrade,
+                from: Some("1".into()),
+                to: Some("2".into()),
+                origin: None,
+            };
+            let reason = of_package(&change).map(|reason| serde_json::to_value(reason).unwrap());
+            let reason = reason.as_ref().map_or("", |reason| reason["kind"].as_str().unwrap());
+            assert_eq!(reason, expected, "{package}");
+        }
+    }
+}
