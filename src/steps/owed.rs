@@ -18,10 +18,8 @@ const READ_AT_BOOT: [&str; 4] = ["linux-image-*", "intel-microcode", "amd64-micr
 /// Reasons that the kernel gives. On plain Debian nobody writes `/run/reboot-required`, so its absence proves nothing.
 pub(super) fn of_kernel(facts: &KernelFacts) -> Vec<BootReason> {
     let newest = facts.installed.first().filter(|newest| newest.release != facts.running);
-    let kernel = newest.map(|newest| BootReason::Kernel {
-        release: newest.release.clone(),
-        running: facts.running.clone(),
-    });
+    let kernel =
+        newest.map(|newest| BootReason::Kernel { release: newest.release.clone(), running: facts.running.clone() });
     let flag = facts.reboot_required.as_ref().map(|packages| BootReason::RebootRequired { packages: packages.clone() });
     kernel.into_iter().chain(flag).collect()
 }

@@ -181,7 +181,10 @@ mod tests {
                 ("boot_owed", owing, vec![]),
                 ("undone_by_boot", booted, undone),
             ] {
-                assert_snapshot!(format!("status_{name}"), render(&story.run, &undone, &story.run.owed, at(100.0), &Style::plain()));
+                assert_snapshot!(
+                    format!("status_{name}"),
+                    render(&story.run, &undone, &story.run.owed, at(100.0), &Style::plain())
+                );
             }
         });
     }
