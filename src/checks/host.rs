@@ -190,13 +190,15 @@ check!(
     Blocker,
     10,
     "nobody but root can replace a program that the run calls",
-    "The programs of [[hook]] run as root. Each must be a file that root owns and nobody else can write, and so must \
-     every directory on the way to it. It is looked at again right before it is called.",
+    "The programs of [[hook]], [silence], [kernel] command and of probes run as root. Each must be a file that root owns \
+     and nobody else can write, and so must every directory and every link on the way to it, what runs it where it is a \
+     script, and the file that a shell is given to run. It is looked at again right before it is called.",
     |check, inputs| {
         let mut lines = Vec::new();
         let mut first = None;
-        for program in inputs.settings.called_programs() {
-            if let Some(why) = inputs.host.premises.distrust(program).await? {
+        for command in inputs.settings.called_commands() {
+            let program = command.first().map_or("", String::as_str);
+            if let Some(why) = inputs.host.premises.distrust(command).await? {
                 lines.push(if why.contains(program) { why } else { format!("{program}: {why}") });
                 first = first.or(Some(program));
             }

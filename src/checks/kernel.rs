@@ -291,9 +291,10 @@ check!(
     Kernel,
     "kernel-source",
     Blocker,
-    10,
+    70,
     "the kernel of [kernel] source can be built",
-    "Its source and its configuration are there and are root's own, and the tools that build it are installed.",
+    "Its source, to the last file of a tree, and its configuration are there and are root's own, and the \
+     tools that build it are installed.",
     |check, inputs| {
         let Some(source) = &inputs.settings.kernel.source else { return Ok(None) };
         let lacking = inputs.host.kernel_builds.lacking(source).await?;

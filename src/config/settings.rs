@@ -378,15 +378,24 @@ impl Settings {
     }
 
     /// Every program of the administrator that a run may call, once.
-    pub fn called_programs(&self) -> Vec<&str> {
+    pub fn called_commands(&self) -> Vec<&[String]> {
         let hooks = self.hooks.iter().map(|hook| &hook.command);
         let silence = self.silence.iter().flat_map(|silence| [&silence.begin, &silence.end]);
         let build = self.kernel.source.iter().filter_map(|source| source.command.as_ref());
-        let mut programs: Vec<&str> =
-            hooks.chain(silence).chain(build).filter_map(|command| command.first()).map(String::as_str).collect();
-        programs.sort_unstable();
-        programs.dedup();
-        programs
+        let probes = self.services.iter().filter_map(|service| match &service.readiness {
+            ReadinessProbe::Command { argv } => Some(argv),
+            _ => None,
+        });
+        let mut commands: Vec<&[String]> = hooks
+            .chain(silence)
+            .chain(build)
+            .chain(probes)
+            .map(Vec::as_slice)
+            .filter(|command| !command.is_empty())
+            .collect();
+        commands.sort_unstable();
+        commands.dedup();
+        commands
     }
 
     /// The settings of one service.

@@ -522,8 +522,8 @@ pub trait Premises: Send + Sync {
     /// Mains and batteries; none where the host has none that it could tell of.
     async fn power_supplies(&self) -> HostResult<Vec<PowerSupply>>;
 
-    /// Why root must not run this program: somebody else could replace it; none where nobody can.
-    async fn distrust(&self, program: &str) -> HostResult<Option<String>>;
+    /// Why root must not run this command: somebody else could replace a part of it; none where nobody can.
+    async fn distrust(&self, command: &[String]) -> HostResult<Option<String>>;
 
     /// Whether the kernel's clock is kept right by somebody.
     async fn clock_synchronized(&self) -> HostResult<bool>;

@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use rustix::io::Errno;
 
 use super::command::below;
-use super::{HostError, HostResult, Premises, clock_state, trusted};
+use super::{HostError, HostResult, Premises, clock_state, foreign, trusted};
 use crate::model::{FstabEntry, Mount, PowerSupply};
 
 /// What this host stands on.
@@ -98,8 +98,13 @@ impl Premises for HostPremises {
         Ok(supplies)
     }
 
-    async fn distrust(&self, program: &str) -> HostResult<Option<String>> {
-        Ok(trusted::check(&below(&self.root, program)).err())
+    async fn distrust(&self, command: &[String]) -> HostResult<Option<String>> {
+        let mut command = command.to_vec();
+        if let Some(program) = command.first_mut() {
+            *program = below(&self.root, program).display().to_string();
+        }
+        let what = format!("look whose {} is", command.first().map_or("", String::as_str));
+        foreign::in_time(foreign::PATIENCE, &what, move || trusted::check_command(&command).err()).await
     }
 
     async fn clock_synchronized(&self) -> HostResult<bool> {

@@ -119,7 +119,7 @@ async fn body_holds(mut answer: reqwest::Response, wanted: &str) -> Result<(), S
 /// The user's own test. It is root who runs it, so that nobody else may have a hand in it.
 async fn test_command(argv: &[String]) -> Result<(), String> {
     let (program, arguments) = argv.split_first().ok_or("there is no command")?;
-    trusted::check(Path::new(program)).map_err(|why| format!("not run: {why}"))?;
+    trusted::check_command(argv).map_err(|why| format!("not run: {why}"))?;
     let output =
         command::ask(Path::new(program), arguments).await.map_err(|error| format!("start {program}: {error}"))?;
     if output.status.success() { Ok(()) } else { Err(format!("{program}: {}", command::complaint(&output))) }
@@ -142,13 +142,22 @@ impl Prober for Probe {
         let unknown = |why: String| HostError::new(HostErrorKind::Unknown, what.clone(), why);
         let client = self.http.as_ref().map_err(|error| unknown(format!("set up HTTP: {error}")))?;
         let asked = async {
-            let answer = client.get(url).send().await?.error_for_status()?;
-            answer.text().await
+            let mut answer = client.get(url).send().await?.error_for_status()?;
+            let mut body = Vec::new();
+            while body.len() <= BODY_BYTES {
+                let Some(chunk) = answer.chunk().await? else { break };
+                body.extend_from_slice(&chunk);
+            }
+            Ok::<_, reqwest::Error>(body)
         };
-        let text = match tokio::time::timeout(COUNT_TIMEOUT, asked).await {
-            Ok(text) => text.map_err(|error| unknown(reasons(&error.without_url())))?,
+        let body = match tokio::time::timeout(COUNT_TIMEOUT, asked).await {
+            Ok(body) => body.map_err(|error| unknown(reasons(&error.without_url())))?,
             Err(_) => return Err(unknown(format!("no answer within {} s", COUNT_TIMEOUT.as_secs()))),
         };
+        if body.len() > BODY_BYTES {
+            return Err(unknown(format!("it answers with more than {} KiB", BODY_BYTES / 1024)));
+        }
+        let text = String::from_utf8_lossy(&body);
         number(&text).ok_or_else(|| {
             let begin: String = text.chars().take(60).collect();
             unknown(format!("{begin:?} is no number, and no object with one number"))

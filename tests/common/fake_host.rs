@@ -1145,8 +1145,9 @@ impl Premises for Fake {
         Ok(Vec::new())
     }
 
-    async fn distrust(&self, program: &str) -> HostResult<Option<String>> {
-        Ok((lock(&self.0).distrusted == Some(program.to_owned())).then(|| format!("{program} does not belong to root")))
+    async fn distrust(&self, command: &[String]) -> HostResult<Option<String>> {
+        let program = command.first().cloned().unwrap_or_default();
+        Ok((lock(&self.0).distrusted.as_ref() == Some(&program)).then(|| format!("{program} does not belong to root")))
     }
 
     async fn clock_synchronized(&self) -> HostResult<bool> {

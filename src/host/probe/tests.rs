@@ -284,3 +284,28 @@ async fn a_database_is_ready_when_it_serves() {
         assert_eq!(ask().await.is_ok(), ready, "{role}");
     }
 }
+
+/// A page that never ends is heard for a moment, and fills no memory.
+#[tokio::test]
+async fn a_number_is_short() {
+    let (_, prober) = fakes();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/users", listener.local_addr().unwrap());
+    let endless = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let _ = stream.read(&mut [0; 4096]).await;
+        stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await.unwrap();
+        let mut sent = 0_u64;
+        while let Ok(length) = stream.write(&[b'1'; 65536]).await {
+            sent += length as u64;
+        }
+        sent
+    });
+    let error = prober.count(&url).await.unwrap_err();
+    assert!(error.why.contains("more than 64 KiB"), "{error}");
+    assert!(endless.await.unwrap() < 64 << 20, "the socket's buffers take some of it");
+    let address = server(Some("HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\n{\"users\":7}")).await;
+    assert!(prober.count(&format!("http://{address}/")).await.is_err(), "it was cut off by its own length");
+    let address = server(Some("HTTP/1.1 200 OK\r\ncontent-length: 11\r\n\r\n{\"users\":7}")).await;
+    assert_eq!(prober.count(&format!("http://{address}/")).await.unwrap(), 7);
+}

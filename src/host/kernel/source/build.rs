@@ -1,13 +1,14 @@
 //! The build: what the hidden verb does, in the unit that is named after the step.
 
 use std::fs::OpenOptions;
-use std::io::{BufRead as _, BufReader, Write};
+use std::io::{BufRead as _, BufReader, Read as _, Write};
 use std::path::Path;
 use std::process::{Command, ExitStatus, Stdio};
+use std::time::Duration;
 
 use super::objects::{self, Teller};
-use super::{RELEASE_FILE, built, configuration, files_of, is_installed, tree};
-use crate::host::{command, trusted};
+use super::{RELEASE_FILE, built, configuration, distrusted, is_installed, tree};
+use crate::host::{command, foreign, trusted};
 use crate::model::KernelSource;
 
 /// Builds the kernel and its packages, unless its release is installed. Writes to `log` what make says, and to the
@@ -30,10 +31,10 @@ pub(super) fn build_below(
 ) -> Result<(), String> {
     let cache = command::below(root, tree::CACHE);
     teller.say("Preparing the source");
-    if let Some(program) = source.command.as_ref().and_then(|command| command.first()) {
-        trusted::check(Path::new(program))?;
+    if let Some(command) = &source.command {
+        trusted::check_command(command)?;
     }
-    files_of(source).iter().try_for_each(|file| trusted::check_owner(file))?;
+    distrusted(source).map_or(Ok(()), Err)?;
     let tree = tree::prepare(source, &cache)?;
     let origin = configuration::put(source, &tree, !tree::is_tarball(source))?;
     teller.log(&format!("configuration: {origin}"));
@@ -51,18 +52,20 @@ pub(super) fn build_below(
     run(&mut make(&["prepare"]))?;
     teller.say("Counting the objects");
     // A dry run ends where it needs a file that it would have made; what it said before that counts.
-    let dry_run = make(&["--dry-run", "--keep-going", "vmlinux", "modules"]).output();
-    let dry_run = dry_run.map_err(|error| format!("make --dry-run: {error}"))?;
-    teller.expect(objects::count(&String::from_utf8_lossy(&dry_run.stdout)));
+    let mut objects = 0_u32;
+    let mut dry_run = make(&["--dry-run", "--keep-going", "vmlinux", "modules"]);
+    let count = |line: &str| objects = objects.saturating_add(objects::is_in(line).into());
+    lines(dry_run.stderr(Stdio::null()), count).map_err(|error| format!("make --dry-run: {error}"))?;
+    teller.expect(objects);
 
     let jobs = format!("-j{jobs}");
     let mut command = match source.command.as_deref().and_then(<[String]>::split_first) {
         Some((program, arguments)) => {
-            let mut command = Command::new(program);
+            let mut command = command::detached(Path::new(program));
             // make reads them there as if they were told on its command line.
             let words = std::iter::once(&jobs).chain(&source.make).map(|word| word.replace(' ', "\\ "));
             let flags = words.collect::<Vec<_>>().join(" ");
-            command.current_dir(&tree).args(arguments).env("MAKEFLAGS", flags).stdin(Stdio::null());
+            command.current_dir(&tree).args(arguments).env("MAKEFLAGS", flags).env("HOME", HOME);
             command
         }
         None => make(&[&jobs, "bindeb-pkg"]),
@@ -80,21 +83,35 @@ pub(super) fn build_below(
 
 const KERNEL_RELEASE: [&str; 2] = ["-s", "kernelrelease"];
 
+/// Compilers and signing tools look for their settings there.
+const HOME: &str = "/root";
+
+/// For all files of a tree on a slow disk.
+pub(super) const TREE_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// make asks the tree's own scripts, which may ask git.
+const RELEASE_TIMEOUT: Duration = Duration::from_secs(30);
+
 /// What the tree makes as it is; none where that is not known before it is prepared. Changes nothing.
-pub(super) fn release_of_tree(root: &Path, source: &KernelSource) -> Option<String> {
-    let tree = tree::ready(source, &command::below(root, tree::CACHE))?;
-    files_of(source).iter().try_for_each(|file| trusted::check_owner(file)).ok()?;
-    if configuration::is_to_change(source, &tree) {
-        return None;
-    }
-    let output = make(source, &tree, &KERNEL_RELEASE).stderr(Stdio::null()).output().ok()?;
+pub(super) async fn release_of_tree(root: &Path, source: &KernelSource) -> Option<String> {
+    let tree = {
+        let (cache, source) = (command::below(root, tree::CACHE), source.clone());
+        let look = move || {
+            let tree = tree::ready(&source, &cache)?;
+            let is_known = distrusted(&source).is_none() && !configuration::is_to_change(&source, &tree);
+            is_known.then_some(tree)
+        };
+        foreign::in_time(TREE_TIMEOUT, "look at the kernel's tree", look).await.ok()??
+    };
+    let make = make(source, &tree, &KERNEL_RELEASE);
+    let output = command::run(make.into(), "make kernelrelease", RELEASE_TIMEOUT).await.ok()?;
     let release = String::from_utf8(output.stdout).ok()?;
     output.status.success().then(|| release.trim().to_owned())
 }
 
 fn make(source: &KernelSource, tree: &Path, arguments: &[&str]) -> Command {
-    let mut make = Command::new(command::find_or_default(Path::new("/"), "make"));
-    make.current_dir(tree).args(&source.make).args(arguments).stdin(Stdio::null());
+    let mut make = command::detached(Path::new(&command::find_or_default(Path::new("/"), "make")));
+    make.current_dir(tree).args(&source.make).args(arguments).env("HOME", HOME);
     make
 }
 
@@ -107,32 +124,54 @@ pub(super) fn run(command: &mut Command) -> Result<(), String> {
 
 fn output(command: &mut Command) -> Result<String, String> {
     let told = told(command);
-    let output = command.stderr(Stdio::inherit()).output().map_err(|error| format!("{told}: {error}"))?;
-    judged(&told, output.status)?;
-    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    let mut said = String::new();
+    let keep = |line: &str| {
+        if said.len() < LONGEST_ANSWER {
+            said.push_str(line);
+            said.push('\n');
+        }
+    };
+    let status = lines(command, keep).map_err(|error| format!("{told}: {error}"))?;
+    judged(&told, status)?;
+    Ok(said)
 }
+
+/// More is no release of a kernel.
+const LONGEST_ANSWER: usize = 4096;
+
+/// What is taken for one line at most.
+const LONGEST_LINE: u64 = 1 << 20;
 
 /// The same as [`run`], but for its output, which is heard on its way.
 fn follow(command: &mut Command, teller: &mut Teller<'_>) -> Result<(), String> {
     let told = told(command);
     let failed = |error: std::io::Error| format!("{told}: {error}");
-    let mut child = command.stdout(Stdio::piped()).spawn().map_err(failed)?;
+    let status = lines(command, |line| teller.hear(line)).map_err(failed)?;
+    judged(&told, status)
+}
+
+/// Hears a program line by line, and waits for its end. A line without end is heard in parts.
+fn lines(command: &mut Command, mut hear: impl FnMut(&str)) -> std::io::Result<ExitStatus> {
+    let mut child = command.stdout(Stdio::piped()).spawn()?;
     if let Some(said) = child.stdout.take() {
-        for line in BufReader::new(said).split(b'\n') {
-            let line = line.map_err(failed)?;
-            teller.hear(&String::from_utf8_lossy(&line));
+        let mut said = BufReader::new(said);
+        let mut line = Vec::new();
+        while (&mut said).take(LONGEST_LINE).read_until(b'\n', &mut line)? > 0 {
+            hear(String::from_utf8_lossy(&line).trim_end_matches('\n'));
+            line.clear();
         }
     }
-    let status = child.wait().map_err(failed)?;
-    judged(&told, status)
+    child.wait()
 }
 
 fn judged(told: &str, status: ExitStatus) -> Result<(), String> {
     if status.success() { Ok(()) } else { Err(format!("{told}: {status}")) }
 }
 
+/// The program and its arguments, without what puts it into a session of its own.
 fn told(command: &Command) -> String {
-    let program = Path::new(command.get_program()).file_name().unwrap_or(command.get_program());
-    let words = std::iter::once(program).chain(command.get_args());
+    let mut words = command.get_args().skip(1);
+    let program = words.next().map(Path::new).and_then(Path::file_name).unwrap_or_default();
+    let words = std::iter::once(program).chain(words);
     words.map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
 }

@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use crate::host::command;
 use crate::model::KernelSource;
@@ -49,7 +48,7 @@ fn of_running_kernel() -> Result<(String, String), String> {
         ));
     }
     let gzip = command::find_or_default(Path::new("/"), "gzip");
-    let output = Command::new(gzip).args(["--decompress", "--stdout"]).arg(in_kernel).output();
+    let output = command::detached(Path::new(&gzip)).args(["--decompress", "--stdout"]).arg(in_kernel).output();
     let output = output.map_err(|error| format!("gzip: {error}"))?;
     if !output.status.success() {
         return Err(format!("{}: {}", in_kernel.display(), String::from_utf8_lossy(&output.stderr).trim()));

@@ -24,7 +24,7 @@ use std::path::{Path, PathBuf};
 use async_trait::async_trait;
 
 use crate::host::command::{self, below};
-use crate::host::{HostError, HostResult, KernelBuilds, trusted};
+use crate::host::{HostError, HostResult, KernelBuilds, foreign, trusted};
 use crate::model::{BuiltKernel, KernelSource, WorkProgress, WorkSpec};
 
 pub use build::build;
@@ -58,7 +58,7 @@ impl KernelBuilder {
     /// What the build would fail for.
     fn problems(&self, source: &KernelSource) -> Vec<String> {
         let mut problems = Vec::new();
-        problems.extend(files_of(source).iter().filter_map(|file| trusted::check_owner(file).err()));
+        problems.extend(distrusted(source));
         // Whoever names another compiler, or builds the packages otherwise, knows what that needs.
         let own_compiler =
             source.make.iter().any(|argument| argument.starts_with("LLVM=") || argument.starts_with("CC="));
@@ -80,13 +80,12 @@ impl KernelBuilder {
 #[async_trait]
 impl KernelBuilds for KernelBuilder {
     async fn lacking(&self, source: &KernelSource) -> HostResult<Vec<String>> {
-        Ok(self.problems(source))
+        let (builder, source) = (self.clone(), source.clone());
+        foreign::in_time(build::TREE_TIMEOUT, "look at the kernel's source", move || builder.problems(&source)).await
     }
 
     async fn is_due(&self, source: &KernelSource) -> bool {
-        let (root, source) = (self.root.clone(), source.clone());
-        let asked = tokio::task::spawn_blocking(move || build::release_of_tree(&root, &source)).await;
-        let release = asked.ok().flatten();
+        let release = build::release_of_tree(&self.root, source).await;
         release.is_none_or(|release| !is_installed(&self.root, &release))
     }
 
@@ -109,10 +108,14 @@ impl KernelBuilds for KernelBuilder {
     }
 }
 
-/// What root reads its orders from: the source, and the configuration where it is a file of its own.
-fn files_of(source: &KernelSource) -> Vec<PathBuf> {
-    let orders = if tree::is_tarball(source) { source.path.clone() } else { source.path.join("Makefile") };
-    source.config.iter().cloned().chain([orders]).collect()
+/// Why root must not build this: somebody else could change the source, or the configuration where it is a file of its
+/// own. Every file of a tree gives orders.
+fn distrusted(source: &KernelSource) -> Option<String> {
+    let config = source.config.as_ref().and_then(|file| trusted::check_owner(file).err());
+    let source =
+        if tree::is_tarball(source) { trusted::check_owner(&source.path) } else { trusted::check_tree(&source.path) };
+    let all: Vec<String> = config.into_iter().chain(source.err()).collect();
+    (!all.is_empty()).then(|| all.join("; "))
 }
 
 fn is_installed(root: &Path, release: &str) -> bool {

@@ -60,7 +60,11 @@ impl Lab {
 
     fn is_due(&self) -> bool {
         let builder = KernelBuilder::new(self.root().to_owned(), "/usr/bin/patchday");
-        tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(builder.is_due(&self.source))
+        tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap()
+            .block_on(builder.is_due(&self.source))
     }
 
     fn read(&self, name: &str) -> String {
@@ -163,8 +167,37 @@ fn what_a_build_would_fail_for_is_known_before() {
     fs::set_permissions(lab.source.path.join("Makefile"), fs::Permissions::from_mode(0o666)).unwrap();
     let problems = builder.problems(&lab.source);
     assert!(problems[0].contains("none: No such file"), "{problems:?}");
-    assert!(problems[1].contains("Makefile is writable by others"), "{problems:?}");
+    assert!(problems[0].contains("Makefile is writable by others"), "{problems:?}");
     let (argv, _) = builder.command(&lab.source, 2);
     assert_eq!(argv[..6], ["/usr/bin/patchday", "build-kernel", "--status", "@STATUS_FD@", "--jobs", "2"]);
     assert_eq!(serde_json::from_str::<KernelSource>(&argv[7]).unwrap(), lab.source);
+}
+
+/// Every file of a tree gives orders, not its first makefile alone.
+#[test]
+fn a_tree_that_somebody_else_may_change_is_not_built_and_not_asked() {
+    let lab = Lab::new();
+    fs::create_dir(lab.source.path.join("scripts")).unwrap();
+    let script = lab.source.path.join("scripts/setlocalversion");
+    fs::write(&script, "").unwrap();
+    fs::set_permissions(&script, fs::Permissions::from_mode(0o757)).unwrap();
+    let (result, _, _) = lab.build();
+    assert!(result.unwrap_err().contains("setlocalversion is writable by others than root"));
+    let builder = KernelBuilder::new(PathBuf::from("/"), "/usr/bin/patchday");
+    assert!(builder.problems(&lab.source)[0].contains("setlocalversion is writable by others"));
+    assert!(!lab.source.path.join("calls").exists());
+}
+
+#[test]
+fn a_tree_that_does_not_answer_is_given_up_and_one_that_says_too_much_is_heard_in_parts() {
+    let lab = Lab::new();
+    let makefile = MAKEFILE.replace(
+        "\t@set -e;  echo '  CC      $@'; touch $@",
+        "\t@set -e;  head -c 3M /dev/zero; echo; echo '  CC      $@'; touch $@",
+    );
+    fs::write(lab.source.path.join("Makefile"), &makefile).unwrap();
+    assert_eq!(lab.build().0, Ok(()));
+    let endless = makefile.replace("@test -e .config && echo", "@head -c 80M /dev/zero && echo");
+    fs::write(lab.source.path.join("Makefile"), endless).unwrap();
+    assert!(lab.is_due(), "what nobody knows is built, which then says why not");
 }

@@ -3,7 +3,6 @@
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use super::build::run;
 use crate::host::command;
@@ -53,7 +52,7 @@ pub(super) fn prepare(source: &KernelSource, cache: &Path) -> Result<PathBuf, St
         fs::remove_dir_all(cache).map_err(|error| failed(cache, error))?;
     }
     fs::create_dir_all(&tree).map_err(|error| failed(&tree, error))?;
-    let mut tar = Command::new(command::find_or_default(Path::new("/"), "tar"));
+    let mut tar = command::detached(Path::new(&command::find_or_default(Path::new("/"), "tar")));
     tar.args(["--extract", "--no-same-owner", "--strip-components=1", "--file"]).arg(&source.path);
     run(tar.arg("--directory").arg(&tree))?;
     // Last: a tree that was cut off while it was unpacked has no origin, and is unpacked again.
