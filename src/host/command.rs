@@ -44,15 +44,6 @@ pub fn below(root: &Path, path: &str) -> PathBuf {
     root.join(path.trim_start_matches('/'))
 }
 
-/// Whom a program runs as.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Identity {
-    /// The user's number.
-    pub user: u32,
-    /// The group's number; the program is in no other group.
-    pub group: u32,
-}
-
 /// A program of which nothing of the caller's is left but its rights: an environment of ours, nothing on its input, the
 /// root as its directory, and a session of its own. Without that it would keep the terminal of whoever called us, and
 /// could type into it (TIOCSTI) what root's shell then runs. It leads its process group, so that its children can be
@@ -74,24 +65,6 @@ pub fn detached(program: &Path) -> std::process::Command {
 /// [`MOST_OUTPUT`] is an error: half of it must not pass for the whole.
 pub async fn read(root: &Path, name: &str, args: &[&str], timeout: Duration) -> HostResult<Output> {
     run(command(root, name, args)?, &words(name, args), timeout).await
-}
-
-/// As [`read`], as somebody else and with more in the environment. Only root can be somebody else: for anybody else
-/// this is [`read`].
-pub async fn read_as(
-    root: &Path,
-    name: &str,
-    args: &[&str],
-    environment: &[(&str, &str)],
-    identity: Identity,
-    timeout: Duration,
-) -> HostResult<Output> {
-    let mut command = command(root, name, args)?;
-    command.envs(environment.iter().copied());
-    if rustix::process::geteuid().is_root() {
-        command.uid(identity.user).gid(identity.group);
-    }
-    run(command, &words(name, args), timeout).await
 }
 
 fn command(root: &Path, name: &str, args: &[&str]) -> HostResult<Command> {

@@ -1,24 +1,51 @@
 //! Checkouts, through the `git` program.
 //!
-//! git runs what a checkout's own configuration names (filters, a file system monitor, hooks). So it never runs as root
-//! in somebody else's checkout, but as the owner of the checkout; monitors and hooks are off, nothing is written, and no
-//! other host is asked.
+//! git runs what a checkout's own configuration names (filters, a file system monitor, hooks, a program that looks at
+//! signatures). So it never runs as root: `fence` says who runs it instead, and within which bounds. On top of that all of
+//! these are off, nothing is written, and no other host is asked.
 
-use std::fs;
-use std::os::unix::fs::MetadataExt;
+mod fence;
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::command::{self, Identity, below};
-use super::{Deployments, HostError, HostErrorKind, HostResult};
+use super::command::{self, below};
+use super::{Deployments, HostError, HostErrorKind, HostResult, foreign};
 use crate::model::Checkout;
+use fence::Asker;
 
-const TIMEOUT: Duration = Duration::from_secs(30);
+/// The unit ends before; what is over that is systemd's.
+const TIMEOUT: Duration = Duration::from_secs(fence::SECONDS as u64 + 10);
 
 /// More are not told one by one.
 const TOLD: &str = "--max-count=100";
+
+/// What a checkout's own configuration says of these does not count.
+const SETTINGS: [(&str, &str); 8] = [
+    ("core.fsmonitor", "false"),
+    ("core.hooksPath", "/dev/null"),
+    ("core.pager", "cat"),
+    ("gpg.program", "/bin/false"),
+    ("gpg.ssh.program", "/bin/false"),
+    ("gpg.x509.program", "/bin/false"),
+    ("log.showSignature", "false"),
+    ("status.submoduleSummary", "false"),
+];
+
+const ENVIRONMENT: [(&str, &str); 10] = [
+    ("PATH", "/usr/bin:/bin"),
+    ("LC_ALL", command::LOCALE),
+    ("HOME", "/nonexistent"),
+    ("GIT_OPTIONAL_LOCKS", "0"),
+    ("GIT_CONFIG_NOSYSTEM", "1"),
+    ("GIT_CONFIG_GLOBAL", "/dev/null"),
+    ("GIT_ATTR_NOSYSTEM", "1"),
+    ("GIT_TERMINAL_PROMPT", "0"),
+    ("GIT_NO_LAZY_FETCH", "1"),
+    ("GIT_ALLOW_PROTOCOL", ""),
+];
 
 /// Checkouts of this host.
 #[derive(Debug, Clone)]
@@ -26,32 +53,71 @@ pub struct Git {
     root: PathBuf,
 }
 
+/// A checkout that is asked.
+struct Question<'a> {
+    root: &'a Path,
+    /// Where it is.
+    place: String,
+    asker: Asker,
+    /// Settings that name programs, and what they are set to instead.
+    settings: Vec<(String, String)>,
+}
+
 impl Git {
     /// Finds git and the checkouts below `root`; `/` except in tests.
     pub fn new(root: PathBuf) -> Self {
         Self { root }
     }
+}
 
-    async fn ask(&self, path: &Path, owner: Identity, args: &[&str]) -> HostResult<String> {
-        let directory = path.display().to_string();
-        let safe = format!("safe.directory={directory}");
-        let fixed =
-            ["--no-pager", "-C", &directory, "-c", &safe, "-c", "core.fsmonitor=", "-c", "core.hooksPath=/dev/null"];
-        let args: Vec<&str> = fixed.into_iter().chain(args.iter().copied()).collect();
-        let environment = [
-            ("GIT_OPTIONAL_LOCKS", "0"),
-            ("GIT_CONFIG_GLOBAL", "/dev/null"),
-            ("GIT_TERMINAL_PROMPT", "0"),
-            ("GIT_NO_LAZY_FETCH", "1"),
-            ("GIT_ALLOW_PROTOCOL", ""),
-            ("HOME", "/nonexistent"),
-        ];
-        let output = command::read_as(&self.root, "git", &args, &environment, owner, TIMEOUT).await?;
-        if !output.status.success() {
-            let what = format!("ask git about {directory}");
-            return Err(HostError::failed(what, command::complaint(&output)));
+impl Question<'_> {
+    /// Asks git, and gives back what it said; none where it ended with 1 and without a word.
+    async fn ask(&self, args: &[&str]) -> HostResult<Option<String>> {
+        let what = format!("ask git about {}", self.place);
+        let git = command::find(self.root, "git");
+        let git = git.ok_or_else(|| HostError::new(HostErrorKind::NotFound, &what, "git is not installed"))?;
+        let mut words = vec!["-i".to_owned()];
+        words.extend(ENVIRONMENT.map(|(name, value)| format!("{name}={value}")));
+        words.push(format!("GIT_CONFIG_COUNT={}", self.settings.len()));
+        for (at, (key, value)) in self.settings.iter().enumerate() {
+            words.extend([format!("GIT_CONFIG_KEY_{at}={key}"), format!("GIT_CONFIG_VALUE_{at}={value}")]);
         }
-        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+        let place = Path::new(&self.place);
+        if self.asker == Asker::Nobody {
+            // What was looked at is this directory, and none above it.
+            let above = place.parent().unwrap_or(place);
+            words.push(format!("GIT_CEILING_DIRECTORIES={}", above.display()));
+        }
+        words.extend([git.display().to_string(), "--no-pager".into(), "-C".into(), self.place.clone()]);
+        words.extend(args.iter().map(|&arg| arg.to_owned()));
+        let (program, words) = match self.asker.words() {
+            Some(unit) => ("systemd-run", [unit, vec!["/usr/bin/env".to_owned()], words].concat()),
+            None => ("env", words),
+        };
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        let output = command::read(self.root, program, &words, TIMEOUT).await;
+        let output = output.map_err(|error| HostError { what: what.clone(), ..error })?;
+        if output.status.success() {
+            return Ok(Some(String::from_utf8_lossy(&output.stdout).into_owned()));
+        }
+        match (output.status.code(), output.stderr.is_empty()) {
+            (Some(1), true) => Ok(None),
+            (_, true) => {
+                Err(HostError::failed(what, format!("git did not end within {} s, or was ended", fence::SECONDS)))
+            }
+            (_, false) => Err(HostError::failed(what, command::complaint(&output))),
+        }
+    }
+
+    /// Sets every filter to nothing. What it would make of a file is not seen, so that a file that was touched may count
+    /// as changed.
+    async fn without_filters(mut self) -> HostResult<Self> {
+        let named = self.ask(&["config", "--includes", "--null", "--name-only", "--get-regexp", r"^filter\."]).await?;
+        for name in named.unwrap_or_default().split('\0').filter(|name| !name.is_empty()) {
+            let value = if name.ends_with(".required") { "false" } else { "" };
+            self.settings.push((name.to_owned(), value.to_owned()));
+        }
+        Ok(self)
     }
 }
 
@@ -59,37 +125,44 @@ impl Git {
 impl Deployments for Git {
     async fn look(&self, path: &str) -> HostResult<Checkout> {
         let place = below(&self.root, path);
-        let owner = owner_of(&place)?;
-        let status =
-            self.ask(&place, owner, &["status", "--porcelain=v2", "--branch", "--untracked-files=normal"]).await?;
-        let stashes = self.ask(&place, owner, &["stash", "list"]).await?;
-        let unpushed =
-            self.ask(&place, owner, &["log", "--oneline", TOLD, "--branches", "HEAD", "--not", "--remotes"]).await;
+        let told = path.to_owned();
+        let what = format!("look at the checkout {path}");
+        let look = move || {
+            let owner = std::os::unix::fs::MetadataExt::uid;
+            let asker = Asker::of(&place, &told)?;
+            let uid = match asker {
+                Asker::Owner { user, .. } => user,
+                Asker::Nobody => 0,
+                Asker::Ourselves => std::fs::metadata(&place).map_or(0, |metadata| owner(&metadata)),
+            };
+            Ok((place.display().to_string(), asker, uid))
+        };
+        let (place, asker, owner) = foreign::in_time(TIMEOUT, &what, look).await??;
+        let mut settings: Vec<_> = SETTINGS.map(|(key, value)| (key.to_owned(), value.to_owned())).to_vec();
+        if matches!(asker, Asker::Nobody | Asker::Owner { is_mount_point: true, .. }) {
+            settings.push(("safe.directory".to_owned(), place.clone()));
+        }
+        // In somebody's directory below, another repository may be waiting: it is not entered.
+        let submodules = if asker == Asker::Nobody { "dirty" } else { "none" };
+        let submodules = format!("--ignore-submodules={submodules}");
+        let git = Question { root: &self.root, place, asker, settings }.without_filters().await?;
+        let status = ["status", "--porcelain=v2", "--branch", "--untracked-files=normal", &submodules];
+        let status = git.ask(&status).await?.unwrap_or_default();
+        let stashes = git.ask(&["stash", "list"]).await?.unwrap_or_default();
+        let unpushed = git.ask(&["log", "--oneline", TOLD, "--branches", "HEAD", "--not", "--remotes"]).await;
         // A repository without a commit has no HEAD.
         let unpushed = match unpushed {
             Err(error) if error.why.contains("HEAD") => String::new(),
-            other => other?,
+            other => other?.unwrap_or_default(),
         };
         let lines = |text: &str| text.lines().map(str::to_owned).collect();
         let mut checkout = parse_status(&status);
         checkout.path = path.to_owned();
-        checkout.owner = owner.user;
+        checkout.owner = owner;
         checkout.stashes = lines(&stashes);
         checkout.unpushed = lines(&unpushed);
         Ok(checkout)
     }
-}
-
-/// Whose the checkout is. The directory itself may be root's, as a mount point is; what git trusts is `.git`.
-fn owner_of(path: &Path) -> HostResult<Identity> {
-    let what = || format!("look at the checkout {}", path.display());
-    let inner = path.join(".git");
-    let metadata = fs::symlink_metadata(if inner.exists() { &inner } else { path });
-    let metadata = metadata.map_err(|error| match error.kind() {
-        std::io::ErrorKind::NotFound => HostError::new(HostErrorKind::NotFound, what(), "there is nothing"),
-        _ => HostError::failed(what(), error),
-    })?;
-    Ok(Identity { user: metadata.uid(), group: metadata.gid() })
 }
 
 /// Reads `git status --porcelain=v2 --branch`.
