@@ -28,6 +28,13 @@ const LONGEST_LINE: usize = 400;
 /// The locale of every program: messages in English, file names in UTF-8.
 pub const LOCALE: &str = "C.UTF-8";
 
+/// The environment that every program of ours begins with, and most have nothing else: what is read of a program must not
+/// depend on who called us, nor on what systemd's manager passes on. gettext follows `LANGUAGE` even where `LC_ALL` is
+/// `C.UTF-8`; an empty one counts as none.
+pub fn environment() -> Vec<(String, String)> {
+    [("PATH", PATH), ("LC_ALL", LOCALE), ("LANGUAGE", "")].map(|(name, value)| (name.into(), value.into())).to_vec()
+}
+
 /// The absolute path of a program below `root`; none where it is not installed.
 pub fn find(root: &Path, name: &str) -> Option<PathBuf> {
     PROGRAM_DIRS.iter().map(|dir| root.join(dir).join(name)).find(|path| path.is_file())
@@ -54,7 +61,7 @@ pub fn detached(program: &Path) -> std::process::Command {
     // One that is no leader of a group, as our children are, becomes the session's leader itself, and then the program.
     let mut command = std::process::Command::new(SETSID);
     command.arg("--wait").arg(program);
-    command.env_clear().env("PATH", PATH).env("LC_ALL", LOCALE).current_dir("/").stdin(Stdio::null());
+    command.env_clear().envs(environment()).current_dir("/").stdin(Stdio::null());
     command
 }
 
@@ -214,7 +221,7 @@ mod tests {
         let text = read_text(Path::new("/"), "env", &[], SOON).await.unwrap();
         let mut names: Vec<&str> = text.lines().filter_map(|line| line.split_once('=')).map(|(name, _)| name).collect();
         names.sort_unstable();
-        assert_eq!(names, ["LC_ALL", "PATH"]);
+        assert_eq!(names, ["LANGUAGE", "LC_ALL", "PATH"]);
     }
 
     #[tokio::test]

@@ -385,6 +385,9 @@ pub trait Packages: Send + Sync {
     /// The same for the removal of these packages.
     async fn simulate_purge(&self, packages: &[String]) -> HostResult<UpgradePlan>;
 
+    /// Files of a dist-upgrade that are not on the host, and would have to come from another one.
+    async fn unfetched(&self) -> HostResult<Vec<String>>;
+
     /// Whether dpkg's database is consistent.
     async fn state(&self) -> HostResult<PackageState>;
 

@@ -19,6 +19,9 @@ pub struct WorkSpec {
     pub argv: Vec<String>,
     /// `Environment=`.
     pub environment: Vec<(String, String)>,
+    /// Whether that is all of its environment: what systemd's manager gives to every service stays out, but for proxies.
+    /// For programs whose words are read by us; a program of the administrator is started as any service of the host is.
+    pub is_pinned: bool,
     /// `Nice=`; every other limit is the slice's.
     pub nice: i32,
     /// Output and errors are appended here.

@@ -124,6 +124,7 @@ fn spec(ctx: &StepContext<'_>, call: &Call<'_>, unit: &UnitName) -> WorkSpec {
         description: format!("Patchday: {}", call.name),
         argv: call.command.to_vec(),
         environment: environment.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec(),
+        is_pinned: false,
         nice: 0,
         log: work::log_path(ctx, call.name),
         status: None,

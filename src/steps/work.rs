@@ -95,6 +95,7 @@ pub(super) async fn run_to_end(ctx: &mut StepContext<'_>, mut work: Work<'_>) ->
                 description: work.description.clone(),
                 argv,
                 environment,
+                is_pinned: true,
                 nice: ctx.settings.limits.nice,
                 log,
                 status: wants_status.then(|| status.clone()),

@@ -189,6 +189,11 @@ pub struct World {
     pub unanswered_releases: u32,
     /// Whoever holds apt's locks, and until when.
     pub locked_until: Option<Timestamp>,
+    /// What was fetched is no longer there: since this work ended, or at all.
+    pub cache_is_emptied_by: Option<&'static str>,
+    pub cache_is_empty: bool,
+    /// What happens to the host when this work has ended.
+    pub then: Option<(&'static str, fn(&mut World))>,
     /// Somebody else's lock.
     pub foreign_lock: bool,
     /// What systemd says of itself.
@@ -293,6 +298,9 @@ impl World {
             own_lock_lingers: 0,
             unanswered_releases: 0,
             locked_until: None,
+            cache_is_emptied_by: None,
+            cache_is_empty: false,
+            then: None,
             foreign_lock: false,
             system_state: "running",
             clients: Vec::new(),
@@ -437,6 +445,7 @@ impl World {
         let (work_argv, fails) = (work.argv.clone(), work.fails);
         let kind = &work_argv[0];
         self.effects.push(format!("{kind} ended"));
+        self.cache_is_empty = kind != "download" && self.cache_is_empty || self.cache_is_emptied_by == Some(kind);
         match (kind.as_str(), fails) {
             ("ahead" | "upgrade", false) => {
                 let done = |change: &mut PackageChange| kind == "upgrade" || change.name.starts_with("linux-");
@@ -472,6 +481,9 @@ impl World {
             ("configure", false) => self.dpkg_broken.retain(|package| package.starts_with("iUR")),
             ("reinstall", false) => self.dpkg_broken.retain(|package| !package.starts_with("iUR")),
             _ => {}
+        }
+        if let Some((_, change)) = self.then.take_if(|(after, _)| after == kind) {
+            change(self);
         }
     }
 }
@@ -1036,6 +1048,11 @@ impl Packages for Fake {
         };
         let changes = packages.iter().map(removal).chain(lock(&self.0).kernel_needs.clone()).collect();
         Ok(UpgradePlan { changes, ..UpgradePlan::default() })
+    }
+
+    async fn unfetched(&self) -> HostResult<Vec<String>> {
+        let world = lock(&self.0);
+        Ok(world.pending.iter().filter(|_| world.cache_is_empty).map(|change| format!("{}.deb", change.name)).collect())
     }
 
     async fn state(&self) -> HostResult<PackageState> {

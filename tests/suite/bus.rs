@@ -65,6 +65,7 @@ fn spec(status: bool) -> WorkSpec {
         description: "test".into(),
         argv: vec!["/bin/true".into()],
         environment: Vec::new(),
+        is_pinned: true,
         nice: 10,
         log: "/tmp/log".into(),
         status: status.then(|| "/tmp/status".into()),
@@ -296,6 +297,9 @@ async fn work_is_started_looked_at_and_collected() {
     soon("start", scene.work.start(&spec(true))).await.unwrap();
     let properties = scene.mock.transient_properties(WORK);
     assert_eq!(properties["Slice"], zbus::Variant::from("patchday.slice").try_to_owned().unwrap());
+    // What the mock's manager has of its own and we do not set.
+    let unset = zbus::Variant::from(vec!["LANGUAGE", "PATH"]).try_to_owned().unwrap();
+    assert_eq!(properties["UnsetEnvironment"], unset);
     assert_eq!(properties["Nice"], zbus::Variant::from(10i32).try_to_owned().unwrap());
     assert_eq!(soon("look", scene.work.look(&unit)).await, WorkLook::Running);
 

@@ -5,6 +5,7 @@ mod dpkg;
 mod fetched;
 mod locks;
 mod needrestart;
+mod pinned;
 mod pins;
 mod simulation;
 mod sizes;
@@ -40,9 +41,6 @@ const NETWORK_METHODS: [&str; 8] =
 
 /// Where apt keeps the package lists.
 const LISTS: &str = "/var/lib/apt/lists";
-
-/// Keep the host's own configuration files where they were changed, and take the new ones where they were not.
-const CONFFILES: [&str; 2] = ["--force-confdef", "--force-confold"];
 
 /// apt and dpkg of this host.
 #[derive(Debug, Clone)]
@@ -103,31 +101,37 @@ impl Apt {
         dpkg::parse(&text).map_err(|why| HostError::failed("read dpkg's database", why))
     }
 
-    async fn simulation(&self, what: &str, args: &[&str]) -> HostResult<UpgradePlan> {
-        let restrictions = self.restrictions();
-        let restrictions = || restrictions.iter().map(String::as_str);
-        let args: Vec<&str> = restrictions().chain(["-s", "-q"]).chain(args.iter().copied()).collect();
-        let output = command::read(&self.root, "apt-get", &args, SIMULATION_TIMEOUT).await?;
-        if !output.status.success() {
-            // apt's own errors name the cause; its exit status is 100 for all of them.
-            let errors = String::from_utf8_lossy(&output.stderr);
-            let errors: Vec<&str> = errors.lines().filter_map(|line| line.strip_prefix("E: ")).collect();
-            let why = if errors.is_empty() { command::complaint(&output) } else { unique(&errors).join(" ") };
-            return Err(HostError::failed(what, why));
+    /// Asks one of apt's programs, under whatever settings the host has.
+    async fn ask(&self, program: &str, args: &[&str], timeout: Duration, what: &str) -> HostResult<String> {
+        let fixed: Vec<String> = pinned::options().chain(self.restrictions()).collect();
+        let args: Vec<&str> = fixed.iter().map(String::as_str).chain(args.iter().copied()).collect();
+        let output = command::read(&self.root, program, &args, timeout).await;
+        let output = output.map_err(|error| HostError { what: what.to_owned(), ..error })?;
+        if output.status.success() {
+            return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
         }
-        let plan = simulation::parse(&String::from_utf8_lossy(&output.stdout));
+        // apt's own errors name the cause; its exit status is 100 for all of them.
+        let errors = String::from_utf8_lossy(&output.stderr);
+        let errors: Vec<&str> = errors.lines().filter_map(|line| line.strip_prefix("E: ")).collect();
+        let why = if errors.is_empty() { command::complaint(&output) } else { unique(&errors).join(" ") };
+        Err(HostError::failed(what, why))
+    }
+
+    async fn simulation(&self, what: &str, args: &[&str]) -> HostResult<UpgradePlan> {
+        let text = self.ask("apt-get", &[&["-s"], args].concat(), SIMULATION_TIMEOUT, what).await?;
+        let plan = simulation::parse(&text);
         let mut plan = plan.map_err(|why| HostError::failed(what, why))?;
         let names = sizes::names(&plan);
         if !names.is_empty() {
             // Good to know, and no more: a plan without sizes is a plan.
-            let args: Vec<&str> = restrictions().chain(["show"]).chain(names.iter().map(String::as_str)).collect();
-            if let Ok(output) = command::read(&self.root, "apt-cache", &args, QUERY_TIMEOUT).await {
+            let args: Vec<&str> = ["show"].into_iter().chain(names.iter().map(String::as_str)).collect();
+            if let Ok(text) = self.ask("apt-cache", &args, QUERY_TIMEOUT, "ask for sizes").await {
                 let archives = self.archives();
                 let is_there =
                     |name: &str, size| fs::metadata(archives.join(name)).is_ok_and(|file| file.len() == size);
                 let info = below(&self.root, "/var/lib/dpkg/info");
                 let installed = |name: &str, arch: &str| sizes::installed(&info, name, arch);
-                plan.sizes = sizes::parse(&String::from_utf8_lossy(&output.stdout), &plan, is_there, installed);
+                plan.sizes = sizes::parse(&text, &plan, is_there, installed);
             }
         }
         Ok(plan)
@@ -154,12 +158,12 @@ impl Apt {
 
     /// `apt-get` with what every use of it has in common.
     fn apt_get(&self) -> Vec<String> {
-        let mut argv = vec![command::find_or_default(&self.root, "apt-get"), "-q".to_owned()];
+        let mut argv = vec![command::find_or_default(&self.root, "apt-get")];
+        argv.extend(pinned::options());
         let mut option = |value: String| argv.extend(["-o".to_owned(), value]);
         option(format!("APT::Status-Fd={}", WorkSpec::STATUS_FD));
         option(format!("DPkg::Lock::Timeout={}", self.lock_timeout.as_secs().max(0)));
-        option("Dpkg::Use-Pty=0".to_owned());
-        for conffile in CONFFILES {
+        for conffile in pinned::CONFFILES {
             option(format!("Dpkg::Options::={conffile}"));
         }
         argv.extend(self.restrictions());
@@ -181,6 +185,12 @@ impl Packages for Apt {
     async fn simulate_purge(&self, packages: &[String]) -> HostResult<UpgradePlan> {
         let args: Vec<&str> = ["purge"].into_iter().chain(packages.iter().map(String::as_str)).collect();
         self.simulation("simulate the removal", &args).await
+    }
+
+    async fn unfetched(&self) -> HostResult<Vec<String>> {
+        let args = ["--print-uris", "-y", "dist-upgrade"];
+        let text = self.ask("apt-get", &args, SIMULATION_TIMEOUT, "look whether the packages are here").await?;
+        Ok(from_elsewhere(&text))
     }
 
     async fn state(&self) -> HostResult<PackageState> {
@@ -232,21 +242,11 @@ impl Packages for Apt {
             PackageWork::FixBroken => add(&["-y", "--no-remove", "--fix-broken", "install"]),
             PackageWork::Configure => {
                 argv = vec![command::find_or_default(&self.root, "dpkg")];
-                argv.extend(CONFFILES.map(str::to_owned));
+                argv.extend(pinned::CONFFILES.map(str::to_owned));
                 argv.extend(["--status-fd", WorkSpec::STATUS_FD, "--configure", "-a"].map(str::to_owned));
             }
         }
-        let environment = [
-            ("PATH", command::PATH),
-            ("LC_ALL", command::LOCALE),
-            // Nobody is there to answer: debconf, ucf and apt-listchanges must not ask, needrestart must not restart
-            // services which are held down.
-            ("DEBIAN_FRONTEND", "noninteractive"),
-            ("UCF_FORCE_CONFFOLD", "1"),
-            ("APT_LISTCHANGES_FRONTEND", "none"),
-            ("NEEDRESTART_SUSPEND", "1"),
-        ];
-        (argv, environment.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect())
+        (argv, pinned::environment())
     }
 
     fn progress(&self, work: &PackageWork, line: &str) -> Option<WorkProgress> {
@@ -257,7 +257,7 @@ impl Packages for Apt {
 #[async_trait]
 impl PackageSurvey for Apt {
     async fn sources(&self) -> HostResult<Vec<SourceState>> {
-        sources::look(&self.root).await
+        sources::look(self).await
     }
 
     /// apt puts what it fetches into `partial` first, even where nothing is new.
@@ -286,6 +286,17 @@ impl PackageSurvey for Apt {
 
 fn without_network() -> impl Iterator<Item = String> {
     NETWORK_METHODS.iter().flat_map(|method| ["-o".to_owned(), format!("Dir::Bin::Methods::{method}=false")])
+}
+
+/// Reads `--print-uris`: `'URI' FILE SIZE HASH` for what is not in the archives. What lies in a repository on this host is
+/// told as well, and needs no fetching.
+fn from_elsewhere(text: &str) -> Vec<String> {
+    let file = |line: &str| {
+        let (uri, rest) = line.strip_prefix('\'')?.split_once("' ")?;
+        let scheme = uri.split_once(':')?.0;
+        NETWORK_METHODS.contains(&scheme).then(|| rest.split(' ').next().unwrap_or_default().to_owned())
+    };
+    text.lines().filter_map(file).collect()
 }
 
 /// apt repeats its errors; each once is enough.

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 
+use super::{Apt, pinned};
 use crate::host::command::{self, below};
 use crate::host::{HostError, HostResult};
 use crate::model::SourceState;
@@ -28,8 +29,9 @@ pub(super) struct Repository {
 }
 
 /// Asks every source at once.
-pub(super) async fn look(root: &Path) -> HostResult<Vec<SourceState>> {
-    let uris = command::read_text(root, "apt-get", &["-q", "update", "--print-uris"], LIST_TIMEOUT).await?;
+pub(super) async fn look(apt: &Apt) -> HostResult<Vec<SourceState>> {
+    let root = &apt.root;
+    let uris = apt.ask("apt-get", &["update", "--print-uris"], LIST_TIMEOUT, "ask apt for its sources").await?;
     let repositories = repositories(&uris);
     if repositories.is_empty() {
         return Ok(Vec::new());
@@ -37,18 +39,20 @@ pub(super) async fn look(root: &Path) -> HostResult<Vec<SourceState>> {
     let scratch = Scratch::new(root)?;
     let asked = repositories.iter().enumerate().map(|(number, repository)| {
         let file = scratch.0.join(number.to_string());
-        async move { SourceState { name: repository.name.clone(), problem: fetch_any(root, repository, &file).await } }
+        async move { SourceState { name: repository.name.clone(), problem: fetch_any(apt, repository, &file).await } }
     });
     Ok(join_all(asked).await)
 }
 
 /// Why none of the indexes can be fetched, in apt's words on the first of them; none where one can.
-async fn fetch_any(root: &Path, repository: &Repository, file: &Path) -> Option<String> {
+async fn fetch_any(apt: &Apt, repository: &Repository, file: &Path) -> Option<String> {
     let mut problem = None;
     for uri in &repository.indexes {
         let target = file.display().to_string();
-        let args = ["-q", "-o", "APT::Sandbox::User=root", "-o", "Acquire::Retries=0", "download-file", uri, &target];
-        match command::read(root, "apt-helper", &args, FETCH_TIMEOUT).await {
+        let fixed: Vec<String> = pinned::options().collect();
+        let own = ["-o", "APT::Sandbox::User=root", "-o", "Acquire::Retries=0", "download-file", uri, &target];
+        let args: Vec<&str> = fixed.iter().map(String::as_str).chain(own).collect();
+        match command::read(&apt.root, "apt-helper", &args, FETCH_TIMEOUT).await {
             Ok(output) if output.status.success() => return None,
             Ok(output) => {
                 let said = String::from_utf8_lossy(&output.stderr).replace(uri.as_str(), "");

@@ -33,8 +33,12 @@ fn arguments(work: &PackageWork) -> String {
 
 #[test]
 fn the_command_lines_are_exact() {
-    let common = "/usr/bin/apt-get -q -o APT::Status-Fd=@STATUS_FD@ -o DPkg::Lock::Timeout=600 -o Dpkg::Use-Pty=0 \
-        -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold";
+    let pinned = pinned::options().collect::<Vec<_>>().join(" ");
+    let common = format!(
+        "/usr/bin/apt-get {pinned} -o APT::Status-Fd=@STATUS_FD@ -o DPkg::Lock::Timeout=600 \
+         -o Dpkg::Options::=--no-force-confnew -o Dpkg::Options::=--no-force-confask \
+         -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold"
+    );
     let offline = NETWORK_METHODS.map(|method| format!("-o Dir::Bin::Methods::{method}=false")).join(" ");
     for (work, rest) in [
         (PackageWork::Refresh, "--error-on=any update".to_owned()),
@@ -52,12 +56,21 @@ fn the_command_lines_are_exact() {
     }
     assert_eq!(
         arguments(&PackageWork::Configure),
-        "/usr/bin/dpkg --force-confdef --force-confold --status-fd @STATUS_FD@ --configure -a"
+        "/usr/bin/dpkg --no-force-confnew --no-force-confask --force-confdef --force-confold --status-fd @STATUS_FD@ --configure -a"
     );
     let (_, environment) = apt(Path::new("/")).command(&PackageWork::Refresh);
     let names: Vec<&str> = environment.iter().map(|(name, _)| name.as_str()).collect();
-    let expected =
-        ["PATH", "LC_ALL", "DEBIAN_FRONTEND", "UCF_FORCE_CONFFOLD", "APT_LISTCHANGES_FRONTEND", "NEEDRESTART_SUSPEND"];
+    let expected = [
+        "PATH",
+        "LC_ALL",
+        "LANGUAGE",
+        "DEBIAN_FRONTEND",
+        "DEBCONF_NONINTERACTIVE_SEEN",
+        "UCF_FORCE_CONFFOLD",
+        "APT_LISTCHANGES_FRONTEND",
+        "APT_LISTBUGS_FRONTEND",
+        "NEEDRESTART_SUSPEND",
+    ];
     assert_eq!(names, expected);
 }
 
@@ -74,6 +87,16 @@ async fn a_failed_simulation_says_what_apt_said() {
 
     let dir = host_with_apt_get("exit 100\n");
     assert_eq!(apt(dir.path()).simulate().await.unwrap_err().why, "exit status: 100");
+}
+
+#[test]
+fn only_what_is_on_another_host_is_still_to_be_fetched() {
+    let text = "Reading package lists...\nThe following packages will be upgraded:\n  bash lab-a\n\
+                'http://deb.debian.org/debian/pool/main/b/bash/bash_5.2.deb' bash_5.2_amd64.deb 1490652 SHA256:00\n\
+                'tor+http://x/y.deb' y_1_all.deb 5 SHA256:00\n\
+                'file:/srv/repo/./lab-a-2.deb' lab-a_2_all.deb 660 SHA256:00\n";
+    assert_eq!(from_elsewhere(text), ["bash_5.2_amd64.deb", "y_1_all.deb"]);
+    assert!(from_elsewhere("0 upgraded, 0 newly installed, 0 to remove and 0 not upgraded.\n").is_empty());
 }
 
 #[tokio::test]

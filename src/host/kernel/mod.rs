@@ -119,11 +119,7 @@ impl Kernels for Kernel {
     fn dkms_command(&self, release: &str, modules: &[String]) -> (Vec<String>, Vec<(String, String)>) {
         let program = self.program.display().to_string();
         let verb = [&program, "build-modules", "--kernel", release, "--"].map(str::to_owned);
-        let environment = [("PATH", command::PATH), ("LC_ALL", command::LOCALE)];
-        (
-            verb.into_iter().chain(modules.iter().cloned()).collect(),
-            environment.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect(),
-        )
+        (verb.into_iter().chain(modules.iter().cloned()).collect(), command::environment())
     }
 }
 

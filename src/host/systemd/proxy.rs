@@ -55,6 +55,8 @@ pub(super) trait Manager {
     fn virtualization(&self) -> zbus::Result<String>;
     #[zbus(property(emits_changed_signal = "false"))]
     fn system_state(&self) -> zbus::Result<String>;
+    #[zbus(property(emits_changed_signal = "false"))]
+    fn environment(&self) -> zbus::Result<Vec<String>>;
 }
 
 /// systemd's manager.

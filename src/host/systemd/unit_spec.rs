@@ -65,6 +65,19 @@ pub(super) fn work_properties(spec: &WorkSpec, program: &Path) -> Vec<Property> 
     properties
 }
 
+/// Apt finds its way to the mirrors by these, and nothing that is read depends on them.
+const PROXIES: [&str; 5] = ["http_proxy", "https_proxy", "ftp_proxy", "all_proxy", "no_proxy"];
+
+/// Takes out of a unit's environment what systemd's manager would put into it: whatever /etc/default/locale, the kernel's
+/// command line, system.conf or somebody's `systemctl set-environment` says.
+pub(super) fn unset_environment(inherited: &[String], spec: &WorkSpec) -> Property {
+    let ours = |name: &str| spec.environment.iter().any(|(own, _)| own == name);
+    let is_kept = |name: &str| ours(name) || PROXIES.contains(&name.to_ascii_lowercase().as_str());
+    let names = inherited.iter().filter_map(|line| Some(line.split_once('=')?.0));
+    let unset: Vec<String> = names.filter(|name| !is_kept(name)).map(str::to_owned).collect();
+    ("UnsetEnvironment", unset.into())
+}
+
 /// Properties of the slice; what is not limited gets systemd's own default.
 pub(super) fn slice_properties(limits: &SliceLimits) -> Vec<Property> {
     [
@@ -127,6 +140,7 @@ mod tests {
             description: "Upgrade of packages".into(),
             argv: ["/usr/bin/apt-get", "-o", "APT::Status-Fd=@STATUS_FD@", "cost=$5"].map(String::from).to_vec(),
             environment: vec![("LC_ALL".into(), "C.UTF-8".into()), ("DEBIAN_FRONTEND".into(), "noninteractive".into())],
+            is_pinned: true,
             nice: 10,
             log: "/var/log/patchday/x.log".into(),
             status: status.map(Into::into),
@@ -182,6 +196,16 @@ mod tests {
             assert!(properties.contains(&wanted), "{wanted:?}");
         }
         assert!(!properties.iter().any(|(name, _)| *name == "SendSIGKILL"), "what hangs must be killed");
+    }
+
+    #[test]
+    fn nothing_of_the_managers_environment_is_left_but_the_way_to_the_mirrors() {
+        let inherited =
+            ["LANG=de_DE.UTF-8", "LANGUAGE=de", "LC_ALL=de_DE", "APT_CONFIG=/x", "HTTP_PROXY=http://x", "A=b=c"];
+        let inherited = inherited.map(str::to_owned);
+        let wanted = vec!["LANG", "LANGUAGE", "APT_CONFIG", "A"];
+        // What we set ourselves stays set.
+        assert_eq!(unset_environment(&inherited, &spec(None)), ("UnsetEnvironment", wanted.into()));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use jiff::SignedDuration;
 use super::jobs::Goal;
 use super::manager::{Manager, RawUnit, exit_status};
 use super::proxy::{NO_SUCH_UNIT, UNIT_EXISTS, manager};
-use super::unit_spec::{Property, service_properties, work_properties};
+use super::unit_spec::{Property, service_properties, unset_environment, work_properties};
 use crate::host::bus::{Bus, host_error, is_lost, is_named};
 use crate::host::{HostError, HostErrorKind, HostResult, WorkUnits};
 use crate::model::{ActiveState, JobResult, RunId, UnitName, WorkLook, WorkOutcome, WorkSpec};
@@ -158,7 +158,15 @@ impl SystemdWork {
 #[async_trait]
 impl WorkUnits for SystemdWork {
     async fn start(&self, spec: &WorkSpec) -> HostResult<()> {
-        self.start_transient(&spec.unit, &spec.argv, work_properties(spec, &self.program)).await
+        let mut properties = work_properties(spec, &self.program);
+        if spec.is_pinned {
+            let inherited =
+                self.manager.bus.retry(|connection| async move { manager(&connection).await?.environment().await });
+            let what = || format!("start {}", spec.unit);
+            let inherited = inherited.await.map_err(|error| host_error(what(), &error))?;
+            properties.push(unset_environment(&inherited, spec));
+        }
+        self.start_transient(&spec.unit, &spec.argv, properties).await
     }
 
     async fn look(&self, unit: &UnitName) -> WorkLook {

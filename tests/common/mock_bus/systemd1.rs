@@ -398,6 +398,10 @@ impl Manager {
         "systemd-nspawn".into()
     }
     #[zbus(property)]
+    fn environment(&self) -> Vec<String> {
+        vec!["LANGUAGE=de_DE:de".into(), "PATH=/usr/bin".into()]
+    }
+    #[zbus(property)]
     fn system_state(&self) -> String {
         "running".into()
     }

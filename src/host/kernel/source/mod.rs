@@ -94,8 +94,8 @@ impl KernelBuilds for KernelBuilder {
         let jobs = jobs.to_string();
         let verb = ["build-kernel", "--status", WorkSpec::STATUS_FD, "--jobs", &jobs, "--source", &text];
         let argv = std::iter::once(self.program.display().to_string()).chain(verb.map(str::to_owned));
-        let environment = [("PATH", command::PATH), ("LC_ALL", command::LOCALE), ("HOME", "/root")];
-        (argv.collect(), environment.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec())
+        let home = ("HOME".to_owned(), "/root".to_owned());
+        (argv.collect(), command::environment().into_iter().chain([home]).collect())
     }
 
     fn progress(&self, line: &str) -> Option<WorkProgress> {
