@@ -99,6 +99,9 @@ pub struct Check {
     pub severity: Severity,
     /// How long it may take before it counts as one that cannot answer.
     pub deadline: Duration,
+    /// Whether it is asked once more right before the first stop: what it looks at may change while packages are fetched,
+    /// people are told and hooks are called.
+    pub asked_again: bool,
     /// When it is content, in one line.
     pub about: &'static str,
     /// Why it matters, and what to do; for the documentation.
@@ -107,15 +110,20 @@ pub struct Check {
 }
 
 impl Check {
+    /// The same check, asked once more right before the first stop.
+    const fn again(self) -> Self {
+        Self { asked_again: true, ..self }
+    }
+
     /// The worst that this check says.
     pub(super) fn found(&self, title: impl Into<String>) -> Finding {
         Finding::new(self.label, self.severity, title)
     }
 }
 
-/// Every check, in the order in which it is told.
+/// Every check, in the order in which it is told; those with `again()` are asked twice.
 pub const CATALOGUE: &[Check] = &[
-    packages::DPKG_CLEAN,
+    packages::DPKG_CLEAN.again(),
     packages::APT_LOCK,
     packages::REMOVALS,
     packages::DOWNGRADE,
@@ -200,6 +208,7 @@ macro_rules! check {
             label: $label,
             severity: $crate::model::Severity::$severity,
             deadline: std::time::Duration::from_secs($seconds),
+            asked_again: false,
             about: $about,
             doc: $doc,
             run: |$check, $inputs| Box::pin(async move { $body }),

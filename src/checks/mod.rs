@@ -17,7 +17,7 @@ pub use catalogue::{CATALOGUE, Check, CheckAnswer, Topic, labels};
 pub use host::RIVALS;
 pub use inputs::CheckInputs;
 pub use packages::{BOOT_CRITICAL, refused_removals};
-pub use run::run_all;
+pub use run::{run_again, run_all};
 pub use space::tight_boot;
 
 use catalogue::check;

@@ -11,6 +11,11 @@ pub async fn run_all(inputs: &CheckInputs<'_>) -> Vec<CheckResult> {
     join_all(CATALOGUE.iter().map(|check| run_one(check, inputs))).await
 }
 
+/// Runs those that are asked once more right before the first stop.
+pub async fn run_again(inputs: &CheckInputs<'_>) -> Vec<CheckResult> {
+    join_all(CATALOGUE.iter().filter(|check| check.asked_again).map(|check| run_one(check, inputs))).await
+}
+
 async fn run_one(check: &Check, inputs: &CheckInputs<'_>) -> CheckResult {
     let finding = match tokio::time::timeout(check.deadline, (check.run)(check, inputs)).await {
         Ok(Ok(finding)) => finding,

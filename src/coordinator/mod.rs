@@ -343,7 +343,7 @@ impl<'a, S: RunStorage> Coordinator<'a, S> {
             Step::Notify(Occasion::Reboot) => true,
             Step::Hook(hook) => matches!(hook.point, HookPoint::AfterStop | HookPoint::BeforeReboot),
             Step::Notify(_) => false,
-            Step::Announce | Step::Silence | Step::EndSilence => false,
+            Step::Announce | Step::LookAgain | Step::Silence | Step::EndSilence => false,
             Step::Preflight
             | Step::Fetch
             | Step::Baseline

@@ -66,7 +66,7 @@ pub fn apply(run: &Run, fact: Fact) -> Result<Run, IllegalTransition> {
             next.window_missed = Some(missed);
         }
 
-        (_, Some(Step::Preflight), Fact::ChecksAnswered(checks)) => next.checks = checks,
+        (_, Some(Step::Preflight | Step::LookAgain), Fact::ChecksAnswered(checks)) => next.checks = checks,
         (_, Some(Step::Fetch), Fact::UpgradePlanned(plan)) => {
             let before = run.upgrade.clone().unwrap_or_default();
             next.estimate = run.estimate.as_ref().map(|estimate| for_plan(estimate, &before, &plan));

@@ -19,6 +19,8 @@ pub enum Step {
     Baseline,
     /// Tell those who are logged in, and give them time.
     Announce,
+    /// Ask again, right before the first stop, what the preflight has asked and what may have changed since.
+    LookAgain,
     /// Have monitoring be quiet.
     Silence,
     /// Have monitoring speak again.
@@ -71,7 +73,7 @@ impl Step {
             Self::Reboot => Some(Phase::Rebooted),
             Self::Verify => Some(Phase::Verified),
             Self::RemoveKernels | Self::Ahead | Self::KernelSource | Self::InstallKernel => None,
-            Self::Announce | Self::Silence | Self::Hook(_) | Self::Notify(_) => None,
+            Self::Announce | Self::LookAgain | Self::Silence | Self::Hook(_) | Self::Notify(_) => None,
             Self::Revert | Self::Repair | Self::Restore | Self::EndSilence | Self::Report => None,
         }
     }
@@ -79,7 +81,10 @@ impl Step {
     /// Whether the host is still as it was when the step fails.
     pub fn leaves_host_untouched(&self) -> bool {
         let is_early = matches!(self, Self::Preflight | Self::Fetch | Self::Baseline | Self::Announce | Self::Silence);
-        is_early || *self == Self::Notify(Occasion::Start) || self.hook_point() == Some(HookPoint::BeforeStop)
+        is_early
+            || *self == Self::LookAgain
+            || *self == Self::Notify(Occasion::Start)
+            || self.hook_point() == Some(HookPoint::BeforeStop)
     }
 
     /// Where in a run the hook is called; none for a step that is no hook.
@@ -113,7 +118,7 @@ impl Step {
 
     /// Whether the step runs work in the limited slice.
     pub fn does_long_work(&self) -> bool {
-        matches!(self, Self::Fetch | Self::KernelSource) || self.works_on_packages()
+        matches!(self, Self::Fetch | Self::LookAgain | Self::KernelSource) || self.works_on_packages()
     }
 
     /// A few words for people.
@@ -124,6 +129,7 @@ impl Step {
             Self::Baseline => "record what runs".into(),
             Self::Stop(unit) => format!("stop {unit}"),
             Self::Announce => "tell who is logged in".into(),
+            Self::LookAgain => "look again before the first stop".into(),
             Self::Silence => "silence the monitoring".into(),
             Self::EndSilence => "end the silence of the monitoring".into(),
             Self::Hook(HookId { point, number }) => match point {
@@ -153,11 +159,12 @@ impl Step {
     }
 }
 
-const PLAIN: [(&str, Step); 22] = [
+const PLAIN: [(&str, Step); 23] = [
     ("preflight", Step::Preflight),
     ("fetch", Step::Fetch),
     ("baseline", Step::Baseline),
     ("announce", Step::Announce),
+    ("look-again", Step::LookAgain),
     ("silence", Step::Silence),
     ("end-silence", Step::EndSilence),
     ("remove-kernels", Step::RemoveKernels),

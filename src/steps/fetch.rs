@@ -18,7 +18,7 @@ pub(super) async fn perform(ctx: &mut StepContext<'_>) -> StepResult {
         ctx.host.fetched_plans.begin().await?;
     }
     if fetch_only || !ctx.settings.upgrade.only_planned {
-        packaging(ctx, PackageWork::Refresh, "refresh", "refresh the package lists", (0.0, 0.2)).await?;
+        packaging(ctx, Step::Fetch, PackageWork::Refresh, "refresh", (0.0, 0.2)).await?;
     }
     let plan = ctx.host.packages.simulate().await?;
     let security = plan.changes.iter().filter(|change| change.is_security()).count();
@@ -40,10 +40,31 @@ pub(super) async fn perform(ctx: &mut StepContext<'_>) -> StepResult {
     }
     // apt itself would wait for dpkg's locks, and tell nobody whom it waits for.
     locks::wait_until_free(ctx, Step::Fetch).await?;
-    packaging(ctx, PackageWork::Download, "download", "download the packages", (0.2, 1.0)).await?;
+    packaging(ctx, Step::Fetch, PackageWork::Download, "download", (0.2, 1.0)).await?;
     let told = [Some(summary(&plan, security)), ctx.settings.upgrade.selection.words()];
     keep_if_wanted(ctx, plan).await?;
     Ok(StepEnd::Succeeded(Some(told.into_iter().flatten().collect::<Vec<_>>().join(", "))))
+}
+
+/// Whether what was fetched is still here: a hook of dpkg's, a timer or a person may have emptied the cache. What is gone
+/// is fetched once more, and the run ends where that does not help: an upgrade reaches no other host.
+pub(super) async fn again(ctx: &mut StepContext<'_>) -> Result<Option<String>, StepError> {
+    if ctx.run().upgrade.as_ref().is_none_or(UpgradePlan::is_empty) {
+        return Ok(None);
+    }
+    let gone = ctx.host.packages.unfetched().await?;
+    if gone.is_empty() {
+        return Ok(None);
+    }
+    ctx.note(format!("{} packages were fetched and are gone, {} among them; fetching them again", gone.len(), gone[0]));
+    packaging(ctx, Step::LookAgain, PackageWork::Download, "download-again", (0.0, 1.0)).await?;
+    match ctx.host.packages.unfetched().await?.as_slice() {
+        [] => Ok(Some(format!("{} packages fetched again", gone.len()))),
+        [first, ..] => {
+            let why = format!("{first} was fetched twice, and is not in apt's cache: something empties it");
+            Err(StepError::Failed(format!("{why}; see DPkg::Post-Invoke in: apt-config dump | grep -i invoke")))
+        }
+    }
 }
 
 /// For the run that will install it.
@@ -73,16 +94,17 @@ fn summary(plan: &UpgradePlan, security: usize) -> String {
 /// dpkg's locks, and for no others.
 async fn packaging(
     ctx: &mut StepContext<'_>,
+    step: Step,
     what: PackageWork,
     name: &str,
-    title: &str,
     span: (f64, f64),
 ) -> Result<(), StepError> {
-    let mut wait = locks::Wait::new(ctx, Step::Fetch);
+    let title = if what == PackageWork::Refresh { "refresh the package lists" } else { "download the packages" };
+    let mut wait = locks::Wait::new(ctx, step.clone());
     for tries in 1.. {
         let name = if tries == 1 { name.to_owned() } else { format!("{name}-{tries}") };
         let work = Work {
-            step: Step::Fetch,
+            step: step.clone(),
             name: &name,
             description: format!("Patchday: {title}"),
             task: Task::Packages(what.clone()),

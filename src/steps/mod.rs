@@ -14,6 +14,7 @@ mod kernel_source;
 mod latency;
 mod limits;
 mod locks;
+mod look_again;
 mod notify;
 mod owed;
 mod preflight;
@@ -192,13 +193,15 @@ pub fn planned_steps(settings: &Settings, options: &RunOptions) -> Vec<Step> {
         return vec![Step::Fetch];
     }
     let hooks = |point| settings.hooks_at(point).map(|(hook, _)| Step::Hook(hook));
+    let late_stop = settings.upgrade.order == StopOrder::LateStop;
+    // Under late-stop packages are what goes first, and all that can refuse must refuse before they are touched.
+    let again = (!late_stop).then_some(Step::LookAgain);
     let stops = settings.services.iter().rev().map(|service| Step::Stop(service.unit.clone()));
     let start = (!settings.notify.is_empty()).then_some(Step::Notify(Occasion::Start));
     let silence = settings.silence.iter().map(|_| Step::Silence);
     let stop = start.into_iter().chain([Step::Announce]).chain(silence).chain(hooks(HookPoint::BeforeStop));
-    let stop: Vec<Step> = stop.chain(stops).chain(hooks(HookPoint::AfterStop)).collect();
+    let stop: Vec<Step> = stop.chain(again).chain(stops).chain(hooks(HookPoint::AfterStop)).collect();
 
-    let late_stop = settings.upgrade.order == StopOrder::LateStop;
     let mut own_kernel = match settings.kernel.source {
         Some(_) => vec![Step::KernelSource, Step::InstallKernel],
         None => Vec::new(),
@@ -210,7 +213,13 @@ pub fn planned_steps(settings: &Settings, options: &RunOptions) -> Vec<Step> {
         steps.push(Step::Ahead);
         steps.append(&mut own_kernel);
     }
-    let work = [Step::Upgrade].into_iter().chain(own_kernel).chain([Step::BuildKernel, Step::StageCheck]).collect();
+    let again = late_stop.then_some(Step::LookAgain);
+    let work = again
+        .into_iter()
+        .chain([Step::Upgrade])
+        .chain(own_kernel)
+        .chain([Step::BuildKernel, Step::StageCheck])
+        .collect();
     steps.extend(if late_stop { [work, stop] } else { [stop, work] }.into_iter().flatten());
 
     steps.extend(settings.notify.iter().any(Channel::awaits_the_host).then_some(Step::Notify(Occasion::Reboot)));
@@ -233,6 +242,7 @@ pub async fn perform(step: &Step, ctx: &mut StepContext<'_>) -> StepResult {
         Step::RemoveKernels => remove_kernels::perform(ctx).await,
         Step::Ahead => ahead::perform(ctx).await,
         Step::Announce => announce::perform(ctx).await,
+        Step::LookAgain => look_again::perform(ctx).await,
         Step::Silence => silence::begin(ctx).await,
         Step::EndSilence => silence::end(ctx).await,
         Step::Hook(hook) => hook::perform(ctx, *hook).await,

@@ -3,7 +3,7 @@
 use super::{StepContext, StepEnd, StepError, StepResult};
 use crate::checks::{self, CheckInputs};
 use crate::events::EventKind;
-use crate::model::{Fact, Severity};
+use crate::model::{CheckResult, Fact, Finding, Severity};
 
 pub(super) async fn perform(ctx: &mut StepContext<'_>) -> StepResult {
     let options = ctx.run().options.clone();
@@ -14,14 +14,20 @@ pub(super) async fn perform(ctx: &mut StepContext<'_>) -> StepResult {
     }
     ctx.recorder.record(Fact::ChecksAnswered(results.clone()))?;
 
-    let findings: Vec<_> = results.iter().filter_map(|check| check.finding.as_ref()).collect();
-    let blockers: Vec<_> = findings.iter().filter(|finding| finding.severity == Severity::Blocker).collect();
-    let warnings = findings.iter().filter(|finding| finding.severity == Severity::Warning).count();
-    match blockers.as_slice() {
-        [] => Ok(StepEnd::Succeeded(Some(format!("{} checks, {warnings} warnings", results.len())))),
-        blockers => {
-            let titles: Vec<_> = blockers.iter().map(|b| format!("{}: {}", b.key, b.title)).collect();
-            Err(StepError::Failed(titles.join("; ")))
-        }
+    let warnings = of_severity(&results, Severity::Warning).count();
+    match refusal(&results) {
+        None => Ok(StepEnd::Succeeded(Some(format!("{} checks, {warnings} warnings", results.len())))),
+        Some(why) => Err(StepError::Failed(why)),
     }
+}
+
+/// The blockers, in one line; none where nothing stands in the way.
+pub(super) fn refusal(results: &[CheckResult]) -> Option<String> {
+    let titles: Vec<_> =
+        of_severity(results, Severity::Blocker).map(|finding| format!("{}: {}", finding.key, finding.title)).collect();
+    (!titles.is_empty()).then(|| titles.join("; "))
+}
+
+fn of_severity(results: &[CheckResult], severity: Severity) -> impl Iterator<Item = &Finding> {
+    results.iter().filter_map(|check| check.finding.as_ref()).filter(move |finding| finding.severity == severity)
 }

@@ -13,7 +13,7 @@ fn change(name: &str, action: PackageAction) -> PackageChange {
 }
 
 /// A host with a new kernel among its updates, and a run that installs it ahead.
-fn with_new_kernel() -> Scenario {
+pub(crate) fn with_new_kernel() -> Scenario {
     let mut scenario = Scenario::new();
     scenario.settings.upgrade.ahead = true;
     {

@@ -48,7 +48,8 @@ fn catalogue() -> String {
         text.push_str(&format!("\n## {}\n", topic.title()));
         for check in checks {
             let severity = serde_json::to_value(check.severity).unwrap();
-            let what = format!("{}; content when {}.", severity.as_str().unwrap(), check.about);
+            let again = if check.asked_again { ", asked again right before the first stop" } else { "" };
+            let what = format!("{}{again}; content when {}.", severity.as_str().unwrap(), check.about);
             text.push_str(&format!("\n### `{}`\n\n{}\n{}\n", check.label, wrapped(&what), wrapped(check.doc)));
         }
     }
