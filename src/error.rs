@@ -76,6 +76,9 @@ impl From<StoreError> for Failure {
                 let hint = format!("see that every service is up, then rm {}", pointer.display());
                 return Self::new(FailureKind::State, error.to_string()).hint(hint);
             }
+            StoreError::Foreign { remedy, .. } => {
+                return Self::new(FailureKind::State, error.to_string()).hint(remedy.clone());
+            }
             StoreError::Locked(_) => (FailureKind::Locked, "patchday attach"),
             StoreError::RunIsOpen(_) => (FailureKind::Locked, "patchday resume"),
             StoreError::NoSuchRun(_) => (FailureKind::Usage, "patchday history"),

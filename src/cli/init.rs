@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::io::{Write, stdout};
+use std::io::stdout;
 use std::net::SocketAddr;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use crate::error::{Failure, FailureKind};
 use crate::exit_code;
 use crate::host::bus::{Bus, BusAddress};
 use crate::host::systemd::SystemdUnits;
-use crate::host::{System, Units, probe, sockets, system::HostSystem};
+use crate::host::{System, Units, placed, probe, sockets, system::HostSystem};
 use crate::model::{ListeningSocket, UnitName};
 use crate::ui;
 
@@ -54,11 +54,7 @@ fn write(path: &Path, text: &str) -> Result<(), Failure> {
         fs::DirBuilder::new().recursive(true).mode(0o755).create(directory).map_err(failed)?;
     }
     // A whole file or the old one: a half-written configuration would be obeyed.
-    let temporary = path.with_extension("toml.new");
-    let mut file =
-        fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o644).open(&temporary).map_err(failed)?;
-    file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(failed)?;
-    fs::rename(&temporary, path).map_err(failed)
+    placed::put(path, text.as_bytes(), 0o644).map_err(failed)
 }
 
 /// MongoDB, the units that hold connections to it, and the units that are ordered after it.

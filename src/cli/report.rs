@@ -1,6 +1,5 @@
 //! `patchday report`.
 
-use std::fs;
 use std::io::stdout;
 
 use jiff::Timestamp;
@@ -9,6 +8,7 @@ use super::app::App;
 use super::args::{ReportArgs, ReportFormat};
 use crate::error::{Failure, FailureKind};
 use crate::exit_code;
+use crate::host::placed;
 use crate::host::system::HostSystem;
 use crate::model::RunId;
 use crate::report::{self, Report, Style};
@@ -29,7 +29,7 @@ pub(super) fn report(app: &App, args: &ReportArgs) -> Result<u8, Failure> {
             .map_err(|error| Failure::new(FailureKind::Unexpected, format!("write JSON: {error}")))?,
     };
     match &args.output {
-        Some(path) => fs::write(path, text).map_err(|error| {
+        Some(path) => placed::deliver(path, text.as_bytes()).map_err(|error| {
             let message = format!("write {}: {error}", path.display());
             Failure::new(FailureKind::Usage, message).hint("name a file in a directory that exists")
         })?,

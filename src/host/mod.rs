@@ -33,6 +33,7 @@ pub mod logind;
 pub mod messenger;
 pub mod mongodb;
 pub mod people;
+pub mod placed;
 pub mod premises;
 pub mod probe;
 pub mod secret;

@@ -114,12 +114,30 @@ fn every_template_is_json_and_tells_the_summary() {
     }
 }
 
+fn body_of(template: WebhookTemplate, report: &Report) -> Value {
+    serde_json::from_str(&webhook::body(template, Occasion::End, report)).unwrap()
+}
+
 #[test]
 fn foreign_words_are_no_markup_in_a_chat() {
     let mut report = degraded().report();
     report.summary = format!("failed: <!channel> & @everyone {}", "x".repeat(3_000));
-    let body = |template| serde_json::from_str::<Value>(&webhook::body(template, Occasion::End, &report)).unwrap();
+    let body = |template| body_of(template, &report);
     assert!(body(WebhookTemplate::Slack)["text"].as_str().unwrap().contains("&lt;!channel&gt; &amp;"));
+    report.summary = "*failed* [click](https://evil.example) @channel \u{202e}\u{9b}2J".to_owned();
+    let read = |template, place: &str| body_of(template, &report).pointer(place).unwrap().as_str().unwrap().to_owned();
+    for (template, place) in [
+        (WebhookTemplate::Mattermost, "/text"),
+        (WebhookTemplate::Discord, "/content"),
+        (WebhookTemplate::Teams, "/attachments/0/content/body/1/text"),
+    ] {
+        let text = read(template, place);
+        let safe = r"\*failed\* \[click\]\(https:\//evil.example\) @";
+        assert!(text.contains(safe) && text.contains("@\u{200b}channel"), "{template:?}: {text}");
+        assert!(!text.contains(['\u{202e}', '\u{9b}']), "{template:?}: {text}");
+    }
+    report.summary = format!("failed: <!channel> & @everyone {}", "x".repeat(3_000));
+    let body = |template| body_of(template, &report);
     let discord = body(WebhookTemplate::Discord);
     assert_eq!(discord["allowed_mentions"]["parse"], serde_json::json!([]));
     assert!(discord["content"].as_str().unwrap().chars().count() <= 2_000);

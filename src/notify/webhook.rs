@@ -5,26 +5,39 @@ use serde_json::{Value, json};
 use super::words;
 use crate::model::{Occasion, Verdict, WebhookTemplate};
 use crate::report::Report;
+use crate::report::harmless::{in_markdown, shown};
 
 /// Discord takes no more.
 const DISCORD_CHARS: usize = 2_000;
 
 /// The body for a template.
 pub(super) fn body(template: WebhookTemplate, occasion: Occasion, report: &Report) -> String {
-    let text = format!("{} {}", sign(occasion, report), words::sentence(occasion, report));
+    let (sign, sentence) = (sign(occasion, report), words::sentence(occasion, report));
+    let text = format!("{sign} {sentence}");
+    let marked = || format!("{sign} {}", in_markdown(&sentence));
     let body = match template {
         WebhookTemplate::Json => everything(occasion, report),
-        WebhookTemplate::Slack => json!({ "text": slack(&text) }),
-        WebhookTemplate::Mattermost => json!({ "username": "patchday", "text": text }),
+        WebhookTemplate::Slack => {
+            json!({ "text": slack(&text), "mrkdwn": false, "link_names": false, "unfurl_links": false })
+        }
+        WebhookTemplate::Mattermost => json!({ "username": "patchday", "text": marked() }),
         WebhookTemplate::Discord => json!({
             "username": "patchday",
-            "content": text.chars().take(DISCORD_CHARS).collect::<String>(),
+            "content": cut(&marked()),
             // Nobody is called by what a package or a unit happens to be named.
             "allowed_mentions": { "parse": [] },
+            // And no page is shown that a link leads to.
+            "flags": 4,
         }),
-        WebhookTemplate::Teams => card(&text, report),
+        WebhookTemplate::Teams => card(&marked(), report),
     };
-    body.to_string()
+    shown(&body.to_string())
+}
+
+/// No longer than Discord takes. A sign that is cut off must not take away the markup's end.
+fn cut(text: &str) -> String {
+    let cut: String = text.chars().take(DISCORD_CHARS).collect();
+    if cut.len() == text.len() { cut } else { cut.trim_end_matches('\\').to_owned() }
 }
 
 /// A chat is read in passing.
@@ -66,7 +79,7 @@ fn card(text: &str, report: &Report) -> Value {
                 "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
                 "type": "AdaptiveCard",
                 "version": "1.4",
-                "body": [block(&format!("Patchday on {}", report.host), "bolder"), block(text, "default")],
+                "body": [block(&in_markdown(&format!("Patchday on {}", report.host)), "bolder"), block(text, "default")],
             },
         }],
     })

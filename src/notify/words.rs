@@ -1,7 +1,7 @@
 //! Sentences for those who wait.
 
 use crate::model::{Channel, MailRoute, Occasion, Way};
-use crate::report::words::{count, list};
+use crate::report::words::{count, list, one_line};
 use crate::report::{Ending, Report};
 
 /// A channel in a few words; URLs may be secrets, and are left out.
@@ -22,7 +22,7 @@ pub fn label(channel: &Channel) -> String {
 /// One line for the list of a mailbox: the host and the verdict come first.
 pub(super) fn subject(occasion: Occasion, report: &Report) -> String {
     let host = &report.host;
-    match occasion {
+    let subject = match occasion {
         Occasion::Start => format!("{host}: patch run begins, services go down"),
         Occasion::Reboot => format!("{host}: about to reboot"),
         Occasion::End => {
@@ -31,7 +31,8 @@ pub(super) fn subject(occasion: Occasion, report: &Report) -> String {
             format!("{host}: {summary}")
         }
         Occasion::Test => format!("{host}: test message of Patchday"),
-    }
+    };
+    one_line(&subject)
 }
 
 /// What is not in force yet, for a file that outlives the boot which ends it.
@@ -43,7 +44,7 @@ pub(super) fn until_the_boot(report: &Report) -> String {
 pub(super) fn sentence(occasion: Occasion, report: &Report) -> String {
     let host = &report.host;
     let run = &report.run;
-    match occasion {
+    let sentence = match occasion {
         Occasion::Start => {
             let services = list(report.services.iter().map(|service| &service.unit));
             let changes = &report.packages.changes;
@@ -63,5 +64,7 @@ pub(super) fn sentence(occasion: Occasion, report: &Report) -> String {
             format!("{host}: {back}{summary}. Run {run}; read it with: patchday report")
         }
         Occasion::Test => format!("This is a test message of Patchday on {host}. Nothing has happened."),
-    }
+    };
+    // It goes onto terminals, into login messages and into chats.
+    one_line(&sentence)
 }

@@ -8,6 +8,7 @@
 mod advice;
 mod build;
 mod chart;
+pub mod harmless;
 pub mod html;
 mod impact;
 pub mod json;

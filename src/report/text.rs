@@ -4,6 +4,7 @@ pub(super) mod hooks;
 pub(super) mod host;
 pub(super) mod services;
 
+use super::harmless::shown;
 use super::words::{count, duration, instant, one_line, time_of_day};
 use super::{Ending, Mark, Paint, Report, StepStory, Style, TimeAway, advice, telling};
 use crate::exit_code;
@@ -31,7 +32,7 @@ pub fn render(report: &Report, style: &Style) -> String {
     out.extend(page.section("Preflight", checks(report, &page)));
     out.extend(page.section("Hooks", hooks::section(report, &page)));
     out.extend(page.section("Messages", messages(report, &page)));
-    let mut text = out.iter().map(|line| line.trim_end()).collect::<Vec<_>>().join("\n");
+    let mut text = shown(&out.iter().map(|line| line.trim_end()).collect::<Vec<_>>().join("\n"));
     text.push('\n');
     text
 }

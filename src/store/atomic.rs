@@ -10,10 +10,16 @@ use super::{StoreError, StoreResult};
 /// Writes beside the file, syncs, renames over it and syncs the directory. The file is readable by its owner only.
 pub(super) fn replace(path: &Path, content: &[u8]) -> StoreResult<()> {
     let temporary = path.with_extension("tmp");
+    // What is left of a crash goes; a link that lies there is not followed.
+    match fs::remove_file(&temporary) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            return Err(StoreError::io("remove", &temporary)(error));
+        }
+        _ => {}
+    }
     let mut file = OpenOptions::new()
         .write(true)
-        .create(true)
-        .truncate(true)
+        .create_new(true)
         .mode(0o600)
         .open(&temporary)
         .map_err(StoreError::io("create", &temporary))?;

@@ -18,6 +18,7 @@ mod event_log;
 mod format;
 mod holds;
 mod lock;
+mod ours;
 mod run_store;
 
 pub use event_log::{EventLog, EventReader};
@@ -49,6 +50,16 @@ pub enum StoreError {
         path: PathBuf,
         /// What is wrong with it.
         why: String,
+    },
+    /// Others than root could write it, or the way to it.
+    #[error("{} {why}", path.display())]
+    Foreign {
+        /// What they could change.
+        path: PathBuf,
+        /// Why it is not obeyed.
+        why: String,
+        /// What to do.
+        remedy: String,
     },
     /// A newer Patchday wrote it.
     #[error("{}: written by a newer Patchday (format {found}, this one reads {FORMAT})", path.display())]

@@ -6,7 +6,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use super::lock::holder;
-use super::{EventLog, EventReader, LockHolder, LockedState, StoreError, StoreResult, atomic, decode, encode};
+use super::{EventLog, EventReader, LockHolder, LockedState, StoreError, StoreResult, atomic, decode, encode, ours};
 use crate::config::Settings;
 use crate::model::{AbortWish, BootId, Owed, Run, RunId};
 
@@ -29,8 +29,9 @@ impl StateDir {
     ///
     /// # Errors
     ///
-    /// [`StoreError::Locked`] when somebody holds it; otherwise the file system's word.
+    /// [`StoreError::Locked`] when somebody holds it, [`StoreError::Foreign`] when others could write it; otherwise the file system's word.
     pub fn lock(&self, note: &str) -> StoreResult<LockedState> {
+        ours::check(&self.root)?;
         let runs = self.root.join("runs");
         let mut builder = DirBuilder::new();
         builder.recursive(true).mode(0o700).create(&runs).map_err(StoreError::io("create", &runs))?;

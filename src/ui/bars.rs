@@ -17,6 +17,7 @@ use self::row::Current;
 use super::{Mark, Paint, Style, View};
 use crate::events::{Event, EventKind};
 use crate::model::{Outcome, Severity, Step, Verdict};
+use crate::report::harmless::shown;
 use crate::report::telling::{Tone, tell};
 use crate::report::words;
 
@@ -96,7 +97,7 @@ impl Bars {
     /// Prints finished lines above the bar.
     fn print(&self, lines: &str) {
         // A terminal that is gone must not change a run.
-        let _ = self.screen.println(lines);
+        let _ = self.screen.println(shown(lines));
     }
 
     /// Names the run before anything else is said of it, also where the view comes in late.

@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use super::{Paint, Style};
-use crate::report::words::one_line;
+use crate::report::harmless::{one_line, shown};
 
 /// An error in words: what failed and why, and hints last. Lower case, as the words of a sentence that goes on.
 ///
@@ -33,9 +33,9 @@ pub fn print_error(out: &mut dyn Write, what: &str, causes: &[String], hints: &[
     print_data(out, &render_error(what, causes, hints, style));
 }
 
-/// Prints what a command was asked for, by rule to stdout. A reader that has gone changes nothing.
+/// Prints what a command was asked for, by rule to stdout. Whatever is in it, no terminal obeys it. A reader that has gone changes nothing.
 pub fn print_data(out: &mut dyn Write, text: &str) {
-    let _ = out.write_all(text.as_bytes());
+    let _ = out.write_all(shown(text).as_bytes());
     let _ = out.flush();
 }
 

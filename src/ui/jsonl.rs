@@ -4,6 +4,7 @@ use std::io::Write;
 
 use super::View;
 use crate::events::Event;
+use crate::report::harmless::shown;
 
 /// Each event as one line of JSON.
 #[derive(Debug)]
@@ -20,10 +21,10 @@ impl<W: Write + Send> JsonLines<W> {
 
 impl<W: Write + Send> View for JsonLines<W> {
     fn event(&mut self, event: &Event) {
-        let Ok(mut line) = serde_json::to_vec(event) else { return };
-        line.push(b'\n');
+        let Ok(line) = serde_json::to_string(event) else { return };
+        let line = shown(&line) + "\n";
         // One write for one line, at once: the reader may be waiting for it.
-        let _ = self.out.write_all(&line);
+        let _ = self.out.write_all(line.as_bytes());
         let _ = self.out.flush();
     }
 

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use super::steady::Steady;
 use super::{Paint, Style, View};
 use crate::events::{Event, EventKind};
+use crate::report::harmless::shown;
 use crate::report::telling::{Telling, Tone, tell};
 use crate::report::words;
 
@@ -34,7 +35,7 @@ impl<W: Write + Send> View for Lines<W> {
             return;
         }
         if let Some(told) = tell(&event) {
-            let _ = writeln!(self.out, "{}", line(&told, began, event.at, &self.style));
+            let _ = writeln!(self.out, "{}", shown(&line(&told, began, event.at, &self.style)));
             let _ = self.out.flush();
         }
     }

@@ -5,6 +5,7 @@ use std::io::Write;
 use super::View;
 use super::steady::Steady;
 use crate::events::{Event, EventKind};
+use crate::report::harmless::one_line;
 use crate::report::telling::{Tone, progress, tell};
 
 /// Where the status of the service goes.
@@ -57,7 +58,7 @@ impl<W: Write + Send, S: StatusLine> View for Systemd<W, S> {
                 Tone::Warning => "<4>",
                 Tone::Bad => "<3>",
             };
-            let _ = writeln!(self.out, "{priority}{}", told.text);
+            let _ = writeln!(self.out, "{priority}{}", one_line(&told.text));
             let _ = self.out.flush();
         }
     }

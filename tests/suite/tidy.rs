@@ -49,6 +49,7 @@ const LAYERS: [Layer; 24] = [
             "host::bus",
             "host::command",
             "host::foreign",
+            "host::placed",
             "host::secret",
             "host::sockets",
             "host::trusted",

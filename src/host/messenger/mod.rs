@@ -4,14 +4,14 @@ mod http;
 mod mail;
 
 use std::fs;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use async_trait::async_trait;
 
 use super::command::{below, feed};
-use super::{HostError, HostResult, Messenger, secret};
+use super::{HostError, HostResult, Messenger, placed, secret};
 use crate::model::{MailLogin, MailRoute, Parcel, UrlSource};
 
 /// How long one try may take; a server that is slower is tried again later.
@@ -91,7 +91,7 @@ impl Messenger for Outbox {
             Parcel::LoginNotice { text } => {
                 let path = below(&self.root, LOGIN_NOTICE);
                 let directory = path.parent().filter(|_| text.is_some());
-                let made = directory.map_or(Ok(()), fs::create_dir_all);
+                let made = directory.map_or(Ok(()), make_readable);
                 let written = made.and_then(|()| write(&path, text.as_deref()));
                 written.map_err(|error| HostError::failed(format!("write {LOGIN_NOTICE}"), error))
             }
@@ -100,23 +100,23 @@ impl Messenger for Outbox {
     }
 }
 
-/// Whoever reads the file sees the old content or the new one, and may be anybody.
+/// Makes the directory for everybody to enter, whatever the umask; one that is there stays as it is.
+fn make_readable(directory: &Path) -> std::io::Result<()> {
+    if directory.is_dir() {
+        return Ok(());
+    }
+    fs::create_dir_all(directory)?;
+    fs::set_permissions(directory, fs::Permissions::from_mode(0o755))
+}
+
+/// For anybody to read: collectors of metrics and login shells are not root.
+const MODE: u32 = 0o644;
+
 fn write(path: &Path, content: Option<&str>) -> std::io::Result<()> {
-    let Some(content) = content else {
-        return match fs::remove_file(path) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
-            _ => Ok(()),
-        };
-    };
-    // Not a name that a collector would read.
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let temporary = path.with_file_name(format!(".{name}.new"));
-    // What is left of a crash goes; a link that somebody put there is not followed.
-    write(&temporary, None)?;
-    let file = fs::OpenOptions::new().write(true).create_new(true).mode(0o644).open(&temporary)?;
-    std::io::Write::write_all(&mut &file, content.as_bytes())?;
-    file.sync_all()?;
-    fs::rename(&temporary, path)
+    match content {
+        Some(content) => placed::put(path, content.as_bytes(), MODE),
+        None => placed::remove(path),
+    }
 }
 
 #[cfg(test)]

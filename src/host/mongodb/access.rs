@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use mongodb::options::{AuthMechanism, ClientOptions, Credential, ServerMonitoringMode};
 
-use super::APP_NAME;
 use super::Mongo;
 use crate::host::{HostError, HostResult, secret};
 use crate::model::DatabaseAccess;
@@ -49,7 +48,7 @@ pub(super) async fn options(mongo: &Mongo, access: &DatabaseAccess) -> HostResul
     if options.hosts.len() != 1 {
         return Err(HostError::failed(WHAT, "the connection string names several servers; name only this host's"));
     }
-    options.app_name = Some(APP_NAME.to_owned());
+    options.app_name = Some(mongo.app_name.clone());
     options.direct_connection = Some(true);
     options.repl_set_name = None;
     options.load_balanced = None;
@@ -127,7 +126,12 @@ mod tests {
         let options =
             options(Path::new("/"), 0, &uri("mongodb://127.0.0.1:27018/?replicaSet=rs0&appName=other")).await.unwrap();
         assert_eq!(options.direct_connection, Some(true));
-        assert_eq!(options.app_name.as_deref(), Some("patchday"));
+        let names = [
+            options.app_name.clone(),
+            super::options(&Mongo::new("/".into(), 0), &uri("mongodb://127.0.0.1/")).await.unwrap().app_name,
+        ];
+        assert!(names.iter().flatten().all(|name| name.starts_with("patchday ") && name.len() == 45), "{names:?}");
+        assert_ne!(names[0], names[1], "nobody else knows it");
         assert_eq!(options.server_selection_timeout, Some(SERVER_SELECTION_TIMEOUT));
         mongodb::Client::with_options(options).unwrap();
     }

@@ -8,7 +8,7 @@ use futures_util::TryStreamExt;
 use jiff::Timestamp;
 
 use super::errors::{NO_REPLICATION, SET_NOT_INITIALIZED, UNAUTHORIZED, code, if_allowed};
-use super::{APP_NAME, Mongo, operations, replica, reply};
+use super::{Mongo, operations, replica, reply};
 use crate::host::{DatabaseInsight, HostResult};
 use crate::model::{Canary, ClientConnection, DatabaseAccess, DatabaseCondition, ReplicaSet, RunningOperation};
 
@@ -29,14 +29,14 @@ impl DatabaseInsight for Mongo {
         let what = "list the clients of MongoDB";
         let seen =
             self.ask(what, CLIENTS_NEED, access, async |admin: &AdminDatabase| current_operations(admin, true).await);
-        Ok(operations::clients(&seen.await?, APP_NAME))
+        Ok(operations::clients(&seen.await?, &self.app_name))
     }
 
     async fn operations(&self, access: &DatabaseAccess) -> HostResult<Vec<RunningOperation>> {
         let what = "list the operations of MongoDB";
         let seen =
             self.ask(what, CLIENTS_NEED, access, async |admin: &AdminDatabase| current_operations(admin, false).await);
-        Ok(operations::running_operations(&seen.await?, APP_NAME))
+        Ok(operations::running_operations(&seen.await?, &self.app_name))
     }
 
     async fn replica_set(&self, access: &DatabaseAccess) -> HostResult<Option<ReplicaSet>> {

@@ -22,8 +22,13 @@ use ::mongodb::{Client, Database as AdminDatabase};
 use super::{HostError, HostErrorKind, HostResult};
 use crate::model::DatabaseAccess;
 
-/// Under this name Patchday's own connections are known to the server.
-const APP_NAME: &str = "patchday";
+/// Patchday's own connections are known to the server by this, and a word that nobody else knows: a client that called
+/// itself the same would be missed by whoever waits for the clients to leave.
+fn app_name() -> String {
+    // The kernel makes a new one for each reader. Without it we count as a client ourselves, which is told.
+    let word = std::fs::read_to_string("/proc/sys/kernel/random/uuid").unwrap_or_default();
+    format!("patchday {}", word.trim())
+}
 
 /// For one question, from the first connection to the last answer. The driver has no limit of its own for a server
 /// that accepts and then says nothing.
@@ -36,13 +41,14 @@ pub struct Mongo {
     root: PathBuf,
     secrets_owner: u32,
     credentials: Option<PathBuf>,
+    app_name: String,
 }
 
 impl Mongo {
     /// Reads files below `root`; `/` except in tests. Files with connection strings must belong to the user
     /// `secrets_owner`: 0 except in tests.
     pub fn new(root: PathBuf, secrets_owner: u32) -> Self {
-        Self { root, secrets_owner, credentials: None }
+        Self { root, secrets_owner, credentials: None, app_name: app_name() }
     }
 
     /// Where systemd put the credentials of this service, if it did.

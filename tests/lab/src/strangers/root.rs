@@ -1,6 +1,36 @@
 //! Root, and what belongs to others.
 
 use super::Situation;
+use anyhow::ensure;
+
+const NO_REBOOT: &str = "[reboot]\nwhen = \"never\"\n\n";
+
+/// git, and somebody who deploys.
+const WITH_GIT: &str = "apt-get -q update && apt-get -q -y --no-install-recommends install git";
+
+/// A repository of which every program that git could be told to run leaves a mark, with who ran it. `$1` is where,
+/// `$2` whose.
+const TRAPS: &str = r#"
+trap_repository() {
+    rm -rf "$1"; mkdir -p "$1"
+    ( cd "$1"; export HOME=/root
+      git init -q; git config user.email lab@example.org; git config user.name Lab
+      echo one >page; git add page; git commit -qm first
+      cat >.git/trap <<'END'
+#!/bin/sh
+{ id -u; grep -E '^(NoNewPrivs|CapEff)' /proc/self/status; } >>/srv/trapped/mark
+tty >>/srv/trapped/mark; (: </dev/tty) && echo TERMINAL >>/srv/trapped/mark
+cat
+END
+      chmod 0755 .git/trap
+      git config core.fsmonitor "$1/.git/trap"; git config filter.trap.clean "$1/.git/trap"
+      git config log.showSignature true; git config gpg.program "$1/.git/trap"
+      echo 'page filter=trap' >.git/info/attributes; echo two >page )
+    chown -R "$2" "$1"
+}
+install -d -m 0777 /srv/trapped; rm -f /srv/trapped/*
+id deploy 2>/dev/null || useradd --system --create-home deploy
+"#;
 
 pub(super) fn situations() -> Vec<Situation> {
     vec![
@@ -8,10 +38,66 @@ pub(super) fn situations() -> Vec<Situation> {
             scene.shell("mkdir -p -m 0777 /srv/open")?;
             scene.write_program("/srv/open/hook", "#!/bin/sh\ntouch /srv/hook-ran\n")?;
             scene.run(&[])?.ends(20)?.says(&["hooks-trusted", "/srv/open"])?;
-            anyhow::ensure!(!scene.machine().exists("/srv/hook-ran")?, "the hook ran");
+            ensure!(!scene.machine().exists("/srv/hook-ran")?, "the hook ran");
             Ok(())
         })
-        .settings("[reboot]\nwhen = \"never\"\n\n[[hook]]\npoint = \"before-stop\"\ncommand = [\"/srv/open/hook\"]\n")
+        .settings(format!("{NO_REBOOT}[[hook]]\npoint = \"before-stop\"\ncommand = [\"/srv/open/hook\"]\n"))
         .sharing("quick"),
+        Situation::new("a hook is root's, behind a link in somebody else's directory", |scene| {
+            scene.write_program("/usr/local/sbin/lab-true", "#!/bin/sh\ntouch /srv/hook-ran\n")?;
+            scene.shell("mkdir -p /srv/theirs; ln -sf /usr/local/sbin/lab-true /srv/theirs/hook; chown games /srv/theirs")?;
+            scene.run(&[])?.ends(20)?.says(&["hooks-trusted", "/srv/theirs does not belong to root"])?;
+            ensure!(!scene.machine().exists("/srv/hook-ran")?, "the hook ran");
+            Ok(())
+        })
+        .settings(format!("{NO_REBOOT}[[hook]]\npoint = \"before-stop\"\ncommand = [\"/srv/theirs/hook\"]\n"))
+        .sharing("quick"),
+        Situation::new("a hook is root's script, and its interpreter somebody else's", |scene| {
+            scene.write_program("/usr/local/sbin/lab-hook", "#!/srv/venv/python\n")?;
+            scene.shell("mkdir -p /srv/venv; cp /bin/sh /srv/venv/python; chown games /srv/venv/python")?;
+            scene.run(&[])?.ends(20)?.says(&["hooks-trusted", "/srv/venv/python does not belong to root"])?;
+            Ok(())
+        })
+        .settings(format!("{NO_REBOOT}[[hook]]\npoint = \"before-stop\"\ncommand = [\"/usr/local/sbin/lab-hook\"]\n"))
+        .sharing("quick"),
+        Situation::new("the database's user puts a pipe in place of mongod's log", |scene| {
+            // Whoever opened it would wait until somebody writes. mongod itself gets a file again, when it starts.
+            let drop_in = "[Service]\nExecStartPre=+/bin/sh -c 'test ! -p /var/log/mongod/mongod.log || rm \
+                           /var/log/mongod/mongod.log'\n";
+            scene.write("/etc/systemd/system/mongod.service.d/lab.conf", drop_in)?;
+            scene.shell("systemctl daemon-reload; cd /var/log/mongod; rm mongod.log; mkfifo -m 0666 mongod.log")?;
+            scene.undo("rm -f /etc/systemd/system/mongod.service.d/lab.conf; systemctl daemon-reload");
+            let said = scene.run(&[])?;
+            ensure!(said.code.is_some(), "it waits for ever:\n{}", said.text);
+            scene.patchday(&["doctor"])?.says(&["mongod.service"])?;
+            Ok(())
+        })
+        .settings(NO_REBOOT)
+        .sharing("quick")
+        .in_check(),
+        Situation::new("a checkout names programs for git to run: its owner's, root's, and one that root's file leads to", |scene| {
+            let machine = scene.machine();
+            let bash = |script: &str| machine.exec_ok(&["bash", "-c", &format!("{TRAPS}{script}")]);
+            let marks = || machine.exec_ok(&["sh", "-c", "cat /srv/trapped/* 2>/dev/null || :"]);
+            bash("trap_repository /srv/app deploy:deploy")?;
+            scene.patchday(&["plan"])?.says(&["changes that were never committed", "/srv/app: .M page"])?;
+            ensure!(marks()?.is_empty(), "a program of the owner's ran:\n{}", marks()?);
+
+            bash("trap_repository /srv/app root:root")?;
+            scene.patchday(&["plan"])?.says(&["/srv/app: .M page"])?;
+            ensure!(marks()?.is_empty(), "a program ran:\n{}", marks()?);
+
+            bash("trap_repository /srv/app root:root; chown root:deploy /srv/app/.git; chmod 2775 /srv/app/.git")?;
+            scene.patchday(&["plan"])?.says(&["/srv/app/.git is writable by others than root"])?;
+            bash(
+                "trap_repository /home/deploy/elsewhere deploy:deploy; rm -rf /srv/app; mkdir /srv/app; cd /srv/app; \
+                 echo 'gitdir: /home/deploy/elsewhere/.git' >.git",
+            )?;
+            scene.patchday(&["plan"])?.says(&["/home/deploy", "does not belong to root"])?;
+            ensure!(marks()?.is_empty(), "a program ran:\n{}", marks()?);
+            Ok(())
+        })
+        .settings(format!("{NO_REBOOT}[preflight]\nallow = [\"boot-space\"]\ndeployments = [\"/srv/app\"]\n"))
+        .image(WITH_GIT),
     ]
 }
