@@ -7,7 +7,7 @@ use futures_util::future::BoxFuture;
 use serde::Serialize;
 
 use super::inputs::CheckInputs;
-use super::{database, deployments, host, kernel, packages, people, services, space};
+use super::{database, database_process, deployments, host, kernel, packages, people, services, space};
 use crate::host::HostError;
 use crate::model::{Finding, Severity};
 
@@ -162,6 +162,7 @@ pub const CATALOGUE: &[Check] = &[
     services::ORDER_DECLARED,
     services::UNITS_FAILED,
     database::DATABASE_REACHABLE,
+    database_process::DATABASE_PROCESS,
     database::DATABASE_SHUTDOWN,
     database::DATABASE_RIGHTS,
     database::DATABASE_SET,

@@ -25,10 +25,10 @@ fn untold(check: &Check, error: &HostError) -> Finding {
     finding.remedy(GRANT_HINT, grant(&["inprog"]))
 }
 
-struct Server<'a> {
-    service: &'a ServiceSettings,
-    access: &'a DatabaseAccess,
-    facts: DatabaseFacts,
+pub(super) struct Server<'a> {
+    pub(super) service: &'a ServiceSettings,
+    pub(super) access: &'a DatabaseAccess,
+    pub(super) facts: DatabaseFacts,
 }
 
 /// Servers that run, each with its answer.
@@ -46,7 +46,7 @@ async fn running<'a>(
 }
 
 /// Servers that answer: that the others do not is told once, by `database-reachable`.
-async fn answering<'a>(inputs: &CheckInputs<'a>) -> Result<Vec<Server<'a>>, HostError> {
+pub(super) async fn answering<'a>(inputs: &CheckInputs<'a>) -> Result<Vec<Server<'a>>, HostError> {
     let answered = running(inputs).await?.into_iter();
     Ok(answered.filter_map(|(service, access, facts)| Some(Server { service, access, facts: facts.ok()? })).collect())
 }
@@ -181,6 +181,7 @@ check!(
             };
             let limit = service.mongodb.client_limit as usize;
             if clients.len() > limit {
+                let (_, facts) = super::server_of(inputs.host, service, facts).await?;
                 let clients = inputs.host.forensics.with_ages(&facts, clients, inputs.host.clock.now()).await;
                 evidence.push(format!("{}: {} connections, {limit} at most expected", service.unit, clients.len()));
                 evidence.extend(summary_of_clients(&clients));

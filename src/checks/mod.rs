@@ -5,6 +5,7 @@ mod inputs;
 mod run;
 
 mod database;
+mod database_process;
 mod deployments;
 mod host;
 mod kernel;
@@ -14,6 +15,7 @@ mod services;
 mod space;
 
 pub use catalogue::{CATALOGUE, Check, CheckAnswer, Topic, labels};
+pub use database_process::{server_of, trusts_unclear_process};
 pub use host::RIVALS;
 pub use inputs::CheckInputs;
 pub use packages::{BOOT_CRITICAL, refused_removals};

@@ -335,6 +335,10 @@ pub trait DatabaseForensics: Send + Sync {
     /// What the started server says of the end before.
     async fn start_evidence(&self, facts: &DatabaseFacts) -> DatabaseStartEvidence;
 
+    /// The facts of the server that runs as process `pid`, with the paths of its files as this host has them: in a
+    /// container it sees others. None for a file that cannot be reached from here.
+    async fn places(&self, facts: DatabaseFacts, pid: u32) -> DatabaseFacts;
+
     /// The clients with the age of their connections, as far as the log tells.
     async fn with_ages(
         &self,

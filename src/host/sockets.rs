@@ -86,21 +86,27 @@ fn parse_address(text: &str) -> Option<SocketAddr> {
 }
 
 /// The unit that `/proc/PID/cgroup` names: the outermost service or scope, so that a service's own subgroups and the
-/// units of a user's manager count for the unit that the system knows. Both hierarchies are understood.
+/// units of a user's manager count for the unit that the system knows.
+///
+/// Whichever line names a unit counts: a systemd that keeps version 2 alone leaves the lines of version 1 at `/` where a
+/// host mounts both, and the other way round. Where several do, systemd's own hierarchy of version 1 comes first, which
+/// it keeps where that is mounted, then version 2, then the controllers of version 1.
 pub fn unit_of_cgroup(text: &str) -> Option<UnitName> {
-    let path_of = |wanted: fn(&str, &str) -> bool| {
-        text.lines().find_map(|line| {
-            let mut fields = line.splitn(3, ':');
-            let (id, controllers, path) = (fields.next()?, fields.next()?, fields.next()?);
-            wanted(id, controllers).then_some(path)
-        })
+    let mut units: Vec<(u8, UnitName)> = text.lines().filter_map(unit_of_line).collect();
+    units.sort_by_key(|(rank, _)| *rank);
+    units.into_iter().next().map(|(_, unit)| unit)
+}
+
+fn unit_of_line(line: &str) -> Option<(u8, UnitName)> {
+    let mut fields = line.splitn(3, ':');
+    let (id, controllers, path) = (fields.next()?, fields.next()?, fields.next()?);
+    let rank = match (id, controllers) {
+        (_, "name=systemd") => 0,
+        ("0", "") => 1,
+        _ => 2,
     };
-    // Where version 1 is mounted too, systemd's own hierarchy is the one that it keeps.
-    let path = path_of(|_, controllers| controllers == "name=systemd")
-        .or_else(|| path_of(|id, controllers| id == "0" && controllers.is_empty()))?;
-    path.split('/')
-        .find(|part| part.ends_with(".service") || part.ends_with(".scope"))
-        .and_then(|part| part.parse().ok())
+    let is_unit = |part: &&str| part.ends_with(".service") || part.ends_with(".scope");
+    Some((rank, path.split('/').find(is_unit)?.parse().ok()?))
 }
 
 /// Who listens where, in order.
@@ -260,7 +266,14 @@ mod tests {
             ("0::/user.slice/user-1000.slice/user@1000.service/app.slice/x.service\n", Some("user@1000.service")),
             ("0::/init.scope\n", Some("init.scope")),
             ("9:name=systemd:/system.slice/mongod.service\n8:pids:/other.service\n0::/\n", Some("mongod.service")),
+            // A systemd that keeps version 2, where the host mounts version 1 too; and the other way round.
+            ("1:name=systemd:/\n0::/system.slice/mongod.service\n", Some("mongod.service")),
+            ("1:name=systemd:/system.slice/mongod.service\n0::/\n", Some("mongod.service")),
+            ("1:name=systemd:/user.slice\n4:pids:/system.slice/mongod.service\n0::/\n", Some("mongod.service")),
+            ("4:pids:/a.service\n0::/b.service\n1:name=systemd:/c.service\n", Some("c.service")),
+            ("4:pids:/a.service\n0::/b.service\n1:name=systemd:/\n", Some("b.service")),
             ("1:cpu:/\n0::/\n", None),
+            ("1:name=systemd:/docker/0123abcd\n0::/\n", None),
             ("0::/\n", None),
             ("", None),
         ] {

@@ -137,6 +137,8 @@ pub struct UnitProcess {
     pub pid: u32,
     /// Its name, of 15 bytes at most (`/proc/PID/comm`); empty where it is gone by now.
     pub name: String,
+    /// The process ID by which it knows itself: another one in a PID namespace of its own, as in a container.
+    pub own_pid: u32,
 }
 
 /// When systemd starts a service again by itself.

@@ -5,6 +5,7 @@ mod ahead;
 mod announce;
 mod baseline;
 mod build_kernel;
+mod clean_end;
 mod compare;
 mod drain;
 mod fetch;

@@ -13,17 +13,6 @@ const LOOK_EVERY: SignedDuration = SignedDuration::from_millis(100);
 /// file without its number, have to do.
 const REFUSALS: u32 = 3;
 
-/// The process of the server, where it is one of its unit's own.
-pub(super) async fn own_process(
-    ctx: &StepContext<'_>,
-    settings: &ServiceSettings,
-    facts: &DatabaseFacts,
-) -> Option<u32> {
-    let server = facts.pid?;
-    let processes = ctx.host.units.processes(&settings.unit).await.ok()?;
-    processes.iter().any(|process| process.pid == server).then_some(server)
-}
-
 /// Looks until the server is gone, or its unit inactive, at most until the unit's stop timeout is over.
 pub(super) async fn wait(
     ctx: &StepContext<'_>,

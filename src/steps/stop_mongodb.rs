@@ -2,11 +2,13 @@
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::clean_end::{self, End};
 use super::stop::{proof_of, remaining, stop_unit, wait_until_down};
 use super::{StepContext, StepError, drain, replica_set, server_gone};
+use crate::checks::{server_of, trusts_unclear_process};
 use crate::config::ServiceSettings;
 use crate::host::{HostErrorKind, ShutdownSpec};
-use crate::model::{DatabaseAccess, DatabaseStopEvidence, StopProof, UnitState};
+use crate::model::{DatabaseAccess, ServerProcess, StopProof, UnitState};
 
 /// How long a member tells its clients to go elsewhere: MongoDB's own default. Without clients there is nobody to tell.
 const QUIESCE: SignedDuration = SignedDuration::from_secs(15);
@@ -22,13 +24,13 @@ pub(super) async fn stop(
         return Err(StepError::Failed(format!("{unit} has no connection string")));
     };
     let facts = ctx.host.database.facts(access).await?;
-    if let (Some(server), Some(main)) = (facts.pid, before.main_pid)
-        && server != main
-    {
-        return Err(StepError::Failed(format!(
-            "the server that answers is process {server}, but {unit} runs process {main}: \
-             the connection string leads to another mongod"
-        )));
+    let (process, facts) = server_of(ctx.host, settings, facts).await?;
+    match &process {
+        ServerProcess::Another(why) => return Err(StepError::Failed(why.clone())),
+        ServerProcess::Unclear(why) if !trusts_unclear_process(ctx.settings, &ctx.run().options) => {
+            return Err(StepError::Failed(format!("cannot tell which process is the database: {why}")));
+        }
+        _ => {}
     }
     let part = replica_set::until_dispensable(ctx, settings, access, &facts).await?;
     let draining = ctx.host.clock.now();
@@ -46,17 +48,17 @@ pub(super) async fn stop(
 
     let began = ctx.host.clock.now();
     let quiesce = if clients_left.is_empty() { QUIESCE_ALONE } else { QUIESCE };
-    let process = server_gone::own_process(ctx, settings, &facts).await;
     let ended_by_signal = order(ctx, settings, access, (began, quiesce, part.leaves_as_a_whole())).await?;
-    server_gone::wait(ctx, settings, access, (&facts, process), began).await?;
+    server_gone::wait(ctx, settings, access, (&facts, process.pid()), began).await?;
     // Settles what Restart= may have queued, and ends a unit that stays active without its server.
     stop_unit(ctx, settings, began).await?;
     let state = wait_until_down(ctx, settings, began).await?;
     let shutdown = ctx.host.clock.now().duration_since(began);
 
     let evidence = ctx.host.forensics.stop_evidence(&facts).await;
-    if let Some(why) = unclean(before, &state, &evidence) {
-        return Err(StepError::Failed(format!("{unit} did not end cleanly: {why}")));
+    match clean_end::judge(&End { process: &process, before, after: &state, evidence: &evidence }) {
+        Ok(notes) => notes.into_iter().for_each(|note| ctx.note(format!("{unit}: {note}"))),
+        Err(why) => return Err(StepError::Failed(format!("{unit} did not end cleanly: {why}"))),
     }
     let mut proof = proof_of(unit, &state, true);
     proof.drained = Some(drained);
@@ -92,27 +94,5 @@ async fn order(
             stop_unit(ctx, settings, began).await?;
             Ok(true)
         }
-    }
-}
-
-/// What speaks against a clean end.
-fn unclean(before: &UnitState, after: &UnitState, evidence: &DatabaseStopEvidence) -> Option<String> {
-    // Where systemd knew no main process, it has no status of one.
-    let ended_well = after.exit_status == Some(0) || before.main_pid.is_none() && after.exit_status.is_none();
-    if after.result.as_deref() != Some("success") || !ended_well {
-        let result = after.result.as_deref().unwrap_or("unknown");
-        let status = after.exit_status.map_or("unknown".into(), |status| status.to_string());
-        return Some(format!("result {result}, exit status {status}"));
-    }
-    if after.restarts > before.restarts {
-        return Some("systemd has started it again meanwhile".to_owned());
-    }
-    if let Some(bytes) = evidence.lock_file_bytes.filter(|bytes| *bytes > 0) {
-        return Some(format!("its mongod.lock still holds {bytes} bytes"));
-    }
-    match (evidence.logged_exit_code, evidence.storage_closed) {
-        (Some(code), _) if code != 0 => Some(format!("its log says exit code {code}")),
-        (Some(_), Some(false)) => Some("its log does not say that the storage engine was closed (4795901)".to_owned()),
-        _ => None,
     }
 }

@@ -3,6 +3,7 @@
 use jiff::SignedDuration;
 
 use super::verify::Verifying;
+use crate::checks::server_of;
 use crate::config::ServiceSettings;
 use crate::doctor::diagnose;
 use crate::events::EventKind;
@@ -41,6 +42,11 @@ pub(super) async fn look(
     };
     let before = with.stops.iter().rev().find(|proof| proof.unit == unit).cloned();
     let mut findings = Vec::new();
+    // Where its files are not to be found, its log tells nothing.
+    let facts = match server_of(with.host, service, facts.clone()).await {
+        Ok((_, facts)) => facts,
+        Err(_) => DatabaseFacts { db_path: None, log_path: None, ..facts },
+    };
     back.start = with.host.forensics.start_evidence(&facts).await;
     if back.start.unclean_shutdown_seen == Some(true) {
         let title = format!("{unit} recovered from an unclean shutdown");

@@ -179,6 +179,14 @@ pub struct World {
     /// How the database stands.
     pub condition: DatabaseCondition,
     pub database_is_mute: bool,
+    /// The processes of the database's unit while it runs; 7 is the main one.
+    pub database_processes: Vec<UnitProcess>,
+    /// What the database says of itself while it runs.
+    pub database_facts: DatabaseFacts,
+    /// What the database leaves behind.
+    pub stop_evidence: DatabaseStopEvidence,
+    /// How systemd says that the database's unit ended: result, and exit status of its main process.
+    pub database_ended: (&'static str, Option<i32>),
     /// Files of the database.
     pub database_files: Vec<FileState>,
     /// The database's user may not see what others do.
@@ -313,6 +321,19 @@ impl World {
                 ..DatabaseCondition::default()
             },
             database_is_mute: false,
+            database_processes: vec![UnitProcess { pid: 7, name: "mongod".into(), own_pid: 7 }],
+            database_facts: DatabaseFacts {
+                version: "6.0.5".into(),
+                pid: Some(7),
+                role: "standalone".into(),
+                ..DatabaseFacts::default()
+            },
+            stop_evidence: DatabaseStopEvidence {
+                lock_file_bytes: Some(0),
+                logged_exit_code: Some(0),
+                storage_closed: Some(true),
+            },
+            database_ended: ("success", Some(0)),
             database_files: Vec::new(),
             inprog_is_refused: false,
             shutdown_is_refused: false,
@@ -528,9 +549,15 @@ impl Units for Fake {
         let mut world = lock(&self.0);
         world.let_die();
         let fake = world.unit(unit.as_str());
-        let own = fake.runs().then(|| UnitProcess { pid: 7, name: "main".into() });
-        let left = (0..fake.leaves_processes).map(|at| UnitProcess { pid: 700 + at, name: "python3".into() });
-        Ok(own.into_iter().chain(left).collect())
+        let (runs, left) = (fake.runs(), fake.leaves_processes);
+        let process = |pid, name: &str| UnitProcess { pid, name: name.into(), own_pid: pid };
+        let mut processes: Vec<UnitProcess> = (0..left).map(|at| process(700 + at, "python3")).collect();
+        match (runs, unit.as_str() == MONGOD) {
+            (true, true) => processes.extend(world.database_processes.clone()),
+            (true, false) => processes.push(process(7, "main")),
+            (false, _) => {}
+        }
+        Ok(processes)
     }
 
     async fn state(&self, unit: &UnitName) -> HostResult<UnitState> {
@@ -539,13 +566,14 @@ impl Units for Fake {
         let fake = world.units.get(unit.as_str());
         let is_up = fake.is_some_and(FakeUnit::runs);
         let left = fake.map_or(0, |fake| fake.leaves_processes);
+        let is_database = unit.as_str() == MONGOD && !is_up;
         Ok(UnitState {
             load: if fake.is_some() { LoadState::Loaded } else { LoadState::NotFound },
             active: fake.map_or("inactive", |fake| fake.active).into(),
             sub: if is_up { "running".into() } else { "dead".into() },
             unit_file: fake.map_or("", |fake| if fake.enabled { "enabled" } else { "disabled" }).into(),
-            result: Some("success".into()),
-            exit_status: Some(0),
+            result: Some(if is_database { world.database_ended.0 } else { "success" }.into()),
+            exit_status: if is_database { world.database_ended.1 } else { Some(0) },
             // What remains is what systemd knows no main process of.
             main_pid: fake.is_some_and(|fake| fake.runs() && !fake.remains).then_some(7),
             restarts: 0,
@@ -909,12 +937,7 @@ impl Database for Fake {
         if lock(&self.0).database_is_mute || !lock(&self.0).unit(MONGOD).runs() {
             return Err(unknown("mongod"));
         }
-        Ok(DatabaseFacts {
-            version: "6.0.5".into(),
-            pid: Some(7),
-            role: "standalone".into(),
-            ..DatabaseFacts::default()
-        })
+        Ok(lock(&self.0).database_facts.clone())
     }
 
     async fn step_down(&self, _access: &DatabaseAccess, _catch_up: SignedDuration) -> HostResult<()> {
@@ -997,7 +1020,11 @@ impl DatabaseInsight for Fake {
 #[async_trait]
 impl DatabaseForensics for Fake {
     async fn stop_evidence(&self, _facts: &DatabaseFacts) -> DatabaseStopEvidence {
-        DatabaseStopEvidence { lock_file_bytes: Some(0), logged_exit_code: Some(0), storage_closed: Some(true) }
+        lock(&self.0).stop_evidence.clone()
+    }
+
+    async fn places(&self, facts: DatabaseFacts, _pid: u32) -> DatabaseFacts {
+        facts
     }
 
     async fn start_evidence(&self, _facts: &DatabaseFacts) -> DatabaseStartEvidence {

@@ -13,7 +13,7 @@ use patchday::host::Host;
 use patchday::host::kernel::Kernel;
 use patchday::host::premises::HostPremises;
 use patchday::model::{
-    CheckResult, FileRole, FileState, Finding, Hook, HookPoint, HookPolicy, RunOptions, Severity, Trigger,
+    CheckResult, FileRole, FileState, Finding, Hook, HookPoint, HookPolicy, RunOptions, Severity, Trigger, UnitProcess,
 };
 
 fn options() -> RunOptions {
@@ -186,7 +186,7 @@ fn what_is_wrong_with_a_database_is_told() {
         mode: "0700".into(),
         problem: Some("mongodb cannot remove it".into()),
     };
-    let cases: [(&str, Severity, &str, Change); 6] = [
+    let cases: [(&str, Severity, &str, Change); 9] = [
         ("database-reachable", Severity::Blocker, "no answer in time", |world| world.database_is_mute = true),
         ("database-shutdown", Severity::Blocker, "lacks the action shutdown", |world| {
             world.condition.actions = Some(vec!["inprog".into()]);
@@ -199,6 +199,15 @@ fn what_is_wrong_with_a_database_is_told() {
             world.condition.compatibility = Some("5.0".into());
         }),
         ("database-journal", Severity::Warning, "storage.journal", |world| world.condition.journaled = Some(false)),
+        ("database-process", Severity::Blocker, "leads to another mongod", |world| world.database_facts.pid = Some(99)),
+        ("database-process", Severity::Blocker, "mongod.service has docker (7)", |world| {
+            world.database_processes = vec![UnitProcess { pid: 7, name: "docker".into(), own_pid: 7 }];
+            world.database_facts.pid = Some(1);
+        }),
+        ("database-process", Severity::Blocker, "neither its mongod.lock nor its log", |world| {
+            world.database_processes.push(UnitProcess { pid: 8, name: "mongod".into(), own_pid: 1 });
+            world.database_facts.pid = Some(1);
+        }),
     ];
     for (label, severity, text, change) in cases {
         let finding = said(label, change);

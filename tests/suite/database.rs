@@ -1,11 +1,11 @@
 //! The stop of a database on a host in memory: what is done about clients and operations that stay, under every policy.
 
-use crate::fake_host::{MONGOD, Scenario};
+use crate::fake_host::{MONGOD, Scenario, World};
 use jiff::SignedDuration;
 use patchday::config::{LeftoverClients, LongOperations};
 use patchday::coordinator::RunEnd;
 use patchday::exit_code;
-use patchday::model::{ClientConnection, Phase, Run, RunningOperation, StopProof};
+use patchday::model::{ClientConnection, DatabaseStopEvidence, Phase, Run, RunningOperation, StopProof, UnitProcess};
 
 fn client() -> ClientConnection {
     ClientConnection {
@@ -99,4 +99,72 @@ fn a_server_that_refuses_is_ended_by_its_unit() {
     assert!(matches!(end, RunEnd::Closed { exit_code: exit_code::DONE }), "{end:?}");
     assert!(proof(&run).ended_by_signal);
     assert_eq!(proof(&run).compatibility.as_deref(), Some("6.0"));
+}
+
+fn process(pid: u32, name: &str, own_pid: u32) -> UnitProcess {
+    UnitProcess { pid, name: name.into(), own_pid }
+}
+
+/// Hosts that run their database in ways of their own: whoever stands between systemd and the server, its own end is
+/// what counts, and what cannot be known is told before anything is stopped.
+#[test]
+fn whatever_starts_the_server_its_own_end_counts() {
+    type Change = fn(&mut World);
+    let below_a_shell = |world: &mut World| {
+        world.database_processes = vec![process(7, "start-mongod", 7), process(8, "mongod", 8)];
+        (world.database_facts.pid, world.database_facts.db_path) = (Some(8), Some("/var/lib/mongodb".into()));
+    };
+    let cases: [(&str, u8, &str, Change); 7] = [
+        ("below a shell", exit_code::DONE, "", below_a_shell),
+        ("below a shell that SIGTERM ends", exit_code::DONE, "", |world| {
+            world.database_processes = vec![process(7, "sh", 7), process(8, "mongod", 8)];
+            (world.database_facts.pid, world.database_facts.db_path) = (Some(8), Some("/var/lib/mongodb".into()));
+            world.database_ended = ("success", None);
+        }),
+        ("in a PID namespace", exit_code::DONE, "", |world| {
+            world.database_processes = vec![process(7, "unshare", 7), process(8, "mongod", 1)];
+            (world.database_facts.pid, world.database_facts.db_path) = (Some(1), Some("/srv/db".into()));
+        }),
+        ("with an ExecStop= that fails", exit_code::DONE, "", |world| world.database_ended = ("exit-code", Some(0))),
+        ("that fails", exit_code::STEP_FAILED, "exit status 14", |world| {
+            world.database_ended = ("exit-code", Some(14));
+        }),
+        ("below a shell that hides a crash", exit_code::STEP_FAILED, "its mongod.lock still holds 4 bytes", |world| {
+            world.database_processes = vec![process(7, "sh", 7), process(8, "mongod", 8)];
+            (world.database_facts.pid, world.database_facts.db_path) = (Some(8), Some("/var/lib/mongodb".into()));
+            world.stop_evidence = DatabaseStopEvidence { lock_file_bytes: Some(4), ..DatabaseStopEvidence::default() };
+        }),
+        ("of another unit", exit_code::UNTOUCHED, "", |world| world.database_facts.pid = Some(99)),
+    ];
+    for (case, expected, why, change) in cases {
+        let scenario = Scenario::new();
+        change(&mut scenario.world());
+        let (end, run) = scenario.run_to_end();
+        assert!(
+            matches!(end, RunEnd::Closed { exit_code } if exit_code == expected),
+            "{case}: {end:?}, {:?}",
+            run.phase
+        );
+        if let Phase::Failed { reason, .. } = &run.phase {
+            assert!(reason.contains(why), "{case}: {reason}");
+        }
+        let untouched = scenario.world().effects.iter().all(|effect| !effect.starts_with("stop "));
+        assert_eq!(untouched, expected == exit_code::UNTOUCHED, "{case}: {:?}", scenario.world().effects);
+    }
+}
+
+/// A unit that only steers a container elsewhere: somebody says that the right server answers.
+#[test]
+fn a_process_that_nobody_can_place_is_trusted_only_where_somebody_says_so() {
+    for (allowed, expected) in [(false, exit_code::UNTOUCHED), (true, exit_code::DONE)] {
+        let mut scenario = Scenario::new();
+        if allowed {
+            scenario.settings.allowed_checks = vec!["database-process".into()];
+        }
+        scenario.world().database_processes = vec![process(7, "docker", 7)];
+        scenario.world().database_facts.pid = Some(1);
+        scenario.world().stop_evidence = DatabaseStopEvidence::default();
+        let (end, run) = scenario.run_to_end();
+        assert!(matches!(end, RunEnd::Closed { exit_code } if exit_code == expected), "{end:?}, {:?}", run.phase);
+    }
 }

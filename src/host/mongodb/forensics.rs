@@ -6,7 +6,7 @@ use std::path::Path;
 use async_trait::async_trait;
 use jiff::Timestamp;
 
-use super::{Mongo, evidence, symptoms};
+use super::{Mongo, evidence, places, symptoms};
 use crate::host::{DatabaseForensics, HostResult, foreign};
 use crate::model::{
     ClientConnection, DatabaseFacts, DatabaseStartEvidence, DatabaseStopEvidence, MongodSymptoms, UnitName,
@@ -35,6 +35,10 @@ impl DatabaseForensics for Mongo {
 
     async fn start_evidence(&self, facts: &DatabaseFacts) -> DatabaseStartEvidence {
         self.read(facts, evidence::of_start).await
+    }
+
+    async fn places(&self, facts: DatabaseFacts, pid: u32) -> DatabaseFacts {
+        self.read(&facts, move |root, facts| places::on_host(root, facts.clone(), pid)).await
     }
 
     async fn with_ages(

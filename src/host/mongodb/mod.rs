@@ -9,6 +9,7 @@ mod insight;
 mod lifecycle;
 mod operations;
 mod options;
+mod places;
 mod replica;
 mod reply;
 mod symptoms;

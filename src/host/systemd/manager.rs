@@ -87,8 +87,15 @@ impl Manager {
         let control_group = raw.service.text("ControlGroup").unwrap_or_default();
         let pids = cgroup::processes(&self.root, &control_group)
             .map_err(|error| HostError::new(HostErrorKind::Unknown, what(), error))?;
-        let name = |pid: u32| std::fs::read_to_string(self.root.join(format!("proc/{pid}/comm"))).unwrap_or_default();
-        Ok(pids.into_iter().map(|pid| UnitProcess { pid, name: name(pid).trim_end().to_owned() }).collect())
+        let read = |pid: u32, file: &str| {
+            std::fs::read_to_string(self.root.join(format!("proc/{pid}/{file}"))).unwrap_or_default()
+        };
+        let process = |pid| UnitProcess {
+            pid,
+            name: read(pid, "comm").trim_end().to_owned(),
+            own_pid: own_pid(&read(pid, "status")).unwrap_or(pid),
+        };
+        Ok(pids.into_iter().map(process).collect())
     }
 
     /// Makes systemd read all unit files again; returns when it has.
@@ -139,6 +146,12 @@ pub(super) fn exit_status(service: &Properties) -> Option<i32> {
     service.signed("ExecMainStatus").filter(|_| service.signed("ExecMainCode") == Some(1))
 }
 
+/// The last of `NSpid:` in `/proc/PID/status`: a process has a number in each PID namespace that it is in, and knows the
+/// innermost one.
+fn own_pid(status: &str) -> Option<u32> {
+    status.lines().find_map(|line| line.strip_prefix("NSpid:"))?.split_whitespace().last()?.parse().ok()
+}
+
 fn restart_rule(unit: &Properties, service: &Properties) -> Option<RestartRule> {
     let duration = |usec: Option<u64>| usec.and_then(|usec| i64::try_from(usec).ok()).map(SignedDuration::from_micros);
     Some(RestartRule {
@@ -176,4 +189,21 @@ fn unit_state(raw: &RawUnit, control_group: String, processes: u32, boot_began: 
         restart: restart_rule(unit, service),
         service_type: service.text("Type").unwrap_or_default(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_knows_its_innermost_number() {
+        for (status, expected) in [
+            ("Name:\tmongod\nPid:\t812\nNSpid:\t812\n", Some(812)),
+            ("Name:\tmongod\nNSpid:\t812\t44\t1\nNSpgid:\t9\n", Some(1)),
+            ("Name:\tmongod\n", None),
+            ("", None),
+        ] {
+            assert_eq!(own_pid(status), expected, "{status}");
+        }
+    }
 }

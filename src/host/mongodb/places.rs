@@ -1,0 +1,156 @@
+//! Where a server's files are on this host: a server in a container, or one with mounts of its own, names its files as it
+//! sees them itself, and this host may have others by the same names.
+
+use std::fs::{self, Metadata};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use crate::host::command::below;
+use crate::model::DatabaseFacts;
+
+/// The facts with paths as this host has them; none for what cannot be reached from here.
+pub(super) fn on_host(root: &Path, facts: DatabaseFacts, pid: u32) -> DatabaseFacts {
+    let process = root.join("proc").join(pid.to_string());
+    let place = |path: Option<String>| path.and_then(|path| place(root, &process, &path));
+    DatabaseFacts { db_path: place(facts.db_path.clone()), log_path: place(facts.log_path.clone()), ..facts }
+}
+
+/// One file or directory of the process, by a name that it has here.
+fn place(root: &Path, process: &Path, path: &str) -> Option<String> {
+    // Relative names are of the directory where it was started.
+    let path = match path.starts_with('/') {
+        true => path.to_owned(),
+        false => fs::read_link(process.join("cwd")).ok()?.join(path).to_str()?.to_owned(),
+    };
+    let theirs = match fs::metadata(below(&process.join("root"), &path)) {
+        Ok(theirs) => theirs,
+        // We may not look: then the name is all there is, and a server without a container means ours.
+        Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => return Some(path),
+        Err(_) => return None,
+    };
+    let is_it = |candidate: &str| fs::metadata(below(root, candidate)).is_ok_and(|ours| is_same(&ours, &theirs));
+    if is_it(&path) {
+        return Some(path);
+    }
+    let read = |file: PathBuf| fs::read_to_string(file).unwrap_or_default();
+    let (their_mounts, our_mounts) = (read(process.join("mountinfo")), read(root.join("proc/self/mountinfo")));
+    names(&their_mounts, &our_mounts, &path).into_iter().find(|name| is_it(name))
+}
+
+fn is_same(one: &Metadata, other: &Metadata) -> bool {
+    (one.dev(), one.ino()) == (other.dev(), other.ino())
+}
+
+/// One line of `/proc/PID/mountinfo`: the device, what of its file system is mounted, and where.
+struct Mounted {
+    device: String,
+    root: PathBuf,
+    at: PathBuf,
+}
+
+fn mounted(line: &str) -> Option<Mounted> {
+    let mut fields = line.split(' ').skip(2);
+    let device = fields.next()?.to_owned();
+    let path = |field: &str| PathBuf::from(unescaped(field));
+    Some(Mounted { device, root: path(fields.next()?), at: path(fields.next()?) })
+}
+
+/// Blanks and the like are written as `\040`.
+fn unescaped(field: &str) -> String {
+    let mut parts = field.split('\\');
+    let mut text = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let byte = part.get(..3).and_then(|digits| u8::from_str_radix(digits, 8).ok());
+        match byte {
+            Some(byte) => {
+                text.push(char::from(byte));
+                text.push_str(&part[3..]);
+            }
+            None => {
+                text.push('\\');
+                text.push_str(part);
+            }
+        }
+    }
+    text
+}
+
+/// The names that a path of `theirs` may have among our mounts: the same file system may be mounted here several times.
+fn names(theirs: &str, ours: &str, path: &str) -> Vec<String> {
+    let path = Path::new(path);
+    // The longest mount point that holds it; of equals the last, which lies above the others.
+    let holder = theirs.lines().filter_map(mounted).filter(|mount| path.starts_with(&mount.at));
+    let Some(holder) = holder.max_by_key(|mount| mount.at.components().count()) else { return Vec::new() };
+    let Ok(rest) = path.strip_prefix(&holder.at) else { return Vec::new() };
+    let within = joined(&holder.root, rest);
+    let same = ours.lines().filter_map(mounted).filter(|mount| mount.device == holder.device);
+    let name = |mount: Mounted| Some(joined(&mount.at, within.strip_prefix(&mount.root).ok()?).to_str()?.to_owned());
+    same.filter_map(name).collect()
+}
+
+/// `Path::join` leaves a slash behind where nothing is joined.
+fn joined(base: &Path, rest: &Path) -> PathBuf {
+    if rest.as_os_str().is_empty() { base.to_owned() } else { base.join(rest) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    const OURS: &str = "21 1 8:1 / / rw - ext4 /dev/sda1 rw\n30 21 8:17 / /srv/big\\040disk rw - xfs /dev/sdb1 rw\n\
+                        40 21 0:24 / /run rw - tmpfs tmpfs rw\n";
+
+    #[test]
+    fn a_path_of_a_container_is_looked_for_among_our_mounts() {
+        let theirs = "80 70 0:61 / / rw - overlay overlay rw\n81 80 8:1 /srv/db /data/db rw - ext4 /dev/sda1 rw\n\
+                      82 80 8:17 /logs /var/log rw - xfs /dev/sdb1 rw\n";
+        for (path, expected) in [
+            ("/data/db", vec!["/srv/db"]),
+            ("/data/db/mongod.lock", vec!["/srv/db/mongod.lock"]),
+            ("/var/log/mongod.log", vec!["/srv/big disk/logs/mongod.log"]),
+            // In the container's own layers, which nobody has mounted here.
+            ("/data/configdb", vec![]),
+        ] {
+            assert_eq!(names(theirs, OURS, path), expected, "{path}");
+        }
+    }
+
+    /// A host below `root` whose process 7 has a root directory of its own.
+    #[test]
+    fn only_the_very_same_file_counts() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path();
+        let write = |path: &str, text: &str| {
+            let path = below(root, path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        };
+        // This host has a mongod of its own in the same place.
+        write("/data/db/mongod.lock", "9\n");
+        write("/srv/db/mongod.lock", "1\n");
+        write("/container/etc/hostname", "box\n");
+        fs::create_dir_all(below(root, "/container/data")).unwrap();
+        symlink(below(root, "/srv/db"), below(root, "/container/data/db")).unwrap();
+        write("/proc/7/mountinfo", "81 80 8:1 /srv/db /data/db rw - ext4 /dev/sda1 rw\n");
+        write("/proc/self/mountinfo", OURS);
+        symlink(below(root, "/container"), below(root, "/proc/7/root")).unwrap();
+        symlink("/data", below(root, "/proc/7/cwd")).unwrap();
+        let facts = |db: &str, log: &str| DatabaseFacts {
+            db_path: Some(db.into()),
+            log_path: Some(log.into()),
+            ..DatabaseFacts::default()
+        };
+        let seen = on_host(root, facts("/data/db", "/var/log/mongod.log"), 7);
+        assert_eq!((seen.db_path.as_deref(), seen.log_path), (Some("/srv/db"), None));
+        let relative = on_host(root, facts("db", "/none"), 7);
+        assert_eq!(relative.db_path.as_deref(), Some("/srv/db"));
+        // One that shares our root names its files as we do.
+        fs::remove_file(below(root, "/proc/7/root")).unwrap();
+        symlink(root, below(root, "/proc/7/root")).unwrap();
+        let seen = on_host(root, facts("/data/db", "/srv/db/mongod.lock"), 7);
+        assert_eq!(seen.db_path.as_deref(), Some("/data/db"));
+        assert_eq!(seen.log_path.as_deref(), Some("/srv/db/mongod.lock"));
+    }
+}
