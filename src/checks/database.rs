@@ -90,10 +90,16 @@ check!(
     "A server that does not answer cannot be shut down cleanly.",
     |check, inputs| {
         let servers = running(inputs).await?.into_iter();
-        let silent = servers.filter_map(|(service, _, facts)| Some(format!("{}: {}", service.unit, facts.err()?)));
+        let silent: Vec<_> = servers.filter_map(|(service, _, facts)| Some((&service.unit, facts.err()?))).collect();
+        let hint = match silent.first() {
+            Some((_, error)) if error.is_about_tls() => {
+                "mend the certificate, or how [service.mongodb] uri names it; docs/mongodb.md has both"
+            }
+            Some((_, error)) if error.kind == HostErrorKind::Refused => "give [service.mongodb] a valid login",
+            _ => "see that it runs, and that [service.mongodb] leads to it: address, port, TLS",
+        };
         let title = "a MongoDB cannot be asked, so it could not be shut down cleanly";
-        let hint = "see that it runs, and that [service.mongodb] leads to it with a valid login";
-        Ok(told(check, title, silent.collect(), hint))
+        Ok(told(check, title, silent.iter().map(|(unit, error)| format!("{unit}: {error}")).collect(), hint))
     }
 );
 
@@ -150,9 +156,13 @@ check!(
         let servers = answering(inputs).await?;
         let leaving: Vec<String> = servers.iter().filter_map(|server| server.facts.member.clone()).collect();
         let mut evidence = Vec::new();
-        for Server { service, access, facts } in servers.iter().filter(|server| server.facts.set_name.is_some()) {
+        for Server { service, access, facts } in &servers {
             if facts.role == "other" {
-                evidence.push(format!("{} is neither primary nor secondary of its set", service.unit));
+                let why = facts.outside.as_deref().unwrap_or("it is neither primary nor secondary of its set");
+                evidence.push(format!("{}: {why}", service.unit));
+                continue;
+            }
+            if facts.set_name.is_none() {
                 continue;
             }
             let Some(set) = inputs.host.insight.replica_set(access).await? else { continue };

@@ -268,7 +268,7 @@ impl Check<'_> {
             return None;
         }
         let uri = if given.is_empty() { Some(DEFAULT_URI.to_owned()) } else { uri };
-        Some(DatabaseAccess { uri, uri_file, uri_credential })
+        Some(DatabaseAccess { uri, uri_file, uri_credential, patience: None })
     }
 
     fn readiness(

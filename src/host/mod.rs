@@ -40,6 +40,7 @@ pub mod secret;
 pub mod sockets;
 pub mod system;
 pub mod systemd;
+pub mod tls_words;
 pub mod trusted;
 pub mod way;
 
@@ -72,6 +73,11 @@ impl HostError {
     /// An error of the given kind.
     pub fn new(kind: HostErrorKind, what: impl Into<String>, why: impl std::fmt::Display) -> Self {
         Self { what: what.into(), why: why.to_string(), kind }
+    }
+
+    /// Whether TLS or a certificate is what is wrong, and not a login.
+    pub fn is_about_tls(&self) -> bool {
+        self.why.contains("TLS") || self.why.contains("certificate")
     }
 
     /// It was tried, and failed.

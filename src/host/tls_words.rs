@@ -58,6 +58,12 @@ const WORDS: &[Word] = &[
         way_out: "name one that its CA signed, for clients (CLIENT)",
     },
     Word {
+        says: &["without sending TLS close_notify"],
+        means: "the server closes the connection as soon as TLS stands: as a rule it wants a certificate of its clients, and \
+                takes none or not this one",
+        way_out: "name one that its CA signed, for clients (CLIENT); else see its log",
+    },
+    Word {
         says: &["InvalidContentType", "corrupt message"],
         means: "the server does not speak TLS on this port",
         way_out: "ask it without TLS, or on its port with TLS",
@@ -81,18 +87,16 @@ pub struct Naming {
 /// What the library says, with what it means and what to do in front; none where it does not speak of TLS.
 pub fn explain(said: &str, naming: Naming) -> Option<String> {
     let word = WORDS.iter().find(|word| word.says.iter().any(|says| said.contains(says)))?;
+    // An address of the library's own manual helps nobody.
+    let said = said.split(": https://docs.rs").next().unwrap_or(said);
     let way_out = word.way_out.replace("TRUST", naming.trust).replace("CLIENT", naming.client);
     Some(format!("{}; {way_out} ({said})", word.means))
-}
-
-/// Whether these words come from [`explain`], or else speak of TLS: then a login is not what is wrong.
-pub fn speaks_of_tls(why: &str) -> bool {
-    why.contains("TLS") || why.contains("certificate")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::host::HostError;
 
     /// As rustls 0.23 and webpki 0.103 say it.
     #[test]
@@ -114,16 +118,25 @@ mod tests {
                 "the CN does not count",
             ),
             ("invalid peer certificate: certificate expired: verification time 1 (UNIX)", "expired", "renew"),
-            ("invalid peer certificate: certificate not valid yet: verification time 1 (UNIX)", "not valid yet", "clock"),
+            (
+                "invalid peer certificate: certificate not valid yet: verification time 1 (UNIX)",
+                "not valid yet",
+                "clock",
+            ),
             ("invalid peer certificate: Other(OtherError(UnsupportedCertVersion))", "version 1", "-extfile"),
             ("received fatal alert: CertificateRequired", "wants a certificate", "tlsCertificateKeyFile="),
+            (
+                "peer closed connection without sending TLS close_notify",
+                "wants a certificate of its clients",
+                "tlsCertificateKeyFile=",
+            ),
             ("received corrupt message of type InvalidContentType", "does not speak TLS", "without TLS"),
             ("received fatal alert: HandshakeFailure", "no version or cipher", "TLS 1.2"),
             ("invalid peer certificate: BadSignature", "two CAs", "tlsCAFile="),
         ] {
             let told = explain(said, naming).unwrap_or_else(|| panic!("{said}"));
             assert!(told.contains(means) && told.contains(way_out) && told.ends_with(&format!("({said})")), "{told}");
-            assert!(speaks_of_tls(&told), "{told}");
+            assert!(HostError::failed("ask", &told).is_about_tls(), "{told}");
         }
         for other in ["Connection refused (os error 111)", "unexpected end of file", ""] {
             assert_eq!(explain(other, naming), None);

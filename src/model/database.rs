@@ -7,18 +7,6 @@ use serde::{Deserialize, Serialize};
 
 use super::UnitName;
 
-/// How to reach a MongoDB server; exactly one is set. Holds no credentials: those stay where the last two lead.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct DatabaseAccess {
-    /// Connection string without user name and password.
-    pub uri: Option<String>,
-    /// File (root, 0600) that holds the whole connection string.
-    pub uri_file: Option<String>,
-    /// Name of the systemd credential that holds the whole connection string.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub uri_credential: Option<String>,
-}
-
 /// A client connection as the server sees it.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct ClientConnection {
@@ -92,6 +80,9 @@ pub struct DatabaseFacts {
     /// How far a delayed member stays behind on purpose.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub delay: Option<SignedDuration>,
+    /// Why it serves nobody although it was started as a member of a replica set; none for all others.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub outside: Option<String>,
 }
 
 impl DatabaseFacts {
@@ -394,7 +385,5 @@ mod tests {
         let evidence: DatabaseStopEvidence =
             serde_json::from_str(r#"{"lock_file_bytes":0,"logged_exit_code":0}"#).unwrap();
         assert_eq!(evidence.storage_closed, None);
-        let access: DatabaseAccess = serde_json::from_str(r#"{"uri":null,"uri_file":"/x"}"#).unwrap();
-        assert_eq!(access.uri_credential, None);
     }
 }

@@ -5,6 +5,7 @@ mod baseline;
 mod boot_room;
 mod change;
 mod database;
+mod database_access;
 mod deployment;
 mod ending;
 mod estimate;
@@ -51,9 +52,10 @@ pub use baseline::{Baseline, ListeningSocket, ServiceBaseline};
 pub use boot_room::TightBoot;
 pub use change::Change;
 pub use database::{
-    Canary, ClientConnection, DatabaseAccess, DatabaseCondition, DatabaseFacts, DatabaseReturn, DatabaseStartEvidence,
+    Canary, ClientConnection, DatabaseCondition, DatabaseFacts, DatabaseReturn, DatabaseStartEvidence,
     DatabaseStopEvidence, ReplicaMember, ReplicaSet, RunningOperation, summary_of_clients,
 };
+pub use database_access::DatabaseAccess;
 pub use deployment::Checkout;
 pub use estimate::{Basis, Estimate, StepEstimate};
 pub use fact::Fact;

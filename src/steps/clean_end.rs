@@ -43,7 +43,9 @@ pub(super) fn judge(end: &End<'_>) -> Result<Vec<String>, String> {
     let mut notes = Vec::new();
     let has_witness = evidence.lock_file_bytes.is_some() || evidence.logged_exit_code.is_some();
     if !is_status_its_own && !has_witness {
-        if after.exit_status != Some(0) {
+        // Where systemd knew no main process, it has no status of one.
+        let ended_well = after.exit_status == Some(0) || before.main_pid.is_none() && after.exit_status.is_none();
+        if !ended_well || result != "success" {
             return Err(format!(
                 "neither its mongod.lock nor its log can be read, and what started it ended with result {result}, exit \
                  status {status}"
@@ -84,6 +86,7 @@ mod tests {
             after: Vec::new(),
             needs_daemon_reload: false,
             restart: None,
+            service_type: String::new(),
         }
     }
 

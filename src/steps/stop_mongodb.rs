@@ -23,6 +23,8 @@ pub(super) async fn stop(
     let Some(access) = &settings.database else {
         return Err(StepError::Failed(format!("{unit} has no connection string")));
     };
+    // It may be silent for as long as its stop may take: it has work to end. What only adds to the report is not worth it.
+    let (access, briefly) = (&access.patient(settings.stop_timeout), access);
     let facts = ctx.host.database.facts(access).await?;
     let (process, facts) = server_of(ctx.host, settings, facts).await?;
     match &process {
@@ -36,7 +38,7 @@ pub(super) async fn stop(
     let draining = ctx.host.clock.now();
     let clients_left = drain::drain(ctx, settings, access, &facts).await?;
     let drained = ctx.host.clock.now().duration_since(draining);
-    let condition = ctx.host.insight.condition(access).await.unwrap_or_default();
+    let condition = ctx.host.insight.condition(briefly).await.unwrap_or_default();
     let canary = match &settings.mongodb.canary {
         // Now nobody writes any more: what it holds must be there after the boot.
         Some(collection) => Some(ctx.host.insight.canary(access, collection).await?),

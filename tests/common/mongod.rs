@@ -72,6 +72,21 @@ impl Server {
         server
     }
 
+    /// As [`Self::start`], where a plain connection is not enough to ask it: waits until it listens.
+    pub async fn start_closed(program: PathBuf, options: &[&str]) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir(dir.path().join("db")).unwrap();
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let process = Self::spawn(&program, dir.path(), port, options);
+        let server = Self { dir, port, program, process };
+        let began = Instant::now();
+        while tokio::net::TcpStream::connect(("127.0.0.1", port)).await.is_err() {
+            assert!(began.elapsed() < PATIENCE, "mongod does not listen");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        server
+    }
+
     fn spawn(program: &Path, dir: &Path, port: u16, options: &[&str]) -> Child {
         Command::new(program)
             .arg("--dbpath")
@@ -88,7 +103,11 @@ impl Server {
     }
 
     pub async fn start_again(&mut self) {
-        self.process = Self::spawn(&self.program, self.dir.path(), self.port, &[]);
+        self.start_again_with(&[]).await;
+    }
+
+    pub async fn start_again_with(&mut self, options: &[&str]) {
+        self.process = Self::spawn(&self.program, self.dir.path(), self.port, options);
         self.wait_until_up().await;
     }
 

@@ -5,9 +5,10 @@ use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
 use crate::mongod::{PASSWORD, PATIENCE, Server, mongo, mongod, shutdown};
+use jiff::SignedDuration;
 use mongodb::Client;
 use mongodb::bson::{DateTime, Document, doc};
-use patchday::host::{Database, DatabaseForensics, DatabaseInsight, HostErrorKind};
+use patchday::host::{Database, DatabaseForensics, DatabaseInsight, HostErrorKind, ShutdownSpec};
 use patchday::model::DatabaseAccess;
 
 #[tokio::test]
@@ -180,6 +181,35 @@ async fn a_replica_set_member_is_asked_directly() {
     assert_eq!(server.ended().await.code(), Some(0));
 }
 
+/// As after a boot on which its name did not resolve: here it is the port that leads to nobody.
+#[tokio::test]
+async fn a_member_that_left_its_set_says_so() {
+    let Some(program) = mongod() else { return };
+    let mut server = Server::start(program, &["--replSet", "rs0"]).await;
+    let why = server.facts().await.outside.unwrap();
+    assert!(why.contains("was never initiated"), "{why}");
+    let admin = server.client("setup").await.database("admin");
+    let name = format!("127.0.0.1:{}", server.port);
+    let member = doc! { "_id": 0, "host": &name };
+    admin.run_command(doc! { "replSetInitiate": { "_id": "rs0", "members": [member] } }).await.unwrap();
+    let began = Instant::now();
+    while server.facts().await.role != "primary" {
+        assert!(began.elapsed() < PATIENCE, "no primary");
+    }
+    mongo().shutdown(&server.access(), ShutdownSpec { force: true, ..shutdown(1) }).await.unwrap();
+    server.ended().await;
+    server.port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    server.start_again_with(&["--replSet", "rs0"]).await;
+    let began = Instant::now();
+    while server.facts().await.outside.is_none() {
+        assert!(began.elapsed() < PATIENCE, "{:?}", server.facts().await);
+    }
+    let facts = server.facts().await;
+    let why = facts.outside.unwrap();
+    assert!(why.contains("has left its replica set rs0") && why.contains(&name), "{why}");
+    assert_eq!((facts.role.as_str(), facts.set_name), ("other", None));
+}
+
 #[tokio::test]
 async fn a_role_that_may_not_is_told_what_it_lacks() {
     let Some(program) = mongod() else { return };
@@ -290,4 +320,29 @@ async fn a_server_that_never_answers_is_unknown() {
     assert_eq!(error.kind, HostErrorKind::Unknown, "{error}");
     assert_eq!(error.why, "no server can be reached: it does not answer");
     assert!(began.elapsed() < Duration::from_secs(15));
+}
+
+/// As while it writes its last checkpoint: whoever asks then waits for as long as the stop may take.
+#[tokio::test]
+async fn a_server_that_is_silent_for_a_while_is_waited_for() {
+    let Some(program) = mongod() else { return };
+    let mut server = Server::start(program, &[]).await;
+    let signal = |signal| {
+        let pid = rustix::process::Pid::from_raw(i32::try_from(server.process.id()).unwrap()).unwrap();
+        rustix::process::kill_process(pid, signal).unwrap();
+    };
+    let (mongo, patient) = (mongo(), server.access().patient(SignedDuration::from_secs(60)));
+    let silence = async {
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        signal(rustix::process::Signal::CONT);
+    };
+    signal(rustix::process::Signal::STOP);
+    let (facts, ()) = tokio::join!(mongo.facts(&patient), silence);
+    assert!(facts.unwrap().pid.is_some());
+    signal(rustix::process::Signal::STOP);
+    let error = mongo.facts(&server.access()).await.unwrap_err();
+    assert_eq!(error.kind, HostErrorKind::Unknown, "{error}");
+    signal(rustix::process::Signal::CONT);
+    mongo.shutdown(&patient, shutdown(5)).await.unwrap();
+    assert_eq!(server.ended().await.code(), Some(0));
 }

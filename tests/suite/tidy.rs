@@ -46,6 +46,7 @@ const LAYERS: [Layer; 24] = [
             "model",
             "host::boot_clock",
             "host::clock_state",
+            "host::tls_words",
             "host::bus",
             "host::command",
             "host::foreign",

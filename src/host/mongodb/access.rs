@@ -16,6 +16,9 @@ const NAME: &str = "the connection string";
 /// A server on this host answers in milliseconds; the driver's own limit is 30 s.
 const SERVER_SELECTION_TIMEOUT: Duration = Duration::from_secs(3);
 
+/// The driver's own limit for one connection.
+const LONGEST_CONNECT: Duration = Duration::from_secs(10);
+
 /// Options for one server, asked directly, under our name. Errors never repeat the connection string.
 pub(super) async fn options(mongo: &Mongo, access: &DatabaseAccess) -> HostResult<ClientOptions> {
     let (uri, is_secret) = match (&access.uri, &access.uri_file, &access.uri_credential) {
@@ -52,8 +55,10 @@ pub(super) async fn options(mongo: &Mongo, access: &DatabaseAccess) -> HostResul
     options.direct_connection = Some(true);
     options.repl_set_name = None;
     options.load_balanced = None;
-    options.server_selection_timeout = Some(SERVER_SELECTION_TIMEOUT);
-    options.connect_timeout = Some(SERVER_SELECTION_TIMEOUT);
+    let patience = access.patience.and_then(|patience| Duration::try_from(patience).ok()).unwrap_or_default();
+    options.server_selection_timeout = Some(patience.max(SERVER_SELECTION_TIMEOUT));
+    // A connection that comes about and then is silent is given up for another one in time.
+    options.connect_timeout = Some((patience / 4).clamp(SERVER_SELECTION_TIMEOUT, LONGEST_CONNECT));
     options.min_pool_size = None;
     // One question needs no stream of the server's states. Moreover the driver's stream brings a task along that, once
     // it is told to end, tries to connect until another task has run: where that fails without a wait, as over a Unix
@@ -119,6 +124,16 @@ mod tests {
 
     fn user() -> u32 {
         rustix::process::getuid().as_raw()
+    }
+
+    #[tokio::test]
+    async fn who_is_patient_waits_longer_for_each_question() {
+        for (patience, selection, connect) in [(1, 3, 3), (20, 20, 5), (120, 120, 10)] {
+            let access = uri("mongodb://127.0.0.1/").patient(jiff::SignedDuration::from_secs(patience));
+            let options = options(Path::new("/"), 0, &access).await.unwrap();
+            assert_eq!(options.server_selection_timeout, Some(Duration::from_secs(selection)));
+            assert_eq!(options.connect_timeout, Some(Duration::from_secs(connect)));
+        }
     }
 
     #[tokio::test]

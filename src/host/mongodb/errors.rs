@@ -3,12 +3,21 @@
 use ::mongodb::bson::Document;
 use ::mongodb::error::{Error, ErrorKind};
 
+use crate::host::tls_words::{self, Naming};
 use crate::host::{HostError, HostErrorKind};
+
+/// Where the connection string names certificates.
+const NAMING: Naming = Naming {
+    trust: "tlsCAFile=FILE in the connection string",
+    client: "tlsCertificateKeyFile=FILE in the connection string",
+};
 
 /// Command errors by their numbers in the server's source.
 pub(super) const UNAUTHORIZED: i32 = 13;
 pub(super) const COMMAND_NOT_FOUND: i32 = 59;
 pub(super) const NO_REPLICATION: i32 = 76;
+/// It has a configuration, and is in none of its entries.
+pub(super) const NOT_IN_ITS_SET: i32 = 93;
 pub(super) const SET_NOT_INITIALIZED: i32 = 94;
 const SHUTDOWN_IN_PROGRESS: i32 = 91;
 const INTERRUPTED_AT_SHUTDOWN: i32 = 11600;
@@ -65,9 +74,14 @@ pub(super) fn explain(what: &str, needs: &str, error: &Error) -> HostError {
         }
         ErrorKind::Authentication { message, .. } => (HostErrorKind::Refused, message.clone()),
         ErrorKind::ServerSelection { message, .. } => {
-            (HostErrorKind::Unknown, format!("no server can be reached: {}", why_not_reached(message)))
+            let said = why_not_reached(message);
+            let why = tls_words::explain(said, NAMING).unwrap_or_else(|| said.to_owned());
+            (HostErrorKind::Unknown, format!("no server can be reached: {why}"))
         }
-        ErrorKind::Io(error) => (HostErrorKind::Unknown, error.to_string()),
+        ErrorKind::Io(error) => {
+            let said = error.to_string();
+            (HostErrorKind::Unknown, tls_words::explain(&said, NAMING).unwrap_or(said))
+        }
         ErrorKind::ConnectionPoolCleared { .. } => (HostErrorKind::Unknown, "the connection was lost".to_owned()),
         ErrorKind::IncompatibleServer { message, .. } | ErrorKind::InvalidTlsConfig { message, .. } => {
             (HostErrorKind::Failed, message.clone())

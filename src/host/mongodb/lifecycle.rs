@@ -10,7 +10,7 @@ use jiff::SignedDuration;
 use super::errors::{
     COMMAND_NOT_FOUND, code, explain, if_allowed, is_dropped_connection, is_ending_already, is_stepping_down,
 };
-use super::{Mongo, close, reply};
+use super::{Mongo, close, outside, reply};
 use crate::host::{Database, HostError, HostErrorKind, HostResult, ShutdownSpec};
 use crate::model::{DatabaseAccess, DatabaseFacts};
 
@@ -43,7 +43,11 @@ impl Database for Mongo {
             let status = if_allowed(admin.run_command(status).await)?;
             let options = if_allowed(admin.run_command(doc! { "getCmdLineOpts": 1 }).await)?;
             let build = if_allowed(admin.run_command(doc! { "buildInfo": 1 }).await)?;
-            Ok(reply::facts(&hello, build.as_ref(), status.as_ref(), options.as_ref()))
+            let mut facts = reply::facts(&hello, build.as_ref(), status.as_ref(), options.as_ref());
+            if facts.role == "other" && facts.set_name.is_none() {
+                facts.outside = outside::why(admin).await?;
+            }
+            Ok(facts)
         })
         .await
     }
@@ -100,7 +104,9 @@ impl Database for Mongo {
         // The command's name must be the first key.
         let command = doc! { "shutdown": 1, "timeoutSecs": seconds, "force": shutdown.force };
         let order = async {
-            admin.run_command(doc! { "ping": 1 }).await.map_err(|error| explain(what, SHUTDOWN_NEEDS, &error))?;
+            if let Err(error) = admin.run_command(doc! { "ping": 1 }).await {
+                return Err(self.explain(what, SHUTDOWN_NEEDS, access, &error).await);
+            }
             match admin.run_command(command).await {
                 Ok(_) => Ok(()),
                 Err(error) if is_dropped_connection(&error) || is_ending_already(&error) => Ok(()),

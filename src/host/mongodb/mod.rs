@@ -1,14 +1,18 @@
 //! MongoDB, through its own driver: who it is, who uses it, and its clean end.
 
 mod access;
+mod closed;
+mod command_line;
 mod errors;
 mod evidence;
+mod exec_line;
 mod files;
 mod forensics;
 mod insight;
 mod lifecycle;
 mod operations;
 mod options;
+mod outside;
 mod places;
 mod replica;
 mod reply;
@@ -87,16 +91,33 @@ impl Mongo {
     ) -> HostResult<T> {
         let client = self.connect(access).await?;
         let admin = client.database("admin");
+        let limit =
+            access.patience.and_then(|patience| Duration::try_from(patience).ok()).unwrap_or_default().max(limit);
         let answer = tokio::time::timeout(limit, question(&admin)).await;
         close(client).await;
         match answer {
             Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(error)) => Err(errors::explain(what, needs, &error)),
+            Ok(Err(error)) => Err(self.explain(what, needs, access, &error).await),
             Err(_) => {
                 let why = format!("the server did not answer within {} s", limit.as_secs());
                 Err(HostError::new(HostErrorKind::Unknown, what, why))
             }
         }
+    }
+}
+
+impl Mongo {
+    /// The driver's error in words of ours; where it says only that the server closed the connection, why it did.
+    async fn explain(&self, what: &str, needs: &str, access: &DatabaseAccess, error: &Error) -> HostError {
+        let told = errors::explain(what, needs, error);
+        if !closed::says_no_more(&told.why) {
+            return told;
+        }
+        let Ok(options) = access::options(self, access).await else { return told };
+        let Some(address) = options.hosts.first() else { return told };
+        let with_tls = matches!(options.tls, Some(::mongodb::options::Tls::Enabled(_)));
+        let why = closed::explain(address, with_tls).await;
+        HostError { why: format!("{why} ({})", told.why), ..told }
     }
 }
 

@@ -32,6 +32,7 @@ pub(super) fn facts(
         delay: number(hello.get("secondaryDelaySecs").or_else(|| hello.get("slaveDelay")))
             .filter(|seconds| *seconds > 0)
             .map(SignedDuration::from_secs),
+        outside: None,
     }
 }
 
