@@ -4,11 +4,11 @@ mod rules;
 
 use crate::model::{Finding, MongodSymptoms, Severity};
 
-/// The findings, the most specific first; none where the server runs. What nobody knows is a finding too.
+/// The findings, the most specific first; none where the server runs well. What nobody knows is a finding too.
 pub fn diagnose(symptoms: &MongodSymptoms) -> Vec<Finding> {
     let is_active = matches!(symptoms.active.as_str(), "active" | "reloading");
     if is_active && !symptoms.hollow {
-        return Vec::new();
+        return rules::OF_RUNNING.iter().filter_map(|rule| rules::apply(rule, symptoms)).collect();
     }
     let mut findings: Vec<Finding> = rules::RULES.iter().filter_map(|rule| rules::apply(rule, symptoms)).collect();
     // Two signs of one cause are one finding.

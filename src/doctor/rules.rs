@@ -283,6 +283,16 @@ pub(super) const RULES: &[Rule] = &[
     },
 ];
 
+/// What may be wrong with a server that runs.
+pub(super) const OF_RUNNING: &[Rule] = &[Rule {
+    key: "mongod-left-set",
+    title: "it runs, and has left its replica set: no name of a member led to it when it started",
+    records: &[21_405],
+    hint: "let the members' names resolve before it starts (/etc/hosts, or After=nss-lookup.target), then restart it",
+    command: Some("systemctl restart UNIT"),
+    ..NOTHING_ELSE
+}];
+
 /// Files that belong to a cause, whose state is told with it.
 fn roles_of(key: &str) -> &'static [FileRole] {
     match key {

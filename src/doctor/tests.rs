@@ -156,3 +156,17 @@ fn an_active_unit_without_a_server_does_not_run() {
         }
     }
 }
+
+/// A server that runs has no reason not to start, and may serve nobody all the same.
+#[test]
+fn a_server_that_runs_may_have_left_its_set() {
+    let mut symptoms =
+        MongodSymptoms { unit: "mongod.service".into(), active: "active".into(), ..MongodSymptoms::default() };
+    assert!(diagnose(&symptoms).is_empty());
+    let text = "Locally stored replica set configuration does not have a valid entry for the current node";
+    symptoms.records = vec![LogRecord { id: 21_405, severity: "W".into(), text: text.into() }];
+    let finding = first(&symptoms);
+    assert_eq!(finding.key, "mongod-left-set");
+    assert!(finding.evidence[0].contains("valid entry"), "{finding:?}");
+    assert_eq!(finding.remedy.unwrap().command.as_deref(), Some("systemctl restart mongod.service"));
+}

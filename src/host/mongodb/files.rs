@@ -23,6 +23,7 @@ impl User {
         let passwd = fs::read_to_string(below(root, "/etc/passwd")).ok()?;
         let line = passwd.lines().map(|line| line.split(':').collect::<Vec<_>>());
         let user = line.into_iter().find(|fields| fields.first() == Some(&name) || fields.get(2) == Some(&name))?;
+        let name = *user.first()?;
         let mut groups: BTreeSet<u32> = user.get(3)?.parse().ok().into_iter().collect();
         for line in fs::read_to_string(below(root, "/etc/group")).unwrap_or_default().lines() {
             let fields: Vec<&str> = line.split(':').collect();
@@ -53,16 +54,22 @@ fn owner(root: &Path, uid: u32) -> String {
     named.and_then(|line| line.split(':').next()).map_or_else(|| uid.to_string(), str::to_owned)
 }
 
-/// The files that these options name.
-pub(super) fn states(root: &Path, user: &User, config: Option<&str>, options: &Options) -> Vec<FileState> {
+/// The files that these options name. The data directory may be one that nobody named.
+pub(super) fn states(
+    root: &Path,
+    user: &User,
+    config: Option<&str>,
+    (options, db_path): (&Options, Option<&str>),
+) -> Vec<FileState> {
     let option = |key: &str| options.get(key).map(String::as_str);
     let mut states = Vec::new();
     let mut look = |role, path: &str, wanted| states.push(state(root, user, role, path, wanted));
     if let Some(path) = config {
         look(FileRole::Config, path, READ);
     }
-    let db_path = option("storage.dbPath").unwrap_or("/data/db");
-    look(FileRole::DbPath, db_path, READ | WRITE | ENTER);
+    if let Some(path) = db_path {
+        look(FileRole::DbPath, path, READ | WRITE | ENTER);
+    }
     if let Some(path) = option("systemLog.path") {
         let exists = below(root, path).exists();
         let directory = Path::new(path).parent().and_then(Path::to_str).unwrap_or("/");
@@ -82,7 +89,7 @@ pub(super) fn states(root: &Path, user: &User, config: Option<&str>, options: &O
     if below(root, &socket).symlink_metadata().is_ok() {
         states.push(socket_state(root, user, &socket));
     }
-    states.extend(foreign_data(root, user, db_path));
+    states.extend(db_path.into_iter().flat_map(|path| foreign_data(root, user, path)));
     for state in states.iter_mut().filter(|state| state.role == FileRole::KeyFile && state.problem.is_none()) {
         if state.mode.ends_with("00") {
             continue;
@@ -181,7 +188,7 @@ mod tests {
         ]
         .map(|(key, value)| (key.to_owned(), value.to_owned()))
         .into();
-        let seen = states(root, &user, Some("/etc/passwd"), &options);
+        let seen = states(root, &user, Some("/etc/passwd"), (&options, Some("/db")));
         let problem = |path: &str| {
             let state = seen.iter().find(|state| state.path == path).unwrap_or_else(|| panic!("no {path} in {seen:?}"));
             state.problem.clone().unwrap_or_default()

@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 use super::files::{self, User};
-use super::options;
+use super::{command_line, exec_line, options};
 use crate::host::command::{self, below};
 use crate::host::{HostError, HostErrorKind, HostResult, foreign, sockets};
 use crate::model::{LogRecord, MongodSymptoms, UnitName};
@@ -18,8 +18,13 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 const PROPERTIES: &str = "LoadState,ActiveState,Result,ExecMainStatus,ExecMainCode,ExecMainStartTimestamp,InvocationID,\
                           User,ExecStart,DropInPaths,MainPID,TasksCurrent";
 
-/// Records that tell of trouble although they are told as information: 20254 is "Read security file failed".
-const TELLING: [u64; 1] = [20_254];
+/// Records that tell of trouble although they are told as information or as a warning: 20254 is "Read security file
+/// failed".
+const TELLING: [u64; 2] = [20_254, NOT_IN_ITS_SET];
+/// "Locally stored replica set configuration does not have a valid entry for the current node".
+const NOT_IN_ITS_SET: u64 = 21_405;
+/// "Replica set state transition".
+const NEW_STATE: u64 = 21_358;
 /// mongod cuts its times to milliseconds. No more is forgiven: somebody may start it twice within a second.
 const LOG_RESOLUTION: SignedDuration = SignedDuration::from_millis(1);
 const RECORDS: usize = 40;
@@ -33,8 +38,16 @@ pub(super) async fn symptoms(root: &Path, unit: &UnitName) -> HostResult<MongodS
     let shown = command::read_text(root, "systemctl", &args, TIMEOUT).await?;
     let shown: BTreeMap<&str, &str> = shown.lines().filter_map(|line| line.split_once('=')).collect();
     let property = |name: &str| shown.get(name).copied().unwrap_or_default();
-    let argv = argv(property("ExecStart"));
-    if property("LoadState") != "masked" && !argv.first().is_some_and(|program| program.ends_with("/mongod")) {
+    let words = match service_properties(root, unit).await {
+        Some(properties) => exec_line::argv(root, &properties),
+        // Without its variables a word that names one is no word of the command.
+        None => Some(argv(property("ExecStart"))).filter(|argv| argv.iter().all(|word| !word.contains('$'))),
+    };
+    // The next start is as the unit says. Where that is a script's to decide, the start that runs has to do.
+    let own = words.as_deref().and_then(command_line::of_unit);
+    let command = own.or_else(|| command_line::of_processes(root, pids_of(root, unit)));
+    let is_named_so = unit.as_str().contains("mongod") || property("ExecStart").contains("mongod");
+    if property("LoadState") != "masked" && command.is_none() && !(is_named_so && property("LoadState") == "loaded") {
         let why = format!("it is {} and starts no mongod", property("LoadState"));
         return Err(HostError::new(HostErrorKind::NotFound, format!("look at {unit}"), why));
     }
@@ -54,19 +67,52 @@ pub(super) async fn symptoms(root: &Path, unit: &UnitName) -> HostResult<MongodS
         held: property("DropInPaths").contains("patchday"),
         // An init script and `RemainAfterExit=` leave a unit active whose server has ended.
         hollow: property("MainPID") == "0" && !property("TasksCurrent").parse().is_ok_and(|tasks: u64| tasks > 0),
-        user: if property("User").is_empty() { "root".to_owned() } else { property("User").to_owned() },
+        user: match command.as_ref().and_then(|command| command.user.clone()) {
+            Some(user) => user,
+            None if property("User").is_empty() => "root".to_owned(),
+            None => property("User").to_owned(),
+        },
         ..MongodSymptoms::default()
     };
-    let argv: Vec<String> = argv.into_iter().map(str::to_owned).collect();
+    let argv = command.map(|command| command.argv);
     let root = root.to_owned();
-    let read = move || with_files(&root, seen, &argv, started, &journal);
+    let read = move || with_files(&root, seen, argv.as_deref(), started, &journal);
     foreign::in_time(foreign::PATIENCE, "read the files of MongoDB", read).await
 }
 
 /// `{ path=/usr/bin/mongod ; argv[]=/usr/bin/mongod --config /etc/mongod.conf ; … }`
-fn argv(exec_start: &str) -> Vec<&str> {
+fn argv(exec_start: &str) -> Vec<String> {
     let after = exec_start.split_once("argv[]=").map_or("", |(_, after)| after);
-    after.split(" ; ").next().unwrap_or_default().split_whitespace().collect()
+    after.split(" ; ").next().unwrap_or_default().split_whitespace().map(str::to_owned).collect()
+}
+
+/// What systemd knows of the service, word by word; none where nobody can be asked that way.
+async fn service_properties(root: &Path, unit: &UnitName) -> Option<Value> {
+    let path = format!("/org/freedesktop/systemd1/unit/{}", label(unit.as_str()));
+    let all = ["org.freedesktop.DBus.Properties", "GetAll", "s", "org.freedesktop.systemd1.Service"];
+    let args = [&["--json=short", "call", "org.freedesktop.systemd1", path.as_str()][..], &all].concat();
+    serde_json::from_str(&command::read_text(root, "busctl", &args, TIMEOUT).await.ok()?).ok()
+}
+
+/// A name as D-Bus has it in paths: all but letters and digits in hexadecimal, and a digit at the beginning too.
+fn label(name: &str) -> String {
+    let escaped = name.bytes().enumerate().map(|(at, byte)| match byte {
+        b'a'..=b'z' | b'A'..=b'Z' => char::from(byte).to_string(),
+        b'0'..=b'9' if at > 0 => char::from(byte).to_string(),
+        _ => format!("_{byte:02x}"),
+    });
+    escaped.collect()
+}
+
+/// The processes of the unit.
+fn pids_of(root: &Path, unit: &UnitName) -> Vec<u32> {
+    let Ok(entries) = std::fs::read_dir(root.join("proc")) else { return Vec::new() };
+    let pids = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u32>().ok());
+    let is_its = |pid: &u32| {
+        let text = std::fs::read_to_string(root.join(format!("proc/{pid}/cgroup")));
+        text.ok().and_then(|text| sockets::unit_of_cgroup(&text)).as_ref() == Some(unit)
+    };
+    pids.filter(is_its).collect()
 }
 
 /// `Tue 2026-11-24 18:25:30.123456 UTC`; none where it never started.
@@ -78,14 +124,20 @@ fn started(text: &str) -> Option<Timestamp> {
 fn with_files(
     root: &Path,
     mut seen: MongodSymptoms,
-    argv: &[String],
+    argv: Option<&[String]>,
     started: Option<Timestamp>,
     journal: &str,
 ) -> MongodSymptoms {
-    let argv: Vec<&str> = argv.iter().map(String::as_str).collect();
+    let is_known = argv.is_some();
+    let argv: Vec<&str> = argv.unwrap_or_default().iter().map(String::as_str).collect();
     let config = options::config_path(&argv);
-    let file = config.and_then(|path| foreign::read(&below(root, path), CONFIG_BYTES).ok()).unwrap_or_default();
-    let options = options::options(&argv, &file);
+    let file = match config {
+        Some(path) => foreign::read(&below(root, path), CONFIG_BYTES).ok(),
+        None => Some(String::new()),
+    };
+    let options = options::options(&argv, file.as_deref().unwrap_or_default());
+    // What is not named has its default, where all that could name it was read.
+    let default_db_path = (is_known && file.is_some()).then_some("/data/db");
     let option = |key: &str| options.get(key).map(String::as_str);
     seen.port = option("net.port").and_then(|port| port.parse().ok()).unwrap_or(27017);
     seen.port_holder = sockets::listening(root).ok().and_then(|sockets| {
@@ -104,12 +156,15 @@ fn with_files(
         seen.records.extend(self::records(&log, started).0);
     }
     seen.records.truncate(RECORDS);
+    let db_path = option("storage.dbPath").or(default_db_path);
     match User::find(root, &seen.user) {
-        Some(user) => seen.files = files::states(root, &user, config, &options),
+        Some(user) => {
+            seen.files = files::states(root, &user, config, (&options, db_path));
+            seen.user = user.name;
+        }
         None => seen.output.push(format!("there is no user {}", seen.user)),
     }
-    let db_path = option("storage.dbPath").unwrap_or("/data/db");
-    let space = rustix::fs::statvfs(below(root, db_path)).ok();
+    let space = db_path.and_then(|path| rustix::fs::statvfs(below(root, path)).ok());
     seen.free_bytes = space.map(|space| space.f_bavail.saturating_mul(space.f_frsize));
     seen
 }
@@ -124,6 +179,9 @@ fn records(text: &str, since: Option<Timestamp>) -> (Vec<LogRecord>, Vec<String>
             continue;
         };
         let (Some(id), Some(severity)) = (record["id"].as_u64(), record["s"].as_str()) else { continue };
+        if id == NEW_STATE && matches!(record["attr"]["newState"].as_str(), Some("PRIMARY" | "SECONDARY" | "ARBITER")) {
+            records.retain(|known| known.id != NOT_IN_ITS_SET);
+        }
         let at: Option<Timestamp> = record["t"]["$date"].as_str().and_then(|at| at.parse().ok());
         let is_old = since.is_some_and(|since| at.is_some_and(|at| at < since - LOG_RESOLUTION));
         let is_telling = matches!(severity, "E" | "F") || TELLING.contains(&id) || is_corruption(id);
@@ -163,7 +221,9 @@ mod tests {
     fn systemds_words_are_read() {
         let exec = "{ path=/usr/bin/mongod ; argv[]=/usr/bin/mongod --config /etc/mongod.conf ; ignore_errors=no ; }";
         assert_eq!(argv(exec), ["/usr/bin/mongod", "--config", "/etc/mongod.conf"]);
-        assert_eq!(argv(""), Vec::<&str>::new());
+        assert_eq!(argv(""), Vec::<String>::new());
+        assert_eq!(label("mongod@1.service"), "mongod_401_2eservice");
+        assert_eq!(label("4db.service"), "_34db_2eservice");
         let at = started("Tue 2026-11-24 18:25:30.123456 UTC").unwrap();
         assert_eq!(at.to_string(), "2026-11-24T18:25:30.123456Z");
         assert_eq!(started("n/a"), None);
@@ -190,5 +250,16 @@ mod tests {
         assert_eq!(records.iter().map(|record| record.id).collect::<Vec<_>>(), [20557, 20254]);
         assert_eq!(records[0].text, "Terminating: why");
         assert_eq!(lines, ["Unrecognized option: x"]);
+    }
+
+    #[test]
+    fn a_member_that_left_its_set_counts_until_it_is_back() {
+        let left = r#"{"s":"W","id":21405,"msg":"no valid entry","attr":{"error":{"codeName":"NodeNotFound"}}}"#;
+        let state = |name: &str| format!(r#"{{"s":"I","id":21358,"msg":"transition","attr":{{"newState":"{name}"}}}}"#);
+        for (states, counts) in [(vec![], true), (vec!["REMOVED"], true), (vec!["REMOVED", "SECONDARY"], false)] {
+            let lines: Vec<String> =
+                [left.to_owned()].into_iter().chain(states.iter().map(|name| state(name))).collect();
+            assert_eq!(records(&lines.join("\n"), None).0.len(), usize::from(counts), "{states:?}");
+        }
     }
 }
