@@ -7,7 +7,7 @@ use futures_util::future::BoxFuture;
 use serde::Serialize;
 
 use super::inputs::CheckInputs;
-use super::{database, database_process, deployments, host, kernel, packages, people, services, space};
+use super::{database, database_process, deployments, host, kernel, packages, people, readiness, services, space};
 use crate::host::HostError;
 use crate::model::{Finding, Severity};
 
@@ -154,6 +154,7 @@ pub const CATALOGUE: &[Check] = &[
     services::UNIT_LOADED,
     services::UNIT_ENABLED,
     services::UNIT_RUNNING,
+    readiness::READINESS,
     services::RESUME_ENABLED,
     services::DAEMON_RELOAD,
     services::RESTART_STORM,

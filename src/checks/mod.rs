@@ -11,6 +11,7 @@ mod host;
 mod kernel;
 mod packages;
 mod people;
+mod readiness;
 mod services;
 mod space;
 

@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use jiff::SignedDuration;
 use tokio::net::TcpStream;
 
+use super::tls_words::{self, Naming};
 use super::{Database, HostError, HostErrorKind, HostResult, Prober, Units, command, trusted};
 use crate::model::{DatabaseAccess, Readiness, ReadinessProbe, UnitName};
 
@@ -17,6 +18,14 @@ const COUNT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How much of an answer is read for the text that it must hold.
 const BODY_BYTES: usize = 64 * 1024;
+/// A body that stops for this long, and does not end, is told as one.
+const BODY_SILENCE: Duration = Duration::from_secs(4);
+
+/// Where an HTTP probe gets its certificates from: this host's own store. It shows none of its own.
+const NAMING: Naming = Naming {
+    trust: "in this host's store: a file NAME.crt in /usr/local/share/ca-certificates, and update-ca-certificates",
+    client: "which an http probe cannot: use probe = \"command\" there",
+};
 
 /// Gives the process the one TLS implementation that the HTTP client uses. Harmless where it has one already.
 ///
@@ -50,19 +59,20 @@ impl Probe {
         Self { units, database, http }
     }
 
-    async fn test(&self, unit: &UnitName, probe: &ReadinessProbe) -> Result<(), String> {
-        match probe {
+    async fn test(&self, unit: &UnitName, probe: &ReadinessProbe) -> Result<(), Fault> {
+        let tested = match probe {
             ReadinessProbe::Unit => self.test_unit(unit).await,
             ReadinessProbe::Tcp { address } => match TcpStream::connect(address).await {
                 Ok(_) => Ok(()),
                 Err(error) => Err(format!("connect to {address}: {error}")),
             },
             ReadinessProbe::Http { url, status, header, body } => {
-                self.test_http(url, *status, header.as_deref(), body.as_deref()).await
+                return self.test_http(url, *status, header.as_deref(), body.as_deref()).await;
             }
             ReadinessProbe::Command { argv } => test_command(argv).await,
             ReadinessProbe::Mongodb(access) => self.test_database(access).await,
-        }
+        };
+        tested.map_err(Fault::NotReady)
     }
 
     async fn test_unit(&self, unit: &UnitName) -> Result<(), String> {
@@ -70,22 +80,25 @@ impl Probe {
         if state.is_up() && !state.is_hollow() { Ok(()) } else { Err(format!("{unit} is {}", state.described())) }
     }
 
-    async fn test_http(&self, url: &str, status: u16, header: Option<&str>, body: Option<&str>) -> Result<(), String> {
-        let client = self.http.as_ref().map_err(|error| format!("set up HTTP: {error}"))?;
-        let answer =
-            client.get(url).send().await.map_err(|error| format!("GET {url}: {}", reasons(&error.without_url())))?;
+    async fn test_http(&self, url: &str, status: u16, header: Option<&str>, body: Option<&str>) -> Result<(), Fault> {
+        let not_ready = |why: String| Fault::NotReady(format!("GET {url}: {why}"));
+        let client = self.http.as_ref().map_err(|error| Fault::NotReady(format!("set up HTTP: {error}")))?;
+        let answer = client.get(url).send().await.map_err(|error| not_ready(in_words(&error.without_url())))?;
         let seen = answer.status().as_u16();
+        if seen == TOO_MANY_REQUESTS && seen != status {
+            return Err(Fault::TooOften(retry_after(&answer)));
+        }
         if seen != status {
-            return Err(format!("GET {url}: status {seen}, not {status}"));
+            return Err(not_ready(wrong_status(&answer, status)));
         }
         if let Some((name, wanted)) = header.and_then(|header| header.split_once(':')) {
             let values = answer.headers().get_all(name);
             if !values.iter().any(|value| value.as_bytes().trim_ascii() == wanted.trim().as_bytes()) {
-                return Err(format!("GET {url}: the answer has no header {name}: {}", wanted.trim()));
+                return Err(not_ready(format!("the answer has no header {name}: {}", wanted.trim())));
             }
         }
         match body {
-            Some(wanted) => body_holds(answer, wanted).await.map_err(|why| format!("GET {url}: {why}")),
+            Some(wanted) => body_holds(answer, wanted).await.map_err(not_ready),
             None => Ok(()),
         }
     }
@@ -94,26 +107,59 @@ impl Probe {
     async fn test_database(&self, access: &DatabaseAccess) -> Result<(), String> {
         let facts = self.database.facts(access).await.map_err(|error| error.to_string())?;
         if facts.role == "other" {
-            return Err("the server answers, but is neither primary nor secondary of its replica set yet".to_owned());
+            let why = "neither primary nor secondary of its replica set yet".to_owned();
+            return Err(format!("the server answers, and serves nobody: {}", facts.outside.unwrap_or(why)));
         }
         Ok(())
     }
 }
 
-/// Whether the beginning of the body holds the text. Whatever follows is not read.
+/// Why a test did not succeed.
+enum Fault {
+    NotReady(String),
+    TooOften(Option<SignedDuration>),
+}
+
+/// Whoever limits how often it may be asked answers so. It says nothing of the service behind.
+const TOO_MANY_REQUESTS: u16 = 429;
+
+/// `Retry-After:` in seconds; a date is not worth the trouble.
+fn retry_after(answer: &reqwest::Response) -> Option<SignedDuration> {
+    let seconds = answer.headers().get("retry-after")?.to_str().ok()?.trim().parse::<u32>().ok()?;
+    Some(SignedDuration::from_secs(i64::from(seconds)))
+}
+
+/// A redirect with where it leads: as a rule to a login, or to the same page by https.
+fn wrong_status(answer: &reqwest::Response, wanted: u16) -> String {
+    let seen = answer.status();
+    let leads = answer.headers().get("location").filter(|_| seen.is_redirection()).and_then(|to| to.to_str().ok());
+    let leads = leads.map(|to| format!(", which leads to {to}")).unwrap_or_default();
+    format!("status {}{leads}, not {wanted}", seen.as_u16())
+}
+
+/// Whether the beginning of the body holds the text. Whatever follows is not read: some never end.
 async fn body_holds(mut answer: reqwest::Response, wanted: &str) -> Result<(), String> {
     let mut seen = Vec::new();
-    while seen.len() < BODY_BYTES {
-        match answer.chunk().await {
-            Ok(Some(chunk)) => seen.extend_from_slice(&chunk),
-            Ok(None) => break,
-            Err(error) => return Err(format!("read the body: {}", reasons(&error.without_url()))),
+    loop {
+        if wanted.is_empty() || seen.windows(wanted.len()).any(|window| window == wanted.as_bytes()) {
+            return Ok(());
+        }
+        if seen.len() >= BODY_BYTES {
+            return Err(format!("the first {} KiB of the body do not hold {wanted:?}", BODY_BYTES / 1024));
+        }
+        match tokio::time::timeout(BODY_SILENCE, answer.chunk()).await {
+            Ok(Ok(Some(chunk))) => seen.extend_from_slice(&chunk),
+            Ok(Ok(None)) => return Err(format!("the body does not hold {wanted:?}")),
+            Ok(Err(error)) => return Err(format!("read the body: {}", in_words(&error.without_url()))),
+            Err(_) => return Err(format!("the body does not hold {wanted:?} so far, and does not go on")),
         }
     }
-    if seen.windows(wanted.len()).any(|window| window == wanted.as_bytes()) {
-        return Ok(());
-    }
-    Err(format!("the body does not hold {wanted:?}"))
+}
+
+/// An error of the HTTP client, with what it means where it is about TLS.
+fn in_words(error: &reqwest::Error) -> String {
+    let said = reasons(error);
+    tls_words::explain(&said, NAMING).unwrap_or(said)
 }
 
 /// The user's own test. It is root who runs it, so that nobody else may have a hand in it.
@@ -132,7 +178,8 @@ impl Prober for Probe {
         let began = Instant::now();
         match tokio::time::timeout(limit, self.test(unit, probe)).await {
             Ok(Ok(())) => Readiness::Ready(SignedDuration::try_from(began.elapsed()).unwrap_or(SignedDuration::MAX)),
-            Ok(Err(why)) => Readiness::NotReady(why),
+            Ok(Err(Fault::NotReady(why))) => Readiness::NotReady(why),
+            Ok(Err(Fault::TooOften(after))) => Readiness::TooOften(after),
             Err(_) => Readiness::NotReady(format!("no answer within {timeout:#}")),
         }
     }

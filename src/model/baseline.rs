@@ -72,6 +72,13 @@ impl Baseline {
         self.state_of(unit).map_or_else(|| now.is_hollow(), |before| now.is_hollow_after(before))
     }
 
+    /// Why the service's probe did not succeed before the run, in its words; none where it did, and where the service did
+    /// not run.
+    pub fn why_not_ready(&self, unit: &UnitName) -> Option<String> {
+        let service = self.services.iter().find(|service| &service.unit == unit && service.state.is_up())?;
+        service.readiness.problem()
+    }
+
     /// Whether the service ran before the run; a service that did not need not run afterwards.
     pub fn service_ran(&self, unit: &UnitName) -> bool {
         self.services.iter().any(|service| &service.unit == unit && service.state.is_up() && !service.state.is_hollow())

@@ -46,4 +46,54 @@ pub enum Readiness {
     Ready(SignedDuration),
     /// Not ready, and why.
     NotReady(String),
+    /// It answers that it is asked too often, which says nothing of the service; how long it wants to be left alone,
+    /// where it says so.
+    TooOften(Option<SignedDuration>),
+}
+
+impl Readiness {
+    /// Why it does not count as ready; none where it is ready.
+    pub fn problem(&self) -> Option<String> {
+        match self {
+            Self::Ready(_) => None,
+            Self::NotReady(why) => Some(why.clone()),
+            Self::TooOften(None) => Some("it says that it is asked too often (status 429)".to_owned()),
+            Self::TooOften(Some(after)) => {
+                Some(format!("it says that it is asked too often (status 429), and to come back after {after:#}"))
+            }
+        }
+    }
+
+    /// When to ask again, if it was asked too often: not at once, and not so late that nobody would know.
+    pub fn ask_again_after(&self) -> Option<SignedDuration> {
+        const USUAL: SignedDuration = SignedDuration::from_secs(5);
+        const LONGEST: SignedDuration = SignedDuration::from_secs(30);
+        match self {
+            Self::TooOften(wanted) => Some(wanted.unwrap_or(USUAL).clamp(SignedDuration::from_secs(1), LONGEST)),
+            Self::Ready(_) | Self::NotReady(_) => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_probe_said_is_read_back() {
+        let seconds = SignedDuration::from_secs;
+        for said in [
+            Readiness::Ready(seconds(1)),
+            Readiness::NotReady("status 503".into()),
+            Readiness::TooOften(None),
+            Readiness::TooOften(Some(seconds(60))),
+        ] {
+            let text = serde_json::to_string(&said).unwrap();
+            assert_eq!(serde_json::from_str::<Readiness>(&text).unwrap(), said, "{text}");
+        }
+        assert_eq!(Readiness::TooOften(None).ask_again_after(), Some(seconds(5)));
+        assert_eq!(Readiness::TooOften(Some(seconds(0))).ask_again_after(), Some(seconds(1)));
+        assert_eq!(Readiness::TooOften(Some(seconds(3600))).ask_again_after(), Some(seconds(30)));
+        assert_eq!(Readiness::NotReady("x".into()).ask_again_after(), None);
+    }
 }

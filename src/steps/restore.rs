@@ -9,6 +9,8 @@ use crate::host::HostErrorKind;
 use crate::model::{Change, Fact, JobResult, Readiness, UnitName};
 
 const LOOK_EVERY: SignedDuration = SignedDuration::from_millis(500);
+/// So long a service that was not ready before the run is asked whether it is now.
+const AS_BEFORE: SignedDuration = SignedDuration::from_secs(5);
 const PROBE_TIMEOUT: SignedDuration = SignedDuration::from_secs(5);
 /// A unit without a main process that was found up, and is not ready for so long, is taken for one that is left over.
 const STALE_AFTER: SignedDuration = SignedDuration::from_secs(5);
@@ -86,7 +88,11 @@ pub(super) async fn start_until_ready(ctx: &StepContext<'_>, service: &ServiceSe
     let mut problem = String::from("it was not started");
     let mut ready_looks = 0;
     let (mut started, mut reset) = (false, false);
+    let mut up_since = None;
+    // Nobody expects more of it than that it runs as it did.
+    let was_not_ready = ctx.run().baseline.as_ref().is_some_and(|baseline| baseline.why_not_ready(unit).is_some());
     loop {
+        let mut pause = LOOK_EVERY;
         let waited = ctx.host.clock.now().duration_since(began);
         match ctx.host.units.state(unit).await {
             Ok(state) if !state.is_up() => {
@@ -118,11 +124,19 @@ pub(super) async fn start_until_ready(ctx: &StepContext<'_>, service: &ServiceSe
                     return Ok(());
                 }
                 Readiness::Ready(_) => ready_looks += 1,
-                Readiness::NotReady(why) => {
+                said @ (Readiness::NotReady(_) | Readiness::TooOften(_)) => {
                     ready_looks = 0;
+                    let why = said.problem().unwrap_or_default();
+                    let up_for = ctx.host.clock.now().duration_since(*up_since.get_or_insert(ctx.host.clock.now()));
+                    if was_not_ready && up_for >= AS_BEFORE {
+                        ctx.note(format!("{unit} runs, and its probe does not succeed, as before the run: {why}"));
+                        return Ok(());
+                    }
+                    pause = said.ask_again_after().unwrap_or(LOOK_EVERY);
                     problem = format!("it is up, but not ready: {why}");
                     // Its processes are not its own, so that only the probe tells: what it had started is gone.
-                    if !started && !reset && state.main_pid.is_none() && waited >= STALE_AFTER {
+                    let says_no = said.ask_again_after().is_none();
+                    if says_no && !started && !reset && state.main_pid.is_none() && waited >= STALE_AFTER {
                         reset = true;
                         if let Some(why) = stop_what_is_stale(ctx, service).await {
                             problem = format!("{problem}; {why}");
@@ -139,7 +153,7 @@ pub(super) async fn start_until_ready(ctx: &StepContext<'_>, service: &ServiceSe
                  {unit}"
             ));
         }
-        ctx.host.clock.sleep(LOOK_EVERY).await;
+        ctx.host.clock.sleep(pause).await;
     }
 }
 

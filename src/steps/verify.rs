@@ -83,7 +83,13 @@ impl<'a> Verifying<'a> {
     /// What did not run before need not run now.
     fn services(&self) -> Vec<Watched> {
         let ran = self.settings.services.iter().filter(|service| self.baseline.service_ran(&service.unit));
-        ran.cloned().map(Watched::new).collect()
+        let watched = |service: ServiceSettings| {
+            let was_not_ready = self.baseline.why_not_ready(&service.unit);
+            let mut watched = Watched::new(service);
+            watched.was_not_ready = was_not_ready;
+            watched
+        };
+        ran.cloned().map(watched).collect()
     }
 }
 
@@ -177,6 +183,9 @@ async fn conclude(
     for one in &watched {
         let Some(access) = &one.service.database else { continue };
         if !one.is_ready() {
+            if one.is_as_before() {
+                continue;
+            }
             let why = verify_database::why_not(with, &one.service).await;
             verify_cause::explain(&mut findings, one.unit(), why);
             continue;
@@ -313,6 +322,13 @@ fn service_finding(one: &Watched) -> Option<Finding> {
     }
     let unit = one.unit();
     let problem = one.problem.as_deref().unwrap_or("nothing is known of it");
+    if one.is_as_before() {
+        let title = format!("{unit} runs, and its probe does not succeed, as before the run: {problem}");
+        let finding = Finding::new("service-not-ready-before", Severity::Info, title).about(unit.as_str());
+        return Some(
+            finding.hint("mend the service or its probe: until then nobody can tell whether it came back well"),
+        );
+    }
     let title = format!("{unit} is not back: {problem}");
     let finding = Finding::new("service-not-ready", Severity::Blocker, title).about(unit.as_str());
     Some(finding.remedy(format!("read what {unit} says of itself"), format!("journalctl -b -u {unit}")))

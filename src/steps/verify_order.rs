@@ -25,15 +25,31 @@ fn order(one: &Watched, on: &Watched) -> OrderKept {
         return OrderKept::Unknown;
     };
     // Before it was active it was not ready, whoever looked.
-    let on_not_ready = on.not_ready_usec.max(active(on)).map_or(on_ready, |usec| usec.min(on_ready));
-    if ready < on_not_ready {
-        OrderKept::Broken
-    } else if became_active >= on_ready {
-        OrderKept::Kept
-    } else if became_active < on_not_ready {
-        OrderKept::Waited
-    } else {
-        OrderKept::Unknown
+    let not_ready = |watched: &Watched, ready: u64| watched.not_ready_usec.max(active(watched)).unwrap_or(0).min(ready);
+    let seen =
+        Seen { became_active, ready: (not_ready(one, ready), ready), on_ready: (not_ready(on, on_ready), on_ready) };
+    seen.order()
+}
+
+/// When one service became ready, and the one that it depends on: after the first moment, and at the second at the latest.
+struct Seen {
+    became_active: u64,
+    ready: (u64, u64),
+    on_ready: (u64, u64),
+}
+
+impl Seen {
+    fn order(&self) -> OrderKept {
+        if self.ready.1 < self.on_ready.0 {
+            OrderKept::Broken
+        } else if self.became_active >= self.on_ready.1 {
+            OrderKept::Kept
+        // To be active earlier is not to have waited: it must have been seen not ready when the other one was.
+        } else if self.became_active < self.on_ready.0 && self.ready.0 >= self.on_ready.1 {
+            OrderKept::Waited
+        } else {
+            OrderKept::Unknown
+        }
     }
 }
 
@@ -85,4 +101,27 @@ pub(super) fn restarts(watched: &[Watched]) -> Vec<Finding> {
         finding.remedy("let it wait for what it needs, or order it after it", format!("journalctl -b -u {unit}"))
     };
     restarted.map(finding).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// In milliseconds: when it became active, between what looks it became ready, and the same of the other one.
+    #[test]
+    fn nothing_is_said_of_an_order_that_nobody_saw() {
+        for (case, became_active, ready, on_ready, expected) in [
+            ("started when the other one was ready", 900, (900, 1000), (700, 800), OrderKept::Kept),
+            ("seen not ready when the other one was", 500, (900, 1000), (700, 800), OrderKept::Waited),
+            ("seen ready while the other one was not", 500, (500, 600), (700, 800), OrderKept::Broken),
+            // A database that answers late: one long look lies between "not yet" and "ready".
+            ("ready long before the other one was seen", 500, (500, 700), (600, 5800), OrderKept::Unknown),
+            ("both became ready between the same two looks", 500, (700, 1000), (700, 1000), OrderKept::Unknown),
+            ("it may have been ready first", 500, (500, 1000), (700, 800), OrderKept::Unknown),
+            ("it became active while nobody looked", 750, (900, 1000), (700, 800), OrderKept::Unknown),
+        ] {
+            let seen = Seen { became_active, ready, on_ready };
+            assert_eq!(seen.order(), expected, "{case}");
+        }
+    }
 }

@@ -20,6 +20,8 @@ const PAUSES: (SignedDuration, SignedDuration) = (SignedDuration::from_millis(50
 const LONGEST_DEAF: SignedDuration = SignedDuration::from_millis(200);
 /// Services that are looked at, or probed, at the same time.
 const AT_ONCE: usize = 16;
+/// So long a service that was not ready before the run is asked whether it is now.
+const AS_BEFORE: SignedDuration = SignedDuration::from_secs(5);
 /// Pace of the looks while services must stay as they are: a sixth of that time, within these bounds.
 const SETTLE_LOOKS: (SignedDuration, SignedDuration) = (SignedDuration::from_secs(1), SignedDuration::from_secs(15));
 /// A unit that is down after the boot has finished is given this long to be started by whatever else starts it.
@@ -37,6 +39,8 @@ pub(super) struct Watched {
     pub(super) not_ready_usec: Option<u64>,
     pub(super) problem: Option<String>,
     pub(super) latency: Option<Latency>,
+    /// Why its probe did not succeed before the run either, in the probe's words.
+    pub(super) was_not_ready: Option<String>,
     down_since: Option<Timestamp>,
     up_since: Option<Timestamp>,
     settled: bool,
@@ -54,6 +58,7 @@ impl Watched {
             not_ready_usec: None,
             problem: None,
             latency: None,
+            was_not_ready: None,
             down_since: None,
             up_since: None,
             settled: false,
@@ -72,8 +77,13 @@ impl Watched {
 
     /// Somebody mended it: it is looked at anew.
     pub(super) fn look_again(&mut self) {
-        let latest = self.not_ready_usec;
-        *self = Self { not_ready_usec: latest, ..Self::new(self.service.clone()) };
+        let (latest, before) = (self.not_ready_usec, self.was_not_ready.take());
+        *self = Self { not_ready_usec: latest, was_not_ready: before, ..Self::new(self.service.clone()) };
+    }
+
+    /// Its unit runs, and its probe says no, as both did before the run.
+    pub(super) fn is_as_before(&self) -> bool {
+        self.was_not_ready.is_some() && self.ready_at.is_none() && self.state.as_ref().is_some_and(UnitState::is_up)
     }
 
     fn give_up(&mut self, problem: String) {
@@ -136,6 +146,15 @@ pub(super) async fn until_settled(with: &Verifying<'_>, ears: &mut Ears, watched
         for some in due.chunks_mut(AT_ONCE) {
             join_all(some.iter_mut().map(|one| look(with, one, booted, ears.longest_pause()))).await;
         }
+        let became_ready: Vec<UnitName> =
+            due.iter().filter(|one| one.is_ready()).map(|one| one.unit().clone()).collect();
+        // At once, so that it is seen whether they were ready before what they depend on.
+        let now = clock.now();
+        for one in watched.iter_mut().filter(|one| !one.settled) {
+            if one.service.after.iter().any(|on| became_ready.contains(on)) {
+                one.next_look = now;
+            }
+        }
         if watched.iter().all(|one| one.settled) {
             return;
         }
@@ -191,7 +210,8 @@ async fn look(with: &Verifying<'_>, one: &mut Watched, booted: bool, longest_pau
         one.next_look = now + one.pause;
     }
     let asked_usec = uptime_usec(with).await;
-    match with.host.prober.probe(&unit, &one.service.readiness, one.service.probe_timeout).await {
+    let said = with.host.prober.probe(&unit, &one.service.readiness, one.service.probe_timeout).await;
+    match &said {
         Readiness::Ready(_) => {
             one.ready_at = Some(with.host.clock.now());
             // Where systemd's word is all there is, it is exact.
@@ -204,11 +224,18 @@ async fn look(with: &Verifying<'_>, one: &mut Watched, booted: bool, longest_pau
             let after = one.ready_usec.and_then(|usec| i64::try_from(usec).ok()).unwrap_or_default();
             with.events.emit(EventKind::ServiceReady { unit, after: SignedDuration::from_micros(after) });
         }
-        Readiness::NotReady(why) => {
-            one.not_ready_usec = asked_usec;
+        Readiness::NotReady(_) | Readiness::TooOften(_) => {
+            match said.ask_again_after() {
+                Some(pause) => one.next_look = now + pause,
+                None => one.not_ready_usec = asked_usec,
+            }
+            let why = said.problem().unwrap_or_default();
             one.problem = Some(why.clone());
             let up_for = one.up_since.map(|since| now.duration_since(since)).unwrap_or_default();
-            if up_for > one.service.start_timeout {
+            if one.was_not_ready.is_some() && up_for >= AS_BEFORE {
+                // Nobody expects more of it than that it runs as it did.
+                one.give_up(why);
+            } else if up_for > one.service.start_timeout {
                 one.give_up(format!("up, but not ready after {:#}: {why}", one.service.start_timeout));
             }
         }
@@ -306,6 +333,7 @@ async fn stays(with: &Verifying<'_>, one: &mut Watched, closely: Look) {
     if closely == Look::AtUnit || one.problem.is_some() {
         return;
     }
+    // Who says that it is asked too often has not said that it is not ready.
     if let Readiness::NotReady(why) =
         with.host.prober.probe(&unit, &one.service.readiness, one.service.probe_timeout).await
     {

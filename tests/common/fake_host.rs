@@ -181,6 +181,10 @@ pub struct World {
     pub database_is_mute: bool,
     /// The processes of the database's unit while it runs; 7 is the main one.
     pub database_processes: Vec<UnitProcess>,
+    /// The API says that it is asked too often.
+    pub asked_too_often: Option<SignedDuration>,
+    /// Who was probed when.
+    pub probes: Vec<(Timestamp, String)>,
     /// What the database says of itself while it runs.
     pub database_facts: DatabaseFacts,
     /// What the database leaves behind.
@@ -321,11 +325,14 @@ impl World {
                 ..DatabaseCondition::default()
             },
             database_is_mute: false,
+            asked_too_often: None,
+            probes: Vec::new(),
             database_processes: vec![UnitProcess { pid: 7, name: "mongod".into(), own_pid: 7 }],
             database_facts: DatabaseFacts {
                 version: "6.0.5".into(),
                 pid: Some(7),
                 role: "standalone".into(),
+                db_path: Some("/var/lib/mongodb".into()),
                 ..DatabaseFacts::default()
             },
             stop_evidence: DatabaseStopEvidence {
@@ -1363,6 +1370,11 @@ impl Prober for Fake {
     async fn probe(&self, unit: &UnitName, _probe: &ReadinessProbe, _timeout: SignedDuration) -> Readiness {
         let mut world = lock(&self.0);
         world.let_die();
+        let now = world.now;
+        world.probes.push((now, unit.to_string()));
+        if let Some(after) = world.asked_too_often.filter(|_| unit.as_str() == API) {
+            return Readiness::TooOften(Some(after));
+        }
         let fake = world.unit(unit.as_str());
         match (if fake.runs() { "active" } else { "inactive" }, fake.never_ready) {
             ("active", false) => Readiness::Ready(SignedDuration::from_millis(2)),

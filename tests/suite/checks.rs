@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::fake_host::{Shared, World, host, settings};
+use crate::fake_host::{API, Shared, World, host, settings};
 use jiff::SignedDuration;
 use patchday::checks::{CATALOGUE, CheckInputs, run_all};
 use patchday::config::{Settings, UserCount, UserSource};
@@ -13,7 +13,8 @@ use patchday::host::Host;
 use patchday::host::kernel::Kernel;
 use patchday::host::premises::HostPremises;
 use patchday::model::{
-    CheckResult, FileRole, FileState, Finding, Hook, HookPoint, HookPolicy, RunOptions, Severity, Trigger, UnitProcess,
+    CheckResult, FileRole, FileState, Finding, Hook, HookPoint, HookPolicy, ReadinessProbe, RunOptions, Severity,
+    Trigger, UnitProcess,
 };
 
 fn options() -> RunOptions {
@@ -186,7 +187,7 @@ fn what_is_wrong_with_a_database_is_told() {
         mode: "0700".into(),
         problem: Some("mongodb cannot remove it".into()),
     };
-    let cases: [(&str, Severity, &str, Change); 9] = [
+    let cases: [(&str, Severity, &str, Change); 10] = [
         ("database-reachable", Severity::Blocker, "no answer in time", |world| world.database_is_mute = true),
         ("database-shutdown", Severity::Blocker, "lacks the action shutdown", |world| {
             world.condition.actions = Some(vec!["inprog".into()]);
@@ -199,6 +200,10 @@ fn what_is_wrong_with_a_database_is_told() {
             world.condition.compatibility = Some("5.0".into());
         }),
         ("database-journal", Severity::Warning, "storage.journal", |world| world.condition.journaled = Some(false)),
+        ("database-set", Severity::Blocker, "mongod.service: it has left its replica set", |world| {
+            world.database_facts.role = "other".into();
+            world.database_facts.outside = Some("it has left its replica set rs0".into());
+        }),
         ("database-process", Severity::Blocker, "leads to another mongod", |world| world.database_facts.pid = Some(99)),
         ("database-process", Severity::Blocker, "mongod.service has docker (7)", |world| {
             world.database_processes = vec![UnitProcess { pid: 7, name: "docker".into(), own_pid: 7 }];
@@ -206,7 +211,7 @@ fn what_is_wrong_with_a_database_is_told() {
         }),
         ("database-process", Severity::Blocker, "neither its mongod.lock nor its log", |world| {
             world.database_processes.push(UnitProcess { pid: 8, name: "mongod".into(), own_pid: 1 });
-            world.database_facts.pid = Some(1);
+            (world.database_facts.pid, world.database_facts.db_path) = (Some(1), None);
         }),
     ];
     for (label, severity, text, change) in cases {
@@ -224,6 +229,8 @@ fn what_is_wrong_with_a_database_is_told() {
 #[test]
 fn every_check_of_the_catalogue_is_provoked() {
     let machines = [
+        "tests/lab/src/strangers/database.rs",
+        "tests/lab/src/strangers/probes.rs",
         "tests/machine/checks.rs",
         "tests/machine/hooks.rs",
         "tests/machine/only_planned.rs",
@@ -277,6 +284,35 @@ fn users_who_were_seen_lately_are_counted_in_the_database() {
         if let Some(finding) = finding {
             let told = "shop.sessions has documents with a lastSeen of the last 5m: 3, the limit is 2";
             assert_eq!((finding.severity, finding.evidence[0].as_str()), (Severity::Blocker, told));
+        }
+    }
+}
+
+/// A probe that never worked is known before anything stops. What does not run is told elsewhere.
+#[test]
+fn every_probe_is_tried_before_anything_stops() {
+    let tcp = || {
+        let mut settings = settings();
+        settings.services[1].readiness = ReadinessProbe::Tcp { address: "127.0.0.1:1".into() };
+        settings
+    };
+    type Change = fn(&mut World);
+    let cases: [(&str, Option<&str>, Change); 4] = [
+        ("ready", None, |_| {}),
+        ("not ready", Some("api.service: HTTP 503"), |world| world.unit(API).never_ready = true),
+        ("asked too often", Some("asked too often (status 429), and to come back after 1m"), |world| {
+            world.asked_too_often = Some(SignedDuration::from_mins(1));
+        }),
+        ("does not run", None, |world| world.unit(API).active = "inactive"),
+    ];
+    for (case, expected, change) in cases {
+        let world = World::new();
+        change(&mut world.lock().unwrap());
+        let found = finding(&results(&host(&world), &tcp(), &options()), "readiness");
+        assert_eq!(found.is_some(), expected.is_some(), "{case}: {found:?}");
+        if let (Some(found), Some(expected)) = (found, expected) {
+            assert_eq!(found.severity, Severity::Blocker, "{case}");
+            assert!(found.evidence[0].contains(expected), "{case}: {found:?}");
         }
     }
 }

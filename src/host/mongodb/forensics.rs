@@ -38,7 +38,8 @@ impl DatabaseForensics for Mongo {
     }
 
     async fn places(&self, facts: DatabaseFacts, pid: u32) -> DatabaseFacts {
-        self.read(&facts, move |root, facts| places::on_host(root, facts.clone(), pid)).await
+        let (db_path, log_path) = self.read(&facts, move |root, facts| places::on_host(root, facts, pid)).await;
+        DatabaseFacts { db_path, log_path, ..facts }
     }
 
     async fn with_ages(

@@ -8,11 +8,11 @@ use std::path::{Path, PathBuf};
 use crate::host::command::below;
 use crate::model::DatabaseFacts;
 
-/// The facts with paths as this host has them; none for what cannot be reached from here.
-pub(super) fn on_host(root: &Path, facts: DatabaseFacts, pid: u32) -> DatabaseFacts {
+/// Data directory and log as this host has them; none for what cannot be reached from here.
+pub(super) fn on_host(root: &Path, facts: &DatabaseFacts, pid: u32) -> (Option<String>, Option<String>) {
     let process = root.join("proc").join(pid.to_string());
-    let place = |path: Option<String>| path.and_then(|path| place(root, &process, &path));
-    DatabaseFacts { db_path: place(facts.db_path.clone()), log_path: place(facts.log_path.clone()), ..facts }
+    let place = |path: &Option<String>| path.as_deref().and_then(|path| place(root, &process, path));
+    (place(&facts.db_path), place(&facts.log_path))
 }
 
 /// One file or directory of the process, by a name that it has here.
@@ -142,15 +142,14 @@ mod tests {
             log_path: Some(log.into()),
             ..DatabaseFacts::default()
         };
-        let seen = on_host(root, facts("/data/db", "/var/log/mongod.log"), 7);
-        assert_eq!((seen.db_path.as_deref(), seen.log_path), (Some("/srv/db"), None));
-        let relative = on_host(root, facts("db", "/none"), 7);
-        assert_eq!(relative.db_path.as_deref(), Some("/srv/db"));
+        let seen = on_host(root, &facts("/data/db", "/var/log/mongod.log"), 7);
+        assert_eq!(seen, (Some("/srv/db".into()), None));
+        let relative = on_host(root, &facts("db", "/none"), 7);
+        assert_eq!(relative.0.as_deref(), Some("/srv/db"));
         // One that shares our root names its files as we do.
         fs::remove_file(below(root, "/proc/7/root")).unwrap();
         symlink(root, below(root, "/proc/7/root")).unwrap();
-        let seen = on_host(root, facts("/data/db", "/srv/db/mongod.lock"), 7);
-        assert_eq!(seen.db_path.as_deref(), Some("/data/db"));
-        assert_eq!(seen.log_path.as_deref(), Some("/srv/db/mongod.lock"));
+        let seen = on_host(root, &facts("/data/db", "/srv/db/mongod.lock"), 7);
+        assert_eq!(seen, (Some("/data/db".into()), Some("/srv/db/mongod.lock".into())));
     }
 }

@@ -111,7 +111,7 @@ fn fakes() -> (Arc<FakeHost>, Probe) {
 async fn probe(probe: &Probe, how: ReadinessProbe, limit: SignedDuration) -> Result<SignedDuration, String> {
     match probe.probe(&"api.service".parse().unwrap(), &how, limit).await {
         Readiness::Ready(took) => Ok(took),
-        Readiness::NotReady(why) => Err(why),
+        said => Err(said.problem().unwrap()),
     }
 }
 
