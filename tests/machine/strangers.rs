@@ -2,7 +2,8 @@
 //! `docs/reliability.md`.
 use std::path::Path;
 
-use patchday_lab::strangers::{Stage, TOPICS, perform};
+use crate::report_schema::assert_text_is_report;
+use patchday_lab::strangers::{Outcome, Stage, TOPICS, perform};
 
 /// Those of a topic that are marked for it. One machine at a time: the tests of other topics run beside.
 fn as_it_should_be(name: &str) {
@@ -11,8 +12,10 @@ fn as_it_should_be(name: &str) {
     situations.retain(|situation| situation.is_in_check());
     let patchday = Path::new(env!("CARGO_BIN_EXE_patchday"));
     let stage = Stage { patchday, systemd: Path::new("systemd"), jobs: 1 };
-    let told = |outcome: &_| println!("{outcome:#?}");
-    let wrong: Vec<_> = perform(stage, name, situations, &told).into_iter().filter_map(|one| one.wrong).collect();
+    let told = |outcome: &Outcome| println!("{}: {}; {}", outcome.name, outcome.said, outcome.host);
+    let outcomes = perform(stage, name, situations, &told);
+    outcomes.iter().filter_map(|outcome| outcome.report.as_deref()).for_each(assert_text_is_report);
+    let wrong: Vec<_> = outcomes.into_iter().filter_map(|outcome| outcome.wrong).collect();
     assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
 }
 

@@ -15,6 +15,7 @@ use patchday::checks;
 use patchday::events::{EVENT_VERSION, Event, EventKind};
 use patchday::model::{Attempt, AttemptRecord, BootId, Change, Outcome, Phase, Run, RunId, RunOptions, Step, Trigger};
 use patchday::steps::planned_steps;
+use rustix::process::Signal;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -455,8 +456,9 @@ fn l_shows_the_output_and_whatever_ends_it_leaves_the_terminal_as_it_was() {
             Some(key) => keyboard.write_all(key.as_bytes()).unwrap(),
             None => {
                 let pid = fs::read_to_string(scenario.state_path().join("pid")).unwrap();
-                let signal = name.trim_start_matches("SIG");
-                assert!(Command::new("kill").args(["-s", signal, pid.trim()]).status().unwrap().success());
+                let pid = rustix::process::Pid::from_raw(pid.trim().parse().unwrap()).unwrap();
+                let signal = if name == "SIGTERM" { Signal::TERM } else { Signal::HUP };
+                rustix::process::kill_process(pid, signal).unwrap();
             }
         }
         see(&format!("={ending}="), &mut seen);

@@ -70,7 +70,7 @@ pub(crate) fn access_settings() -> Result<String> {
     Ok(settings)
 }
 
-fn debian_codename() -> Result<String> {
+pub(crate) fn debian_codename() -> Result<String> {
     let text = fs::read_to_string("/etc/os-release").context("cannot read /etc/os-release")?;
     text.lines()
         .find_map(|line| line.strip_prefix("VERSION_CODENAME="))

@@ -120,15 +120,7 @@ impl Image {
 
     /// Mounts it below a directory, where everything that is written stays too, and returns the mounted root.
     pub(crate) fn mount_below(&self, directory: &Path) -> Result<PathBuf> {
-        let [upper, work, root] = [UPPER, "work", ROOT].map(|name| directory.join(name));
-        for directory in [&upper, &work, &root] {
-            fs::create_dir(directory).with_context(|| format!("cannot make {}", directory.display()))?;
-        }
-        let layers: Vec<String> = self.layers.iter().map(|layer| layer.display().to_string()).collect();
-        let (lower, upper, work) = (layers.join(":"), upper.display(), work.display());
-        let options = format!("lowerdir={lower},upperdir={upper},workdir={work}");
-        run(Command::new("mount").args(["-t", "overlay", "overlay", "-o", &options]).arg(&root))?;
-        Ok(root)
+        mount_layers(&self.layers, directory)
     }
 
     /// The Debian release of the image.
@@ -141,6 +133,37 @@ impl Image {
     pub fn tree(&self) -> &Path {
         &self.tree
     }
+}
+
+/// Mounts layers, the uppermost first, below a directory, where everything that is written stays too; returns the root.
+pub(crate) fn mount_layers(layers: &[PathBuf], directory: &Path) -> Result<PathBuf> {
+    let [upper, work, root] = [UPPER, "work", ROOT].map(|name| directory.join(name));
+    for directory in [&upper, &work, &root] {
+        fs::create_dir(directory).with_context(|| format!("cannot make {}", directory.display()))?;
+    }
+    let layers: Vec<String> = layers.iter().map(|layer| layer.display().to_string()).collect();
+    let (lower, upper, work) = (layers.join(":"), upper.display(), work.display());
+    let options = format!("lowerdir={lower},upperdir={upper},workdir={work}");
+    run(Command::new("mount").args(["-t", "overlay", "overlay", "-o", &options]).arg(&root))?;
+    Ok(root)
+}
+
+/// A Debian with these packages and no more than they need.
+pub(crate) fn minimal(lab: &Lab, name: &str, suite: &str, packages: &[&str]) -> Result<PathBuf> {
+    let archive = Mirrors::of_host()?.archive;
+    let mut hasher = DefaultHasher::new();
+    (RECIPE_VERSION, suite, packages, &archive).hash(&mut hasher);
+    built_once(lab, &format!("{name}-{suite}-{:016x}", hasher.finish()), |tree| {
+        bootstrap(tree, suite, &packages.join(","), &archive)
+    })
+}
+
+/// Only the suite itself, as on the day of its release.
+fn bootstrap(tree: &Path, suite: &str, packages: &str, archive: &str) -> Result<()> {
+    let mut debootstrap = Command::new("mmdebstrap");
+    debootstrap.args(["--quiet", "--mode=root", "--variant=minbase", "--format=directory"]);
+    debootstrap.arg(format!("--include={packages}")).arg(suite).arg(tree);
+    run(debootstrap.arg(format!("deb {archive} {suite} main"))).map(drop)
 }
 
 /// The tree of that name, from `build` where there is none; whoever comes meanwhile waits. It is never half built.
@@ -200,12 +223,8 @@ impl Recipe {
 
     fn build(&self, tree: &Path) -> Result<()> {
         let codename = self.suite.codename();
-        // Only the suite itself, as on the day of its release: what came since then is pending on every machine.
-        run(Command::new("mmdebstrap")
-            .args(["--quiet", "--mode=root", "--variant=minbase", "--format=directory"])
-            .arg(format!("--include={}", self.packages))
-            .args([codename.as_ref(), tree.as_os_str()])
-            .arg(format!("deb {} {codename} main", self.mirrors.archive)))?;
+        // What came since the release is pending on every machine.
+        bootstrap(tree, codename, &self.packages, &self.mirrors.archive)?;
 
         let Mirrors { archive, security } = &self.mirrors;
         write(

@@ -38,7 +38,7 @@ impl Lab {
     }
 
     /// The directory for images and machines.
-    pub(crate) fn cache(&self) -> &Path {
+    pub fn cache(&self) -> &Path {
         &self.cache
     }
 

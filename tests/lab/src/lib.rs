@@ -24,6 +24,7 @@
 //! | `lab` | where the cache and the sample API are |
 //! | `host_apt` | the mirror and the proxy of the host's own apt |
 //! | `image`, `mongod` | how an image is built, and where mongod comes from |
+//! | `clean_room` | where tests run that need no machine: a Debian that has only what they say they need |
 //! | `machine` | one machine: its life, commands, files and services |
 //! | `supervisor` | starts nspawn again when the machine rebooted |
 //! | `uml` | a machine with a kernel of its own: caps that bite, and power cuts that lose the page cache |
@@ -40,6 +41,7 @@
 
 mod agent;
 mod cgroup;
+mod clean_room;
 mod comeback;
 mod emulated;
 mod ended;
@@ -67,6 +69,7 @@ mod uml;
 mod wait;
 
 pub use agent::Sighting;
+pub use clean_room::CleanRoom;
 pub use comeback::{Comeback, Cost, FAULTS, Fault, Judgement};
 pub use emulated::EmulatedMachine;
 pub use ended::ended;

@@ -72,7 +72,7 @@ fn all(arguments: &Arguments) -> Result<bool> {
 }
 
 fn tell(outcome: &Outcome) {
-    let Outcome { name, said, host, wrong, took } = outcome;
+    let Outcome { name, said, host, wrong, took, .. } = outcome;
     let mark = if wrong.is_some() { "WRONG" } else { "right" };
     println!("{mark} {:>4.0} s  {name}\n              {said}\n              {host}", took.as_secs_f64());
     if let Some(wrong) = wrong {

@@ -27,11 +27,13 @@
 mod database;
 mod kernel;
 mod outcome;
+mod package;
 mod packages;
 mod perform;
 mod probes;
 mod reboot;
 mod root;
+mod running;
 mod said;
 mod scene;
 mod services;
@@ -39,9 +41,11 @@ mod situation;
 mod world;
 
 pub use outcome::{Outcome, into_docs, markdown};
+pub use package::Package;
 pub use perform::{Stage, perform};
+pub use running::Running;
 pub use said::Said;
-pub use scene::{Package, Running, Scene, UPDATE};
+pub use scene::{Scene, UPDATE};
 pub use situation::Situation;
 
 /// What a situation is about, in the order of the table: its name, its heading, and its situations.

@@ -18,6 +18,8 @@ pub struct Outcome {
     pub said: String,
     /// How the host was afterwards.
     pub host: String,
+    /// The report of its last run, as JSON; none where it began none.
+    pub report: Option<String>,
     /// What is not as it should be, with all that is known of it.
     pub wrong: Option<String>,
     /// How long it took, with its part of the machine's boot.
@@ -85,7 +87,7 @@ mod tests {
 
     fn outcome(name: &str, said: &str) -> Outcome {
         let [name, said, host] = [name, said, "in service"].map(str::to_owned);
-        Outcome { name, said, host, wrong: None, took: Duration::ZERO }
+        Outcome { name, said, host, report: None, wrong: None, took: Duration::ZERO }
     }
 
     #[test]

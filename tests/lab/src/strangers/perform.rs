@@ -73,6 +73,7 @@ fn one_after_the_other(stage: Stage<'_>, topic: &str, group: &[(usize, Situation
             name: situation.name.clone(),
             said: String::new(),
             host: String::new(),
+            report: None,
             wrong: None,
             took: began.elapsed(),
         };
@@ -107,6 +108,7 @@ fn on(machine: &Machine, situation: &Situation, outcome: &mut Outcome) -> Result
     let acted = (situation.act)(&scene);
     let served = if situation.ends_otherwise || acted.is_err() { Ok(()) } else { scene.serves() };
     outcome.host = scene.afterwards();
+    outcome.report = scene.report.take();
     if let Some(said) = &*scene.last.borrow() {
         outcome.said = format!("{}: {}", said.exit(), said.headline);
     }

@@ -1,14 +1,15 @@
 //! A machine on which one situation is made.
 
+use super::package::Package;
+use super::running::Running;
 use super::said::Said;
 use super::situation::Situation;
 use crate::machine::Machine;
 use crate::settings::services;
 use crate::wait::wait_for;
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use serde_json::Value;
 use std::cell::RefCell;
-use std::process::Child;
 use std::time::Duration;
 
 /// The package that waits to be upgraded when a scene begins.
@@ -18,7 +19,7 @@ const CONFIG: &str = "/etc/patchday/patchday.toml";
 const REPOSITORY: &str = "/srv/repo";
 
 /// How long a whole run may take, with its reboot.
-const PATIENCE: Duration = Duration::from_secs(300);
+pub(super) const PATIENCE: Duration = Duration::from_secs(300);
 
 /// How long services may take to be back when a command has ended.
 const SOON: Duration = Duration::from_secs(30);
@@ -44,54 +45,14 @@ done >Packages
 apt-get -qq update
 "#;
 
-/// A small package for the repository of a scene.
-#[derive(Debug, Clone)]
-pub struct Package {
-    name: String,
-    version: String,
-    fields: String,
-    files: Vec<(String, String)>,
-    scripts: Vec<(&'static str, String)>,
-}
-
-impl Package {
-    /// A package with nothing in it.
-    pub fn new(name: impl Into<String>, version: impl Into<String>) -> Self {
-        Self {
-            name: name.into(),
-            version: version.into(),
-            fields: String::new(),
-            files: Vec::new(),
-            scripts: Vec::new(),
-        }
-    }
-
-    /// A line of its control file, as in `Depends: lab-tool`.
-    pub fn field(mut self, line: impl AsRef<str>) -> Self {
-        self.fields.push_str(line.as_ref().trim());
-        self.fields.push('\n');
-        self
-    }
-
-    /// A file in it.
-    pub fn file(mut self, path: impl Into<String>, content: impl Into<String>) -> Self {
-        self.files.push((path.into(), content.into()));
-        self
-    }
-
-    /// One of its scripts (`preinst`, `postinst`, `prerm`, `postrm`) or lists (`conffiles`, `triggers`).
-    pub fn script(mut self, which: &'static str, text: impl Into<String>) -> Self {
-        self.scripts.push((which, text.into()));
-        self
-    }
-}
-
 /// The machine, with Patchday and both services on it, and one update pending.
 pub struct Scene<'a> {
     machine: &'a Machine,
     pub(super) units: Vec<String>,
     undos: RefCell<Vec<String>>,
     pub(super) last: RefCell<Option<Said>>,
+    /// The report of the last run, as JSON.
+    pub(super) report: RefCell<Option<String>>,
     boot: String,
 }
 
@@ -103,6 +64,7 @@ impl<'a> Scene<'a> {
             units: situation.units.clone(),
             undos: RefCell::default(),
             last: RefCell::default(),
+            report: RefCell::default(),
             boot: machine.boot_id()?,
         };
         let mut text = services(machine, &situation.database, &situation.api);
@@ -291,7 +253,7 @@ impl<'a> Scene<'a> {
         serde_json::from_str(&output.stdout).with_context(|| format!("{arguments:?}: {output:?}"))
     }
 
-    fn run_id(&self) -> Option<String> {
+    pub(super) fn run_id(&self) -> Option<String> {
         Some(self.json(&["status", "--json"]).ok()?["run"].as_str()?.to_owned())
     }
 
@@ -363,62 +325,8 @@ impl<'a> Scene<'a> {
     }
 }
 
-/// A run at work.
-pub struct Running<'s, 'a> {
-    scene: &'s Scene<'a>,
-    child: Child,
-    verb: String,
-    before: Option<String>,
-}
-
-impl Running<'_, '_> {
-    /// Waits until a step is at work: `upgrade`, `stop:mongod.service`.
-    pub fn at(&self, step: &str) -> Result<()> {
-        wait_for(&format!("the step {step}"), PATIENCE, || {
-            let Ok(status) = self.scene.json(&["status", "--json"]) else { return Ok(None) };
-            Ok((status["attempt"]["step"] == step).then_some(()))
-        })
-    }
-
-    /// Waits for the end of the run, over its reboot too, and for its report.
-    pub fn ended(self) -> Result<Said> {
-        let Self { scene, child, verb, before } = self;
-        let output = child.wait_with_output().context("wait for the run")?;
-        let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-        let mut text = format!("{stdout}{stderr}");
-        let mut code = output.status.code();
-        // A machine that goes down ends the command by a signal; Patchday itself, if it is told in time, with 130.
-        let cut_off = code.is_none_or(|code| code > 128);
-        if code == Some(124) {
-            code = None;
-        } else if cut_off {
-            wait_for("the end of the run", PATIENCE, || {
-                let Ok(status) = scene.json(&["status", "--json"]) else { return Ok(None) };
-                let closed = status["open"] == false && status["coordinator"].is_null();
-                Ok((status["run"].is_string() && closed).then_some(()))
-            })
-            .with_context(|| format!("{text}\n{}", scene.machine.journal()))?;
-            let attached = scene.machine.exec(&["patchday", "attach", "--last"])?;
-            text.push_str(&attached.stdout);
-            text.push_str(&attached.stderr);
-            code = attached.code();
-        }
-        let mut said = Said { verb, code, headline: first_error(&text), text };
-        if scene.run_id() != before {
-            let report = scene.machine.exec(&["patchday", "report"])?.stdout;
-            said.text.push_str(&report);
-            let Ok(report) = scene.json(&["report", "--json"]) else { bail!("no report: {}", said.text) };
-            if let Some(summary) = report["summary"].as_str() {
-                said.headline = summary.to_owned();
-            }
-        }
-        scene.last.replace(Some(said.clone()));
-        Ok(said)
-    }
-}
-
 /// The first error of a text, or its first line.
-fn first_error(text: &str) -> String {
+pub(super) fn first_error(text: &str) -> String {
     let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
     let first = lines.clone().next().unwrap_or_default();
     lines.find(|line| line.starts_with("error:")).unwrap_or(first).to_owned()

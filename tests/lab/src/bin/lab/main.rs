@@ -1,8 +1,10 @@
 //! Disposable machines by hand: build an image, get a shell, see the whole job.
 
+mod clean_room;
 mod demo;
 mod talk;
 
+use crate::clean_room::Rooms;
 use crate::demo::Demo;
 use crate::talk::Talk;
 use anyhow::Result;
@@ -48,6 +50,8 @@ enum Verb {
     },
     /// Patch and reboot a machine with Patchday, and end with its exit code
     Demo(Demo),
+    /// Run the tests that need no machine in a Debian that has only what they say they need
+    CleanRoom(Rooms),
     /// Remove all images and all kept machines
     Clean,
 }
@@ -68,6 +72,7 @@ fn carry_out(verb: Verb) -> Result<ExitCode> {
         Verb::Shell { suite, patchday } => shell(suite, patchday.as_deref()),
         Verb::Uml { suite, patchday } => uml(suite, patchday.as_deref()),
         Verb::Demo(demo) => demo.play(),
+        Verb::CleanRoom(rooms) => rooms.test(),
         Verb::Clean => Lab::new()?.clean().map(|()| ExitCode::SUCCESS),
     }
 }
