@@ -50,6 +50,7 @@ mod readiness;
 mod recovery;
 mod store;
 mod store_compat;
+mod supply_chain;
 mod tidy;
 mod units;
 mod windows;
