@@ -236,3 +236,18 @@ pub fn parse(text: &str, path: &Path, cpus: u32, known_checks: &[&str]) -> Resul
     let file: File = toml::from_str(text).map_err(|error| ConfigError::one(path, schema::syntax(text, &error)))?;
     validate::validate(&file, text, cpus, known_checks).map_err(|problems| ConfigError::sorted(path, problems))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = include_str!("../../tests/fixtures/config/good/full.toml");
+
+    #[test]
+    fn spoiled_text_is_survived() {
+        let samples = [GOOD];
+        crate::host::hostile::survives(&samples, |text| {
+            let _ = parse(text, Path::new("/etc/patchday/patchday.toml"), 2, &["boot-space"]);
+        });
+    }
+}

@@ -35,4 +35,12 @@ mod tests {
         assert_eq!((parse("yes\n"), parse("no\n")), (Ok(true), Ok(false)));
         assert!(parse("").is_err() && parse("perhaps").is_err());
     }
+
+    #[test]
+    fn spoiled_text_is_survived() {
+        let samples = ["yes\n", "NTPSynchronized=no\n"];
+        crate::host::hostile::survives(&samples, |text| {
+            let _ = parse(text);
+        });
+    }
 }

@@ -215,4 +215,14 @@ u UU N... 100644 100644 100644 100644 aaa bbb ccc both.txt
         let detached = parse_status("# branch.oid 7d1a2c\n# branch.head (detached)\n");
         assert_eq!((detached.branch, detached.behind, detached.changes.len()), (None, None, 0));
     }
+
+    #[test]
+    fn spoiled_text_is_survived() {
+        let samples = [
+            "# branch.oid 1234\n# branch.head main\n# branch.upstream origin/main\n# branch.ab +1 -2\n# stash 1\n1 .M N... 100644 100644 100644 a b page.html\n? notes\n",
+        ];
+        crate::host::hostile::survives(&samples, |text| {
+            let _ = parse_status(text);
+        });
+    }
 }

@@ -26,6 +26,8 @@ pub mod command;
 pub mod foreign;
 pub mod git;
 pub mod grub;
+#[cfg(test)]
+pub(crate) mod hostile;
 pub mod inventory;
 pub mod journal;
 pub mod kernel;

@@ -358,4 +358,17 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         assert!(listening(dir.path()).unwrap_err().to_string().contains("proc/net/tcp"));
     }
+
+    #[test]
+    fn spoiled_text_is_survived() {
+        let samples = [
+            include_str!("../../tests/fixtures/proc/net-tcp"),
+            include_str!("../../tests/fixtures/proc/net-tcp6"),
+            "12:name=systemd:/system.slice/mongod.service\n0::/system.slice/mongod.service\n",
+        ];
+        crate::host::hostile::survives(&samples, |text| {
+            assert!(parse_tcp(text).len() <= text.lines().count());
+            let _ = unit_of_cgroup(text);
+        });
+    }
 }

@@ -253,4 +253,12 @@ mod tests {
         assert!(resources.memory_available > 0 && resources.memory_available <= resources.memory_total);
         assert!(resources.load_one_minute >= 0.0);
     }
+
+    #[test]
+    fn spoiled_text_is_survived() {
+        let samples = [include_str!("../../tests/fixtures/proc/mountinfo")];
+        crate::host::hostile::survives(&samples, |text| {
+            assert!(parse_mounts(text).keys().all(|path| !path.is_empty()));
+        });
+    }
 }

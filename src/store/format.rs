@@ -52,3 +52,24 @@ pub fn decode(text: &[u8], path: &Path) -> StoreResult<Run> {
     let Read { run } = serde_json::from_slice(text).map_err(unreadable)?;
     Ok(run)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spoiled_text_is_survived() {
+        let samples = [
+            include_str!("../../tests/fixtures/state/v1-healthy.json"),
+            include_str!("../../tests/fixtures/state/v1-mid-upgrade.json"),
+            include_str!("../../tests/fixtures/state/v1-failed.json"),
+        ];
+        crate::host::hostile::survives(&samples, |text| {
+            let path = Path::new("run.json");
+            if let Ok(run) = decode(text.as_bytes(), path) {
+                let again = decode(&encode(&run).unwrap(), path).unwrap();
+                assert_eq!(run, again, "what was read is not what is written");
+            }
+        });
+    }
+}

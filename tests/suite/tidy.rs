@@ -169,8 +169,10 @@ const GUARDS: [Guard; 45] = [
 const PLAIN_CRATES: [&str; 4] = ["jiff", "serde", "serde_json", "thiserror"];
 
 /// Test modules with another name than `tests`.
-const TEST_MODULES: [(&str, &str, &str); 1] =
-    [("src/report/mod.rs", "sample", "one story, told to the tests of the report and of the views")];
+const TEST_MODULES: [(&str, &str, &str); 2] = [
+    ("src/report/mod.rs", "sample", "one story, told to the tests of the report and of the views"),
+    ("src/host/mod.rs", "hostile", "spoiled text, for the tests of all that read what others wrote"),
+];
 
 const MAX_LINES: usize = 400;
 /// Longer files, and why.

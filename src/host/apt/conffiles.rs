@@ -78,4 +78,13 @@ mod tests {
         let seen: Vec<_> = parse(&text).iter().map(|file| (file.package, file.path)).collect();
         assert_eq!(seen, [("base-files", "/etc/debian_version"), ("bash", "/etc/a b")]);
     }
+
+    #[test]
+    fn spoiled_text_is_survived() {
+        let samples =
+            ["libc6\n\nbase-files\n /etc/debian_version 8031d1483ffa9c819e6be94c6c77fd2a\n /etc/old 8031 obsolete\n"];
+        crate::host::hostile::survives(&samples, |text| {
+            assert!(parse(text).iter().all(|file| text.contains(file.path)));
+        });
+    }
 }

@@ -128,4 +128,12 @@ mod tests {
         assert!(broken(&packages).is_empty());
         assert!(parse("ii bash\n").is_err());
     }
+
+    #[test]
+    fn spoiled_text_is_survived() {
+        let samples = [include_str!("../../../tests/fixtures/apt/dpkg-query-broken-apt2.6.1.txt")];
+        crate::host::hostile::survives(&samples, |text| {
+            let _ = parse(text);
+        });
+    }
 }

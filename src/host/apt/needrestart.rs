@@ -73,4 +73,15 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         assert_eq!(ask(root.path()).await.unwrap(), None);
     }
+
+    #[test]
+    fn spoiled_text_is_survived() {
+        let samples = [
+            include_str!("../../../tests/fixtures/apt/needrestart-3.6.txt"),
+            include_str!("../../../tests/fixtures/apt/needrestart-3.11.txt"),
+        ];
+        crate::host::hostile::survives(&samples, |text| {
+            let _ = parse(text);
+        });
+    }
 }

@@ -227,4 +227,19 @@ mod tests {
             assert!(said.contains(error), "{text:?} gave {said}");
         }
     }
+
+    #[test]
+    fn spoiled_text_is_survived() {
+        let samples = [
+            include_str!("../../../tests/fixtures/apt/simulate-mixed-apt2.6.1.txt"),
+            include_str!("../../../tests/fixtures/apt/simulate-purge-apt2.6.1.txt"),
+            include_str!("../../../tests/fixtures/apt/simulate-release-apt3.0.4.txt"),
+            include_str!("../../../tests/fixtures/apt/simulate-local-apt3.3.5.txt"),
+        ];
+        crate::host::hostile::survives(&samples, |text| {
+            if let Ok(plan) = parse(text) {
+                assert!(plan.changes.iter().all(|change| !change.name.is_empty()), "{plan:?}");
+            }
+        });
+    }
 }

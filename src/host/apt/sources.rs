@@ -169,4 +169,17 @@ Reading package lists...\n";
         assert_eq!(reason(line).unwrap(), "404 Not Found [IP: 192.0.2.80 80]");
         assert_eq!(reason("E: Download Failed"), None);
     }
+
+    #[test]
+    fn spoiled_text_is_survived() {
+        let samples = [
+            "'http://deb.debian.org/debian/dists/bookworm/InRelease' a 0 \n'https://lab:secret@example.org/repo/./Packages.xz' d 0 \nE: Failed to fetch http://a  404  Not Found [IP: 1]\n",
+        ];
+        crate::host::hostile::survives(&samples, |text| {
+            for repository in repositories(text) {
+                assert!(!repository.name.is_empty(), "{text:?}");
+            }
+            let _ = text.lines().filter_map(reason).count();
+        });
+    }
 }

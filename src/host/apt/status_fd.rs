@@ -196,4 +196,21 @@ mod tests {
             assert!(fractions.last().is_some_and(|last| *last > 0.8));
         }
     }
+
+    #[test]
+    fn spoiled_text_is_survived() {
+        let samples = [
+            include_str!("../../../tests/fixtures/apt/status-upgrade-apt2.6.1.txt"),
+            include_str!("../../../tests/fixtures/apt/status-upgrade-apt3.0.4.txt"),
+            "processing: upgrade: perl\nstatus: perl:amd64: half-configured\n",
+        ];
+        crate::host::hostile::survives(&samples, |text| {
+            for work in [UPGRADE, PackageWork::Download, PackageWork::Configure] {
+                for progress in text.lines().filter_map(|line| parse_line(&work, line)) {
+                    let fraction = progress.fraction.unwrap_or(0.0);
+                    assert!((0.0..=1.0).contains(&fraction), "{progress:?}");
+                }
+            }
+        });
+    }
 }

@@ -110,4 +110,13 @@ mod tests {
             assert_eq!((menu.entry_of("1"), menu.takes_saved_entry), (None, false), "{text:?}");
         }
     }
+
+    #[test]
+    fn spoiled_text_is_survived() {
+        let samples = [include_str!("../../../tests/fixtures/grub/debian-12.cfg")];
+        crate::host::hostile::survives(&samples, |text| {
+            let menu = Menu::parse(text);
+            assert!(menu.entries.iter().all(|entry| !entry.image.is_empty()), "{menu:?}");
+        });
+    }
 }

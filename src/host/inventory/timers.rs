@@ -39,4 +39,14 @@ mod tests {
         assert_eq!(next, [true, false, false]);
         assert!(parse("[{}]").is_err() && parse("").is_err());
     }
+
+    #[test]
+    fn spoiled_text_is_survived() {
+        let samples = [
+            "[{\"next\":1764547200000000,\"left\":1,\"last\":0,\"passed\":0,\"unit\":\"apt-daily.timer\",\"activates\":\"apt-daily.service\"}]",
+        ];
+        crate::host::hostile::survives(&samples, |text| {
+            let _ = parse(text);
+        });
+    }
 }

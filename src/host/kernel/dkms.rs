@@ -64,4 +64,14 @@ mod tests {
             assert_eq!(parse_line(line), expected, "{line}");
         }
     }
+
+    #[test]
+    fn spoiled_text_is_survived() {
+        let samples = [
+            "lab-tour/1.0, 6.1.0-56-cloud-amd64, x86_64: installed\nzfs, 2.1.11, 6.1.0-50-amd64, x86_64: built (WARNING! Diff between built and installed module!)\nlab/1: added\n",
+        ];
+        crate::host::hostile::survives(&samples, |text| {
+            assert!(parse_status(text).len() <= text.lines().count());
+        });
+    }
 }

@@ -213,4 +213,12 @@ mod tests {
         assert_eq!((stop.lock_file_bytes, stop.logged_exit_code, stop.storage_closed), (None, None, None));
         assert_eq!((start.unclean_shutdown_seen, start.ready_after), (None, None));
     }
+
+    #[test]
+    fn spoiled_text_is_survived() {
+        let samples = [CLEAN, KILLED];
+        crate::host::hostile::survives(&samples, |text| {
+            let _ = (exit_code(text), unclean_start(text), storage_closed(text), ready_after(text));
+        });
+    }
 }

@@ -116,4 +116,17 @@ mod tests {
         assert_eq!(config_path(&["mongod", "--config=/y"]), Some("/y"));
         assert_eq!(config_path(&["mongod"]), None);
     }
+
+    #[test]
+    fn spoiled_text_is_survived() {
+        let samples = [
+            include_str!("../../../tests/lab/recipe/mongod.conf"),
+            "storage: { dbPath: /data, journal: { enabled: true } }\nnet:\n  port: 27017 # here\n",
+            "mongod --dbpath=/data --config /etc/mongod.conf",
+        ];
+        crate::host::hostile::survives(&samples, |text| {
+            let words: Vec<&str> = text.split_whitespace().collect();
+            let _ = (options(&words, text), config_path(&words));
+        });
+    }
 }

@@ -199,4 +199,19 @@ mod tests {
         assert_eq!(cluster_actions(&status), ["anyAction", "inprog", "shutdown"]);
         assert_eq!(cluster_actions(&doc! { "authInfo": {} }), Vec::<String>::new());
     }
+
+    #[test]
+    fn spoiled_text_is_survived() {
+        let samples = [
+            r#"{"version":"6.0.5","pid":{"$numberLong":"715"},"setName":"rs0","me":"a:27017","hidden":true,"secondaryDelaySecs":3600}"#,
+            r#"{"parsed":{"storage":{"dbPath":"/data"},"systemLog":{"destination":"file","path":"/log"},"security":{"authorization":"enabled"}},"connections":{"current":3,"available":100},"featureCompatibilityVersion":{"version":"6.0"}}"#,
+        ];
+        crate::host::hostile::survives(&samples, |text| {
+            // What a server may answer: any document at all.
+            let Ok(answer) = serde_json::from_str::<Document>(text) else { return };
+            let _ = facts(&answer, Some(&answer), Some(&answer), Some(&answer));
+            let _ = (asks_for_login(&answer), is_journaled(&answer), compatibility(&answer));
+            let _ = (connections(&answer), cluster_actions(&answer));
+        });
+    }
 }

@@ -262,4 +262,18 @@ mod tests {
             assert_eq!(records(&lines.join("\n"), None).0.len(), usize::from(counts), "{states:?}");
         }
     }
+
+    #[test]
+    fn spoiled_text_is_survived() {
+        let samples = [
+            include_str!("../../../tests/fixtures/mongodb/clean-mongod6.0.5.log"),
+            include_str!("../../../tests/fixtures/mongodb/restart-after-kill-mongod6.0.5.log"),
+            "{ path=/usr/bin/mongod ; argv[]=/usr/bin/mongod --config /etc/mongod.conf ; ignore_errors=no ; start_time=[Thu 2026-11-26 14:03:00 UTC] }",
+        ];
+        crate::host::hostile::survives(&samples, |text| {
+            let (records, _) = records(text, None);
+            assert!(records.len() <= text.lines().count());
+            let _ = (argv(text), started(text));
+        });
+    }
 }

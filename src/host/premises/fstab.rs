@@ -115,4 +115,16 @@ mod tests {
         let expected = [row("/", Some(true)), row("/srv x", Some(false)), row("/mnt", None), row("/tmp", None)];
         assert_eq!(seen, expected);
     }
+
+    #[test]
+    fn spoiled_text_is_survived() {
+        let samples = [
+            include_str!("../../../tests/fixtures/proc/mountinfo"),
+            "UUID=dead-beef /srv ext4 defaults,nofail 0 2\n/dev/sda1 /boot vfat noauto 0 0 # x\n//server/share /mnt cifs\n",
+        ];
+        crate::host::hostile::survives(&samples, |text| {
+            let _ = parse_mountinfo(text);
+            let _ = parse(text, std::path::Path::new("/nonexistent"));
+        });
+    }
 }

@@ -218,4 +218,13 @@ mod tests {
         let error = processes(root.path(), "/system.slice/a.service").unwrap_err();
         assert!(error.to_string().contains("a.service"), "{error}");
     }
+
+    #[test]
+    fn spoiled_text_is_survived() {
+        let samples = ["50000 100000\n", "max 100000\n", "usage_usec 1234\nuser_usec 1\nnr_throttled 7\n"];
+        crate::host::hostile::survives(&samples, |text| {
+            let _ = cap_v2(text);
+            let _ = ["usage_usec", "nr_throttled"].map(|name| counter(text, name));
+        });
+    }
 }

@@ -121,4 +121,15 @@ mod tests {
             assert_eq!(parse(other), None, "{other}");
         }
     }
+
+    #[test]
+    fn spoiled_text_is_survived() {
+        let samples = ["0.3 Compiling a.o\n0.9 Packing linux-image\n"];
+        crate::host::hostile::survives(&samples, |text| {
+            for said in text.lines().filter_map(parse) {
+                let fraction = said.fraction.unwrap_or(0.0);
+                assert!((0.0..=1.0).contains(&fraction), "{said:?}");
+            }
+        });
+    }
 }
