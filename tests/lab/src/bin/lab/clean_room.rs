@@ -105,7 +105,7 @@ fn inside(directory: &Path, tree: &Path, only: &str) -> Result<bool> {
     let home = env::var("HOME").unwrap_or_else(|_| "/root".to_owned());
     let cargo_home = env::var_os("CARGO_HOME").map_or_else(|| Path::new(&home).join(".cargo"), PathBuf::from);
     let lab = Lab::new()?;
-    let mut shown = vec![source()?, cargo_home, lab.cache().to_owned()];
+    let mut shown = vec![source()?, cargo_home.clone(), lab.cache().to_owned()];
     let rust = said(Command::new("rustc").args(["--print", "sysroot"]))?;
     // Debian's own Rust lies in /usr, which is the room's.
     if !rust.starts_with("/usr") {
@@ -124,6 +124,7 @@ fn inside(directory: &Path, tree: &Path, only: &str) -> Result<bool> {
         let mut test = Command::new("chroot");
         test.arg(&root).args(["env", "-i", "-C"]).arg(directory);
         test.arg(format!("PATH={rust}/bin:{PATH}")).args(["HOME=/root", "USER=root", "INSTA_UPDATE=no", "CI=1"]);
+        test.arg(format!("CARGO_HOME={}", cargo_home.display()));
         test.arg(format!("INSTA_WORKSPACE_ROOT={}", source()?.display())).arg(file).arg("--quiet").arg(only);
         let status = test.stdin(Stdio::null()).status().context("cannot run chroot")?;
         eprintln!("lab: {name} in the clean room: {status}, {:.0} s", began.elapsed().as_secs_f64());
