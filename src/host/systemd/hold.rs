@@ -89,6 +89,10 @@ impl HoldFiles {
     fn remove(&self) -> io::Result<bool> {
         let flag = remove(&self.flag)?;
         let drop_in = remove(&self.drop_in)?;
+        // Of a process that was killed while it wrote.
+        for file in [&self.flag, &self.drop_in] {
+            remove(&unfinished(file))?;
+        }
         if let Some(directory) = self.drop_in.parent() {
             match fs::remove_dir(directory) {
                 Err(error) if !matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::DirectoryNotEmpty) => {
@@ -189,7 +193,7 @@ fn write(path: &Path, text: &str) -> io::Result<bool> {
     if fs::read_to_string(path).is_ok_and(|present| present == text) {
         return Ok(false);
     }
-    let (Some(directory), Some(name)) = (path.parent(), path.file_name()) else {
+    let Some(directory) = path.parent() else {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, format!("{} is no file", path.display())));
     };
     if !directory.is_dir() {
@@ -197,8 +201,7 @@ fn write(path: &Path, text: &str) -> io::Result<bool> {
         make.map_err(|error| named(error, "create", directory))?;
         set_mode(directory, 0o755)?;
     }
-    // systemd reads names that end in .conf, which this does not.
-    let temporary = directory.join(format!(".{}.new", name.to_string_lossy()));
+    let temporary = unfinished(path);
     let written = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o644).open(&temporary);
     written
         .and_then(|mut file| io::Write::write_all(&mut file, text.as_bytes()))
@@ -206,6 +209,11 @@ fn write(path: &Path, text: &str) -> io::Result<bool> {
     set_mode(&temporary, 0o644)?;
     fs::rename(&temporary, path).map_err(|error| named(error, "rename to", path))?;
     Ok(true)
+}
+
+/// A file until it is whole. systemd reads names that end in .conf, which this does not.
+fn unfinished(path: &Path) -> PathBuf {
+    path.with_file_name(format!(".{}.new", path.file_name().unwrap_or_default().to_string_lossy()))
 }
 
 /// Modes are set, not only asked for: the umask is the caller's.
@@ -264,6 +272,19 @@ mod tests {
         assert!(files.remove().unwrap());
         assert!(!directory.exists() && !files.flag.exists());
         assert!(!files.remove().unwrap());
+    }
+
+    #[test]
+    fn what_a_killed_process_left_half_written_goes_with_the_hold() {
+        let root = tempfile::tempdir().unwrap();
+        let files = files(root.path());
+        files.place(&files.text(None)).unwrap();
+        for file in [&files.flag, &files.drop_in] {
+            fs::write(unfinished(file), "held by pat").unwrap();
+        }
+        assert!(files.remove().unwrap());
+        assert!(!files.drop_in.parent().unwrap().exists());
+        assert_eq!(fs::read_dir(files.flag.parent().unwrap()).unwrap().count(), 0);
     }
 
     #[test]
