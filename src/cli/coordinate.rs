@@ -1,7 +1,5 @@
 //! Be the coordinator: in a unit, or in the foreground.
 
-use std::sync::Arc;
-
 use jiff::Timestamp;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -16,6 +14,9 @@ use crate::host::Host;
 use crate::model::{Abort, AbortWish, BootId, Run, RunId, RunOptions, RunWindow, UpgradePlan};
 use crate::steps;
 use crate::store::{RunStore, WishBox};
+
+/// What became of the pointer to the open run.
+const LOST: &str = "somebody removed the file open-run";
 
 /// Which way the coordinator begins.
 enum Beginning {
@@ -38,7 +39,7 @@ pub(super) async fn new_run(
     let boot = host.system.boot().await.ok_or_else(no_boot_id)?;
     let steps = steps::planned_steps(settings, &options);
     let services = if options.fetch_only { Vec::new() } else { settings.planned_services() };
-    let mut run = Run::plan(id, hostname(), Timestamp::now(), boot, options, steps, services);
+    let mut run = Run::plan(id, hostname(), host.clock.now(), boot, options, steps, services);
     run.window = window;
     run.soft_reboots_of_boot = soft_reboots(host).await;
     run.owed = app.state.owed(&run.boot, run.soft_reboots_of_boot)?;
@@ -60,12 +61,20 @@ pub(super) struct Resume {
 
 /// Goes on with the open run.
 pub(super) async fn open_run(app: &App, what: &Resume) -> Result<u8, Failure> {
+    // Without the lock: it is asked on every boot, and must stand in nobody's way.
+    if what.automatic && app.state.unfinished_run()?.is_none() {
+        return Ok(exit_code::DONE);
+    }
+    let pointer_is_lost = app.state.has_lost_its_pointer();
     let locked = app.state.lock("resume")?;
     let Some((store, run, settings)) = locked.reopen_run()? else {
         app.view(what.json).finish();
         tracing::warn!("no run is open; there is nothing to resume");
         return Ok(exit_code::DONE);
     };
+    if pointer_is_lost {
+        tracing::warn!("run {} is not finished, though nothing named it as the open one: {LOST}", run.id);
+    }
     let host = app.host(&settings)?;
     let boot = host.system.boot().await.ok_or_else(no_boot_id)?;
     // A wish that cannot be read was a wish all the same.
@@ -126,7 +135,7 @@ async fn carry(
     let mut view = app.view(json);
     let log = store.event_log()?;
     let tell = Box::new(move |event: &_| view.event(event));
-    let narrator = Narrator::new(run.id.clone(), log, Arc::clone(&host.clock), tell);
+    let narrator = Narrator::new(run.id.clone(), log, host.clock.clone(), tell);
 
     let wishes = store.wish_box();
     let boot = host.system.boot().await.ok_or_else(no_boot_id)?;

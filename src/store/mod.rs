@@ -18,6 +18,7 @@ mod event_log;
 mod format;
 mod holds;
 mod lock;
+mod open_run;
 mod ours;
 mod run_store;
 

@@ -43,22 +43,6 @@ impl StateDir {
         holder(&self.root)
     }
 
-    /// The run that is not finished.
-    ///
-    /// # Errors
-    ///
-    /// When the pointer exists and cannot be understood.
-    pub fn open_run(&self) -> StoreResult<Option<RunId>> {
-        let path = self.root.join("open-run");
-        let text = match fs::read_to_string(&path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(StoreError::io("read", &path)(error)),
-        };
-        let id = text.trim().parse();
-        id.map(Some).map_err(|error: crate::model::InvalidId| StoreError::Unreadable { path, why: error.to_string() })
-    }
-
     /// All recorded runs, oldest first.
     ///
     /// # Errors
@@ -89,29 +73,6 @@ impl StateDir {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(StoreError::NoSuchRun(id.clone())),
             Err(error) => Err(StoreError::io("read", &path)(error)),
         }
-    }
-
-    /// The run that is recorded as open: the pointer names it, and its record does not say that it is closed. The power
-    /// may have gone between the two.
-    ///
-    /// # Errors
-    ///
-    /// When the pointer cannot be understood, or leads nowhere. A record that cannot be understood counts as open.
-    pub fn unfinished_run(&self) -> StoreResult<Option<RunId>> {
-        let Some(id) = self.open_run()? else { return Ok(None) };
-        match self.load_open(&id) {
-            Err(error @ StoreError::Gone { .. }) => Err(error),
-            Ok(run) if !run.is_open() => Ok(None),
-            Ok(_) | Err(_) => Ok(Some(id)),
-        }
-    }
-
-    /// The run that the pointer names.
-    fn load_open(&self, id: &RunId) -> StoreResult<Run> {
-        self.load(id).map_err(|error| match error {
-            StoreError::NoSuchRun(run) => StoreError::Gone { run, pointer: self.root.join("open-run") },
-            error => error,
-        })
     }
 
     /// The newest run, where it is over and has left something changed on the host.
@@ -279,6 +240,8 @@ impl LockedState {
         }
         let directory = self.dir().run_dir(&id);
         let settings = self.dir().settings(&id)?;
+        // It may have been lost.
+        atomic::replace(&self.root.join("open-run"), format!("{id}\n").as_bytes())?;
         Ok(Some((RunStore { lock: self, directory }, run, settings)))
     }
 }
