@@ -57,6 +57,10 @@ impl Failure {
     }
 }
 
+fn is_full(error: &std::io::Error) -> bool {
+    matches!(error.kind(), std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded)
+}
+
 impl From<ConfigError> for Failure {
     fn from(error: ConfigError) -> Self {
         Self::new(FailureKind::Usage, error.to_string()).hint(error.hint())
@@ -88,6 +92,11 @@ impl From<StoreError> for Failure {
             }
             StoreError::Io { source, .. } if source.kind() == std::io::ErrorKind::PermissionDenied => {
                 (FailureKind::State, "run it as root")
+            }
+            StoreError::Io { path, source, .. } if is_full(source) => {
+                let place = path.parent().unwrap_or(path).display();
+                let message = format!("there is no room left: {error}");
+                return Self::new(FailureKind::State, message).hint(format!("df -h {place}; df -i {place}"));
             }
             StoreError::Io { .. } => {
                 (FailureKind::State, "see that the state directory is mounted, writable and has room")

@@ -18,6 +18,7 @@ mod notify;
 mod plan;
 mod report;
 mod resume;
+mod room;
 mod run;
 mod status;
 mod verify;

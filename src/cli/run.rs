@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::app::{App, require_labels, require_root};
 use super::args::RunArgs;
-use super::{coordinate, follow, gate};
+use super::{coordinate, follow, gate, room};
 use crate::error::{Failure, FailureKind};
 use crate::host::{Host, WorkUnits};
 use crate::model::{RunId, RunOptions, Trigger, UnitName};
@@ -30,6 +30,7 @@ async fn begin(app: &App, args: &RunArgs) -> Result<u8, Failure> {
     let host = app.host(&located.settings)?;
     refuse_second_run(app)?;
     refuse_over_leftovers(app, &host).await?;
+    room::refuse_without(host.system.as_ref(), &app.state_path.to_string_lossy()).await?;
     app.require_units(&located, host.units.as_ref()).await?;
 
     let trigger = if args.is_unattended() { Trigger::Unattended } else { Trigger::Operator };
