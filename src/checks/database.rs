@@ -192,7 +192,7 @@ check!(
             let limit = service.mongodb.client_limit as usize;
             if clients.len() > limit {
                 let (_, facts) = super::server_of(inputs.host, service, facts).await?;
-                let clients = inputs.host.forensics.with_ages(&facts, clients, inputs.host.clock.now()).await;
+                let clients = inputs.host.forensics.with_ages(&facts, clients, inputs.host.clock.wall()).await;
                 evidence.push(format!("{}: {} connections, {limit} at most expected", service.unit, clients.len()));
                 evidence.extend(summary_of_clients(&clients));
             }

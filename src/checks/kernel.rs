@@ -272,7 +272,7 @@ check!(
     |check, inputs| {
         let Some(packages) = &inputs.kernels().await?.reboot_required else { return Ok(None) };
         let uptime = inputs.host.system.uptime().await?;
-        let booted = inputs.host.clock.now() - uptime;
+        let booted = inputs.host.clock.wall() - uptime;
         let since = inputs.boot().await?.reboot_required_since;
         let named = packages.iter().map(|package| format!("asked for by {package}"));
         if let Some(since) = since.filter(|since| *since < booted) {

@@ -325,7 +325,7 @@ check!(
         let Some(refreshed) = inputs.host.package_survey.lists_refreshed().await? else {
             return Ok(Some(check.found("the package lists were never fetched").remedy("fetch them", refresh)));
         };
-        let days = inputs.host.clock.now().duration_since(refreshed).as_hours() / 24;
+        let days = inputs.host.clock.wall().duration_since(refreshed).as_hours() / 24;
         let finding = check.found(format!("the package lists are {days} days old"));
         Ok((days >= 7).then(|| finding.remedy("refresh them for a plan of today", refresh)))
     }

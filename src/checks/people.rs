@@ -84,7 +84,7 @@ check!(
                 let access = inputs.settings.service(unit).and_then(|service| service.database.as_ref());
                 let missing = || HostError::failed("count active users", format!("{unit} is no MongoDB"));
                 let access = access.ok_or_else(missing)?;
-                let since = inputs.host.clock.now() - *within;
+                let since = inputs.host.clock.wall() - *within;
                 let active = inputs.host.insight.count_since(access, collection, field, since).await?;
                 (active, format!("{collection} has documents with a {field} of the last {within:#}:"))
             }

@@ -16,7 +16,7 @@ use crate::error::{Failure, FailureKind};
 use crate::estimate::{self, EstimateInputs};
 use crate::host::apt::Apt;
 use crate::host::bus::{Bus, BusAddress};
-use crate::host::clock::SystemClock;
+use crate::host::clock::{RunClock, SystemClock};
 use crate::host::git::Git;
 use crate::host::grub::Grub;
 use crate::host::inventory::HostInventory;
@@ -30,7 +30,7 @@ use crate::host::premises::HostPremises;
 use crate::host::probe::Probe;
 use crate::host::system::HostSystem;
 use crate::host::systemd::{SystemdBudget, SystemdRelations, SystemdShutdown, SystemdUnits, SystemdWork};
-use crate::host::{Host, Units};
+use crate::host::{Clock as _, Host, Units};
 use crate::model::{Estimate, LoadState, Run, RunId, RunOptions, UpgradePlan};
 use crate::steps;
 use crate::store::StateDir;
@@ -119,7 +119,7 @@ impl App {
             deployments: Arc::new(Git::new(root.clone())),
             system: Arc::new(HostSystem::new(root)),
             messenger: Arc::new(Outbox::new(PathBuf::from("/"), 0).with_credentials(credentials)),
-            clock: Arc::new(SystemClock),
+            clock: RunClock::new(Arc::new(SystemClock)),
         })
     }
 
@@ -244,4 +244,13 @@ pub(super) fn init_logging(color: bool) {
     // A line that cannot be written is lost, and no more: told about, it would be told on the same stream by a macro
     // that panics where the stream is gone, and a coordinator would die of a journal that was restarted.
     let _ = logging.with_ansi(color).log_internal_errors(false).try_init();
+}
+
+/// What time it is for the run: where its boot still runs, by the clock that nobody sets.
+pub(super) fn time_of(run: &Run) -> Timestamp {
+    let boot = HostSystem::new("/".into()).boot_id();
+    match run.clock.as_ref().filter(|clock| boot.as_ref() == Some(&clock.boot)) {
+        Some(clock) => clock.time(SystemClock.since_boot()),
+        None => Timestamp::now(),
+    }
 }

@@ -3,14 +3,14 @@
 use std::io::stdout;
 use std::time::Duration;
 
-use jiff::Timestamp;
 use serde::Serialize;
 
 use super::app::{App, json_text, online_cpus, require_root};
 use super::args::LimitsArgs;
 use crate::error::{Failure, FailureKind};
 use crate::exit_code;
-use crate::host::Host;
+use crate::host::clock::SystemClock;
+use crate::host::{Clock as _, Host};
 use crate::model::{Change, GroupUse, Limits, Run, RunId, SliceLimits, quota_of};
 use crate::ui;
 use crate::ui::limits::LimitsInputs;
@@ -97,10 +97,10 @@ async fn change(host: &Host, run: Option<&Run>, args: &LimitsArgs) -> Result<(),
 /// What is in force, and the CPU time used a second.
 async fn measure(host: &Host) -> Result<(Option<GroupUse>, Option<u64>), Failure> {
     let Some(first) = host.budget.usage().await? else { return Ok((None, None)) };
-    let began = Timestamp::now();
+    let began = SystemClock.since_boot();
     tokio::time::sleep(BETWEEN).await;
     let last = host.budget.usage().await?;
-    let usec = u64::try_from(Timestamp::now().duration_since(began).as_micros()).unwrap_or_default().max(1);
+    let usec = u64::try_from((SystemClock.since_boot() - began).as_micros()).unwrap_or_default().max(1);
     let used = last.and_then(|last| last.cpu_usec?.checked_sub(first.cpu_usec?));
     Ok((last, used.and_then(|used| Some(used.checked_mul(1_000_000)? / usec))))
 }

@@ -2,9 +2,7 @@
 
 use std::io::stdout;
 
-use jiff::Timestamp;
-
-use super::app::App;
+use super::app::{self, App};
 use super::args::{ReportArgs, ReportFormat};
 use crate::error::{Failure, FailureKind};
 use crate::exit_code;
@@ -46,7 +44,7 @@ pub(super) fn build(app: &App, id: &RunId) -> Result<Report, Failure> {
     if is_past {
         run.owed.clear();
     }
-    let report = report::build(&run, &timeline, Timestamp::now());
+    let report = report::build(&run, &timeline, app::time_of(&run));
     Ok(Report { rebooted_since: is_past, ..report })
 }
 

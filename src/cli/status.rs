@@ -2,10 +2,9 @@
 
 use std::io::stdout;
 
-use jiff::Timestamp;
 use serde::Serialize;
 
-use super::app::{App, json_text};
+use super::app::{self, App, json_text};
 use super::args::JsonArgs;
 use crate::error::Failure;
 use crate::exit_code;
@@ -51,7 +50,7 @@ pub(super) fn status(app: &App, args: &JsonArgs) -> Result<u8, Failure> {
         json(app, run.as_ref(), &owed)?
     } else {
         match &run {
-            Some(run) => ui::status::render(run, &undone, &owed, Timestamp::now(), &app.stdout_style()),
+            Some(run) => ui::status::render(run, &undone, &owed, app::time_of(run), &app.stdout_style()),
             None => ui::status::render_none(),
         }
     };

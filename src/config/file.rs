@@ -99,6 +99,7 @@ pub(super) struct Upgrade {
     pub(super) ahead: Option<bool>,
     pub(super) order: Option<Spanned<String>>,
     pub(super) lock_timeout: Option<Spanned<String>>,
+    pub(super) stall_timeout: Option<Spanned<String>>,
 }
 
 /// `[kernel]`.

@@ -187,6 +187,8 @@ keys! {
         "When services are stopped: before packages are upgraded, or when all else is done, right before the reboot.";
     LOCK_TIMEOUT = "upgrade", "lock-timeout", Kind::Duration(6 * HOUR), "\"10m\"", "\"30m\"",
         "How long to wait for the apt and dpkg locks while somebody else holds them.";
+    STALL_TIMEOUT = "upgrade", "stall-timeout", Kind::Duration(6 * HOUR), "\"10m\"", "\"5m\"",
+        "How long packaging work may stand still while services are down before they are started under it; a fifth of that where a script names a service that the run stopped.";
 
     DKMS = "kernel", "dkms", Kind::Boolean, "true", "false",
         "Whether missing DKMS modules are built for the kernel of the next boot.";

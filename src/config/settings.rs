@@ -5,8 +5,8 @@ use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
-    Channel, DatabaseAccess, Hook, HookId, HookPoint, KernelSource, Limits, PackageSelection, PlannedService,
-    ReadinessProbe, ServiceKind, UnitName,
+    Channel, DatabaseAccess, Hook, HookId, HookPoint, KernelSource, Limits, PlannedService, ReadinessProbe,
+    ServiceKind, UnitName,
 };
 use crate::window::{Blackout, Schedule, Window};
 
@@ -137,38 +137,6 @@ impl Default for MongodbSettings {
 /// Before it could be set.
 fn default_probe_timeout() -> SignedDuration {
     SignedDuration::from_secs(5)
-}
-
-/// Packages.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct UpgradeSettings {
-    /// Packages that the upgrade may remove.
-    pub allow_removals: Vec<String>,
-    /// Which updates are taken.
-    #[serde(default)]
-    pub selection: PackageSelection,
-    /// Whether just what was fetched beforehand is installed.
-    #[serde(default)]
-    pub only_planned: bool,
-    /// Whether a new kernel is installed while the services still run.
-    #[serde(default)]
-    pub ahead: bool,
-    /// When services are stopped.
-    #[serde(default)]
-    pub order: StopOrder,
-    /// How long apt waits for a lock that somebody else holds.
-    pub lock_timeout: SignedDuration,
-}
-
-/// When services are stopped.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum StopOrder {
-    /// Before packages are upgraded.
-    #[default]
-    StopFirst,
-    /// When all else is done, right before the reboot.
-    LateStop,
 }
 
 /// Kernel work.
@@ -403,6 +371,10 @@ impl Settings {
         self.services.iter().find(|service| &service.unit == unit)
     }
 }
+
+mod upgrade;
+
+pub use upgrade::{StopOrder, UpgradeSettings};
 
 #[cfg(test)]
 mod tests;

@@ -54,6 +54,7 @@ pub(super) fn validate(file: &File, text: &str, cpus: u32, known: &[&str]) -> Re
                 _ => StopOrder::StopFirst,
             },
             lock_timeout: check.duration(&keys::LOCK_TIMEOUT, file.upgrade.lock_timeout.as_ref(), 600),
+            stall_timeout: check.duration(&keys::STALL_TIMEOUT, file.upgrade.stall_timeout.as_ref(), 600),
         },
         kernel: KernelSettings {
             dkms: file.kernel.dkms.unwrap_or(true),

@@ -1,8 +1,10 @@
 //! The loop: observe, decide, record the intent, perform, record the outcome, tell.
 
 mod journal;
+mod leftovers;
 mod narrator;
 mod shutdown;
+mod time;
 
 use std::collections::BTreeSet;
 
@@ -50,6 +52,10 @@ pub struct Coordinator<'a, S: RunStorage> {
     abort: &'a AbortFlag,
     inhibitor: Option<Box<dyn InhibitorGuard>>,
     stayed: SignedDuration,
+    /// The reboot that was asked for, and of which nothing is seen.
+    lost: shutdown::LostReboot,
+    /// Somebody else carried the run before.
+    took_over: bool,
     /// As far as whoever resumes has seen.
     soft_reboots: Option<u32>,
 }
@@ -71,6 +77,8 @@ impl<'a, S: RunStorage> Coordinator<'a, S> {
             abort,
             inhibitor: None,
             stayed: SignedDuration::ZERO,
+            lost: shutdown::LostReboot::default(),
+            took_over: false,
             soft_reboots: None,
         }
     }
@@ -83,6 +91,8 @@ impl<'a, S: RunStorage> Coordinator<'a, S> {
     /// Goes on with the run after a crash or a reboot: says so, and drives on. With `automatic` (the resume service)
     /// the boot is recorded first, so that one boot resumes once.
     pub async fn resume(&mut self, automatic: bool) -> RunEnd {
+        self.took_over = true;
+        self.set_the_clock().await;
         self.look_for_soft_reboots().await;
         let observation = self.observe().await;
         let decision = self.decide(&observation);
@@ -117,6 +127,7 @@ impl<'a, S: RunStorage> Coordinator<'a, S> {
         if let Err(error) = self.journal.record(Fact::Reopened { boot: boot.clone() }) {
             return RunEnd::Stayed { reason: error.to_string() };
         }
+        self.set_the_clock().await;
         self.events.emit(EventKind::RunResumed { boot, phase: self.run().phase.name().into(), decision });
         self.drive().await
     }
@@ -124,6 +135,7 @@ impl<'a, S: RunStorage> Coordinator<'a, S> {
     /// Drives the run to its end.
     pub async fn drive(&mut self) -> RunEnd {
         loop {
+            self.set_the_clock().await;
             if self.abort.is_requested() && may_abort(self.run()) {
                 if self.host_is_going_down().await {
                     let message = "the host is going down, and not because of this run; the next boot goes on".into();
@@ -161,6 +173,7 @@ impl<'a, S: RunStorage> Coordinator<'a, S> {
                     if self.abort.is_requested() {
                         return RunEnd::Parked;
                     }
+                    self.ask_until_it_is_under_way().await;
                     self.host.clock.sleep(LOOK_EVERY).await;
                 }
                 Decision::ForceReboot => self.force_reboot().await,
@@ -173,6 +186,7 @@ impl<'a, S: RunStorage> Coordinator<'a, S> {
                 Decision::GiveUp { step, reason } => self.give_up(step, reason),
                 Decision::Close { exit_code } => {
                     self.collect_what_is_left().await;
+                    self.forget_who_was_killed().await;
                     self.record_or_degrade(Fact::Closed { exit_code, at: self.host.clock.now() });
                     let phase = self.run().phase.name().to_owned();
                     self.events.emit(EventKind::RunEnded { exit_code, phase });
@@ -229,19 +243,6 @@ impl<'a, S: RunStorage> Coordinator<'a, S> {
         }
     }
 
-    /// A coordinator that was killed between saving an outcome and collecting its unit leaves the unit loaded.
-    async fn collect_what_is_left(&self) {
-        let ended = match self.host.work.ended(&self.run().id).await {
-            Ok(ended) => ended,
-            Err(error) => return tracing::warn!("{error}"),
-        };
-        for unit in ended {
-            if let Err(error) = self.host.work.collect(&unit).await {
-                tracing::warn!("{unit} cannot be collected: {error}");
-            }
-        }
-    }
-
     fn conclude(&mut self, step: &Step, result: StepResult) {
         match result {
             Ok(StepEnd::Succeeded(note)) => self.end_step(step, Outcome::Succeeded, note),
@@ -251,6 +252,7 @@ impl<'a, S: RunStorage> Coordinator<'a, S> {
             }
             Ok(StepEnd::RebootRequested) => {}
             Err(StepError::Failed(reason)) => self.end_step(step, Outcome::Failed, Some(reason)),
+            Err(StepError::Again(why)) => self.end_step(step, Outcome::Interrupted, Some(why)),
             Err(StepError::Aborted) => {
                 self.end_step(step, Outcome::Interrupted, Some(StepError::Aborted.to_string()));
             }

@@ -1,9 +1,9 @@
 //! Tells events to the log, and to a view where one is near.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 
 use crate::events::{EVENT_VERSION, Event, EventKind, EventSink};
-use crate::host::Clock;
+use crate::host::clock::RunClock;
 use crate::model::RunId;
 use crate::store::EventLog;
 
@@ -14,13 +14,13 @@ pub type ViewFn = Box<dyn FnMut(&Event) + Send>;
 pub struct Narrator {
     run: RunId,
     log: EventLog,
-    clock: Arc<dyn Clock>,
+    clock: RunClock,
     view: Mutex<ViewFn>,
 }
 
 impl Narrator {
     /// A narrator of one run.
-    pub fn new(run: RunId, log: EventLog, clock: Arc<dyn Clock>, view: ViewFn) -> Self {
+    pub fn new(run: RunId, log: EventLog, clock: RunClock, view: ViewFn) -> Self {
         Self { run, log, clock, view: Mutex::new(view) }
     }
 }

@@ -4,7 +4,44 @@ use super::{Coordinator, RunStorage};
 use crate::events::EventKind;
 use crate::model::{Fact, Outcome, Step};
 
+/// A request of which nothing has come.
+#[derive(Debug, Default)]
+pub(super) struct LostReboot {
+    /// Looks in a row at which no shutdown was seen, a second apart.
+    looks: u32,
+    /// How often it was asked for again.
+    asked: u32,
+}
+
+/// A request is on its way in an instant; a busy systemd gets a few of them.
+const LOOKS: u32 = 4;
+/// The first time again through logind, which tells others of it. Who asks for more often than this is not heard.
+const ASKED_AT_MOST: u32 = 10;
+
 impl<S: RunStorage> Coordinator<'_, S> {
+    /// Whoever was asked may have been killed right then, and the request with it: services must not be down for that as
+    /// long as a shutdown that hangs may take.
+    pub(super) async fn ask_until_it_is_under_way(&mut self) {
+        let seen = match self.host.power.prepares_shutdown().await {
+            Ok(true) => true,
+            Ok(false) | Err(_) => self.host.shutdown.is_under_way().await.unwrap_or(false),
+        };
+        self.lost.looks = if seen { 0 } else { self.lost.looks + 1 };
+        if self.lost.looks < LOOKS || self.lost.asked >= ASKED_AT_MOST {
+            return;
+        }
+        self.lost.looks = 0;
+        self.lost.asked += 1;
+        let (whom, asked) = if self.lost.asked == 1 {
+            ("logind", self.host.power.reboot().await)
+        } else {
+            ("systemd", self.host.shutdown.begin().await)
+        };
+        let said = asked.map_or_else(|error| format!(": {error}"), |()| String::new());
+        let message = format!("no shutdown is under way, though one was asked for; {whom} is asked again{said}");
+        self.events.emit(EventKind::Noted { message });
+    }
+
     /// Once is enough: no coordinator outlives a soft-reboot.
     pub(super) async fn look_for_soft_reboots(&mut self) {
         self.soft_reboots = self.host.shutdown.soft_reboots().await.unwrap_or_else(|error| {

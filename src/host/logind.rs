@@ -29,6 +29,8 @@ trait Manager {
     fn reboot(&self, interactive: bool) -> zbus::Result<()>;
     #[zbus(property(emits_changed_signal = "false"))]
     fn scheduled_shutdown(&self) -> zbus::Result<(String, u64)>;
+    #[zbus(property(emits_changed_signal = "false"))]
+    fn preparing_for_shutdown(&self) -> zbus::Result<bool>;
 }
 
 async fn manager(connection: &Connection) -> zbus::Result<ManagerProxy<'static>> {
@@ -99,6 +101,13 @@ impl Power for Logind {
         let at = i64::try_from(usec).ok().and_then(|usec| Timestamp::from_microsecond(usec).ok());
         let at = at.ok_or_else(|| HostError::new(HostErrorKind::Unknown, what, format!("{usec} us is no time")))?;
         Ok(Some((kind, at)))
+    }
+
+    async fn prepares_shutdown(&self) -> HostResult<bool> {
+        self.bus
+            .retry(|connection| async move { manager(&connection).await?.preparing_for_shutdown().await })
+            .await
+            .map_err(|error| host_error("ask whether a shutdown is on its way", &error))
     }
 
     /// # Errors

@@ -14,7 +14,7 @@ use crate::model::{
     GroupUse, Inventory, JobResult, KernelFacts, KernelSource, ListeningSocket, LockHolder, MongodSymptoms, Mount,
     OneShotBoot, Outdated, PackageState, Parcel, PendingJob, PortPeers, PowerSupply, Readiness, ReadinessProbe,
     ReplicaSet, Resources, RunId, RunningOperation, Session, SliceLimits, SourceState, TrialEnd, UnitName, UnitProcess,
-    UnitRelations, UnitState, UnitSurvey, UpgradePlan, WorkLook, WorkProgress, WorkSpec,
+    UnitRelations, UnitState, UnitSurvey, UpgradePlan, WorkLook, WorkProcess, WorkProgress, WorkSpec,
 };
 
 pub mod apt;
@@ -173,11 +173,17 @@ pub trait WorkUnits: Send + Sync {
     /// Looks at it. Errors of the bus become [`WorkLook::Unknown`].
     async fn look(&self, unit: &UnitName) -> WorkLook;
 
+    /// The processes that are at it.
+    async fn at_work(&self, unit: &UnitName) -> HostResult<Vec<WorkProcess>>;
+
     /// Forgets an ended unit, once its outcome is saved. Idempotent.
     async fn collect(&self, unit: &UnitName) -> HostResult<()>;
 
     /// Work units of the run that have ended, and that systemd still keeps.
     async fn ended(&self, run: &RunId) -> HostResult<Vec<UnitName>>;
+
+    /// Takes services of ours that were killed while they carried this run off systemd's list of what failed; names them.
+    async fn forget_killed(&self, run: &RunId) -> HostResult<Vec<UnitName>>;
 
     /// What was appended to a log or status file since `offset` bytes; a file that does not exist is empty. Ends after
     /// a whole line; returns the new offset.
@@ -247,6 +253,9 @@ pub trait Power: Send + Sync {
     /// Type and time of a scheduled shutdown.
     async fn scheduled_shutdown(&self) -> HostResult<Option<(String, Timestamp)>>;
 
+    /// Whether a shutdown that was asked for is on its way; logind may still give others a moment before systemd begins.
+    async fn prepares_shutdown(&self) -> HostResult<bool>;
+
     /// Asks for an orderly, full reboot. The caller must hold no block lock of its own: since systemd 257 it would
     /// stop root as well.
     async fn reboot(&self) -> HostResult<()>;
@@ -257,6 +266,12 @@ pub trait Power: Send + Sync {
 pub trait Shutdown: Send + Sync {
     /// All jobs that systemd has to do, those of the shutdown among them.
     async fn jobs(&self) -> HostResult<Vec<PendingJob>>;
+
+    /// Whether systemd is on its way down, or has a shutdown to do.
+    async fn is_under_way(&self) -> HostResult<bool>;
+
+    /// Begins an orderly reboot without logind, which is gone or forgets what it is asked. Idempotent.
+    async fn begin(&self) -> HostResult<()>;
 
     /// Takes a shutdown back: nothing more is stopped, and what belongs to a running host is started again, but for what
     /// is held. False where there is none to take back. Idempotent.
@@ -583,8 +598,11 @@ pub trait Messenger: Send + Sync {
 /// The clock, and waiting.
 #[async_trait]
 pub trait Clock: Send + Sync {
-    /// Now.
-    fn now(&self) -> Timestamp;
+    /// The wall's time: for people and calendars. Anybody may set it at any moment.
+    fn wall(&self) -> Timestamp;
+
+    /// The kernel's clock: nobody sets it, and it counts while the machine is suspended.
+    fn since_boot(&self) -> SignedDuration;
 
     /// Waits.
     async fn sleep(&self, duration: SignedDuration);
@@ -638,6 +656,6 @@ pub struct Host {
     pub prober: Arc<dyn Prober>,
     /// The way to people.
     pub messenger: Arc<dyn Messenger>,
-    /// The clock.
-    pub clock: Arc<dyn Clock>,
+    /// The time of the run, and waiting.
+    pub clock: clock::RunClock,
 }

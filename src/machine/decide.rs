@@ -4,7 +4,9 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::budget::{needs_window, overrun};
 use crate::config::settings::Policy;
-use crate::model::{Change, HookPoint, Observation, Occasion, Outcome, Phase, Run, Step, Verdict, WorkLook};
+use crate::model::{
+    AttemptRecord, Change, HookPoint, Observation, Occasion, Outcome, Phase, Run, Step, Verdict, WorkLook,
+};
 
 /// What the coordinator shall do. Each is carried out, recorded, and followed by another look.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,6 +78,7 @@ pub(super) const MAX_ATTEMPTS: u32 = 3;
 /// | none, too many boots or attempts | same | – | give up at the next step |
 /// | none, the verdict on a kernel on trial is failed | same | – | reboot once into the kernel before |
 /// | none, reboot skipped | same | – | bring the services back, then verify |
+/// | none, failed, work stands still | same | – | bring the services back, then repair |
 /// | none, failed or aborted | same | – | repair, bring the services back, report, tell how it ended, close |
 /// | none, judged, hooks after the verification left | same | – | call the next of them |
 /// | none, at the end, monitoring is silenced | same | – | end its silence |
@@ -139,7 +142,7 @@ fn decide_reboot(run: &Run, now: Timestamp, policy: &Policy) -> Decision {
 }
 
 fn decide_without_attempt(run: &Run, now: Timestamp, policy: &Policy) -> Decision {
-    if repair_is_due(run) {
+    if repair_is_due(run) && !services_come_first(run) {
         return Decision::Begin(Step::Repair);
     }
     if run.phase.is_final() {
@@ -155,7 +158,8 @@ fn decide_without_attempt(run: &Run, now: Timestamp, policy: &Policy) -> Decisio
         let reason = format!("the host rebooted {} times during the run", run.reboots + run.unplanned_reboots);
         return Decision::GiveUp { step, reason };
     }
-    if run.attempts_of(&step) >= MAX_ATTEMPTS {
+    let lost = |record: &&AttemptRecord| record.attempt.step == step && record.outcome == Outcome::Interrupted;
+    if run.history.iter().filter(lost).count() >= MAX_ATTEMPTS as usize {
         let reason = format!("{step} was interrupted {MAX_ATTEMPTS} times");
         return Decision::GiveUp { step, reason };
     }
@@ -195,16 +199,22 @@ pub(super) fn next_planned(run: &Run) -> Option<Step> {
         let is_stale = **step == Step::Verify && may_be_judged && run.verification.is_none();
         let is_left_out = run.window_missed.is_some() && needs_window(step) || is_told_often_enough(run, step);
         let is_past = !step.follows_reboot() && run.rebooted.is_some();
-        (!run.has_finished(step) || is_stale) && !is_past && !is_left_out
+        (!run.has_finished(step) || is_stale || run.is_to_be_asked_again(step)) && !is_past && !is_left_out
     };
     run.steps.iter().find(is_left).cloned()
 }
 
 /// The last packaging work did not end well, and no repair followed it.
 pub(super) fn repair_is_due(run: &Run) -> bool {
+    let mut restored = false;
     let newest_first = run.history.iter().rev();
     for record in newest_first {
         match (&record.attempt.step, record.outcome) {
+            (Step::Restore, Outcome::Succeeded | Outcome::Failed) => restored = true,
+            // It waited for a service that was down, and may find it up now.
+            (Step::Repair, Outcome::Failed) if restored && run.standstill_of(&record.attempt).is_some() => {
+                return run.attempts_of(&Step::Repair) < MAX_ATTEMPTS;
+            }
             (Step::Repair, Outcome::Interrupted) => return run.attempts_of(&Step::Repair) < MAX_ATTEMPTS,
             (Step::Repair, _) => return false,
             (step, Outcome::Failed | Outcome::Interrupted) if step.works_on_packages() => return true,
@@ -215,6 +225,13 @@ pub(super) fn repair_is_due(run: &Run) -> bool {
         }
     }
     false
+}
+
+/// Work stands still on this boot, and what it waits for may be a service that is down: it is repaired when they are up.
+fn services_come_first(run: &Run) -> bool {
+    let stands_still =
+        |record: &AttemptRecord| record.attempt.boot == run.boot && run.standstill_of(&record.attempt).is_some();
+    run.phase.is_final() && restore_is_due(run) && run.history.iter().any(stands_still)
 }
 
 /// Services were stopped, nobody brought them back, and no reboot of ours did. A restore that was interrupted is tried

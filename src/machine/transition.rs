@@ -111,10 +111,16 @@ pub fn apply(run: &Run, fact: Fact) -> Result<Run, IllegalTransition> {
             ),
         )
         | (_, Some(Step::Verify), Fact::ChangeUndone(change @ Change::OneShotBoot(_)))
-        | (_, Some(Step::EndSilence), Fact::ChangeUndone(change @ Change::Silenced { .. })) => {
+        | (_, Some(Step::EndSilence), Fact::ChangeUndone(change @ Change::Silenced { .. }))
+        | (_, Some(Step::Repair), Fact::ChangeUndone(change @ Change::Protected(_))) => {
             next.changes.retain(|known| known != &change);
         }
         (_, Some(Step::Restore), Fact::ChangeUndone(change)) => next.changes.retain(|known| known != &change),
+
+        (_, Some(open), Fact::StoodStill(stood)) if open == stood.step && open.works_on_packages() => {
+            next.standstills.retain(|known| (&known.step, known.attempt) != (&stood.step, stood.attempt));
+            next.standstills.push(stood);
+        }
 
         (_, Some(Step::StageCheck), Fact::RebootWanted(reasons)) => next.reboot_reasons = reasons,
         (_, Some(step), Fact::BootOwes(owed)) if tells_what_a_boot_owes(&step) => next.owed = owed,
@@ -148,7 +154,12 @@ pub fn apply(run: &Run, fact: Fact) -> Result<Run, IllegalTransition> {
             if automatic {
                 next.resumed_on = Some(boot);
             }
+            // Whatever kept the run from going on may have changed the host, and users are not yet touched by it.
+            if !run.phase.is_final() && !run.options.fetch_only && run.is_before_the_first_stop() {
+                next.asked_again_from = Some(run.history.len());
+            }
         }
+        (_, _, Fact::ClockAnchored(anchor)) => next.clock = Some(anchor),
         // Once each: a service that falls again stays down, and is reported.
         (_, Some(Step::Verify), Fact::RecoveryIntended(recovery))
             if run.recoveries.iter().all(|known| known.unit != recovery.unit) =>

@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 
 use super::{
-    Baseline, BootId, Change, CheckResult, HookEnd, HookRun, KernelPlan, Notification, Outcome, Owed, Recovery, Step,
-    StopProof, UpgradePlan, Verification, WindowMissed,
+    Baseline, BootId, Change, CheckResult, ClockAnchor, HookEnd, HookRun, KernelPlan, Notification, Outcome, Owed,
+    Recovery, Standstill, Step, StopProof, UpgradePlan, Verification, WindowMissed,
 };
 
 /// Something that happened, or that is about to be tried. Applied, then saved, in this order.
@@ -58,6 +58,8 @@ pub enum Fact {
     ChangeUndone(Change),
     /// A service is proven down.
     ServiceStopped(Box<StopProof>),
+    /// The work of the open attempt stands still, and is left to itself.
+    StoodStill(Standstill),
     /// Why a reboot is wanted.
     RebootWanted(Vec<String>),
     /// What the boot that runs owes, all of it.
@@ -99,6 +101,8 @@ pub enum Fact {
         /// When.
         at: Timestamp,
     },
+    /// How the run's times go on.
+    ClockAnchored(ClockAnchor),
     /// A service that did not come back is about to be restarted.
     RecoveryIntended(Recovery),
     /// The host was judged.
@@ -145,6 +149,8 @@ impl Fact {
             Self::ChangeIntended(_) => "change intended",
             Self::ChangeUndone(_) => "change undone",
             Self::ServiceStopped(_) => "service stopped",
+            Self::StoodStill(_) => "stood still",
+            Self::ClockAnchored(_) => "clock anchored",
             Self::RebootWanted(_) => "reboot wanted",
             Self::BootOwes(_) => "boot owes",
             Self::KernelExpected(_) => "kernel expected",

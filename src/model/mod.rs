@@ -4,6 +4,7 @@ mod attempt;
 mod baseline;
 mod boot_room;
 mod change;
+mod clock;
 mod database;
 mod database_access;
 mod deployment;
@@ -39,6 +40,7 @@ mod run_window;
 mod selection;
 mod server_process;
 mod service;
+mod standstill;
 mod step;
 mod symptoms;
 mod unit;
@@ -51,6 +53,7 @@ pub use attempt::{Attempt, AttemptRecord, Outcome};
 pub use baseline::{Baseline, ListeningSocket, ServiceBaseline};
 pub use boot_room::TightBoot;
 pub use change::Change;
+pub use clock::{ClockAnchor, time_on_next_boot};
 pub use database::{
     Canary, ClientConnection, DatabaseCondition, DatabaseFacts, DatabaseReturn, DatabaseStartEvidence,
     DatabaseStopEvidence, ReplicaMember, ReplicaSet, RunningOperation, summary_of_clients,
@@ -96,6 +99,7 @@ pub use run_window::{RunWindow, WindowMissed};
 pub use selection::PackageSelection;
 pub use server_process::ServerProcess;
 pub use service::{ServiceKind, StopProof};
+pub use standstill::{KeptDown, PackageScript, Standstill, Waiting, WorkProcess};
 pub use step::Step;
 pub use symptoms::{FileRole, FileState, LogRecord, MongodSymptoms};
 pub use unit::{

@@ -4,9 +4,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Attempt, AttemptRecord, Baseline, BootId, Change, CheckResult, Estimate, HookPoint, HookRun, KernelPlan,
-    Notification, OneShotBoot, Outcome, Owed, Phase, RejectedKernel, RunId, RunWindow, ServiceKind, Step, StopProof,
-    UnitName, UnitState, UpgradePlan, Verification, WindowMissed,
+    Attempt, AttemptRecord, Baseline, BootId, Change, CheckResult, ClockAnchor, Estimate, HookPoint, HookRun,
+    KernelPlan, Notification, OneShotBoot, Outcome, Owed, Phase, RejectedKernel, RunId, RunWindow, ServiceKind,
+    Standstill, Step, StopProof, UnitName, UnitState, UpgradePlan, Verification, WindowMissed,
 };
 
 /// Who started the run.
@@ -123,6 +123,9 @@ pub struct Run {
     pub first_boot: BootId,
     /// The boot that is running as far as is known.
     pub boot: BootId,
+    /// How the run's times go on, on `clock.boot`; none before an older version is gone on with.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub clock: Option<ClockAnchor>,
     /// The last durable fact.
     pub phase: Phase,
     /// The intent, if one is open.
@@ -180,6 +183,13 @@ pub struct Run {
     /// What became of the messages to those who wait.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub notifications: Vec<Notification>,
+    /// Work that was left to itself since it stood still, oldest first.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub standstills: Vec<Standstill>,
+    /// Set when the run was gone on with before anything was touched: how many attempts had ended by then. What was asked
+    /// before is asked again.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub asked_again_from: Option<usize>,
     /// The wish to end the run.
     pub abort: Option<Abort>,
     /// The end.
@@ -214,6 +224,7 @@ impl Run {
             estimate: None,
             first_boot: boot.clone(),
             boot,
+            clock: None,
             phase: Phase::Planned,
             attempt: None,
             history: Vec::new(),
@@ -238,6 +249,8 @@ impl Run {
             recoveries: Vec::new(),
             hooks: Vec::new(),
             notifications: Vec::new(),
+            standstills: Vec::new(),
+            asked_again_from: None,
             abort: None,
             closed: None,
             reopened: None,
@@ -294,6 +307,24 @@ impl Run {
         self.history.iter().map(|record| u32::from(&record.attempt.step == step)).sum()
     }
 
+    /// Nothing of what a run stops or upgrades has been touched.
+    pub fn is_before_the_first_stop(&self) -> bool {
+        let stops = |step: &Step| matches!(step, Step::Stop(_));
+        let began = self.history.iter().any(|record| stops(&record.attempt.step));
+        let begins = self.attempt.as_ref().is_some_and(|attempt| stops(&attempt.step));
+        !began && !begins && !self.has_touched_packages()
+    }
+
+    /// What the step found holds no longer: somebody went on with the run since.
+    pub fn is_to_be_asked_again(&self, step: &Step) -> bool {
+        let Some(from) = self.asked_again_from.filter(|_| matches!(step, Step::Preflight | Step::Fetch)) else {
+            return false;
+        };
+        let since = self.history.get(from..).unwrap_or_default().iter();
+        let mut ended = since.filter(|record| record.outcome != Outcome::Interrupted);
+        self.is_before_the_first_stop() && !ended.any(|record| &record.attempt.step == step)
+    }
+
     /// The last call that a step made of a program of the administrator.
     pub fn last_call(&self, step: &Step) -> Option<&HookRun> {
         self.hooks.iter().rev().find(|call| &call.step == step)
@@ -305,6 +336,11 @@ impl Run {
             Change::OneShotBoot(boot) => Some(boot),
             _ => None,
         })
+    }
+
+    /// The standstill in which an attempt ended.
+    pub fn standstill_of(&self, attempt: &Attempt) -> Option<&Standstill> {
+        self.standstills.iter().find(|one| one.step == attempt.step && one.attempt == attempt.number)
     }
 
     /// Services are kept from being stopped, and are to be let go.

@@ -41,7 +41,7 @@ pub(super) async fn drain(
         return Ok(Vec::new());
     }
     let look = settle_operations(ctx, settings, access, look).await?;
-    let clients = ctx.host.forensics.with_ages(facts, look.clients, ctx.host.clock.now()).await;
+    let clients = ctx.host.forensics.with_ages(facts, look.clients, ctx.host.clock.wall()).await;
     settle_clients(ctx, settings, access, clients).await
 }
 

@@ -70,7 +70,7 @@ pub(super) async fn again(ctx: &mut StepContext<'_>) -> Result<Option<String>, S
 /// For the run that will install it.
 async fn keep_if_wanted(ctx: &StepContext<'_>, plan: UpgradePlan) -> Result<(), StepError> {
     if ctx.run().options.fetch_only {
-        let fetched = FetchedPlan { run: ctx.run().id.clone(), at: ctx.host.clock.now(), plan };
+        let fetched = FetchedPlan { run: ctx.run().id.clone(), at: ctx.host.clock.wall(), plan };
         ctx.host.fetched_plans.keep(&fetched).await?;
     }
     Ok(())

@@ -29,6 +29,7 @@ mod rivals;
 mod server_gone;
 mod silence;
 mod stage_check;
+mod standstill;
 mod stop;
 mod stop_mongodb;
 mod trial;
@@ -174,6 +175,9 @@ pub enum StepError {
     /// What it found or is about to change could not be recorded.
     #[error(transparent)]
     Record(#[from] RecordError),
+    /// It did not come to its end: where the run goes on, it is begun again after a repair.
+    #[error("{0}")]
+    Again(String),
     /// It only waited, somebody wants the run to end, and it has touched nothing since.
     #[error("the run was asked to end")]
     Aborted,

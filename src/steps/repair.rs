@@ -3,13 +3,18 @@
 use super::work::{self, Task, Work};
 use super::{StepContext, StepEnd, StepError, StepResult};
 use crate::host::PackageWork;
-use crate::model::{Course, Step};
+use crate::model::{Change, Course, Fact, Step};
 
 pub(super) async fn perform(ctx: &mut StepContext<'_>) -> StepResult {
+    let went_on = wait_for_what_was_left(ctx).await?;
     let before = ctx.host.packages.state().await?;
     if before.is_clean() {
-        return Ok(StepEnd::Skipped("dpkg is clean".into()));
+        return Ok(match went_on {
+            Some(work) => StepEnd::Succeeded(Some(format!("{work} went on, and came to its end; dpkg is clean"))),
+            None => StepEnd::Skipped("dpkg is clean".into()),
+        });
     }
+    let_go_of_services(ctx).await?;
     // apt refuses to begin before dpkg's own records are merged, which `--configure -a` does even where it fails.
     let mut works = vec![(PackageWork::Configure, "configure", (0.0, 0.4))];
     let to_reinstall = before.to_reinstall();
@@ -41,4 +46,35 @@ pub(super) async fn perform(ctx: &mut StepContext<'_>) -> StepResult {
     }
     told.push(format!("still broken: {}", after.broken.join(", ")));
     Err(StepError::Failed(told.join("; ")))
+}
+
+/// Work that stood still has dpkg's lock as long as it runs. Returns which came to its end.
+async fn wait_for_what_was_left(ctx: &mut StepContext<'_>) -> Result<Option<String>, StepError> {
+    let mut went_on = None;
+    for stood in ctx.run().standstills.clone() {
+        // What this attempt began is found by whoever began it.
+        let is_own =
+            ctx.run().attempt.as_ref().is_some_and(|open| open.step == stood.step && open.number == stood.attempt);
+        if !is_own && work::follow_left(ctx, &stood).await?.is_some() {
+            went_on = Some(stood.work);
+        }
+    }
+    Ok(went_on)
+}
+
+/// A script that restarts what is protected fails, and would fail again. Whatever dpkg's state, a protection that cannot be
+/// taken away is taken away by `restore`.
+async fn let_go_of_services(ctx: &mut StepContext<'_>) -> Result<(), StepError> {
+    let changes = ctx.run().changes.clone();
+    for change in &changes {
+        let Change::Protected(unit) = change else { continue };
+        if changes.contains(&Change::Held(unit.clone())) {
+            continue;
+        }
+        match ctx.host.units.release(unit).await {
+            Ok(()) => ctx.recorder.record(Fact::ChangeUndone(change.clone()))?,
+            Err(error) => ctx.note(format!("{unit} is still protected: {error}")),
+        }
+    }
+    Ok(())
 }

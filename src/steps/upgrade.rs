@@ -19,7 +19,9 @@ pub(super) async fn perform(ctx: &mut StepContext<'_>) -> StepResult {
     let is_ahead = ctx.run().last_record(&Step::Ahead).is_some_and(|record| record.outcome == Outcome::Succeeded);
     let left = if is_ahead { plan.without_new_kernels() } else { plan };
     let course = Course::upgrade(&left, expected);
-    if ctx.settings.upgrade.order == StopOrder::LateStop {
+    // Not again where a repair has let go of them: a script that restarts its own service would fail again.
+    let is_first = ctx.run().attempts_of(&Step::Upgrade) == 0;
+    if ctx.settings.upgrade.order == StopOrder::LateStop && (is_first || ctx.run().protects_services()) {
         protect(ctx).await?;
     }
     owed::foresee(ctx, &left)?;
@@ -36,6 +38,11 @@ pub(super) async fn perform(ctx: &mut StepContext<'_>) -> StepResult {
         if is_lock_conflict(&work::log_tail(ctx, "upgrade").await) {
             let holders = ctx.host.packages.lock_holders().await.unwrap_or_default();
             return Err(StepError::Failed(format!("{failure}; {}", locks::named(&holders))));
+        }
+        if is_first && ctx.run().protects_services() && !ctx.host.packages.state().await?.is_clean() {
+            return Err(StepError::Again(format!(
+                "{failure}; a script may want to restart what is protected: the packages are repaired without protection, and the upgrade goes on"
+            )));
         }
         return Err(failure);
     }

@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 use jiff::{SignedDuration, Timestamp};
 
 use super::limits::{self, Meter};
+use super::standstill::{self, Watch};
 use super::{StepContext, StepError};
 use crate::events::EventKind;
 use crate::host::{Host, PackageWork};
 use crate::model::{
-    Course, KernelSource, RunId, Step, UnitName, WorkLook, WorkOutcome, WorkProgress, WorkSpec, build_logs,
+    Course, KernelSource, RunId, Standstill, Step, UnitName, WorkLook, WorkOutcome, WorkProgress, WorkSpec, build_logs,
     error_summary,
 };
 
@@ -107,7 +108,12 @@ pub(super) async fn run_to_end(ctx: &mut StepContext<'_>, mut work: Work<'_>) ->
                 limits::tell_unless_enforced(ctx).await;
             }
         }
-        WorkLook::Running => ctx.events.emit(EventKind::StepAttached { step: work.step.clone() }),
+        WorkLook::Running => {
+            if let Some(stood) = standstill::recorded(ctx) {
+                return Err(stood);
+            }
+            ctx.events.emit(EventKind::StepAttached { step: work.step.clone() });
+        }
         WorkLook::Exited(_) => {}
         WorkLook::Unknown(why) => return Err(unknown(&unit, &why)),
     }
@@ -147,8 +153,33 @@ fn unknown(unit: &UnitName, why: &str) -> StepError {
     StepError::Failed(format!("{unit}: systemd does not say whether it runs: {why}"))
 }
 
+/// Waits for work that was left to itself, as far as it goes on; none where it has ended and is forgotten.
+pub(super) async fn follow_left(
+    ctx: &mut StepContext<'_>,
+    stood: &Standstill,
+) -> Result<Option<WorkOutcome>, StepError> {
+    let Some(unit) = work_unit(&ctx.run().id, &stood.work, stood.attempt) else { return Ok(None) };
+    match ctx.host.work.look(&unit).await {
+        WorkLook::Running | WorkLook::Exited(_) => {}
+        WorkLook::NotLoaded | WorkLook::NoWork => return Ok(None),
+        WorkLook::Unknown(why) => return Err(unknown(&unit, &why)),
+    }
+    let status = ctx.recorder.output_path(&format!("{}-{}.status", stood.work, stood.attempt));
+    let mut work = Work {
+        step: Step::Repair,
+        name: &stood.work,
+        description: String::new(),
+        task: Task::Packages(PackageWork::Configure),
+        course: Course::counted((0.0, 0.0)),
+    };
+    let now = ctx.host.clock.now();
+    let outcome = follow(ctx, &mut work, now, &unit, &status).await?;
+    ctx.ended_work.push(unit);
+    Ok(Some(outcome))
+}
+
 async fn follow(
-    ctx: &StepContext<'_>,
+    ctx: &mut StepContext<'_>,
     work: &mut Work<'_>,
     began: Timestamp,
     unit: &UnitName,
@@ -157,9 +188,13 @@ async fn follow(
     let mut offset = 0;
     let mut told_unknown = false;
     let mut meter = Meter::default();
+    let mut watch = Watch::new(ctx.host.clock.now());
     loop {
         let look = ctx.host.work.look(unit).await;
         if let Ok((text, next)) = ctx.host.work.read_since(status, offset).await {
+            if next != offset {
+                watch.heard(ctx.host.clock.now());
+            }
             offset = next;
             for line in text.lines().filter_map(|line| work.task.progress(ctx.host, line)) {
                 work.course.hear(&line);
@@ -177,6 +212,9 @@ async fn follow(
             WorkLook::Running => {
                 told_unknown = false;
                 meter.look(ctx).await;
+                if let Some(waiting) = watch.look(ctx, &work.step, unit).await {
+                    return Err(watch.leave(ctx, &work.step, work.name, &waiting));
+                }
             }
             WorkLook::Exited(outcome) => return Ok(outcome),
             WorkLook::NotLoaded | WorkLook::NoWork => {

@@ -15,6 +15,7 @@ use patchday::config::{
 };
 use patchday::coordinator::{AbortFlag, Coordinator, Journal, Narrator, RunEnd, RunStorage};
 use patchday::events::{Event, EventKind};
+use patchday::host::clock::RunClock;
 use patchday::host::{
     BootLoader, Budget, Clock, Database, DatabaseForensics, DatabaseInsight, Deployments, FetchedPlans, HoldSpec, Host,
     HostError, HostErrorKind, HostResult, Inhibitor, InhibitorGuard, Inventories, KernelBuilds, Kernels, Messenger,
@@ -89,6 +90,15 @@ impl FakeUnit {
     }
 }
 
+/// A script of a package that waits in each of these works, until a unit is up or for ever.
+#[derive(Debug, Clone)]
+pub struct WaitingScript {
+    pub works: &'static [&'static str],
+    pub wants: Option<&'static str>,
+    pub text: &'static str,
+    pub cpu_percent: u64,
+}
+
 #[derive(Debug, Clone)]
 struct FakeWork {
     argv: Vec<String>,
@@ -110,7 +120,10 @@ pub enum Fault {
 
 #[derive(Debug)]
 pub struct World {
+    /// The true time.
     pub now: Timestamp,
+    /// What somebody has set the wall's clock to, beside it.
+    pub wall_ahead: SignedDuration,
     pub boots: u32,
     /// Since the boot; none where systemd does not count them.
     pub soft_reboots: Option<u32>,
@@ -121,6 +134,10 @@ pub struct World {
     pub fetched: Option<FetchedPlan>,
     pub dpkg_broken: Vec<String>,
     pub failing_work: Option<&'static str>,
+    /// What a script of a package restarts.
+    pub restarted_by_script: Option<&'static str>,
+    /// A script of a package that waits.
+    pub waiting_script: Option<WaitingScript>,
     /// What people were told.
     pub sent: Vec<Parcel>,
     pub nobody_listens: bool,
@@ -129,6 +146,14 @@ pub struct World {
     /// A program that is not root's.
     pub distrusted: Option<String>,
     pub reboot_does_nothing: bool,
+    /// How many requests for a reboot logind forgets: it is killed right then.
+    pub lost_requests: u32,
+    /// Somebody disables it when the coordinator is killed.
+    pub disabled_at_crash: Option<&'static str>,
+    /// Services of ours that systemd lists as failed.
+    pub killed: Vec<&'static str>,
+    /// Nobody answers on the bus.
+    pub logind_is_gone: bool,
     /// A shutdown waits for a service that does not stop.
     pub reboot_hangs: bool,
     /// logind says no.
@@ -270,6 +295,7 @@ impl World {
         units.insert(IDLE_TIMER.into(), FakeUnit { active: "inactive", enabled: false, ..FakeUnit::running() });
         Arc::new(Mutex::new(Self {
             now,
+            wall_ahead: SignedDuration::ZERO,
             boots: 1,
             soft_reboots: Some(0),
             booted: now - SignedDuration::from_hours(1200),
@@ -278,11 +304,17 @@ impl World {
             fetched: None,
             dpkg_broken: Vec::new(),
             failing_work: None,
+            restarted_by_script: None,
+            waiting_script: None,
             sent: Vec::new(),
             nobody_listens: false,
             sessions: 0,
             distrusted: None,
             reboot_does_nothing: false,
+            lost_requests: 0,
+            disabled_at_crash: None,
+            killed: Vec::new(),
+            logind_is_gone: false,
             reboot_hangs: false,
             reboot_is_refused: false,
             watches_the_reboot: false,
@@ -445,6 +477,39 @@ impl World {
         Ok(())
     }
 
+    /// A script restarts the service of its own package, with `set -e`.
+    fn fails_to_restart(&mut self, kind: &str) -> bool {
+        let Some(unit) = self.restarted_by_script.filter(|_| ["upgrade", "configure"].contains(&kind)) else {
+            return false;
+        };
+        let unit = self.unit(unit);
+        if !unit.protected && !unit.held {
+            unit.invocation += 1;
+        }
+        unit.protected
+    }
+
+    /// A script of a package waits in this work, for a service that is down or for ever.
+    fn waits_in(&self, kind: &str) -> bool {
+        let Some(script) = &self.waiting_script else { return false };
+        let is_up = script.wants.is_some_and(|unit| self.units[unit].active == "active");
+        script.works.contains(&kind) && !is_up
+    }
+
+    fn processes_of(&self, kind: &str) -> Vec<WorkProcess> {
+        let program = WorkProcess { pid: 50, parent: 1, command: vec![kind.to_owned()], ..WorkProcess::default() };
+        let Some(script) = self.waiting_script.as_ref().filter(|_| self.waits_in(kind)) else { return vec![program] };
+        let text = script.text.to_owned();
+        let script = PackageScript { package: "shop-db".into(), name: "postinst".into(), text };
+        let command = vec!["/bin/sh".to_owned(), "/var/lib/dpkg/info/shop-db.postinst".to_owned()];
+        let cpu_usec = self.waiting_script.as_ref().map_or(0, |script| script.cpu_percent) * 10_000 * self.seconds();
+        vec![program, WorkProcess { pid: 51, parent: 50, command, script: Some(script), cpu_usec }]
+    }
+
+    fn seconds(&self) -> u64 {
+        u64::try_from(self.now.duration_since(self.booted).as_secs()).unwrap()
+    }
+
     pub fn effects_of(&self, name: &str) -> usize {
         self.effects.iter().filter(|effect| effect.as_str() == name).count()
     }
@@ -538,7 +603,13 @@ fn point(world: &Shared, name: &'static str) {
             lock(world).soft_reboot();
             resume_unwind(Box::new(Crash));
         }
-        Some(Fault::Kill) => resume_unwind(Box::new(Crash)),
+        Some(Fault::Kill) => {
+            let disabled = lock(world).disabled_at_crash;
+            if let Some(unit) = disabled {
+                lock(world).unit(unit).enabled = false;
+            }
+            resume_unwind(Box::new(Crash))
+        }
         None => {}
     }
 }
@@ -760,7 +831,8 @@ impl WorkUnits for Fake {
         {
             let mut world = lock(&self.0);
             world.effects.push(format!("{} began", spec.argv[0]));
-            let fails = world.failing_work == Some(spec.argv[0].as_str());
+            let kind = spec.argv[0].as_str();
+            let fails = world.failing_work == Some(kind) || world.fails_to_restart(kind);
             world.begin_work(&spec.argv[0]);
             let work = FakeWork { argv: spec.argv.clone(), looks_left: 3, fails, ended: false };
             world.works.insert(spec.unit.to_string(), work);
@@ -772,6 +844,11 @@ impl WorkUnits for Fake {
     async fn look(&self, unit: &UnitName) -> WorkLook {
         point(&self.0, "look");
         let mut world = lock(&self.0);
+        let Some(work) = world.works.get_mut(unit.as_str()) else { return WorkLook::NotLoaded };
+        let kind = work.argv[0].clone();
+        if world.waits_in(&kind) {
+            return WorkLook::Running;
+        }
         let Some(work) = world.works.get_mut(unit.as_str()) else { return WorkLook::NotLoaded };
         if work.looks_left > 0 {
             work.looks_left -= 1;
@@ -793,6 +870,12 @@ impl WorkUnits for Fake {
         })
     }
 
+    async fn at_work(&self, unit: &UnitName) -> HostResult<Vec<WorkProcess>> {
+        let world = lock(&self.0);
+        let Some(work) = world.works.get(unit.as_str()).filter(|work| !work.ended) else { return Ok(Vec::new()) };
+        Ok(world.processes_of(&work.argv[0]))
+    }
+
     async fn collect(&self, unit: &UnitName) -> HostResult<()> {
         point(&self.0, "collect");
         lock(&self.0).works.remove(unit.as_str());
@@ -804,6 +887,11 @@ impl WorkUnits for Fake {
         let world = lock(&self.0);
         let ended = world.works.iter().filter(|(_, work)| work.ended);
         Ok(ended.map(|(unit, _)| unit.parse().unwrap()).collect())
+    }
+
+    async fn forget_killed(&self, _run: &RunId) -> HostResult<Vec<UnitName>> {
+        point(&self.0, "forget");
+        Ok(std::mem::take(&mut lock(&self.0).killed).into_iter().map(|unit| unit.parse().unwrap()).collect())
     }
 
     async fn read_since(&self, _file: &Path, offset: u64) -> HostResult<(String, u64)> {
@@ -867,9 +955,24 @@ impl Power for Fake {
         Ok(None)
     }
 
+    async fn prepares_shutdown(&self) -> HostResult<bool> {
+        let world = lock(&self.0);
+        match world.logind_is_gone {
+            true => Err(unknown("ask whether a shutdown is on its way")),
+            false => Ok(world.going_down),
+        }
+    }
+
     async fn reboot(&self) -> HostResult<()> {
         point(&self.0, "reboot");
         let mut world = lock(&self.0);
+        if world.logind_is_gone {
+            return Err(unknown("ask logind for a reboot"));
+        }
+        if world.lost_requests > 0 {
+            world.lost_requests -= 1;
+            return Ok(());
+        }
         if world.reboot_is_refused {
             return Err(HostError::new(HostErrorKind::Refused, "ask logind for a reboot", "a shutdown is inhibited"));
         }
@@ -894,6 +997,19 @@ impl Shutdown for Fake {
         let job = |unit: &str, kind: &str, is_running| PendingJob { unit: unit.into(), kind: kind.into(), is_running };
         let jobs = [job("stuck.service", "stop", true), job("reboot.target", "start", false)];
         Ok(if lock(&self.0).reboot_hangs { jobs.into() } else { Vec::new() })
+    }
+
+    async fn is_under_way(&self) -> HostResult<bool> {
+        let world = lock(&self.0);
+        Ok(world.going_down || world.system_state == "stopping")
+    }
+
+    async fn begin(&self) -> HostResult<()> {
+        point(&self.0, "begin reboot");
+        let mut world = lock(&self.0);
+        world.effects.push("reboot begun by systemd".into());
+        world.going_down = !world.reboot_does_nothing;
+        Ok(())
     }
 
     async fn take_back(&self) -> HostResult<bool> {
@@ -1390,8 +1506,14 @@ impl Prober for Fake {
 
 #[async_trait]
 impl Clock for Fake {
-    fn now(&self) -> Timestamp {
-        lock(&self.0).now
+    fn wall(&self) -> Timestamp {
+        let world = lock(&self.0);
+        world.now + world.wall_ahead
+    }
+
+    /// Of the machine: a boot of a container does not set it back.
+    fn since_boot(&self) -> SignedDuration {
+        lock(&self.0).now.duration_since(Timestamp::UNIX_EPOCH)
     }
 
     async fn sleep(&self, duration: SignedDuration) {
@@ -1446,7 +1568,7 @@ pub fn host(world: &Shared) -> Host {
         deployments: fake(),
         prober: fake(),
         messenger: fake(),
-        clock: fake(),
+        clock: RunClock::new(fake()),
     }
 }
 
@@ -1518,6 +1640,7 @@ pub fn settings() -> Settings {
             ahead: false,
             order: StopOrder::StopFirst,
             lock_timeout: SignedDuration::from_secs(60),
+            stall_timeout: SignedDuration::from_mins(10),
         },
         kernel: KernelSettings { dkms: true, optional_modules: Vec::new(), remove_old: false, source: None },
         reboot: RebootSettings { when: RebootWhen::Needed, grace: SignedDuration::from_mins(5), force_after: None },
@@ -1559,6 +1682,8 @@ pub struct Scenario {
     pub state: StateDir,
     /// Somebody asks the run to end when this step begins.
     pub abort_at: Option<Step>,
+    /// Somebody sets the wall's clock ahead by so much when this step begins.
+    pub clock_set: Option<(Step, SignedDuration)>,
     directory: tempfile::TempDir,
 }
 
@@ -1573,6 +1698,7 @@ impl Scenario {
             options: RunOptions::new(Trigger::Unattended),
             state: StateDir::new(directory.path()),
             abort_at: None,
+            clock_set: None,
             directory,
         }
     }
@@ -1677,9 +1803,10 @@ impl Scenario {
                     }
                 },
             };
-            let clock = Arc::new(Fake(self.world.clone()));
+            let clock = host.clock.clone();
             let abort = Arc::new(AbortFlag::default());
             let (signal, at) = (Arc::clone(&abort), self.abort_at.clone());
+            let (clock_set, sky) = (self.clock_set.clone(), self.world.clone());
             let world = self.world.clone();
             let view = move |event: &Event| {
                 // The view is told after the log.
@@ -1688,6 +1815,12 @@ impl Scenario {
                     && Some(step) == at.as_ref()
                 {
                     signal.request();
+                }
+                if let EventKind::StepStarted { step, .. } = &event.kind
+                    && let Some((at, by)) = &clock_set
+                    && step == at
+                {
+                    lock(&sky).wall_ahead = *by;
                 }
             };
             let narrator = Narrator::new(id.clone(), store.event_log().unwrap(), clock, Box::new(view));

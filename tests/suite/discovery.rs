@@ -81,6 +81,7 @@ fn settings(services: Vec<ServiceSettings>) -> Settings {
             ahead: false,
             order: StopOrder::StopFirst,
             lock_timeout: minutes(10),
+            stall_timeout: minutes(10),
         },
         kernel: KernelSettings { dkms: true, optional_modules: Vec::new(), remove_old: false, source: None },
         reboot: RebootSettings { when: RebootWhen::Needed, grace: minutes(10), force_after: None },

@@ -1,6 +1,6 @@
 //! Whole runs on a host in memory that meet with rivals, a systemd that does not answer, and a reboot that does not come.
 
-use crate::fake_host::{API, IDLE_TIMER, MONGOD, Scenario, TIMER, ended};
+use crate::fake_host::{API, Fault, IDLE_TIMER, MONGOD, Scenario, TIMER, ended};
 use jiff::SignedDuration;
 use patchday::config::RebootWhen;
 use patchday::events::EventKind;
@@ -159,4 +159,60 @@ fn a_timer_that_cannot_be_started_again_is_missed_and_told() {
     let report = scenario.state.read_file(&run.id, "report.txt").unwrap();
     assert!(report.contains(&format!("not undone: {TIMER} (paused)")), "{report}");
     assert!([API, MONGOD].iter().all(|unit| scenario.world().unit(unit).active == "active"));
+}
+
+/// logind or the bus is killed right when the reboot is asked for.
+#[test]
+fn a_reboot_whose_request_is_lost_is_asked_for_again_within_seconds() {
+    for (lost, is_gone, by_systemd) in [(1, false, 0), (2, false, 1), (9, false, 1), (0, true, 1)] {
+        let scenario = Scenario::new();
+        scenario.world().lost_requests = lost;
+        scenario.world().logind_is_gone = is_gone;
+        let (end, run) = scenario.run_to_end();
+        assert_eq!(ended(&end), exit_code::DONE, "{lost}: {:?}", run.phase);
+        assert_eq!(scenario.world().effects_of("reboot begun by systemd"), by_systemd, "{lost}");
+        let waited = run.rebooted.unwrap().duration_since(run.reboot_requested.unwrap());
+        assert!(waited < SignedDuration::from_secs(45), "{lost}: {waited:#}");
+        assert_eq!(run.reboots, 1, "{lost}");
+    }
+    // A shutdown that hangs is under way: it is not asked for over and over.
+    let scenario = Scenario::new();
+    scenario.world().reboot_hangs = true;
+    scenario.run_to_end();
+    assert_eq!(scenario.world().effects_of("reboot begun by systemd"), 0);
+}
+
+/// The disk was full, or the coordinator was killed, and hours later somebody goes on.
+#[test]
+fn a_run_that_is_gone_on_with_before_the_first_stop_asks_again() {
+    let mut refused = 0;
+    for point in 1_u32.. {
+        let scenario = Scenario::new().crash_at(point, Fault::Kill);
+        // Who goes on finds a service that no boot would bring back.
+        scenario.world().disabled_at_crash = Some(API);
+        let (end, run) = scenario.run_to_end();
+        if !scenario.has_crashed() || run.attempts_of(&Step::Stop(API.parse().unwrap())) > 0 {
+            break;
+        }
+        refused += 1;
+        assert_eq!(ended(&end), exit_code::UNTOUCHED, "{point}: {:?}", run.phase);
+        assert!(matches!(run.phase, Phase::Failed { step: Step::Preflight, .. }), "{point}: {:?}", run.phase);
+        assert_eq!(scenario.world().effects_of(&format!("stop {API}")), 0, "{point}");
+    }
+    assert!(refused > 30, "only {refused} moments came before the first stop");
+}
+
+#[test]
+fn who_was_killed_is_no_longer_listed_as_failed_when_the_run_is_over() {
+    let scenario = Scenario::new().crash_at(60, Fault::Kill);
+    scenario.world().killed = vec!["patchday-resume.service"];
+    let (end, run) = scenario.run_to_end();
+    assert_eq!(ended(&end), exit_code::DONE, "{:?}", run.phase);
+    assert!(scenario.has_crashed() && scenario.world().killed.is_empty());
+    // A run that nobody took over leaves what is not its own.
+    let scenario = Scenario::new();
+    scenario.world().killed = vec!["patchday-resume.service"];
+    scenario.world().pending.clear();
+    scenario.run_to_end();
+    assert_eq!(scenario.world().killed.len(), 1);
 }

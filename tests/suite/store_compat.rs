@@ -4,7 +4,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use patchday::model::{DkmsModule, DkmsState, Run};
+use jiff::SignedDuration;
+use patchday::model::{ClockAnchor, DkmsModule, DkmsState, Run, Standstill, Step};
 use patchday::store::{FORMAT, StoreError, decode, encode};
 use serde_json::{Value, json};
 
@@ -201,4 +202,32 @@ fn half_a_run_is_no_run() {
     }
     let twice = [text.clone(), text].concat();
     assert_unreadable(&twice, "written twice");
+}
+
+/// Older versions wrote neither, and a standstill or a clock that is lost is a wait without end.
+#[test]
+fn how_time_goes_on_and_what_stands_still_is_read_back() {
+    let (_, plain) = crate::sample_runs::all().pop().unwrap();
+    let mut run = plain.clone();
+    run.clock = Some(ClockAnchor {
+        boot: run.boot.clone(),
+        at: run.planned,
+        since_boot: SignedDuration::from_millis(7_500),
+        wall_ahead: SignedDuration::from_hours(-24),
+    });
+    run.asked_again_from = Some(3);
+    run.standstills.push(Standstill {
+        step: Step::Upgrade,
+        attempt: 2,
+        work: "upgrade".into(),
+        why: "postinst of shop-db (process 51) waits".into(),
+    });
+    let text = encode(&run).unwrap();
+    assert_eq!(read("later", &text), run);
+    let value: Value = serde_json::from_slice(&text).unwrap();
+    for field in ["clock", "asked_again_from", "standstills"] {
+        let mut without = value.clone();
+        assert!(without["run"].as_object_mut().unwrap().remove(field).is_some(), "{field} is not saved");
+        assert_ne!(decode_value(&without).unwrap(), run, "nobody reads {field}");
+    }
 }

@@ -70,7 +70,7 @@ const LAYERS: [Layer; 24] = [
     layer("steps::notify", &["report", "notify"], "the one step that tells people outside"),
     layer(
         "coordinator",
-        &["machine", "store", "steps", "host!", "model", "events", "config::settings"],
+        &["machine", "store", "steps", "host!", "host::clock", "model", "events", "config::settings"],
         "the loop: it observes, decides, records, performs and tells",
     ),
     layer("report", &["model", "events", "exit_code"], "built from the run and its events, and from nothing else"),
@@ -337,7 +337,7 @@ fn root() -> &'static Path {
 }
 
 /// Files below a directory of the project, by their path from its root.
-fn files_below(directory: &str, extensions: &[&str]) -> Vec<(String, String)> {
+pub(super) fn files_below(directory: &str, extensions: &[&str]) -> Vec<(String, String)> {
     let mut waiting: Vec<PathBuf> = vec![root().join(directory)];
     let mut files = Vec::new();
     while let Some(path) = waiting.pop() {

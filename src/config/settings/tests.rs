@@ -51,6 +51,7 @@ fn settings() -> Settings {
             ahead: true,
             order: StopOrder::StopFirst,
             lock_timeout: SignedDuration::from_mins(10),
+            stall_timeout: SignedDuration::from_mins(10),
         },
         kernel: KernelSettings { dkms: true, optional_modules: Vec::new(), remove_old: false, source: None },
         reboot: RebootSettings {

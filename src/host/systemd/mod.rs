@@ -13,6 +13,7 @@
 //! | `budget` | the limits of the slice that all work shares |
 //! | `hold` | keeping a unit from starting |
 //! | `unit_spec` | our words to systemd's properties, pure |
+//! | `work_processes` | who is at work in a unit |
 //! | `units`, `work`, `relations`, `shutdown` | the ports |
 //! | `exec_with_status` | the hidden verb that gives a program a status descriptor |
 
@@ -28,6 +29,7 @@ mod shutdown;
 mod unit_spec;
 mod units;
 mod work;
+mod work_processes;
 
 pub use budget::SystemdBudget;
 pub use exec_with_status::exec_with_status;

@@ -24,6 +24,10 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
 /// What systemd starts at boot when nothing else is asked for. Nobody waits for all of it: what hangs belongs to it.
 const START_AGAIN: [&str; 3] = ["--no-block", "start", "default.target"];
 
+/// What systemd starts when it is to go down, in whatever way.
+const GOING_DOWN: [&str; 6] =
+    ["reboot.target", "poweroff.target", "halt.target", "kexec.target", "soft-reboot.target", "shutdown.target"];
+
 /// Shutdowns of this host.
 #[derive(Debug, Clone)]
 pub struct SystemdShutdown {
@@ -56,6 +60,15 @@ impl SystemdShutdown {
 impl Shutdown for SystemdShutdown {
     async fn jobs(&self) -> HostResult<Vec<PendingJob>> {
         Ok(jobs(&self.systemctl(&["list-jobs", "--no-legend", "--plain", "--full", "--no-pager"]).await?))
+    }
+
+    async fn is_under_way(&self) -> HostResult<bool> {
+        let goes_down = |job: &PendingJob| job.kind == "start" && GOING_DOWN.contains(&job.unit.as_str());
+        Ok(self.is_stopping().await? || self.jobs().await?.iter().any(goes_down))
+    }
+
+    async fn begin(&self) -> HostResult<()> {
+        self.systemctl(&["--no-block", "--job-mode=replace-irreversibly", "start", "reboot.target"]).await.map(drop)
     }
 
     async fn take_back(&self) -> HostResult<bool> {

@@ -12,9 +12,10 @@ use super::jobs::Goal;
 use super::manager::{Manager, RawUnit, exit_status};
 use super::proxy::{NO_SUCH_UNIT, UNIT_EXISTS, manager};
 use super::unit_spec::{Property, service_properties, unset_environment, work_properties};
+use super::work_processes;
 use crate::host::bus::{Bus, host_error, is_lost, is_named};
 use crate::host::{HostError, HostErrorKind, HostResult, WorkUnits};
-use crate::model::{ActiveState, JobResult, RunId, UnitName, WorkLook, WorkOutcome, WorkSpec};
+use crate::model::{ActiveState, JobResult, RunId, UnitName, WorkLook, WorkOutcome, WorkProcess, WorkSpec};
 
 /// How long the program may take until it runs (`execve`), and an ended unit until it is stopped.
 const JOB_TIMEOUT: SignedDuration = SignedDuration::from_secs(60);
@@ -25,6 +26,12 @@ const FORGET_PAUSE: Duration = Duration::from_millis(50);
 
 /// What one call reads of a file at most.
 const MAX_READ: u64 = 1024 * 1024;
+
+/// Services of the package that carry runs.
+const CARRY_RUNS: [&str; 2] = ["patchday.service", "patchday-resume.service"];
+
+/// `Result` of a service that was ended from outside, as in systemd.service(5).
+const KILLED: [&str; 5] = ["signal", "core-dump", "oom-kill", "watchdog", "timeout"];
 
 /// systemd's transient units.
 #[derive(Debug, Clone)]
@@ -182,6 +189,15 @@ impl WorkUnits for SystemdWork {
         }
     }
 
+    async fn at_work(&self, unit: &UnitName) -> HostResult<Vec<WorkProcess>> {
+        let what = || format!("look who is at work in {unit}");
+        let raw = self.manager.raw_if_loaded(unit).await.map_err(|error| host_error(what(), &error))?;
+        let group = raw.service.text("ControlGroup").unwrap_or_default();
+        let root = self.manager.root.clone();
+        let found = tokio::task::spawn_blocking(move || work_processes::of_group(&root, &group)).await;
+        found.map_err(|error| HostError::failed(what(), error))?.map_err(|error| HostError::failed(what(), error))
+    }
+
     async fn collect(&self, unit: &UnitName) -> HostResult<()> {
         let what = || format!("collect {unit}");
         match self.look(unit).await {
@@ -209,6 +225,37 @@ impl WorkUnits for SystemdWork {
             }
         }
         Ok(ended)
+    }
+
+    async fn forget_killed(&self, run: &RunId) -> HostResult<Vec<UnitName>> {
+        let what = || "forget what was killed".to_owned();
+        let of_run = ["run", "resume", "watch"].map(|verb| format!("patchday-{verb}-{run}.service"));
+        let patterns: Vec<&str> = of_run.iter().map(String::as_str).chain(CARRY_RUNS).collect();
+        let patterns = &patterns[..];
+        let rows = self
+            .manager
+            .bus
+            .retry(|connection| async move {
+                manager(&connection).await?.list_units_by_patterns(&["failed"], patterns).await
+            })
+            .await
+            .map_err(|error| host_error(what(), &error))?;
+        let mut forgotten = Vec::new();
+        for unit in rows.into_iter().filter_map(|row| row.0.parse::<UnitName>().ok()) {
+            let raw = self.manager.raw_if_loaded(&unit).await.map_err(|error| host_error(what(), &error))?;
+            // One that ended by itself said something: that stays.
+            if raw.service.text("Result").is_none_or(|result| !KILLED.contains(&result.as_str())) {
+                continue;
+            }
+            let name = unit.as_str();
+            self.manager
+                .bus
+                .retry(|connection| async move { manager(&connection).await?.reset_failed_unit(name).await })
+                .await
+                .map_err(|error| host_error(what(), &error))?;
+            forgotten.push(unit);
+        }
+        Ok(forgotten)
     }
 
     async fn read_since(&self, file: &Path, offset: u64) -> HostResult<(String, u64)> {

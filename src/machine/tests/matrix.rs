@@ -7,10 +7,13 @@ use super::sample::{
     reboot_requested, verified, window_missed,
 };
 use super::situations::{situations, watched};
+use jiff::SignedDuration;
+
 use crate::machine::apply;
 use crate::machine::decide::next_planned;
 use crate::model::{
-    Change, Fact, KernelPlan, Notification, Occasion, Outcome, Phase, Recovery, Run, Step, UpgradePlan, WindowMissed,
+    Change, ClockAnchor, Fact, KernelPlan, Notification, Occasion, Outcome, Phase, Recovery, Run, Standstill, Step,
+    UpgradePlan, WindowMissed,
 };
 
 /// One sample of every variant, in this order. The `match` is exhaustive on purpose: a new variant does not compile
@@ -52,6 +55,12 @@ fn facts(run: &Run) -> Vec<Fact> {
         Fact::ChangeIntended(_) => Fact::ChangeIntended(Change::Held(unit.clone())),
         Fact::ChangeUndone(_) => Fact::ChangeUndone(Change::Held(unit.clone())),
         Fact::ServiceStopped(_) => Fact::ServiceStopped(Box::new(proof(&unit))),
+        Fact::StoodStill(_) => Fact::StoodStill(Standstill {
+            step: step.clone(),
+            attempt: 1,
+            work: "upgrade".into(),
+            why: "it waits".into(),
+        }),
         Fact::RebootWanted(_) => Fact::RebootWanted(vec!["a new kernel".into()]),
         Fact::BootOwes(_) => Fact::BootOwes(Vec::new()),
         Fact::KernelExpected(_) => Fact::KernelExpected(KernelPlan { expected: "6.1".into(), managed_here: true }),
@@ -60,6 +69,12 @@ fn facts(run: &Run) -> Vec<Fact> {
         Fact::BootChanged { .. } => Fact::BootChanged { boot: boot(9), at: at(50) },
         Fact::SoftRebooted { .. } => Fact::SoftRebooted { count: 1, at: at(50) },
         Fact::Resumed { .. } => Fact::Resumed { boot: boot_now, soft_reboots: None, automatic: true, at: at(50) },
+        Fact::ClockAnchored(_) => Fact::ClockAnchored(ClockAnchor {
+            boot: run.boot.clone(),
+            at: at(50),
+            since_boot: SignedDuration::from_secs(9),
+            wall_ahead: SignedDuration::ZERO,
+        }),
         Fact::RecoveryIntended(_) => Fact::RecoveryIntended(Recovery { unit: unit.clone(), at: at(50) }),
         Fact::Judged(_) => judged(run),
         Fact::HookBegan(_) => Fact::HookBegan(called(&step)),
