@@ -11,5 +11,12 @@ pub(super) fn situations() -> Vec<Situation> {
             Ok(())
         })
         .sharing("quick"),
+        Situation::new("there is no room for the state", |scene| {
+            scene.shell("mkdir -p /var/lib/patchday; mount -t tmpfs -o size=16k none /var/lib/patchday")?;
+            scene.undo("umount /var/lib/patchday");
+            scene.run(&[])?.ends(10)?.says(&["there is no room for a run: /var/lib/patchday", "df -h"])?;
+            Ok(())
+        })
+        .sharing("quick"),
     ]
 }
