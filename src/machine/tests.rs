@@ -10,4 +10,5 @@ mod matrix;
 mod properties;
 mod sample;
 mod situations;
+mod standstill;
 mod window;

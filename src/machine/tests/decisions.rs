@@ -120,7 +120,7 @@ fn every_row_of_the_table_is_true() {
         assert_eq!(words(&next(&booted(&begin(&run, Step::Report), 3))), after_a_cut);
     }
 
-    for (row, run, decision) in super::hooks::endings() {
+    for (row, run, decision) in super::hooks::endings().into_iter().chain(super::standstill::endings()) {
         check(row, &next(&run), decision);
     }
 
