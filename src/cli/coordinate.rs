@@ -63,6 +63,7 @@ pub(super) struct Resume {
 pub(super) async fn open_run(app: &App, what: &Resume) -> Result<u8, Failure> {
     // Without the lock: it is asked on every boot, and must stand in nobody's way.
     if what.automatic && app.state.unfinished_run()?.is_none() {
+        say_ready();
         return Ok(exit_code::DONE);
     }
     let pointer_is_lost = app.state.has_lost_its_pointer();
