@@ -3,8 +3,8 @@
 use crate::error::{Failure, FailureKind};
 use crate::host::System;
 
-/// The record, the reports, the events and the output of all work.
-const STATE: u64 = 8 << 20;
+/// The record, the reports and the events of one run; what work prints is its own affair.
+const STATE: u64 = 2 << 20;
 /// systemd's files of a service that is started, and the holds.
 const RUN: u64 = 1 << 20;
 
