@@ -140,6 +140,7 @@ pub const CATALOGUE: &[Check] = &[
     space::BOOT_SPACE,
     space::MEMORY_AVAILABLE,
     kernel::KERNEL_CURRENT,
+    kernel::NEXT_KERNEL,
     kernel::KERNEL_COMPLETE,
     kernel::INITRAMFS_TOOLS,
     kernel::BOOT_LOADER,

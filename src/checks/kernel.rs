@@ -1,30 +1,31 @@
 //! The kernel that runs, the one that will, and what boots it.
 
+use std::collections::BTreeSet;
+
 use super::{CheckInputs, check};
-use crate::config::OnFailure;
+use crate::config::{OnFailure, RebootWhen};
 use crate::host::HostResult;
 use crate::model::{
-    BootSurvey, InstalledKernel, KernelFacts, PackageAction, Severity, UpgradePlan, compare_releases, kernel_flavour,
-    missing_modules,
+    BootSource, BootSurvey, KernelChange, KernelFacts, KernelPlan, Severity, UpgradePlan, compare_releases, images,
+    kernel_change, kernel_flavour, missing_modules, newest_of_flavour, next_kernel, next_kernel_after,
+    next_kernel_problems, short_version,
 };
 
 /// After this a reboot finds what nobody remembers to have changed.
 const LONG_UPTIME_DAYS: i64 = 90;
 
-/// The newest kernel of the running one's flavour: what the next boot should bring.
-fn newest(facts: &KernelFacts) -> Option<&InstalledKernel> {
-    let flavour = kernel_flavour(&facts.running);
-    let same = facts.installed.iter().find(|kernel| kernel_flavour(&kernel.release) == flavour);
-    same.or(facts.installed.first())
+/// The kernel of the next boot: as the host is, and after the upgrade.
+fn next_kernels(inputs: &CheckInputs<'_>, facts: &KernelFacts, plan: &UpgradePlan) -> (KernelPlan, KernelPlan) {
+    let tried = inputs.settings.tries_kernels();
+    (next_kernel(facts, tried), next_kernel_after(facts, plan, tried))
 }
 
-/// The kernel that the upgrade would install.
-fn candidate(plan: &UpgradePlan) -> Option<&str> {
-    let releases = plan.changes.iter().filter(|change| change.action == PackageAction::Install).filter_map(|change| {
-        let release = change.name.strip_prefix("linux-image-")?.trim_start_matches("unsigned-");
-        release.starts_with(|first: char| first.is_ascii_digit()).then_some(release)
-    });
-    releases.max_by(|left, right| compare_releases(left, right))
+/// As in `6.1.0-56-amd64 (6.1.193-1)`.
+fn named(kernel: &KernelPlan) -> String {
+    match &kernel.version {
+        Some(version) => format!("{} ({})", kernel.expected, short_version(version)),
+        None => kernel.expected.clone(),
+    }
 }
 
 async fn boot<'a>(inputs: &'a CheckInputs<'_>) -> HostResult<(&'a KernelFacts, &'a BootSurvey)> {
@@ -41,14 +42,62 @@ check!(
     "Tells which kernel the reboot is for. Compared by number and within one flavour, as in cloud-amd64.",
     |check, inputs| {
         let (facts, plan) = (inputs.kernels().await?, inputs.upgrade().await?);
-        let installed = newest(facts).map(|kernel| kernel.release.as_str());
-        let installed = installed.filter(|release| compare_releases(release, &facts.running).is_gt());
-        let lines: Vec<String> = [("installed", installed), ("to be installed", candidate(plan))]
+        let (now, after) = next_kernels(inputs, facts, plan);
+        let is_newer =
+            |kernel: &KernelPlan| matches!(kernel_change(facts, kernel), KernelChange::Newer | KernelChange::Rebuilt);
+        let installed = Some(&now).filter(|now| is_newer(now)).map(|kernel| (kernel, "installed"));
+        let comes = Some(&after).filter(|after| **after != now && is_newer(after));
+        let comes = comes.map(|kernel| (kernel, "to be installed"));
+        let lines: Vec<String> = [installed, comes]
             .into_iter()
-            .filter_map(|(what, release)| Some(format!("{}: {what}", release?)))
+            .flatten()
+            .map(|(kernel, what)| format!("{}: {what}; {}", named(kernel), kernel.why))
             .collect();
-        let finding = check.found(format!("another kernel than {} is to run", facts.running));
+        let running = format!("{} ({})", facts.running, short_version(&facts.running_version));
+        let finding = check.found(format!("another kernel than {running} is to run"));
         Ok((!lines.is_empty()).then(|| finding.lines(lines).hint("it runs after the reboot")))
+    }
+);
+
+check!(
+    NEXT_KERNEL,
+    Kernel,
+    "next-kernel",
+    Blocker,
+    120,
+    "the next boot brings no older kernel than the one that runs, and none that is newer stays behind",
+    "Asked of what starts this host: GRUB's default and its saved entry, the entries of systemd-boot. An older kernel is a \
+     blocker where the run may reboot; a newer one that will not be started is a warning.",
+    |check, inputs| {
+        let (facts, plan) = (inputs.kernels().await?, inputs.upgrade().await?);
+        let (_, after) = next_kernels(inputs, facts, plan);
+        if kernel_change(facts, &after) == KernelChange::Older {
+            let title = format!("the next boot would bring the older kernel {}, {} runs", named(&after), facts.running);
+            let mut finding = check.found(title).evidence(after.why);
+            if inputs.options.no_reboot || inputs.settings.reboot.when == RebootWhen::Never {
+                finding.severity = Severity::Warning;
+            }
+            let hint = format!(
+                "install the kernel that runs again, have the boot loader start it, or --allow {}",
+                check.label
+            );
+            return Ok(Some(finding.remedy(hint, format!("apt-get install linux-image-{}", facts.running))));
+        }
+        let BootSource::Loader(loader) = &facts.boots else { return Ok(None) };
+        if loader.follows_newest || !after.managed_here {
+            return Ok(None);
+        }
+        let installed = newest_of_flavour(facts).map(|kernel| (kernel.release.as_str(), "installed"));
+        let comes = images(plan).map(|(release, _)| (release, "to be installed"));
+        let newer = installed.into_iter().chain(comes).filter(|(release, _)| {
+            compare_releases(release, &after.expected).is_gt()
+                && kernel_flavour(release) == kernel_flavour(&after.expected)
+        });
+        let lines: Vec<String> = newer.map(|(release, what)| format!("{release}: {what}")).collect();
+        let mut finding = check.found(format!("newer kernels than {} will not be started", named(&after)));
+        finding.severity = Severity::Warning;
+        let hint = format!("{}; have it start the newest one, or leave it so", after.why);
+        Ok((!lines.is_empty()).then(|| finding.lines(lines).hint(hint)))
     }
 );
 
@@ -58,18 +107,25 @@ check!(
     "kernel-complete",
     Blocker,
     10,
-    "the newest kernel has its image, its initrd and its modules",
-    "The boot loader takes the newest kernel. Where a part of it is missing, the host does not come back.",
+    "the kernel of the next boot has its image, its initrd and its modules",
+    "Where a part of it is missing, the host does not come back. What is only a copy counts where the boot loader takes it.",
     |check, inputs| {
         let facts = inputs.kernels().await?;
-        let Some(newest) = facts.installed.first() else { return Ok(None) };
-        let problems = newest.problems(&facts.installed);
+        let next = next_kernel(facts, inputs.settings.tries_kernels());
+        let problems = next_kernel_problems(facts, &next);
         if problems.is_empty() {
             return Ok(None);
         }
-        let finding = check.found(format!("kernel {} would not boot", newest.release)).lines(problems);
-        let command = format!("apt-get install --reinstall linux-image-{}", newest.release);
-        Ok(Some(finding.remedy("install it again, or remove it", command)))
+        let finding = check.found(format!("kernel {} would not boot", next.expected)).lines(problems);
+        let finding = finding.evidence(next.why);
+        let is_copy = facts.installed.iter().all(|kernel| kernel.release != next.expected);
+        Ok(Some(match is_copy {
+            true => finding.remedy("move it out of /boot, and have the menu written anew", "update-grub"),
+            false => {
+                let command = format!("apt-get install --reinstall linux-image-{}", next.expected);
+                finding.remedy("install it again, or remove it", command)
+            }
+        }))
     }
 );
 
@@ -95,18 +151,22 @@ check!(
     BOOT_LOADER,
     Kernel,
     "boot-loader",
-    Warning,
-    10,
+    Blocker,
+    120,
     "the boot loader has an entry for the newest kernel",
-    "Without an entry the host boots the old kernel again. A run looks once more before it reboots, and does not reboot into \
-     a kernel that came with it and has no entry; allowed, it does.",
+    "Without an entry the host boots the old kernel again. A warning where the upgrade brings no kernel. A run looks once \
+     more before it reboots, and does not reboot into a kernel that came with it and has no entry; allowed, it does.",
     |check, inputs| {
-        let (facts, survey) = boot(inputs).await?;
-        let (Some(newest), Some(entries)) = (facts.installed.first(), &survey.entries) else { return Ok(None) };
-        if entries.releases.contains(&newest.release) {
+        let ((facts, survey), plan) = (boot(inputs).await?, inputs.upgrade().await?);
+        let (Some(newest), Some(entries)) = (newest_of_flavour(facts), &survey.entries) else { return Ok(None) };
+        if entries.releases.contains(&newest.release) || matches!(facts.boots, BootSource::Outside { .. }) {
             return Ok(None);
         }
-        let finding = check.found(format!("{} has no entry for {}", entries.loader, newest.release));
+        let mut finding = check.found(format!("{} has no entry for {}", entries.loader, newest.release));
+        // What did not write an entry for this kernel writes none for the next.
+        if images(plan).next().is_none() {
+            finding.severity = Severity::Warning;
+        }
         let others = entries.releases.iter().map(|release| format!("it has one for {release}"));
         let command = if entries.loader == "GRUB" { "update-grub" } else { "kernel-install list" };
         Ok(Some(finding.lines(others).remedy("write its entries anew", command)))
@@ -159,10 +219,11 @@ check!(
             missing.into_iter().filter(|module| !kernel.can_do_without(module)).collect()
         };
         let comes = |release: &str| plan.changes.iter().any(|change| change.name == format!("linux-headers-{release}"));
-        let next = newest(facts).map(|kernel| kernel.release.as_str());
+        let (now, after) = next_kernels(inputs, facts, plan);
+        let next: BTreeSet<&str> = [&now, &after].map(|kernel| kernel.expected.as_str()).into();
         let mut lines = Vec::new();
         let mut lacks_headers = None;
-        for release in next.into_iter().chain(candidate(plan)) {
+        for release in next {
             let modules = needed(release);
             if modules.is_empty() {
                 continue;
@@ -194,17 +255,17 @@ check!(
     "dkms-modules",
     Warning,
     120,
-    "the newest kernel has every DKMS module that the running one has",
+    "the kernel of the next boot has every DKMS module that the running one has",
     "A module that does not build leaves hardware or a file system without its driver after the reboot. What the running \
      kernel does without is not asked for; of several versions of a module any one will do.",
     |check, inputs| {
         let (modules, facts) = (inputs.dkms().await?, inputs.kernels().await?);
-        let Some(newest) = newest(facts) else { return Ok(None) };
-        let missing = missing_modules(modules, modules, &facts.running, &newest.release);
+        let next = next_kernel(facts, inputs.settings.tries_kernels()).expected;
+        let missing = missing_modules(modules, modules, &facts.running, &next);
         let Some(first) = missing.first() else { return Ok(None) };
-        let command = format!("dkms install {first} -k {}", newest.release);
+        let command = format!("dkms install {first} -k {next}");
         let lines = missing.iter().map(|module| format!("{module}: installed for {} only", facts.running));
-        let finding = check.found(format!("DKMS modules are not ready for {}", newest.release)).lines(lines);
+        let finding = check.found(format!("DKMS modules are not ready for {next}")).lines(lines);
         Ok(Some(finding.remedy("build them, and read their make.log; else a run does", command)))
     }
 );
@@ -303,38 +364,3 @@ check!(
         Ok((!lacking.is_empty()).then(|| finding().lines(lacking).remedy("install what a build needs", build_needs)))
     }
 );
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::model::PackageChange;
-
-    #[test]
-    fn the_newest_kernel_is_of_the_running_flavour() {
-        let kernel = |release: &str| InstalledKernel {
-            release: release.into(),
-            image_bytes: 1,
-            initrd_bytes: Some(1),
-            has_modules: true,
-        };
-        let installed = ["6.1.0-60-rt-amd64", "6.1.0-56-cloud-amd64", "6.1.0-50-cloud-amd64"].map(kernel).to_vec();
-        let mut facts = KernelFacts { running: "6.1.0-50-cloud-amd64".into(), installed, ..KernelFacts::default() };
-        assert_eq!(newest(&facts).unwrap().release, "6.1.0-56-cloud-amd64");
-        facts.running = "6.1.0-50-amd64".into();
-        assert_eq!(newest(&facts).unwrap().release, "6.1.0-60-rt-amd64");
-    }
-
-    #[test]
-    fn the_candidate_is_the_newest_image_and_no_metapackage() {
-        let install = |name: &str| PackageChange {
-            name: name.into(),
-            action: PackageAction::Install,
-            from: None,
-            to: Some("1".into()),
-            origin: None,
-        };
-        let names = ["linux-image-amd64", "linux-image-6.1.0-9-amd64", "linux-image-unsigned-6.1.0-56-amd64"];
-        let plan = UpgradePlan { changes: names.map(install).into(), ..UpgradePlan::default() };
-        assert_eq!(candidate(&plan), Some("6.1.0-56-amd64"));
-    }
-}

@@ -16,7 +16,8 @@ use crate::estimate;
 use crate::exit_code;
 use crate::host::Host;
 use crate::model::{
-    CheckResult, Estimate, Owed, PackageSelection, PlannedService, RunOptions, Severity, Step, Trigger, UpgradePlan,
+    CheckResult, Estimate, KernelPlan, Owed, PackageSelection, PlannedService, RunOptions, Severity, Step, Trigger,
+    UpgradePlan, next_kernel_after,
 };
 use crate::steps;
 use crate::ui;
@@ -42,6 +43,8 @@ struct Plan<'a> {
     services: &'a [PlannedService],
     steps: &'a [Step],
     reboot_reasons: &'a [String],
+    /// The kernel of the next boot, after the upgrade, and why that one.
+    next_kernel: &'a KernelPlan,
     /// What a boot owes since earlier runs.
     owed: &'a [Owed],
     estimate: &'a Estimate,
@@ -86,10 +89,12 @@ pub(super) async fn plan(app: &App, args: &PlanArgs) -> Result<u8, Failure> {
     };
     let inputs = CheckInputs::new(&host, &located.settings, &options);
     let (checks, upgrade, kernels) = tokio::join!(checks::run_all(&inputs), inputs.upgrade(), inputs.kernels());
-    let upgrade = upgrade?;
+    let (upgrade, kernels) = (upgrade?, kernels?);
     let builds_kernel = steps::kernel_build_is_due(&host, &located.settings).await;
     let owed = owed(app, &host).await?;
-    let mut reasons = steps::expected_reboot_reasons(kernels?, &owed, upgrade);
+    let tried = located.settings.tries_kernels();
+    let next_kernel = next_kernel_after(kernels, upgrade, tried);
+    let mut reasons = steps::expected_reboot_reasons(kernels, &owed, upgrade, tried);
     reasons.extend(builds_kernel.then(|| "a kernel is built from its source".to_owned()));
     let blockers = |check: &CheckResult| check.finding.as_ref().is_some_and(|f| f.severity == Severity::Blocker);
     let blocked = checks.iter().any(blockers);
@@ -126,6 +131,7 @@ pub(super) async fn plan(app: &App, args: &PlanArgs) -> Result<u8, Failure> {
             services: &services,
             steps: &steps,
             reboot_reasons: &reasons,
+            next_kernel: &next_kernel,
             owed: &owed,
             total: estimate.total(),
             downtime: estimate.downtime(),
@@ -145,6 +151,7 @@ pub(super) async fn plan(app: &App, args: &PlanArgs) -> Result<u8, Failure> {
             services: &services,
             steps: &steps,
             reboot_reasons: &reasons,
+            next_kernel: Some(&next_kernel),
             time: Some(PlanTime { estimate: &estimate, savings: &savings, last, window: &window, fits }),
         };
         ui::plan::render(&inputs, &app.stdout_style())

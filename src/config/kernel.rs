@@ -1,7 +1,8 @@
-//! `[kernel]`: the kernel that is built on this host.
+//! `[kernel]`: the kernel that is built on this host, and what the next kernel must have.
 
 use super::file::Kernel;
 use super::keys;
+use super::settings::{KernelSettings, OnFailure, Settings};
 use super::validate::Check;
 use super::values;
 use crate::model::KernelSource;
@@ -25,5 +26,20 @@ impl Check<'_> {
             }
         }
         Some(KernelSource { path: path?.into(), config: config.map(Into::into), make, command })
+    }
+}
+
+impl Settings {
+    /// Whether a run has the boot loader try the newest kernel once, whatever its default is.
+    pub fn tries_kernels(&self) -> bool {
+        self.verify.on_failure == OnFailure::PreviousKernel
+    }
+}
+
+impl KernelSettings {
+    /// Whether the next boot can do without this module of DKMS, named as in `zfs/2.1.11`.
+    pub fn can_do_without(&self, module: &str) -> bool {
+        let name = module.split('/').next().unwrap_or(module);
+        self.optional_modules.iter().any(|optional| optional == name)
     }
 }

@@ -155,14 +155,6 @@ pub struct KernelSettings {
     pub source: Option<KernelSource>,
 }
 
-impl KernelSettings {
-    /// Whether the next boot can do without this module of DKMS, named as in `zfs/2.1.11`.
-    pub fn can_do_without(&self, module: &str) -> bool {
-        let name = module.split('/').next().unwrap_or(module);
-        self.optional_modules.iter().any(|optional| optional == name)
-    }
-}
-
 /// When to reboot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -19,6 +19,7 @@ use crate::model::{
 
 pub mod apt;
 pub mod boot_clock;
+pub mod boot_menu;
 pub mod bus;
 pub mod clock;
 pub mod clock_state;

@@ -67,6 +67,7 @@ mod tests {
     fn facts(running: &str, releases: &[&str]) -> KernelFacts {
         let kernel = |release: &&str| InstalledKernel {
             release: (*release).into(),
+            version: None,
             image_bytes: 8 * MIB,
             initrd_bytes: Some(32 * MIB),
             has_modules: true,

@@ -2,11 +2,16 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::BootSource;
+
 /// A kernel in `/boot`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InstalledKernel {
     /// As `uname -r` would say it.
     pub release: String,
+    /// As `uname -v` would say it, from the image's own banner, or the version of its package; none where neither is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
     /// Size of the image in bytes; 0 is a broken install.
     pub image_bytes: u64,
     /// Size of the initrd in bytes; none where there is no initrd.
@@ -82,6 +87,9 @@ pub struct KernelFacts {
     pub running_version: String,
     /// What `/boot` holds, newest first. Empty in containers and where the kernel comes from outside.
     pub installed: Vec<InstalledKernel>,
+    /// What starts this host, and which kernel it takes.
+    #[serde(default, skip_serializing_if = "BootSource::is_unknown")]
+    pub boots: BootSource,
     /// Packages named in `/run/reboot-required.pkgs`; none where `/run/reboot-required` does not exist.
     pub reboot_required: Option<Vec<String>>,
     /// CPU vulnerabilities by name.
@@ -114,12 +122,19 @@ pub struct DkmsModule {
 }
 
 /// What the next boot is expected to be.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct KernelPlan {
     /// The release that must run after the reboot.
     pub expected: String,
-    /// Whether that kernel is in `/boot`; false where it comes from outside (containers, direct kernel boot).
+    /// Whether that kernel is this host's own; false where it comes from outside (containers, direct kernel boot), or
+    /// where nothing tells.
     pub managed_here: bool,
+    /// The version that must run: `uname -v`, or that of its package; none where it is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// Why that one.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub why: String,
 }
 
 #[cfg(test)]
@@ -130,6 +145,7 @@ mod tests {
     fn a_half_installed_kernel_is_seen() {
         let kernel = |image_bytes, initrd_bytes, has_modules| InstalledKernel {
             release: "6.1.0-42-amd64".into(),
+            version: None,
             image_bytes,
             initrd_bytes,
             has_modules,

@@ -23,6 +23,7 @@ mod kernel_source;
 mod latency;
 mod limits;
 mod modules;
+mod next_kernel;
 mod notify;
 mod observation;
 mod one_shot_boot;
@@ -76,6 +77,10 @@ pub use kernel_source::{BuiltKernel, KernelSource};
 pub use latency::Latency;
 pub use limits::{CpuCap, GroupUse, Limits, SliceLimits, make_jobs, quota_of, share_of};
 pub use modules::{missing_modules, modules_of};
+pub use next_kernel::{
+    BootSource, KernelChange, LoaderDefault, LoaderEntry, compare_builds, images, kernel_change, newest_of_flavour,
+    next_kernel, next_kernel_after, next_kernel_problems, short_version,
+};
 pub use notify::{
     Channel, MailLogin, MailRoute, MailSecurity, Notification, NotifyWhen, Occasion, Parcel, UrlSource, Way,
     WebhookTemplate,

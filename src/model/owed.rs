@@ -13,8 +13,14 @@ pub enum BootReason {
     Kernel {
         /// The release that is installed.
         release: String,
-        /// The release that runs.
+        /// What runs: the release, or its version where that alone differs.
         running: String,
+        /// The version that is installed, where that alone differs.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        version: Option<String>,
+        /// It comes with the upgrade.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        comes: bool,
     },
     /// `/run/reboot-required` is there.
     RebootRequired {
@@ -82,7 +88,11 @@ impl BootReason {
 impl fmt::Display for BootReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Kernel { release, running } => write!(f, "kernel {release} is installed, {running} runs"),
+            Self::Kernel { release, running, version, comes } => {
+                let version = version.as_ref().map(|version| format!(" as {version}")).unwrap_or_default();
+                let verb = if *comes { "comes with the upgrade" } else { "is installed" };
+                write!(f, "kernel {release} {verb}{version}, {running} runs")
+            }
             Self::RebootRequired { packages } if packages.is_empty() => f.write_str("/run/reboot-required is set"),
             Self::RebootRequired { packages } => {
                 write!(f, "/run/reboot-required is set (by {})", packages.join(", "))
@@ -142,7 +152,7 @@ mod tests {
     fn all() -> Vec<BootReason> {
         let text = |text: &str| text.to_owned();
         vec![
-            BootReason::Kernel { release: text("6.1.0-43"), running: text("6.1.0-42") },
+            BootReason::Kernel { release: text("6.1.0-43"), running: text("6.1.0-42"), version: None, comes: false },
             BootReason::RebootRequired { packages: vec![text("libc6")] },
             BootReason::ReadAtBoot { package: text("intel-microcode"), from: Some(text("1")) },
             BootReason::Upgraded { package: text("libssl3"), from: None },

@@ -301,7 +301,8 @@ impl Story {
         story.end(5.0, Outcome::Succeeded, "3 packages");
         story.begin(Step::BuildKernel);
         story.end(0.1, Outcome::Skipped, "no DKMS module on this host");
-        story.run.kernel = Some(KernelPlan { expected: NEW_KERNEL.into(), managed_here: true });
+        story.run.kernel =
+            Some(KernelPlan { expected: NEW_KERNEL.into(), managed_here: true, ..KernelPlan::default() });
         story.step(Step::StageCheck, 0.6, &format!("{NEW_KERNEL} is complete"));
         story
     }

@@ -2,8 +2,7 @@
 
 use super::work::{self, Task, Work};
 use super::{StepContext, StepEnd, StepError, StepResult};
-use crate::config::OnFailure;
-use crate::model::{Course, DkmsModule, KernelFacts, Step, missing_modules as missing_of};
+use crate::model::{Course, DkmsModule, KernelFacts, Step, missing_modules as missing_of, next_kernel};
 
 const NAME: &str = "build-kernel";
 
@@ -14,10 +13,10 @@ pub(super) async fn perform(ctx: &mut StepContext<'_>) -> StepResult {
     if let Some(lacks) = &missing.in_kernel_before {
         ctx.note(format!("kernel {}, to which a failed trial goes back, lacks {lacks}", facts.running));
     }
-    let Some(newest) = facts.installed.first().filter(|_| is_due) else {
+    if !is_due {
         return Ok(StepEnd::Skipped("no module to build".into()));
-    };
-    let release = &newest.release;
+    }
+    let release = &next_kernel(&facts, ctx.settings.tries_kernels()).expected;
     let modules: Vec<String> = missing.required.iter().chain(&missing.optional).cloned().collect();
     let work = Work {
         step: Step::BuildKernel,
@@ -64,15 +63,16 @@ impl MissingModules {
 
 pub(super) async fn missing_modules(ctx: &StepContext<'_>, facts: &KernelFacts) -> Result<MissingModules, StepError> {
     let kernel = &ctx.settings.kernel;
-    let Some(newest) = facts.installed.first().filter(|_| kernel.dkms) else {
+    if !kernel.dkms {
         return Ok(MissingModules::default());
-    };
+    }
+    let next = next_kernel(facts, ctx.settings.tries_kernels()).expected;
     let is_optional = |module: &String| kernel.can_do_without(module);
     let now = ctx.host.kernels.dkms().await?;
     let had = ctx.run().baseline.as_ref().and_then(|baseline| baseline.dkms.as_ref()).unwrap_or(&now);
-    let missing = missing_of(had, &now, &facts.running, &newest.release);
+    let missing = missing_of(had, &now, &facts.running, &next);
     let (optional, required) = missing.into_iter().partition(is_optional);
-    let is_on_trial = ctx.settings.verify.on_failure == OnFailure::PreviousKernel && newest.release != facts.running;
+    let is_on_trial = ctx.settings.tries_kernels() && next != facts.running;
     let in_kernel_before = is_on_trial.then(|| lost(had, &now, &facts.running, is_optional)).flatten();
     Ok(MissingModules { required, optional, in_kernel_before })
 }

@@ -170,8 +170,9 @@ async fn wants_work_anyway(ctx: &StepContext<'_>) -> Result<bool, StepError> {
     }
     let facts = ctx.host.kernels.facts().await?;
     let reboots = ctx.settings.reboot.when != RebootWhen::Never && !ctx.run().options.no_reboot;
-    let reboot_is_due =
-        reboots && !owed::expected_reboot_reasons(&facts, &ctx.run().owed, &UpgradePlan::default()).is_empty();
+    let reboot_is_due = reboots
+        && !owed::reboot_reasons(&facts, &ctx.run().owed, &UpgradePlan::default(), ctx.settings.tries_kernels())
+            .is_empty();
     Ok(reboot_is_due || !build_kernel::missing_modules(ctx, &facts).await?.required.is_empty())
 }
 

@@ -3,7 +3,8 @@
 
 use super::{RecordError, StepContext};
 use crate::model::{
-    BootReason, Fact, KernelFacts, Owed, PackageAction, PackageChange, UpgradePlan, reasons_in_words,
+    BootReason, Fact, KernelChange, KernelFacts, KernelPlan, Owed, PackageAction, PackageChange, UpgradePlan,
+    kernel_change, next_kernel, next_kernel_after, next_kernel_problems, reasons_in_words, short_version,
     without_architecture,
 };
 
@@ -12,16 +13,34 @@ use crate::model::{
 const MAPPED_BY_ALL: [&str; 9] =
     ["systemd", "libsystemd0", "dbus", "dbus-daemon", "libc6", "libssl3*", "libssl1*", "openssl", "udev"];
 
-/// Packages that the kernel or the initrd reads at a boot: no look at what runs tells of them.
-const READ_AT_BOOT: [&str; 4] = ["linux-image-*", "intel-microcode", "amd64-microcode", "initramfs-tools"];
+/// Packages that the kernel or the initrd reads at a boot: no look at what runs tells of them. Of kernels what starts the
+/// host tells: not each that is installed is started.
+const READ_AT_BOOT: [&str; 3] = ["intel-microcode", "amd64-microcode", "initramfs-tools"];
 
-/// Reasons that the kernel gives. On plain Debian nobody writes `/run/reboot-required`, so its absence proves nothing.
-pub(super) fn of_kernel(facts: &KernelFacts) -> Vec<BootReason> {
-    let newest = facts.installed.first().filter(|newest| newest.release != facts.running);
-    let kernel =
-        newest.map(|newest| BootReason::Kernel { release: newest.release.clone(), running: facts.running.clone() });
+/// Reasons that the kernel gives: the next boot would bring a newer one, or another build of the same. Nobody reboots for a
+/// file that would not be started, or would not boot. On plain Debian nobody writes `/run/reboot-required`, so its absence
+/// proves nothing. `tried` where the run has the boot loader try the newest kernel.
+pub(super) fn of_kernel(facts: &KernelFacts, tried: bool) -> Vec<BootReason> {
+    let next = next_kernel(facts, tried);
+    let boots = next_kernel_problems(facts, &next).is_empty();
+    let kernel = boots.then(|| newer(facts, &next, false)).flatten();
     let flag = facts.reboot_required.as_ref().map(|packages| BootReason::RebootRequired { packages: packages.clone() });
     kernel.into_iter().chain(flag).collect()
+}
+
+fn newer(facts: &KernelFacts, next: &KernelPlan, comes: bool) -> Option<BootReason> {
+    let release = next.expected.clone();
+    match kernel_change(facts, next) {
+        KernelChange::Newer => {
+            Some(BootReason::Kernel { release, running: facts.running.clone(), version: None, comes })
+        }
+        KernelChange::Rebuilt => {
+            let version = next.version.as_deref().map(|version| short_version(version).to_owned());
+            let running = short_version(&facts.running_version).to_owned();
+            Some(BootReason::Kernel { release, running, version, comes })
+        }
+        KernelChange::Same | KernelChange::Older => None,
+    }
 }
 
 /// What the plan's packages will owe, by their names: a forecast.
@@ -44,9 +63,20 @@ fn of_package(change: &PackageChange) -> Option<BootReason> {
     is_of(&MAPPED_BY_ALL).then_some(BootReason::Upgraded { package, from })
 }
 
-/// Reasons as far as they are known before the upgrade; a kernel that it installs shows as a package.
-pub fn expected_reboot_reasons(facts: &KernelFacts, owed: &[Owed], plan: &UpgradePlan) -> Vec<String> {
-    let mut reasons = of_kernel(facts);
+/// Reasons as far as they are known before the upgrade.
+pub fn expected_reboot_reasons(facts: &KernelFacts, owed: &[Owed], plan: &UpgradePlan, tried: bool) -> Vec<String> {
+    let after = next_kernel_after(facts, plan, tried);
+    let is_new = after != next_kernel(facts, tried);
+    let comes = is_new.then(|| newer(facts, &after, true)).flatten();
+    in_words(of_kernel(facts, tried).into_iter().chain(comes).collect(), owed, plan)
+}
+
+/// Reasons after the upgrade: its kernel is one of those that are installed now, or is none.
+pub(super) fn reboot_reasons(facts: &KernelFacts, owed: &[Owed], plan: &UpgradePlan, tried: bool) -> Vec<String> {
+    in_words(of_kernel(facts, tried), owed, plan)
+}
+
+fn in_words(mut reasons: Vec<BootReason>, owed: &[Owed], plan: &UpgradePlan) -> Vec<String> {
     for reason in owed.iter().map(|owed| owed.reason.clone()).chain(of_packages(plan)) {
         let is_new = |reason: &BootReason| !reasons.contains(reason);
         if reason.asks_for_reboot() && is_new(&reason) {
@@ -86,7 +116,7 @@ mod tests {
         for (package, expected) in [
             ("libc6", "upgraded"),
             ("libc6:amd64", "upgraded"),
-            ("linux-image-6.1.0-42-amd64", "read-at-boot"),
+            ("linux-image-6.1.0-42-amd64", ""),
             ("intel-microcode", "read-at-boot"),
             ("libssl3", "upgraded"),
             ("libssl3t64", "upgraded"),

@@ -3,10 +3,14 @@
 use super::{StepContext, StepEnd, StepError, StepResult, owed};
 use crate::checks::BOOT_CRITICAL;
 use crate::config::RebootWhen;
-use crate::model::{Baseline, Fact, KernelFacts, KernelPlan};
+use crate::model::{
+    Baseline, BootSource, Fact, InstalledKernel, KernelChange, KernelFacts, KernelPlan, compare_releases,
+    kernel_change, newest_of_flavour, next_kernel, next_kernel_problems,
+};
 
-/// The check that looks for the same before a run.
+/// The checks that look for the same before a run.
 const BOOT_LOADER: &str = "boot-loader";
+const NEXT_KERNEL: &str = "next-kernel";
 
 pub(super) async fn perform(ctx: &mut StepContext<'_>) -> StepResult {
     let packages = ctx.host.packages.state().await?;
@@ -23,48 +27,70 @@ pub(super) async fn perform(ctx: &mut StepContext<'_>) -> StepResult {
     }
 
     let facts = ctx.host.kernels.facts().await?;
+    let next = next_kernel(&facts, ctx.settings.tries_kernels());
     if let Some(source) = &ctx.settings.kernel.source {
         let built = ctx.host.kernel_builds.built(source).await?.release;
-        let newest = facts.installed.first().map_or("none", |kernel| kernel.release.as_str());
-        if newest != built {
-            return Err(StepError::Failed(format!(
-                "kernel {built} was built, but the boot loader would take the newest one, which is {newest}"
-            )));
+        if next.expected != built {
+            let (next, why) = (&next.expected, &next.why);
+            return Err(StepError::Failed(format!("kernel {built} was built, but {next} would be started: {why}")));
         }
     }
-    if let Some(newest) = facts.installed.first() {
-        let problems = newest.problems(&facts.installed);
-        if !problems.is_empty() {
-            return Err(StepError::Failed(format!(
-                "kernel {} would not boot: {}",
-                newest.release,
-                problems.join(", ")
-            )));
-        }
+    let problems = next_kernel_problems(&facts, &next);
+    if !problems.is_empty() {
+        let problems = problems.join(", ");
+        return Err(StepError::Failed(format!("kernel {} would not boot: {problems}", next.expected)));
     }
     refuse_kernel_without_entry(ctx, &facts).await?;
-    let expected = expectation(&facts);
-    ctx.recorder.record(Fact::KernelExpected(expected.clone()))?;
+    ctx.recorder.record(Fact::KernelExpected(next.clone()))?;
 
     let reasons = reasons(ctx, &facts);
+    if !reasons.is_empty() {
+        refuse_older_kernel(ctx, &facts, &next)?;
+    }
     ctx.recorder.record(Fact::RebootWanted(reasons.clone()))?;
     let note = match reasons.as_slice() {
         [] => "no reboot is needed".into(),
-        reasons => format!("kernel {} expected; {}", expected.expected, reasons.join("; ")),
+        reasons => format!("kernel {} expected; {}", next.expected, reasons.join("; ")),
     };
     Ok(StepEnd::Succeeded(Some(note)))
 }
 
+/// A reboot for something else would bring an older kernel, as where the package of the running one was removed.
+fn refuse_older_kernel(ctx: &StepContext<'_>, facts: &KernelFacts, next: &KernelPlan) -> Result<(), StepError> {
+    if kernel_change(facts, next) != KernelChange::Older || stays(ctx) {
+        return Ok(());
+    }
+    let problem =
+        format!("the reboot would bring the older kernel {}, {} runs ({})", next.expected, facts.running, next.why);
+    if is_allowed(ctx, NEXT_KERNEL) {
+        ctx.note(format!("{problem}; {NEXT_KERNEL} is allowed"));
+        return Ok(());
+    }
+    Err(StepError::Failed(format!("{problem}; install that one again, or --allow {NEXT_KERNEL}")))
+}
+
+fn stays(ctx: &StepContext<'_>) -> bool {
+    ctx.run().options.no_reboot || ctx.settings.reboot.when == RebootWhen::Never
+}
+
+fn is_allowed(ctx: &StepContext<'_>, check: &str) -> bool {
+    let allowed = |labels: &[String]| labels.iter().any(|label| label == check);
+    allowed(&ctx.settings.allowed_checks) || allowed(&ctx.run().options.allowed_checks)
+}
+
 /// The boot loader would start another kernel, and the verification would fail for it.
 async fn refuse_kernel_without_entry(ctx: &StepContext<'_>, facts: &KernelFacts) -> Result<(), StepError> {
-    let Some(newest) = facts.installed.first().filter(|newest| newest.release != facts.running) else { return Ok(()) };
+    let is_newer = |newest: &&InstalledKernel| compare_releases(&newest.release, &facts.running).is_gt();
+    let Some(newest) = newest_of_flavour(facts).filter(is_newer) else { return Ok(()) };
+    if matches!(facts.boots, BootSource::Outside { .. }) {
+        return Ok(());
+    }
     let Some(entries) = ctx.host.kernels.boot_survey().await?.entries else { return Ok(()) };
     if entries.releases.contains(&newest.release) {
         return Ok(());
     }
     let problem = format!("{} has no entry for kernel {}", entries.loader, newest.release);
-    let allowed = |labels: &[String]| labels.iter().any(|label| label == BOOT_LOADER);
-    if allowed(&ctx.settings.allowed_checks) || allowed(&ctx.run().options.allowed_checks) {
+    if is_allowed(ctx, BOOT_LOADER) {
         ctx.note(format!("{problem}; {BOOT_LOADER} is allowed"));
         return Ok(());
     }
@@ -75,18 +101,11 @@ async fn refuse_kernel_without_entry(ctx: &StepContext<'_>, facts: &KernelFacts)
 
 fn reasons(ctx: &StepContext<'_>, facts: &KernelFacts) -> Vec<String> {
     let plan = ctx.run().upgrade.clone().unwrap_or_default();
-    let mut reasons = owed::expected_reboot_reasons(facts, &ctx.run().owed, &plan);
+    let mut reasons = owed::reboot_reasons(facts, &ctx.run().owed, &plan, ctx.settings.tries_kernels());
     if reasons.is_empty() && ctx.settings.reboot.when == RebootWhen::Always && !plan.is_empty() {
         reasons.push("[reboot] when = \"always\"".into());
     }
     reasons
-}
-
-fn expectation(facts: &KernelFacts) -> KernelPlan {
-    match facts.installed.first() {
-        Some(newest) => KernelPlan { expected: newest.release.clone(), managed_here: true },
-        None => KernelPlan { expected: facts.running.clone(), managed_here: false },
-    }
 }
 
 fn critical_gone(baseline: &Baseline, is_installed: impl Fn(&str) -> bool) -> Vec<&str> {

@@ -5,7 +5,8 @@ use jiff::SignedDuration;
 use super::status::field;
 use super::{Mark, Paint, Style};
 use crate::model::{
-    Basis, CheckResult, Estimate, Finding, PackageAction, PackageChange, PlannedService, Severity, Step, UpgradePlan,
+    Basis, CheckResult, Estimate, Finding, KernelPlan, PackageAction, PackageChange, PlannedService, Severity, Step,
+    UpgradePlan, short_version,
 };
 use crate::report::telling;
 use crate::report::words::{clock, count, one_line};
@@ -31,6 +32,8 @@ pub struct PlanInputs<'a> {
     pub steps: &'a [Step],
     /// Why the host would reboot; empty where nothing asks for it yet.
     pub reboot_reasons: &'a [String],
+    /// The kernel of the next boot, and why that one; none where nobody asked.
+    pub next_kernel: Option<&'a KernelPlan>,
     /// How long it takes; none where that was not asked.
     pub time: Option<PlanTime<'a>>,
 }
@@ -193,10 +196,17 @@ fn reboot(plan: &PlanInputs<'_>, style: &Style) -> Vec<String> {
     if !plan.steps.contains(&Step::Reboot) {
         return field("reboot", "not by this run", style);
     }
-    if plan.reboot_reasons.is_empty() {
-        return field("reboot", "nothing asks for it yet; looked at again after the upgrade", style);
+    let mut lines = match plan.reboot_reasons {
+        [] => field("reboot", "nothing asks for it yet; looked at again after the upgrade", style),
+        reasons => field("because", &telling::reasons(reasons), style),
+    };
+    if let Some(kernel) = plan.next_kernel {
+        let version = kernel.version.as_deref().map(|version| format!(" ({})", short_version(version)));
+        let why = if kernel.why.is_empty() { String::new() } else { format!("; {}", kernel.why) };
+        let text = format!("{}{} expected{why}", kernel.expected, version.unwrap_or_default());
+        lines.extend(field("kernel", &one_line(&text), style));
     }
-    field("because", &telling::reasons(plan.reboot_reasons), style)
+    lines
 }
 
 /// Each package: what it is now, what it will be, how much is fetched, where it comes from. Security first.
@@ -327,6 +337,7 @@ mod tests {
             services: &run.services,
             steps: &run.steps,
             reboot_reasons: &reasons,
+            next_kernel: None,
             time: None,
         };
         let takes = |secs| SignedDuration::from_secs(secs);

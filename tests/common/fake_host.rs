@@ -166,6 +166,15 @@ pub struct World {
     /// The kernel that runs, those in `/boot` (newest first), and how the boot loader chooses.
     pub kernel: &'static str,
     pub kernels: Vec<&'static str>,
+    /// `uname -v`, and the version of each image, as far as they are known.
+    pub kernel_version: &'static str,
+    pub kernel_versions: Vec<(&'static str, &'static str)>,
+    /// What the upgrade makes of them.
+    pub versions_after_upgrade: Vec<(&'static str, &'static str)>,
+    /// The kernel is the hypervisor's; the boot loader starts a copy that nobody has renewed; what its entry lacks.
+    pub hypervisor: bool,
+    pub stale_copy: bool,
+    pub entry_lacks: Vec<String>,
     /// None is the newest.
     pub default_kernel: Option<String>,
     pub next_kernel: Option<String>,
@@ -323,6 +332,12 @@ impl World {
             break_on_boot: None,
             kernel: "6.1.0-42-amd64",
             kernels: Vec::new(),
+            kernel_version: "",
+            kernel_versions: Vec::new(),
+            versions_after_upgrade: Vec::new(),
+            hypervisor: false,
+            stale_copy: false,
+            entry_lacks: Vec::new(),
             default_kernel: None,
             next_kernel: None,
             new_kernel: None,
@@ -458,8 +473,31 @@ impl World {
         }
     }
 
+    /// GRUB, where there are kernels; or whatever the scenario says.
+    fn boots(&self) -> BootSource {
+        let Some(newest) = self.kernels.first() else { return BootSource::Unknown };
+        if self.hypervisor {
+            return BootSource::Outside { why: "the hypervisor brings it".into() };
+        }
+        let release = self.default_kernel.clone().unwrap_or_else(|| (*newest).to_owned());
+        let version = self.version_of(&release).map(str::to_owned);
+        BootSource::Loader(LoaderDefault {
+            loader: "GRUB".into(),
+            starts: Some(LoaderEntry { release, version, lacks: self.entry_lacks.clone() }),
+            follows_newest: self.default_kernel.is_none(),
+            why: "its first entry is its default".into(),
+        })
+    }
+
+    fn version_of(&self, release: &str) -> Option<&'static str> {
+        self.kernel_versions.iter().find(|(known, _)| *known == release).map(|(_, version)| *version)
+    }
+
     /// As GRUB does: the entry for one boot is forgotten before it is taken.
     fn choose_kernel(&mut self) {
+        if self.hypervisor {
+            return;
+        }
         let Some(newest) = self.kernels.first() else { return };
         let default = self.default_kernel.clone().unwrap_or_else(|| (*newest).to_owned());
         let mut taken = self.next_kernel.take().unwrap_or_else(|| default.clone());
@@ -467,6 +505,9 @@ impl World {
             taken = default;
         }
         self.kernel = self.kernels.iter().find(|kernel| **kernel == taken).unwrap();
+        if !self.stale_copy {
+            self.kernel_version = self.version_of(self.kernel).unwrap_or(self.kernel_version);
+        }
     }
 
     fn may_list(&self) -> HostResult<()> {
@@ -544,6 +585,9 @@ impl World {
                 let done = |change: &mut PackageChange| kind == "upgrade" || change.name.starts_with("linux-");
                 let new = self.pending.extract_if(.., done).filter(|change| change.action == PackageAction::Install);
                 self.new_packages.extend(new.map(|change| (change.name, change.to.unwrap_or_default())));
+                if !self.versions_after_upgrade.is_empty() {
+                    self.kernel_versions = std::mem::take(&mut self.versions_after_upgrade);
+                }
                 if let Some(modules) = self.modules_after_upgrade.take() {
                     self.modules = modules;
                 }
@@ -1353,13 +1397,16 @@ impl Kernels for Fake {
         let world = lock(&self.0);
         let installed = |release: &&str| InstalledKernel {
             release: (*release).to_owned(),
+            version: world.version_of(release).map(str::to_owned),
             image_bytes: 8,
             initrd_bytes: Some(20),
             has_modules: true,
         };
         Ok(KernelFacts {
             running: world.kernel.into(),
+            running_version: world.kernel_version.into(),
             installed: world.kernels.iter().map(installed).collect(),
+            boots: world.boots(),
             ..KernelFacts::default()
         })
     }

@@ -141,7 +141,7 @@ impl Story {
         self.start(Step::BuildKernel);
         self.end(Outcome::Skipped, Some("no DKMS module is missing"));
         let wanted = vec!["kernel 6.1.0-40-amd64 is installed, 6.1.0-39-amd64 runs".into()];
-        let kernel = KernelPlan { expected: "6.1.0-40-amd64".into(), managed_here: true };
+        let kernel = KernelPlan { expected: "6.1.0-40-amd64".into(), managed_here: true, ..KernelPlan::default() };
         self.step(Step::StageCheck, vec![Fact::KernelExpected(kernel), Fact::RebootWanted(wanted)], None);
         self.start(Step::Reboot);
         let at = self.now();
@@ -263,10 +263,12 @@ fn baseline() -> Baseline {
             running_version: "#1 SMP PREEMPT_DYNAMIC Debian 6.1.148-1 (2025-08-26)".into(),
             installed: vec![InstalledKernel {
                 release: "6.1.0-39-amd64".into(),
+                version: None,
                 image_bytes: 8_190_000,
                 initrd_bytes: Some(38_000_000),
                 has_modules: true,
             }],
+            boots: patchday::model::BootSource::Unknown,
             reboot_required: Some(vec!["libc6".into()]),
             vulnerabilities: vec![vulnerability("Vulnerable")],
         },

@@ -10,7 +10,8 @@ use serde_json::Value;
 
 /// What a machine that shares the kernel, the CPUs and the memory of the host below it cannot show, and why.
 /// `tests/suite/checks.rs` shows it on trees of files and on a host in memory.
-const NOT_ON_A_MACHINE: [(&str, &str); 8] = [
+const NOT_ON_A_MACHINE: [(&str, &str); 9] = [
+    ("next-kernel", "no machine starts a kernel of its own"),
     ("memory-available", "the memory is the host's"),
     ("secure-boot", "there is no firmware"),
     ("cpu-vulnerable", "the CPUs are the host's"),
@@ -46,10 +47,10 @@ const PROVOKED: &[(&str, &str, &[&str])] = &[
     ("kernel-current", "info", &["99.0.0-amd64: installed"]),
     ("kernel-complete", "blocker", &["it has no modules"]),
     ("initramfs-tools", "blocker", &["99.0.0-amd64 has one; update-initramfs and dracut are missing"]),
-    ("boot-loader", "warning", &["GRUB has no entry for 99.0.0-amd64", "update-grub"]),
+    ("boot-loader", "warning", &["GRUB has no entry for 99.1.0-", "update-grub"]),
     ("one-shot-boot", "blocker", &["GRUB does not take the saved entry", "GRUB_DEFAULT=saved"]),
-    ("kernel-headers", "warning", &["no headers of 99.0.0-amd64"]),
-    ("dkms-modules", "warning", &["lab/1: installed for", "bad/2: broken"]),
+    ("kernel-headers", "blocker", &["no headers of 99.0.0-amd64, for lab/1"]),
+    ("dkms-modules", "warning", &["lab/1: installed for"]),
     ("reboot-required", "warning", &["older than this boot", "asked for by libc6"]),
     ("unit-loaded", "blocker", &["lab-bad.service is bad-setting"]),
     ("unit-enabled", "blocker", &["sample-api.service is disabled", "systemctl enable sample-api.service"]),
@@ -164,7 +165,9 @@ mkdir -p /boot
 mount -t tmpfs -o size=12m,nr_inodes=200 boot /boot
 mkdir -p /boot/grub
 head -c 5M /dev/zero > /boot/vmlinuz-99.0.0-amd64; head -c 2M /dev/zero > /boot/initrd.img-99.0.0-amd64
-echo 'linux /boot/vmlinuz-9.0.0-amd64 ro' > /boot/grub/grub.cfg
+running=$(uname -r); head -c 1k /dev/zero > "/boot/vmlinuz-$running"
+: > "/boot/vmlinuz-99.1.0-${running#*-}"
+printf "menuentry '%s' {\nlinux /boot/vmlinuz-%s ro\n}\n" a 99.0.0-amd64 b "$running" > /boot/grub/grub.cfg
 i=0; while [ $(( $(stat -f -c %d /boot) )) -gt 4 ]; do i=$((i+1)); : > "/boot/file$i"; done
 printf '#!/bin/sh\necho "lab/1, $(uname -r), x86_64: installed"\necho "bad/2: broken"\n' > /usr/sbin/dkms; chmod 755 /usr/sbin/dkms
 echo libc6 > /run/reboot-required.pkgs; touch -d '2 years ago' /run/reboot-required

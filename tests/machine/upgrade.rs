@@ -246,6 +246,9 @@ printf 'Package: linux-image-%s\nVersion: 1\nArchitecture: all\nMaintainer: lab 
 dpkg-deb --root-owner-group --build $package ${package}_1_all.deb
 END
 chmod 0755 /usr/local/sbin/pack
+# What starts this host: the menu of a GRUB, with the kernel that runs and the one to come.
+mkdir -p /boot/grub; echo 'not a real one' >"/boot/vmlinuz-$(uname -r)"
+printf "menuentry '%s' {\nlinux /boot/vmlinuz-%s ro\n}\n" a 9.9.9-mine b "$(uname -r)" >/boot/grub/grub.cfg
 mkdir /srv/empty && : >/srv/empty/Packages
 echo 'deb [trusted=yes] file:/srv/empty ./' >/etc/apt/sources.list
 apt-get -qq update
@@ -258,7 +261,8 @@ fn a_kernel_is_built_from_its_source_under_the_limits_and_installed_for_good() {
     let machine = machine("kernel-source", source);
     machine.exec_ok(&["sh", "-c", SOURCE]).unwrap();
     // Nothing is pending but the kernel, and nothing of a real build's tools is needed here.
-    let run = patchday(&machine, &["run", "--yes", "--no-reboot", "--allow", "kernel-source"]);
+    let run =
+        patchday(&machine, &["run", "--yes", "--no-reboot", "--allow", "kernel-source", "--allow", "kernel-complete"]);
     println!("{}", patchday(&machine, &["report"]).stdout);
     assert_eq!(run.code(), Some(0), "{run:?}");
     assert_in_service(&machine);
@@ -271,6 +275,7 @@ fn a_kernel_is_built_from_its_source_under_the_limits_and_installed_for_good() {
     let told = machine.exec_ok(&["sh", "-c", "cat /var/lib/patchday/runs/*/kernel-source-1.status"]).unwrap();
     assert!(told.contains("kernel:3:3:Compiling three.o"), "{told}");
 
-    let again = patchday(&machine, &["run", "--yes", "--no-reboot", "--allow", "kernel-source"]);
+    let again =
+        patchday(&machine, &["run", "--yes", "--no-reboot", "--allow", "kernel-source", "--allow", "kernel-complete"]);
     assert!(format!("{again:?}").contains("nothing to do"), "{again:?}");
 }

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::fake_host::{API, Shared, World, host, settings};
+use crate::fake_host::{API, Scenario, Shared, World, host, settings};
 use jiff::SignedDuration;
 use patchday::checks::{CATALOGUE, CheckInputs, run_all};
 use patchday::config::{Settings, UserCount, UserSource};
@@ -226,6 +226,19 @@ fn what_is_wrong_with_a_database_is_told() {
 
 /// Where each check is provoked: on a machine, beside a real database, or here. A check that nothing provokes may never
 /// speak.
+/// What starts the host decides: what each kind of host is told is in `next_kernel.rs`.
+#[test]
+fn an_older_kernel_of_the_next_boot_is_a_blocker_where_the_run_may_reboot() {
+    for (no_reboot, severity) in [(false, Severity::Blocker), (true, Severity::Warning)] {
+        let mut scenario = Scenario::new();
+        scenario.options.no_reboot = no_reboot;
+        scenario.world().kernels = vec!["6.1.0-41-amd64"];
+        let (_, run) = scenario.run_to_end();
+        let check = run.checks.iter().find(|check| check.label == "next-kernel").unwrap();
+        assert_eq!(check.finding.as_ref().unwrap().severity, severity, "{check:?}");
+    }
+}
+
 #[test]
 fn every_check_of_the_catalogue_is_provoked() {
     let machines = [

@@ -7,11 +7,12 @@ use patchday::coordinator::RunEnd;
 use patchday::exit_code;
 use patchday::model::{Run, Verdict};
 
+const OLD: &str = "6.1.0-42-amd64";
+const NEW: &str = "6.1.0-50-amd64";
+
 /// What a new kernel may do on its trial.
 #[test]
 fn a_kernel_on_trial_is_kept_where_the_host_is_well_under_it_and_left_where_it_is_not() {
-    const OLD: &str = "6.1.0-42-amd64";
-    const NEW: &str = "6.1.0-50-amd64";
     let left = Some(OLD.to_owned());
     /// The kernel, what it does, which kernel runs in the end, and which is the default.
     type Case = (&'static str, fn(&mut World), &'static str, Option<String>, u32, Verdict, u8);
@@ -100,9 +101,9 @@ fn a_reboot_that_does_not_come_takes_the_trial_back() {
 fn with_kernel_on_trial(point: u32, fault: Fault) -> Scenario {
     let mut scenario = Scenario::new().crash_at(point, fault);
     scenario.settings.verify.on_failure = OnFailure::PreviousKernel;
-    scenario.world().kernels = vec!["old"];
-    scenario.world().kernel = "old";
-    scenario.world().new_kernel = Some("new");
+    scenario.world().kernels = vec![OLD];
+    scenario.world().kernel = OLD;
+    scenario.world().new_kernel = Some(NEW);
     scenario
 }
 
@@ -128,7 +129,7 @@ fn a_kill_at_any_moment_of_a_trial_goes_back_once_and_stays_there() {
     let mut points = 0;
     for point in trial_begins().. {
         let scenario = with_kernel_on_trial(point, Fault::Kill);
-        scenario.world().breaks_under = Some(("new", MONGOD));
+        scenario.world().breaks_under = Some((NEW, MONGOD));
         let (end, run) = scenario.run_to_end();
         if !scenario.has_crashed() {
             break;
@@ -138,7 +139,7 @@ fn a_kill_at_any_moment_of_a_trial_goes_back_once_and_stays_there() {
         assert_eq!(end, RunEnd::Closed { exit_code: exit_code::NOT_VERIFIED }, "{context}: {:?}", run.phase);
         assert_in_service(&scenario, &context);
         assert_trial_ended(&scenario, &run, &context);
-        assert_eq!((scenario.world().kernel, run.reboots), ("old", 2), "{context}");
+        assert_eq!((scenario.world().kernel, run.reboots), (OLD, 2), "{context}");
     }
     assert!(points > 50, "only {points} moments were tried");
 }

@@ -45,6 +45,7 @@ mod look_again;
 mod modules;
 mod mongodb;
 mod mongodb_tls;
+mod next_kernel;
 mod only_planned;
 mod owed;
 mod readiness;

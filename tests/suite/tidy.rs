@@ -45,6 +45,7 @@ const LAYERS: [Layer; 24] = [
             "host!",
             "model",
             "host::boot_clock",
+            "host::boot_menu",
             "host::clock_state",
             "host::tls_words",
             "host::bus",

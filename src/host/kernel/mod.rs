@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+use super::boot_menu::{self, image};
 use super::command::{self, below};
 use super::{HostError, HostErrorKind, HostResult, Kernels};
 pub use modules::install_modules;
@@ -21,6 +22,7 @@ use crate::model::{BootSurvey, DkmsModule, InstalledKernel, KernelFacts, Vulnera
 
 /// `dkms status` compares the checksums of all modules; on slow disks this takes a while.
 const DKMS_TIMEOUT: Duration = Duration::from_secs(120);
+const DPKG_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// What `make install` and DKMS leave beside the images and initrds that boot.
 const LEFTOVERS: [&str; 5] = [".old", ".bak", ".dpkg-new", ".dpkg-tmp", ".old-dkms"];
@@ -33,7 +35,7 @@ pub struct Kernel {
 }
 
 impl Kernel {
-    /// Reads files and finds programs below `root`; `/` except in tests. The running kernel is always the real one.
+    /// Reads files and finds programs below `root`; `/` except in tests.
     /// `program` is this binary, which has modules built.
     pub fn new(root: PathBuf, program: impl Into<PathBuf>) -> Self {
         Self { root, program: program.into() }
@@ -50,6 +52,7 @@ impl Kernel {
             }
             kernels.push(InstalledKernel {
                 release: release.to_owned(),
+                version: image::banner(&boot.join(&name)).map(|(_, version)| version),
                 image_bytes: size_of(&boot.join(&name)).unwrap_or(0),
                 initrd_bytes: size_of(&boot.join(format!("initrd.img-{release}"))),
                 has_modules: !names_in(&self.root.join("lib/modules").join(release))?.is_empty(),
@@ -57,6 +60,34 @@ impl Kernel {
         }
         kernels.sort_by(|left, right| compare_releases(&right.release, &left.release));
         Ok(kernels)
+    }
+
+    /// `uname -r` and `uname -v`.
+    fn running(&self) -> HostResult<(String, String)> {
+        let uname = rustix::system::uname();
+        let told = |path: &str, else_: &std::ffi::CStr| {
+            let text = read_or_empty(&below(&self.root, path))?.trim_end().to_owned();
+            Ok(if text.is_empty() { else_.to_string_lossy().into_owned() } else { text })
+        };
+        Ok((told("/proc/sys/kernel/osrelease", uname.release())?, told("/proc/sys/kernel/version", uname.version())?))
+    }
+
+    /// Only images of x86 tell their version; of the others that of the package is taken. Nothing rests on it: a version
+    /// that is not known is compared with nothing.
+    async fn versions_of_packages(&self, installed: &mut [InstalledKernel]) {
+        if installed.iter().all(|kernel| kernel.version.is_some()) {
+            return;
+        }
+        let arguments = ["-W", "-f", "${db:Status-Abbrev} ${Package} ${Version}\n", "linux-image-*"];
+        let told = command::read_text(&self.root, "dpkg-query", &arguments, DPKG_TIMEOUT).await.unwrap_or_default();
+        for kernel in installed.iter_mut().filter(|kernel| kernel.version.is_none()) {
+            let names = ["linux-image-", "linux-image-unsigned-"].map(|prefix| format!("{prefix}{}", kernel.release));
+            kernel.version = told.lines().find_map(|line| {
+                let mut words = line.split_whitespace();
+                let (state, name, version) = (words.next()?, words.next()?, words.next()?);
+                (state.ends_with('i') && names.iter().any(|known| known == name)).then(|| version.to_owned())
+            });
+        }
     }
 
     /// Packages that asked for a reboot, each once. The list may be missing beside the request itself.
@@ -92,11 +123,14 @@ impl Kernel {
 #[async_trait]
 impl Kernels for Kernel {
     async fn facts(&self) -> HostResult<KernelFacts> {
-        let uname = rustix::system::uname();
+        let (running, running_version) = self.running()?;
+        let mut installed = self.installed()?;
+        self.versions_of_packages(&mut installed).await;
         Ok(KernelFacts {
-            running: uname.release().to_string_lossy().into_owned(),
-            running_version: uname.version().to_string_lossy().into_owned(),
-            installed: self.installed()?,
+            boots: boot_menu::source(&self.root, &running)?,
+            running,
+            running_version,
+            installed,
             reboot_required: self.reboot_required()?,
             vulnerabilities: self.vulnerabilities()?,
         })

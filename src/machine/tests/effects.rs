@@ -52,7 +52,7 @@ fn what_a_step_found_is_kept() {
     assert_eq!(run.baseline, Some(baseline()));
 
     let run = after(&open(Step::StageCheck), Fact::RebootWanted(vec!["a new kernel".into()]));
-    let kernel = KernelPlan { expected: "6.1".into(), managed_here: true };
+    let kernel = KernelPlan { expected: "6.1".into(), managed_here: true, ..KernelPlan::default() };
     let run = after(&run, Fact::KernelExpected(kernel.clone()));
     assert_eq!((run.reboot_reasons, run.kernel), (vec!["a new kernel".to_owned()], Some(kernel)));
 

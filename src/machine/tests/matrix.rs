@@ -63,7 +63,7 @@ fn facts(run: &Run) -> Vec<Fact> {
         }),
         Fact::RebootWanted(_) => Fact::RebootWanted(vec!["a new kernel".into()]),
         Fact::BootOwes(_) => Fact::BootOwes(Vec::new()),
-        Fact::KernelExpected(_) => Fact::KernelExpected(KernelPlan { expected: "6.1".into(), managed_here: true }),
+        Fact::KernelExpected(_) => Fact::KernelExpected(KernelPlan { expected: "6.1".into(), managed_here: true, ..KernelPlan::default() }),
         Fact::RebootRequested { .. } => Fact::RebootRequested { at: at(50) },
         Fact::RebootForced { .. } => Fact::RebootForced { at: at(50) },
         Fact::BootChanged { .. } => Fact::BootChanged { boot: boot(9), at: at(50) },

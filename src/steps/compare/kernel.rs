@@ -1,7 +1,9 @@
 //! The kernel: which one, how it was started, what it has loaded, and how it is set.
 
+use std::cmp::Ordering;
+
 use super::{Between, Difference, Now, both, known};
-use crate::model::{Baseline, Finding, Inventory, KernelFacts, Severity};
+use crate::model::{Baseline, Finding, Inventory, KernelFacts, KernelPlan, Severity, compare_builds, short_version};
 
 /// Words of the command line that name the kernel's own files.
 const FILES_OF_THE_KERNEL: [&str; 2] = ["BOOT_IMAGE=", "initrd="];
@@ -28,6 +30,9 @@ fn release(kernel: &KernelFacts, between: &Between<'_>, differences: &mut Vec<Di
         let finding = Finding::new("kernel-release", Severity::Blocker, title).about("kernel");
         differences.push(finding.remedy(hint, "update-grub").into());
     }
+    if let Some(plan) = between.kernel.filter(|_| between.rebooted && !between.fell_back) {
+        build(kernel, plan, differences);
+    }
     if !between.rebooted && !between.reboot_reasons.is_empty() {
         let mut finding = Finding::new("reboot-pending", Severity::Info, "a reboot is still needed").about("kernel");
         finding.evidence = between.reboot_reasons.to_vec();
@@ -39,6 +44,23 @@ fn release(kernel: &KernelFacts, between: &Between<'_>, differences: &mut Vec<Di
         finding.evidence.clone_from(packages);
         differences.push(finding.remedy("see who asks", "cat /run/reboot-required.pkgs").into());
     }
+}
+
+/// The release is the one that was expected: it may still be another build of it, where the boot loader starts a copy that
+/// nobody has renewed.
+fn build(kernel: &KernelFacts, plan: &KernelPlan, differences: &mut Vec<Difference>) {
+    let Some(expected) = plan.version.as_deref().filter(|_| plan.managed_here && plan.expected == kernel.running)
+    else {
+        return;
+    };
+    if !compare_builds(expected, &kernel.running_version).is_some_and(Ordering::is_ne) {
+        return;
+    }
+    let (runs, expected) = (short_version(&kernel.running_version), short_version(expected));
+    let title = format!("kernel {} runs as {runs}, {expected} was expected", kernel.running);
+    let hint = "the boot loader starts an old copy of it; see where its entry takes the image from";
+    let finding = Finding::new("kernel-release", Severity::Blocker, title).about("kernel").evidence(&plan.why);
+    differences.push(finding.remedy(hint, "cat /proc/cmdline /proc/version").into());
 }
 
 fn is_safe(state: &str) -> bool {

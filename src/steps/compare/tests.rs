@@ -351,7 +351,7 @@ fn unknown_is_never_healthy() {
 
 #[test]
 fn the_kernel_and_the_packages_must_be_those_that_were_planned() {
-    let plan = KernelPlan { expected: "6.1.0-41".into(), managed_here: true };
+    let plan = KernelPlan { expected: "6.1.0-41".into(), managed_here: true, ..KernelPlan::default() };
     let reasons = ["a new kernel".to_owned()];
     let with =
         |rebooted, plan| Between { rebooted, kernel: Some(plan), reboot_reasons: &reasons, ..Between::default() };

@@ -4,15 +4,13 @@
 //! kernel; `saved_entry` is what every other boot takes (`grub-reboot(8)`, `grub-set-default(8)`, and the manual's
 //! chapter on the environment block).
 
-mod entries;
-
 use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use async_trait::async_trait;
 
-use self::entries::Menu;
+use super::boot_menu::grub::Menu;
 use super::command::{self, below};
 use super::{BootLoader, HostError, HostErrorKind, HostResult};
 use crate::model::{OneShotBoot, TrialEnd};
@@ -78,8 +76,7 @@ impl BootLoader for Grub {
             return Err(cannot(why.to_owned()));
         }
         let entry = |release: &str| {
-            let found = menu.entry_of(release).map(str::to_owned);
-            found.ok_or_else(|| cannot(format!("GRUB has no entry for kernel {release}")))
+            menu.entry_of(release).ok_or_else(|| cannot(format!("GRUB has no entry for kernel {release}")))
         };
         let (kernel_entry, fallback_entry) = (entry(kernel)?, entry(fallback)?);
         self.require_writable().await?;
