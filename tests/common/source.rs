@@ -169,7 +169,9 @@ fn use_tree(tokens: &[String], start: usize, prefix: &str, into: &mut Vec<String
             "{" => {
                 at += 1;
                 while at < tokens.len() && tokens[at] != "}" {
-                    at = use_tree(tokens, at, &path, into);
+                    let next = use_tree(tokens, at, &path, into);
+                    // A source that two people are merging has more between braces than names.
+                    at = next.max(at + usize::from(next == at && tokens[at] != ","));
                     if at < tokens.len() && tokens[at] == "," {
                         at += 1;
                     }

@@ -136,6 +136,13 @@ fn a_wrong_use_is_found_however_it_is_written() {
 }
 
 #[test]
+fn a_source_that_is_being_merged_is_read_to_its_end() {
+    let text =
+        "use super::{\n<<<<<<< HEAD\n    a, b,\n=======\n    c,\n>>>>>>> other\n    d,\n};\nuse crate::store::X;";
+    assert!(!imports("src/model/run.rs", text).is_empty());
+}
+
+#[test]
 fn a_seam_is_found_however_it_is_written() {
     for text in [
         "#[cfg(test)]\nfn only_in_tests() {}",
