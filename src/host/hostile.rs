@@ -113,7 +113,6 @@ impl Spoil {
     }
 }
 
-#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss)]
 fn index(length: usize, at: f64) -> usize {
     ((length as f64 * at) as usize).min(length.saturating_sub(1))
 }

@@ -118,6 +118,9 @@ pub enum Fault {
     SoftReboot,
 }
 
+/// What somebody else does to the host.
+pub type Deed = fn(&mut World);
+
 #[derive(Debug)]
 pub struct World {
     /// The true time.
@@ -239,7 +242,7 @@ pub struct World {
     pub cache_is_emptied_by: Option<&'static str>,
     pub cache_is_empty: bool,
     /// What happens to the host when this work has ended.
-    pub then: Option<(&'static str, fn(&mut World))>,
+    pub then: Option<(&'static str, Deed)>,
     /// Somebody else's lock.
     pub foreign_lock: bool,
     /// What systemd says of itself.
