@@ -1,7 +1,7 @@
 //! Which process of a unit is its database, and whether its end could be proven. Asked before anything is stopped, and by
 //! the stop itself.
 
-use super::{check, database};
+use super::{check, database, is_allowed};
 use crate::config::{ServiceSettings, Settings};
 use crate::host::{Host, HostResult};
 use crate::model::{DatabaseFacts, Finding, RunOptions, ServerProcess};
@@ -35,7 +35,7 @@ pub async fn server_of(
 
 /// Whether a stop may go on although nobody can tell which process the database is.
 pub fn trusts_unclear_process(settings: &Settings, options: &RunOptions) -> bool {
-    [&settings.allowed_checks, &options.allowed_checks].iter().any(|labels| labels.iter().any(|one| one == LABEL))
+    is_allowed(settings, options, LABEL)
 }
 
 /// What would stand in the way of a stop: in a few words, and why. None where nothing does.

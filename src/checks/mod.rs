@@ -20,7 +20,7 @@ pub use database_process::{server_of, trusts_unclear_process};
 pub use host::RIVALS;
 pub use inputs::CheckInputs;
 pub use packages::{BOOT_CRITICAL, refused_removals};
-pub use run::{run_again, run_all};
+pub use run::{is_allowed, run_again, run_all};
 pub use space::tight_boot;
 
 use catalogue::check;

@@ -4,7 +4,13 @@ use futures_util::future::join_all;
 
 use super::catalogue::{CATALOGUE, Check};
 use super::inputs::CheckInputs;
-use crate::model::{CheckResult, Finding, Severity};
+use crate::config::Settings;
+use crate::model::{CheckResult, Finding, RunOptions, Severity};
+
+/// Whether somebody lets a run go on in spite of this check.
+pub fn is_allowed(settings: &Settings, options: &RunOptions, label: &str) -> bool {
+    [&settings.allowed_checks, &options.allowed_checks].iter().any(|labels| labels.iter().any(|one| one == label))
+}
 
 /// Runs all checks side by side, each under its own deadline.
 pub async fn run_all(inputs: &CheckInputs<'_>) -> Vec<CheckResult> {

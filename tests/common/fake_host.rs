@@ -220,6 +220,8 @@ pub struct World {
     pub database_processes: Vec<UnitProcess>,
     /// The API says that it is asked too often.
     pub asked_too_often: Option<SignedDuration>,
+    /// So many probes of the API succeed, and no more.
+    pub ready_answers: Option<u32>,
     /// Who was probed when.
     pub probes: Vec<(Timestamp, String)>,
     /// What the database says of itself while it runs.
@@ -376,6 +378,7 @@ impl World {
             },
             database_is_mute: false,
             asked_too_often: None,
+            ready_answers: None,
             probes: Vec::new(),
             database_processes: vec![UnitProcess { pid: 7, name: "mongod".into(), own_pid: 7 }],
             database_facts: DatabaseFacts {
@@ -1538,6 +1541,14 @@ impl Prober for Fake {
         world.let_die();
         let now = world.now;
         world.probes.push((now, unit.to_string()));
+        if unit.as_str() == API
+            && let Some(left) = world.ready_answers
+        {
+            world.ready_answers = Some(left.saturating_sub(1));
+            if left == 0 {
+                return Readiness::NotReady("HTTP 503".into());
+            }
+        }
         if let Some(after) = world.asked_too_often.filter(|_| unit.as_str() == API) {
             return Readiness::TooOften(Some(after));
         }

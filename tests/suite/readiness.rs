@@ -69,3 +69,18 @@ fn nobody_is_asked_more_often_than_a_patient_client_would() {
         .max();
     assert!(busiest.is_some_and(|count| count <= 8), "{busiest:?} questions within a second: {asked:?}");
 }
+
+/// What is taken for "as before" after the boot must not be the accident of one moment before it.
+#[test]
+fn a_service_that_was_ready_and_is_not_any_more_is_no_baseline() {
+    for (answers, allowed, expected) in
+        [(1, &[][..], exit_code::UNTOUCHED), (5, &[], exit_code::UNTOUCHED), (1, &["readiness"], exit_code::DONE)]
+    {
+        let scenario = with_probe(allowed);
+        scenario.world().ready_answers = Some(answers);
+        let (end, run) = scenario.run_to_end();
+        assert_eq!(ended(&end), expected, "{answers} {allowed:?}: {:?}", run.phase);
+        let stopped = scenario.world().effects.iter().any(|effect| effect.starts_with("stop "));
+        assert_eq!(stopped, expected == exit_code::DONE, "{answers} {allowed:?}");
+    }
+}
