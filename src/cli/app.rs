@@ -31,7 +31,7 @@ use crate::host::probe::Probe;
 use crate::host::system::HostSystem;
 use crate::host::systemd::{SystemdBudget, SystemdRelations, SystemdShutdown, SystemdUnits, SystemdWork};
 use crate::host::{Clock as _, Host, Units};
-use crate::model::{Estimate, LoadState, Run, RunId, RunOptions, UpgradePlan};
+use crate::model::{Estimate, LoadState, Run, RunId, RunOptions, UpgradePlan, Way};
 use crate::steps;
 use crate::store::StateDir;
 use crate::ui::{self, Style, View, ViewInputs, ViewKind};
@@ -101,10 +101,13 @@ impl App {
             relations: Arc::new(SystemdRelations::new(bus.clone())),
             journal: Arc::new(SystemdJournal::new(root.clone())),
             inventories: Arc::new(HostInventory::new(root.clone())),
-            work: Arc::new(SystemdWork::new(bus.clone(), program)),
+            work: Arc::new(SystemdWork::new(bus.clone(), program).with_writable(self.writable(settings)?)),
             budget: Arc::new(SystemdBudget::new(bus.clone(), root.clone())?),
             power: Arc::new(Logind::new(bus.clone())),
-            shutdown: Arc::new(SystemdShutdown::new(bus.clone(), root.clone(), self.command()?)),
+            shutdown: Arc::new(
+                SystemdShutdown::new(bus.clone(), root.clone(), self.command()?)
+                    .with_writable(self.writable(settings)?),
+            ),
             insight: database.clone(),
             forensics: database.clone(),
             database,
@@ -121,6 +124,16 @@ impl App {
             messenger: Arc::new(Outbox::new(PathBuf::from("/"), 0).with_credentials(credentials)),
             clock: RunClock::new(Arc::new(SystemClock)),
         })
+    }
+
+    /// Where a coordinator writes, as far as that is configured: its state, and files for people and collectors.
+    pub(super) fn writable(&self, settings: &Settings) -> Result<Vec<String>, Failure> {
+        let files = settings.notify.iter().filter_map(|channel| match &channel.way {
+            Way::Metrics { file } | Way::Motd { file } => Path::new(file).parent(),
+            _ => None,
+        });
+        let files = files.map(|directory| directory.display().to_string());
+        Ok(files.chain([absolute(&self.state_path)?]).collect())
     }
 
     /// This program as a unit of ours starts it, but for the verb.

@@ -53,7 +53,12 @@ pub(super) fn nothing_to_resume() -> Failure {
 
 /// Starts a coordinator for the open run in a service of its own.
 pub(super) async fn hand_over(app: &App, id: &crate::model::RunId, abort: bool) -> Result<(), Failure> {
-    let work: Box<dyn WorkUnits> = Box::new(SystemdWork::new(Bus::new(BusAddress::System), own_program()?));
+    let work: Box<dyn WorkUnits> = {
+        // A configuration that is wrong by now keeps nobody from going on: what it names is not written to then.
+        let writable = app.load_config().ok().map(|located| app.writable(&located.settings)).transpose()?;
+        let work = SystemdWork::new(Bus::new(BusAddress::System), own_program()?);
+        Box::new(work.with_writable(writable.unwrap_or_default()))
+    };
     let mut verb = vec!["resume".to_owned(), "--foreground".to_owned()];
     verb.extend(abort.then(|| "--abort".to_owned()));
     run::start_coordinator(app, work.as_ref(), &run::coordinator_unit("resume", id)?, verb).await

@@ -55,7 +55,11 @@ impl Premises for HostPremises {
     }
 
     async fn mounts(&self) -> HostResult<Vec<Mount>> {
-        let text = self.read("/proc/self/mountinfo")?.unwrap_or_default();
+        // In a sandbox our own mounts are others than the host's.
+        let text = match self.read("/proc/1/mountinfo") {
+            Ok(Some(text)) => text,
+            _ => self.read("/proc/self/mountinfo")?.unwrap_or_default(),
+        };
         let mounts = fstab::parse_mountinfo(&text);
         Ok(mounts
             .into_iter()

@@ -66,7 +66,17 @@ impl HostSystem {
 
     /// The boot that is running, for who has no runtime; none where the kernel's answer is no boot ID.
     pub fn boot_id(&self) -> Option<BootId> {
-        self.read("/proc/sys/kernel/random/boot_id").ok()?.trim_end().parse().ok()
+        // As PID 1 sees it: whoever lives in mounts of its own may have another one over it (below systemd-nspawn, with
+        // ProtectKernelTunables=), and a reboot that nobody notices leaves a run open for ever.
+        let seen_by = |process: &str| self.read(&format!("/proc/{process}sys/kernel/random/boot_id")).ok();
+        let read = |text: String| text.trim_end().parse::<BootId>().ok();
+        let (own, first) = (seen_by("").and_then(read), seen_by("1/root/proc/").and_then(read));
+        if let (Some(own), Some(first)) = (&own, &first)
+            && own != first
+        {
+            tracing::warn!(%own, %first, "another boot ID is mounted over ours here; that of PID 1 counts");
+        }
+        first.or(own)
     }
 
     fn read(&self, path: &str) -> HostResult<String> {
@@ -123,7 +133,9 @@ impl System for HostSystem {
     }
 
     async fn mounts(&self) -> HostResult<BTreeMap<String, String>> {
-        Ok(parse_mounts(&self.read("/proc/self/mountinfo")?))
+        // In a sandbox our own mounts are others than the host's.
+        let text = self.read("/proc/1/mountinfo").or_else(|_| self.read("/proc/self/mountinfo"))?;
+        Ok(parse_mounts(&text))
     }
 
     async fn listening_sockets(&self) -> HostResult<Vec<ListeningSocket>> {
@@ -190,6 +202,18 @@ mod tests {
         let path = root.join(path);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, text).unwrap();
+    }
+
+    /// Below systemd-nspawn the container's own lies over the kernel's, and a sandbox may take it away again.
+    #[tokio::test]
+    async fn the_boot_id_that_pid_1_sees_counts() {
+        let dir = tempfile::tempdir().unwrap();
+        let [own, first] = ["2f7e5d0c-9f2b-4c4e-8a0e-5a3f0a6c1b11", "7c9e6679-7425-40de-944b-e07fc1f90ae7"];
+        write(dir.path(), "proc/sys/kernel/random/boot_id", own);
+        let host = HostSystem::new(dir.path().to_owned());
+        assert_eq!(host.boot_id().unwrap().as_str(), own);
+        write(dir.path(), "proc/1/root/proc/sys/kernel/random/boot_id", first);
+        assert_eq!(host.boot_id().unwrap().as_str(), first);
     }
 
     #[tokio::test]

@@ -50,6 +50,7 @@ mod only_planned;
 mod owed;
 mod readiness;
 mod recovery;
+mod sandbox;
 mod standstill;
 mod store;
 mod store_compat;

@@ -98,7 +98,8 @@ const HOW: [&str; 6] =
 
 const FENCE: [&str; 27] = [
     "PrivateNetwork=yes",
-    "RestrictAddressFamilies=none",
+    // Over D-Bus nobody can say "none".
+    "RestrictAddressFamilies=~AF_UNIX AF_INET AF_INET6 AF_NETLINK AF_PACKET AF_VSOCK AF_ALG AF_BLUETOOTH",
     "IPAddressDeny=any",
     "NoNewPrivileges=yes",
     "ProtectSystem=strict",

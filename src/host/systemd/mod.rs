@@ -25,6 +25,7 @@ mod jobs;
 mod manager;
 mod proxy;
 mod relations;
+mod sandbox;
 mod shutdown;
 mod unit_spec;
 mod units;

@@ -45,6 +45,12 @@ impl SystemdShutdown {
         Self { root, work, program }
     }
 
+    /// The watch may write to these directories, wherever they are.
+    #[must_use]
+    pub fn with_writable(self, writable: Vec<String>) -> Self {
+        Self { work: self.work.with_writable(writable), ..self }
+    }
+
     async fn systemctl(&self, args: &[&str]) -> HostResult<String> {
         command::read_text(&self.root, "systemctl", args, ANSWER_TIMEOUT).await
     }
@@ -99,7 +105,7 @@ impl Shutdown for SystemdShutdown {
         let mut argv = self.program.clone();
         let seconds = after.as_secs().max(1).to_string();
         argv.extend(["resume", "--foreground", "--unless-rebooted-in", &seconds].map(str::to_owned));
-        self.work.start_transient(&unit, &argv, watch_properties(&argv)).await
+        self.work.start_transient(&unit, &argv, watch_properties(&argv, &self.work.writable)).await
     }
 
     async fn unwatch(&self, run: &RunId) -> HostResult<()> {

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use zbus::Variant;
 
+use super::sandbox;
 use crate::model::{SliceLimits, WorkSpec};
 
 /// Property of a transient unit: name and value.
@@ -90,9 +91,10 @@ pub(super) fn slice_properties(limits: &SliceLimits) -> Vec<Property> {
     .to_vec()
 }
 
-/// Properties of a service that outlives its caller and is forgotten when it ends. It may tell systemd its status.
-pub(super) fn service_properties(description: &str, argv: &[String]) -> Vec<Property> {
-    vec![
+/// Properties of a service that outlives its caller and is forgotten when it ends. It may tell systemd its status. It is
+/// in a sandbox, but for these directories.
+pub(super) fn service_properties(description: &str, argv: &[String], writable: &[String]) -> Vec<Property> {
+    let mut properties: Vec<Property> = vec![
         ("Description", description.to_owned().into()),
         ("Type", "exec".into()),
         ("NotifyAccess", "main".into()),
@@ -102,13 +104,15 @@ pub(super) fn service_properties(description: &str, argv: &[String]) -> Vec<Prop
         ("KillMode", "mixed".into()),
         // As in the shipped units: killing a coordinator loses nothing, and a shutdown must not wait for ever.
         ("TimeoutStopUSec", 90_000_000u64.into()),
-    ]
+    ];
+    properties.extend(sandbox::properties(writable));
+    properties
 }
 
 /// Properties of the service that looks whether a reboot comes to its end. Without the default dependencies it is no part
 /// of a shutdown: it neither ends with the first jobs nor makes the last ones wait.
-pub(super) fn watch_properties(argv: &[String]) -> Vec<Property> {
-    let mut properties = service_properties("Patchday: look whether the reboot comes to its end", argv);
+pub(super) fn watch_properties(argv: &[String], writable: &[String]) -> Vec<Property> {
+    let mut properties = service_properties("Patchday: look whether the reboot comes to its end", argv, writable);
     properties.push(("DefaultDependencies", false.into()));
     properties
 }
@@ -239,7 +243,8 @@ mod tests {
 
     #[test]
     fn a_service_is_forgotten_when_it_ends() {
-        let properties = service_properties("Patch run", &["/usr/bin/patchday".into(), "run".into()]);
+        let properties =
+            service_properties("Patch run", &["/usr/bin/patchday".into(), "run".into()], &["/srv/motd".into()]);
         assert!(properties.contains(&("CollectMode", "inactive-or-failed".into())));
         assert_eq!(argv(&properties), command("/usr/bin/patchday", &["/usr/bin/patchday", "run"]));
     }

@@ -38,13 +38,21 @@ const KILLED: [&str; 5] = ["signal", "core-dump", "oom-kill", "watchdog", "timeo
 pub struct SystemdWork {
     manager: Manager,
     program: PathBuf,
+    /// What a coordinator writes to besides its state.
+    pub(super) writable: Vec<String>,
 }
 
 impl SystemdWork {
     /// Transient units behind `bus`. `program` is the path of this binary, which gives work its status descriptor; see
     /// [`exec_with_status`](super::exec_with_status()).
     pub fn new(bus: Bus, program: impl Into<PathBuf>) -> Self {
-        Self { manager: Manager { bus, root: PathBuf::from("/") }, program: program.into() }
+        Self { manager: Manager { bus, root: PathBuf::from("/") }, program: program.into(), writable: Vec::new() }
+    }
+
+    /// A coordinator that is started may write to these directories, wherever they are.
+    #[must_use]
+    pub fn with_writable(self, writable: Vec<String>) -> Self {
+        Self { writable, ..self }
     }
 
     /// Starts a transient unit and waits until its program runs.
@@ -266,7 +274,7 @@ impl WorkUnits for SystemdWork {
     }
 
     async fn start_service(&self, unit: &UnitName, description: &str, argv: &[String]) -> HostResult<()> {
-        self.start_transient(unit, argv, service_properties(description, argv)).await
+        self.start_transient(unit, argv, service_properties(description, argv, &self.writable)).await
     }
 }
 

@@ -1,7 +1,9 @@
 //! Root, and what belongs to others.
 
 use super::Situation;
-use anyhow::ensure;
+use crate::wait::wait_for;
+use anyhow::{Context as _, Result, ensure};
+use std::time::Duration;
 
 const NO_REBOOT: &str = "[reboot]\nwhen = \"never\"\n\n";
 
@@ -50,16 +52,14 @@ pub(super) fn situations() -> Vec<Situation> {
             ensure!(!scene.machine().exists("/srv/hook-ran")?, "the hook ran");
             Ok(())
         })
-        .settings(format!("{NO_REBOOT}[[hook]]\npoint = \"before-stop\"\ncommand = [\"/srv/theirs/hook\"]\n"))
-        .sharing("quick"),
+        .settings(format!("{NO_REBOOT}[[hook]]\npoint = \"before-stop\"\ncommand = [\"/srv/theirs/hook\"]\n")),
         Situation::new("a hook is root's script, and its interpreter somebody else's", |scene| {
             scene.write_program("/usr/local/sbin/lab-hook", "#!/srv/venv/python\n")?;
             scene.shell("mkdir -p /srv/venv; cp /bin/sh /srv/venv/python; chown games /srv/venv/python")?;
             scene.run(&[])?.ends(20)?.says(&["hooks-trusted", "/srv/venv/python does not belong to root"])?;
             Ok(())
         })
-        .settings(format!("{NO_REBOOT}[[hook]]\npoint = \"before-stop\"\ncommand = [\"/usr/local/sbin/lab-hook\"]\n"))
-        .sharing("quick"),
+        .settings(format!("{NO_REBOOT}[[hook]]\npoint = \"before-stop\"\ncommand = [\"/usr/local/sbin/lab-hook\"]\n")),
         Situation::new("the database's user puts a pipe in place of mongod's log", |scene| {
             // Whoever opened it would wait until somebody writes. mongod itself gets a file again, when it starts.
             let drop_in = "[Service]\nExecStartPre=+/bin/sh -c 'test ! -p /var/log/mongod/mongod.log || rm \
@@ -69,11 +69,10 @@ pub(super) fn situations() -> Vec<Situation> {
             scene.undo("rm -f /etc/systemd/system/mongod.service.d/lab.conf; systemctl daemon-reload");
             let said = scene.run(&[])?;
             ensure!(said.code.is_some(), "it waits for ever:\n{}", said.text);
-            scene.patchday(&["doctor"])?.says(&["mongod.service"])?;
+            scene.patchday(&["doctor", "mongod.service"])?.says(&["mongod.service"])?;
             Ok(())
         })
         .settings(NO_REBOOT)
-        .sharing("quick")
         .in_check(),
         Situation::new("a checkout names programs for git to run: its owner's, root's, and one that root's file leads to", |scene| {
             let machine = scene.machine();
@@ -99,5 +98,36 @@ pub(super) fn situations() -> Vec<Situation> {
         })
         .settings(format!("{NO_REBOOT}[preflight]\nallow = [\"boot-space\"]\ndeployments = [\"/srv/app\"]\n"))
         .image(WITH_GIT),
+        Situation::new("the coordinator is in a sandbox, and writes metrics where no service may write", |scene| {
+            scene.shell("mkdir -p /etc/lab-metrics")?;
+            // As the shipped units say: what the configuration names below /etc is given to them.
+            for unit in ["patchday", "patchday-resume"] {
+                let drop_in = format!("/etc/systemd/system/{unit}.service.d/metrics.conf");
+                scene.write(&drop_in, "[Service]\nReadWritePaths=/etc/lab-metrics\n")?;
+            }
+            scene.shell("systemctl daemon-reload")?;
+            let running = scene.begin_run(&[])?;
+            let exposure = |unit: &str| -> Result<f64> {
+                let script = format!("systemd-analyze security --no-pager '{unit}' | grep 'Overall exposure'");
+                let said = scene.shell(&script)?;
+                let level = said.split_whitespace().find_map(|word| word.parse().ok());
+                level.with_context(|| format!("{unit}: {said}"))
+            };
+            let unit = wait_for("the coordinator", Duration::from_secs(60), || {
+                let listed = scene.shell("systemctl list-units --plain --no-legend 'patchday-run-*.service'")?;
+                Ok(listed.split_whitespace().next().map(str::to_owned))
+            })?;
+            let measured = [unit.as_str(), "patchday.service", "patchday-resume.service"].map(|unit| exposure(unit));
+            running.ended()?.ends(0)?;
+            for level in measured {
+                let level = level?;
+                println!("exposure {level}");
+                ensure!(level < 5.0, "systemd-analyze security says {level}");
+            }
+            let metrics = scene.shell("stat -c %a /etc/lab-metrics/patchday.prom")?;
+            ensure!(metrics.trim() == "644", "the metrics have the mode {metrics}");
+            Ok(())
+        })
+        .settings("[reboot]\nwhen = \"always\"\n\n[[notify]]\nkind = \"metrics\"\nfile = \"/etc/lab-metrics/patchday.prom\"\n"),
     ]
 }
