@@ -51,12 +51,24 @@ impl Rooms {
         let list =
             programs.iter().map(|one| format!("{}\t{}\t{}\n", one.name, one.file.display(), one.directory.display()));
         fs::write(room.directory().join("programs"), list.collect::<String>()).context("cannot write a list")?;
-        // Mounts and processes of it end with it, however it ends.
-        let mut command = Command::new("unshare");
-        command.args(["--mount", "--pid", "--ipc", "--uts", "--fork", "--kill-child", "--"]);
+        // Mounts and processes of it end with it, and it with us, however we end.
+        let mut command = Command::new("setpriv");
+        command.args([
+            "--pdeathsig",
+            "KILL",
+            "--",
+            "unshare",
+            "--mount",
+            "--pid",
+            "--ipc",
+            "--uts",
+            "--fork",
+            "--kill-child",
+            "--",
+        ]);
         command.arg(this);
         command.args(["clean-room", &self.only, "--inside"]).arg(room.directory()).arg(room.tree());
-        let status = command.status().context("cannot run unshare (package util-linux)")?;
+        let status = command.status().context("cannot run setpriv and unshare (package util-linux)")?;
         Ok(status.success())
     }
 }
