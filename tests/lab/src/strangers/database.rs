@@ -85,8 +85,8 @@ pub(super) fn situations() -> Vec<Situation> {
         Situation::new("a unit that only steers a mongod elsewhere, as docker does", |scene| {
             started_by(
                 scene,
-                "User=root\nGroup=root\nExecStart=\nExecStart=/usr/bin/systemd-run --quiet --wait --collect --uid=mongod \
-                 /usr/bin/mongod --config /etc/mongod.conf\nExecStop=/bin/sh -c 'pkill -x mongod'\n",
+                "User=root\nGroup=root\nExecStart=\nExecStart=/usr/bin/systemd-run --quiet --wait --collect --unit=elsewhere --uid=mongod \
+                 /usr/bin/mongod --config /etc/mongod.conf\nExecStop=-/usr/bin/systemctl stop elsewhere.service\n",
             )?;
             scene.run(&[])?.ends(20)?.says(&["which process of the unit is the database", "systemd-run"])?;
             scene.run(&["--allow", "database-process"])?.ends(0)?;

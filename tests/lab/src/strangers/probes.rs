@@ -21,7 +21,7 @@ fn page(scene: &Scene<'_>, script: &str) -> Result<String> {
     scene.write_program("/usr/local/sbin/lab-page", &format!("{TAKE_REQUEST}{script}"))?;
     scene.unit(
         "lab-page@.service",
-        "[Unit]\nStartLimitIntervalSec=0\n[Service]\nExecStart=-/usr/local/sbin/lab-page\nStandardInput=socket\n",
+        "[Unit]\nStartLimitIntervalSec=0\n[Service]\nType=oneshot\nExecStart=-/usr/local/sbin/lab-page\nStandardInput=socket\n",
     )?;
     let limits = "TriggerLimitIntervalSec=0\nMaxConnections=64\n";
     scene.unit("lab-page.socket", &format!("[Socket]\nListenStream={address}\nAccept=yes\n{limits}"))?;
