@@ -29,7 +29,9 @@ use crate::host::people::HostPeople;
 use crate::host::premises::HostPremises;
 use crate::host::probe::Probe;
 use crate::host::system::HostSystem;
-use crate::host::systemd::{SystemdBudget, SystemdRelations, SystemdShutdown, SystemdUnits, SystemdWork};
+use crate::host::systemd::{
+    SystemdBudget, SystemdPackageLocks, SystemdRelations, SystemdShutdown, SystemdUnits, SystemdWork,
+};
 use crate::host::{Clock as _, Host, Units};
 use crate::model::{Estimate, LoadState, Run, RunId, RunOptions, UpgradePlan, Way};
 use crate::steps;
@@ -101,6 +103,7 @@ impl App {
             relations: Arc::new(SystemdRelations::new(bus.clone())),
             journal: Arc::new(SystemdJournal::new(root.clone())),
             inventories: Arc::new(HostInventory::new(root.clone())),
+            package_locks: Arc::new(SystemdPackageLocks::new(SystemdWork::new(bus.clone(), &program), &program)),
             work: Arc::new(SystemdWork::new(bus.clone(), program).with_writable(self.writable(settings)?)),
             budget: Arc::new(SystemdBudget::new(bus.clone(), root.clone())?),
             power: Arc::new(Logind::new(bus.clone())),

@@ -135,6 +135,9 @@ pub(super) enum Command {
         #[arg(last = true, required = true)]
         modules: Vec<String>,
     },
+    /// Hold the locks of apt and dpkg until it is ended.
+    #[command(hide = true)]
+    HoldPackageLocks,
     /// Give a program a descriptor for its status, and become that program.
     #[command(hide = true)]
     ExecWithStatus {

@@ -25,6 +25,7 @@ mod verify;
 mod windows;
 
 use std::io::{stderr, stdout};
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
@@ -86,6 +87,14 @@ fn dispatch(app: &App, command: Command) -> Result<u8, Failure> {
         Command::ExecWithStatus { status, argv } => {
             let error = host::systemd::exec_with_status(&status, &argv);
             Err(Failure::new(FailureKind::Unexpected, format!("start {}: {error}", argv.join(" "))))
+        }
+        Command::HoldPackageLocks => {
+            let wrong =
+                |error: String| Failure::new(FailureKind::Unexpected, format!("take the locks of apt: {error}"));
+            let _held = host::apt::take_locks(Path::new("/")).map_err(wrong)?;
+            loop {
+                std::thread::park();
+            }
         }
         Command::BuildKernel { status, jobs, source } => {
             let wrong = |error: String| Failure::new(FailureKind::Unexpected, format!("build the kernel: {error}"));

@@ -100,6 +100,7 @@ pub(super) struct Upgrade {
     pub(super) order: Option<Spanned<String>>,
     pub(super) lock_timeout: Option<Spanned<String>>,
     pub(super) stall_timeout: Option<Spanned<String>>,
+    pub(super) fetch_timeout: Option<Spanned<String>>,
 }
 
 /// `[kernel]`.
@@ -109,6 +110,8 @@ pub(super) struct Kernel {
     pub(super) dkms: Option<bool>,
     pub(super) optional_modules: Vec<Spanned<String>>,
     pub(super) remove_old: Option<bool>,
+    pub(super) build_timeout: Option<Spanned<String>>,
+    pub(super) modules_timeout: Option<Spanned<String>>,
     pub(super) source: Option<Spanned<String>>,
     pub(super) config: Option<Spanned<String>>,
     pub(super) make: Vec<Spanned<String>>,

@@ -189,6 +189,8 @@ keys! {
         "How long to wait for the apt and dpkg locks while somebody else holds them.";
     STALL_TIMEOUT = "upgrade", "stall-timeout", Kind::Duration(6 * HOUR), "\"10m\"", "\"5m\"",
         "How long packaging work may stand still while services are down before they are started under it; a fifth of that where a script names a service that the run stopped.";
+    FETCH_TIMEOUT = "upgrade", "fetch-timeout", Kind::Duration(24 * HOUR), "\"1h\"", "\"3h\"",
+        "How long the package lists may take to come, and after them the packages; the services run meanwhile.";
 
     DKMS = "kernel", "dkms", Kind::Boolean, "true", "false",
         "Whether missing DKMS modules are built for the kernel of the next boot.";
@@ -196,6 +198,10 @@ keys! {
         "DKMS modules, by their names without versions, that the next boot can do without: where one does not build it is told, and the run goes on.";
     REMOVE_OLD = "kernel", "remove-old", Kind::Boolean, "false", "true",
         "Whether old kernels are removed where `/boot` is too tight for a new one: never the one that runs, the newest, and the newest of those that are older than the one that runs.";
+    BUILD_TIMEOUT = "kernel", "build-timeout", Kind::Duration(48 * HOUR), "\"12h\"", "\"24h\"",
+        "How long a kernel may take to build from its source.";
+    MODULES_TIMEOUT = "kernel", "modules-timeout", Kind::Duration(24 * HOUR), "\"1h\"", "\"2h\"",
+        "How long DKMS may take to build the modules for the kernel of the next boot.";
     KERNEL_SOURCE = "kernel", "source", Kind::Path, "none", "\"/usr/src/linux\"",
         "A kernel's source tree, or a tarball of one, that is built, installed and booted; it is left alone while its release is installed.";
     KERNEL_CONFIG = "kernel", "config", Kind::Path, "none", "\"/etc/patchday/kernel.config\"",

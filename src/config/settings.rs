@@ -4,9 +4,9 @@ use jiff::SignedDuration;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
+pub use super::kernel::KernelSettings;
 use crate::model::{
-    Channel, DatabaseAccess, Hook, HookId, HookPoint, KernelSource, Limits, PlannedService, ReadinessProbe,
-    ServiceKind, UnitName,
+    Channel, DatabaseAccess, Hook, HookId, HookPoint, Limits, PlannedService, ReadinessProbe, ServiceKind, UnitName,
 };
 use crate::window::{Blackout, Schedule, Window};
 
@@ -137,22 +137,6 @@ impl Default for MongodbSettings {
 /// Before it could be set.
 fn default_probe_timeout() -> SignedDuration {
     SignedDuration::from_secs(5)
-}
-
-/// Kernel work.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct KernelSettings {
-    /// Whether missing DKMS modules are built for the kernel of the next boot.
-    pub dkms: bool,
-    /// DKMS modules that may be missing.
-    #[serde(default)]
-    pub optional_modules: Vec<String>,
-    /// Whether old kernels are removed where `/boot` is too tight for a new one.
-    #[serde(default)]
-    pub remove_old: bool,
-    /// The kernel that is built on this host; none where Debian's are used.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub source: Option<KernelSource>,
 }
 
 /// When to reboot.

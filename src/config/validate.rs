@@ -55,9 +55,12 @@ pub(super) fn validate(file: &File, text: &str, cpus: u32, known: &[&str]) -> Re
             },
             lock_timeout: check.duration(&keys::LOCK_TIMEOUT, file.upgrade.lock_timeout.as_ref(), 600),
             stall_timeout: check.duration(&keys::STALL_TIMEOUT, file.upgrade.stall_timeout.as_ref(), 600),
+            fetch_timeout: check.duration(&keys::FETCH_TIMEOUT, file.upgrade.fetch_timeout.as_ref(), 3600),
         },
         kernel: KernelSettings {
             dkms: file.kernel.dkms.unwrap_or(true),
+            build_timeout: check.duration(&keys::BUILD_TIMEOUT, file.kernel.build_timeout.as_ref(), 12 * 3600),
+            modules_timeout: check.duration(&keys::MODULES_TIMEOUT, file.kernel.modules_timeout.as_ref(), 3600),
             optional_modules: check.list(&keys::OPTIONAL_MODULES, &file.kernel.optional_modules, values::module),
             remove_old: file.kernel.remove_old.unwrap_or(false),
             source: check.kernel_source(&file.kernel),

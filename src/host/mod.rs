@@ -177,6 +177,9 @@ pub trait WorkUnits: Send + Sync {
     /// The processes that are at it.
     async fn at_work(&self, unit: &UnitName) -> HostResult<Vec<WorkProcess>>;
 
+    /// Ends the unit, with all that it started, and forgets it. Only for what may be cut short: never for dpkg. Idempotent.
+    async fn end(&self, unit: &UnitName) -> HostResult<()>;
+
     /// Forgets an ended unit, once its outcome is saved. Idempotent.
     async fn collect(&self, unit: &UnitName) -> HostResult<()>;
 
@@ -434,6 +437,21 @@ pub trait Packages: Send + Sync {
     fn progress(&self, work: &PackageWork, line: &str) -> Option<WorkProgress>;
 }
 
+/// The locks of apt and dpkg in our own hands: from the end of our own work to the shutdown nobody begins to work on packages,
+/// which the reboot would cut off.
+#[async_trait]
+pub trait PackageLocks: Send + Sync {
+    /// The unit that holds them for a run.
+    fn unit(&self, run: &RunId) -> HostResult<UnitName>;
+
+    /// Queues for all of them, behind whoever has them now. They are kept until they are released or the host is down,
+    /// whatever becomes of the caller, but for an hour at most. Idempotent.
+    async fn queue(&self, run: &RunId) -> HostResult<()>;
+
+    /// Gives them up, and the place in the queue. Idempotent.
+    async fn release(&self, run: &RunId) -> HostResult<()>;
+}
+
 /// What is fetched on one day and installed on another: packages, and the lists that they are in. Neither a newer refresh of
 /// the host's own lists nor a cleared cache touches them.
 #[async_trait]
@@ -462,6 +480,12 @@ pub trait PackageSurvey: Send + Sync {
 
     /// Packages that somebody put on hold.
     async fn held(&self) -> HostResult<Vec<String>>;
+
+    /// Why dpkg would not begin to work, in its own words; empty where it would.
+    async fn refusals(&self) -> HostResult<Vec<String>>;
+
+    /// Commands that apt calls before dpkg, and whose failure ends its work.
+    async fn hooks_before_dpkg(&self) -> HostResult<Vec<String>>;
 
     /// What still runs with files that were replaced; none where nobody can tell, since needrestart is not installed.
     async fn outdated(&self) -> HostResult<Option<Outdated>>;
@@ -635,6 +659,8 @@ pub struct Host {
     pub forensics: Arc<dyn DatabaseForensics>,
     /// apt and dpkg.
     pub packages: Arc<dyn Packages>,
+    /// The locks of apt and dpkg.
+    pub package_locks: Arc<dyn PackageLocks>,
     /// What was fetched beforehand.
     pub fetched_plans: Arc<dyn FetchedPlans>,
     /// What of apt and dpkg is worth knowing before.

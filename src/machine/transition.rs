@@ -103,6 +103,15 @@ pub fn apply(run: &Run, fact: Fact) -> Result<Run, IllegalTransition> {
                 next.changes.push(change);
             }
         }
+        (_, Some(step), Fact::ChangeIntended(change @ Change::PackagesLocked)) if step.may_lock_packages() => {
+            if !run.changes.contains(&change) {
+                next.changes.push(change);
+            }
+        }
+        // Whoever needs them gives them up: a hook may, and so may every step that serves an ending.
+        (_, Some(_), Fact::ChangeUndone(change @ Change::PackagesLocked)) => {
+            next.changes.retain(|known| known != &change);
+        }
         (
             _,
             Some(Step::Report),

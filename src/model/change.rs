@@ -26,6 +26,8 @@ pub enum Change {
     },
     /// Who logs in reads that services are down.
     Announced,
+    /// Nobody can begin to work on packages: the locks of apt and dpkg are in our hands, for the reboot that follows.
+    PackagesLocked,
     /// Monitoring, which is elsewhere, was told to be quiet.
     Silenced {
         /// Program and arguments that have it speak again.
@@ -41,7 +43,7 @@ impl Change {
         match self {
             Self::Held(unit) | Self::Protected(unit) | Self::Stopped(unit) | Self::Paused(unit) => Some(unit),
             Self::Limited { slice, .. } => Some(slice),
-            Self::Announced | Self::Silenced { .. } | Self::OneShotBoot(_) => None,
+            Self::Announced | Self::PackagesLocked | Self::Silenced { .. } | Self::OneShotBoot(_) => None,
         }
     }
 

@@ -90,8 +90,8 @@ pub use one_shot_boot::{OneShotBoot, RejectedKernel, TrialEnd};
 pub use outdated::Outdated;
 pub use owed::{BootReason, Owed, after_a_look, reasons_in_words};
 pub use packages::{
-    ChangedConffile, LockHolder, PackageAction, PackageChange, PackageSize, PackageState, PackagingWork, SourceState,
-    UpgradePlan, without_architecture,
+    ChangedConffile, LockHolder, PACKAGE_LOCKS, PackageAction, PackageChange, PackageSize, PackageState, PackagingWork,
+    SourceState, UpgradePlan, without_architecture,
 };
 pub use people::{PortPeers, Session};
 pub use phase::Phase;

@@ -207,6 +207,10 @@ fn triggers_initrd(change: &PackageChange) -> bool {
     ["initramfs-tools", "dkms"].iter().any(|name| change.name.starts_with(name))
 }
 
+/// The locks of dpkg as it is run by apt, of dpkg itself, of the package lists, and of the download cache.
+pub const PACKAGE_LOCKS: [&str; 4] =
+    ["/var/lib/dpkg/lock-frontend", "/var/lib/dpkg/lock", "/var/lib/apt/lists/lock", "/var/cache/apt/archives/lock"];
+
 /// Somebody who holds one of the locks of apt and dpkg.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LockHolder {

@@ -110,6 +110,12 @@ impl Step {
         *self == Self::Repair || self.is_one_work() && *self != Self::KernelSource
     }
 
+    /// Whether the locks of apt and dpkg may be taken in it, for the reboot: while the last work on packages ends, in the
+    /// last look, and where the reboot is asked for.
+    pub fn may_lock_packages(&self) -> bool {
+        matches!(self, Self::Upgrade | Self::InstallKernel | Self::StageCheck) || self.asks_for_reboot()
+    }
+
     /// Whether all that the step does is done by one unit that is named after it and outlives a coordinator.
     pub fn is_one_work(&self) -> bool {
         let on_packages = matches!(self, Self::RemoveKernels | Self::Ahead | Self::Upgrade | Self::InstallKernel);

@@ -78,6 +78,7 @@ pub(super) fn wrong(report: &Report) -> Vec<Problem> {
                 Change::Stopped(unit) => format!("{unit} is still stopped"),
                 Change::Paused(unit) => format!("{unit} of another patch tool is still paused"),
                 Change::Announced => "the login notice is still there".to_owned(),
+                Change::PackagesLocked => "the locks of apt and dpkg are still taken by Patchday".to_owned(),
                 Change::Silenced { .. } => "monitoring is still silenced".to_owned(),
                 Change::OneShotBoot(trial) => format!("kernel {} is still on trial", trial.kernel),
                 Change::Limited { slice, .. } => format!("{slice} still has the limits of the run"),

@@ -151,11 +151,13 @@ pub fn changes(changes: &[Change]) -> String {
             }
             Change::Limited { slice, .. } => slice.as_str(),
             Change::Announced => "login notice",
+            Change::PackagesLocked => "the locks of apt and dpkg",
             Change::Silenced { .. } => "monitoring",
             Change::OneShotBoot(_) => "boot loader",
         };
         let word = match change {
             Change::Announced => "written",
+            Change::PackagesLocked => "taken",
             Change::Silenced { .. } => "silenced",
             Change::OneShotBoot(_) => "a kernel on trial",
             Change::Held(_) => "held",

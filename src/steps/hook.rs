@@ -6,7 +6,7 @@ use jiff::SignedDuration;
 
 use super::reboot::reason_to_stay;
 use super::work::{self, LOOK_EVERY};
-use super::{StepContext, StepEnd, StepError, StepResult};
+use super::{StepContext, StepEnd, StepError, StepResult, package_locks};
 use crate::events::EventKind;
 use crate::model::{
     Fact, HookEnd, HookId, HookPoint, HookPolicy, HookRun, Outcome, Step, UnitName, WorkLook, WorkOutcome, WorkSpec,
@@ -21,6 +21,8 @@ pub(super) async fn perform(ctx: &mut StepContext<'_>, id: HookId) -> StepResult
     if reason.is_some() {
         return Ok(StepEnd::Skipped("no reboot follows".into()));
     }
+    // It may work on packages itself. What it leaves is looked at before the reboot is asked for.
+    package_locks::give_up(ctx).await?;
     let hook = ctx.settings.hook(id).cloned();
     let hook = hook.ok_or_else(|| StepError::Failed(format!("hook {id} is not in the run's settings")))?;
     let name = format!("hook-{}-{}", id.point.name(), id.number);

@@ -18,7 +18,11 @@ pub(super) struct Wait {
 
 impl Wait {
     pub(super) fn new(ctx: &StepContext<'_>, step: Step) -> Self {
-        Self { step, began: ctx.host.clock.now(), limit: ctx.settings.upgrade.lock_timeout, told: String::new() }
+        Self::at_most(ctx, step, ctx.settings.upgrade.lock_timeout)
+    }
+
+    pub(super) fn at_most(ctx: &StepContext<'_>, step: Step, limit: SignedDuration) -> Self {
+        Self { step, began: ctx.host.clock.now(), limit, told: String::new() }
     }
 
     /// Tells who holds the locks.
@@ -32,10 +36,8 @@ impl Wait {
             return Err(StepError::Aborted);
         }
         if ctx.host.clock.now().duration_since(self.began) >= self.limit {
-            return Err(StepError::Failed(format!(
-                "apt's locks are not free after {:#} ([upgrade] lock-timeout): {holders}",
-                self.limit
-            )));
+            let key = if self.limit == ctx.settings.upgrade.lock_timeout { " ([upgrade] lock-timeout)" } else { "" };
+            return Err(StepError::Failed(format!("apt's locks are not free after {:#}{key}: {holders}", self.limit)));
         }
         if holders != self.told {
             let message = format!("waiting for apt's locks, {:#} at most: {holders}", self.limit);

@@ -2,11 +2,11 @@
 
 use jiff::SignedDuration;
 
-use super::{StepContext, StepEnd, StepError, StepResult, trial};
+use super::{StepContext, StepEnd, StepError, StepResult, package_locks, trial};
 use crate::config::RebootWhen;
 use crate::events::EventKind;
 use crate::host::{HostErrorKind, Inhibitor};
-use crate::model::Fact;
+use crate::model::{Fact, Step};
 
 /// How often logind is asked whether it has noticed that our own lock is gone: for ten seconds.
 const OWN_LOCK_LOOKS: u32 = 100;
@@ -16,6 +16,7 @@ const LOOK_EVERY: SignedDuration = SignedDuration::from_millis(100);
 
 pub(super) async fn perform(ctx: &mut StepContext<'_>) -> StepResult {
     if let Some(reason) = reason_to_stay(ctx) {
+        package_locks::give_up(ctx).await?;
         return Ok(StepEnd::Skipped(reason.into()));
     }
     trial::begin(ctx).await?;
@@ -31,6 +32,11 @@ pub(super) async fn request(ctx: &mut StepContext<'_>, reasons: Vec<String>) -> 
         let names: Vec<String> = locks.iter().map(Inhibitor::to_string).collect();
         return Err(StepError::Failed(format!("a shutdown is inhibited by {}", names.join("; "))));
     }
+
+    // Once more, since hooks may have been called after the last look: they may work on packages, and so may anybody
+    // while they do.
+    let step = ctx.run().attempt.as_ref().map_or(Step::Reboot, |attempt| attempt.step.clone());
+    package_locks::prove_clean(ctx, step).await?;
 
     if ctx.abort.is_requested() {
         return Err(StepError::Aborted);

@@ -1,11 +1,12 @@
 //! Forward to a consistent package database, after packaging work that failed or whose outcome is lost.
 
 use super::work::{self, Task, Work};
-use super::{StepContext, StepEnd, StepError, StepResult};
+use super::{StepContext, StepEnd, StepError, StepResult, package_locks};
 use crate::host::PackageWork;
 use crate::model::{Change, Course, Fact, Step};
 
 pub(super) async fn perform(ctx: &mut StepContext<'_>) -> StepResult {
+    package_locks::give_up(ctx).await?;
     let went_on = wait_for_what_was_left(ctx).await?;
     let before = ctx.host.packages.state().await?;
     if before.is_clean() {

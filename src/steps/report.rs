@@ -1,11 +1,12 @@
 //! Write down what happened.
 
-use super::{StepContext, StepEnd, StepError, StepResult, announce, limits, rivals, trial};
+use super::{StepContext, StepEnd, StepError, StepResult, announce, limits, package_locks, rivals, trial};
 use crate::report;
 
 pub(super) async fn perform(ctx: &mut StepContext<'_>) -> StepResult {
     // The last step of every run: what the run changed for its work goes now, and the report says so where it stays.
     limits::lift(ctx).await?;
+    package_locks::give_up(ctx).await?;
     for problem in rivals::go_on(ctx).await? {
         ctx.note(problem);
     }

@@ -2,7 +2,7 @@
 
 use jiff::SignedDuration;
 
-use super::{RecordError, StepContext, StepEnd, StepError, StepResult, ask_again, rivals};
+use super::{RecordError, StepContext, StepEnd, StepError, StepResult, ask_again, package_locks, rivals};
 use crate::config::ServiceSettings;
 use crate::events::EventKind;
 use crate::host::HostErrorKind;
@@ -62,6 +62,7 @@ pub(super) async fn perform(ctx: &mut StepContext<'_>) -> StepResult {
             Err(problem) => problems.push(problem),
         }
     }
+    package_locks::give_up(ctx).await?;
     // After the services: they come first. Before the verification, which misses what is paused. The report tries again.
     for problem in rivals::go_on(ctx).await? {
         ctx.note(problem);

@@ -1,10 +1,10 @@
 //! The last look before the point of no return.
 
-use super::{StepContext, StepEnd, StepError, StepResult, owed};
+use super::{StepContext, StepEnd, StepError, StepResult, owed, package_locks};
 use crate::checks::BOOT_CRITICAL;
 use crate::config::RebootWhen;
 use crate::model::{
-    Baseline, BootSource, Fact, InstalledKernel, KernelChange, KernelFacts, KernelPlan, compare_releases,
+    Baseline, BootSource, Fact, InstalledKernel, KernelChange, KernelFacts, KernelPlan, Step, compare_releases,
     kernel_change, newest_of_flavour, next_kernel, next_kernel_problems,
 };
 
@@ -13,10 +13,11 @@ const BOOT_LOADER: &str = "boot-loader";
 const NEXT_KERNEL: &str = "next-kernel";
 
 pub(super) async fn perform(ctx: &mut StepContext<'_>) -> StepResult {
-    let packages = ctx.host.packages.state().await?;
-    if !packages.is_clean() {
-        let interrupted = if packages.interrupted { " (dpkg was interrupted)" } else { "" };
-        return Err(StepError::Failed(format!("dpkg is not clean: {}{interrupted}", packages.broken.join(", "))));
+    // What is looked at must not change before the reboot.
+    if package_locks::may_be_needed(ctx) {
+        package_locks::prove_clean(ctx, Step::StageCheck).await?;
+    } else {
+        package_locks::refuse_unclean(ctx).await?;
     }
     let installed = ctx.host.packages.installed().await?;
     if let Some(baseline) = &ctx.run().baseline {
@@ -48,6 +49,7 @@ pub(super) async fn perform(ctx: &mut StepContext<'_>) -> StepResult {
         refuse_older_kernel(ctx, &facts, &next)?;
     }
     ctx.recorder.record(Fact::RebootWanted(reasons.clone()))?;
+    package_locks::keep_for_reboot_only(ctx).await?;
     let note = match reasons.as_slice() {
         [] => "no reboot is needed".into(),
         reasons => format!("kernel {} expected; {}", next.expected, reasons.join("; ")),

@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::deadline::{self, Deadline};
 use super::limits::{self, Meter};
+use super::package_locks;
 use super::standstill::{self, Watch};
 use super::{StepContext, StepError};
 use crate::events::EventKind;
@@ -16,6 +18,9 @@ use crate::model::{
 
 /// How often the work is looked at. A look costs one D-Bus call and one read.
 pub(super) const LOOK_EVERY: SignedDuration = SignedDuration::from_millis(500);
+
+/// systemd's word for a unit whose time was over.
+const TIMEOUT: &str = "timeout";
 
 /// The part of a step that one unit does.
 pub(super) struct Work<'a> {
@@ -84,6 +89,7 @@ pub(super) async fn run_to_end(ctx: &mut StepContext<'_>, mut work: Work<'_>) ->
     let unit = unit(ctx, work.name)?;
     let status = ctx.recorder.output_path(&format!("{}-{attempt}.status", work.name));
     let log = log_path(ctx, work.name);
+    let limit_of_time = deadline::of(&work.task, ctx.settings);
 
     let mut began = ctx.run().attempt.as_ref().map_or_else(|| ctx.host.clock.now(), |attempt| attempt.began);
     match ctx.host.work.look(&unit).await {
@@ -100,7 +106,7 @@ pub(super) async fn run_to_end(ctx: &mut StepContext<'_>, mut work: Work<'_>) ->
                 nice: ctx.settings.limits.nice,
                 log,
                 status: wants_status.then(|| status.clone()),
-                timeout: None,
+                timeout: limit_of_time.map(|(limit, _)| limit),
             };
             began = ctx.host.clock.now();
             ctx.host.work.start(&spec).await?;
@@ -119,7 +125,14 @@ pub(super) async fn run_to_end(ctx: &mut StepContext<'_>, mut work: Work<'_>) ->
     }
     let outcome = follow(ctx, &mut work, began, &unit, &status).await?;
     ctx.ended_work.push(unit);
-    Ok(outcome)
+    match limit_of_time {
+        Some((limit, key)) if outcome.result == TIMEOUT => {
+            let description = work.description.trim_start_matches("Patchday: ");
+            let why = deadline::overtime(description, limit, key);
+            Err(StepError::Failed(format!("{why}{}", words(ctx, work.name).await)))
+        }
+        _ => Ok(outcome),
+    }
 }
 
 /// A repair must go on without limits rather than not at all; everything else waits until they can be set.
@@ -189,6 +202,9 @@ async fn follow(
     let mut told_unknown = false;
     let mut meter = Meter::default();
     let mut watch = Watch::new(ctx.host.clock.now());
+    let limit = deadline::of(&work.task, ctx.settings);
+    let mut time =
+        limit.map(|limit| Deadline::new(work.step.clone(), &work.description, began, ctx.host.clock.now(), limit));
     loop {
         let look = ctx.host.work.look(unit).await;
         if let Ok((text, next)) = ctx.host.work.read_since(status, offset).await {
@@ -200,6 +216,9 @@ async fn follow(
                 work.course.hear(&line);
             }
             if let Some(news) = work.course.news(ctx.host.clock.now().duration_since(began)) {
+                if let Some(time) = &mut time {
+                    time.hear(ctx.host.clock.now(), news.fraction);
+                }
                 ctx.events.emit(EventKind::StepProgressed {
                     step: work.step.clone(),
                     fraction: news.fraction,
@@ -212,8 +231,14 @@ async fn follow(
             WorkLook::Running => {
                 told_unknown = false;
                 meter.look(ctx).await;
+                if let Some(time) = &mut time {
+                    time.look(ctx, unit).await?;
+                }
                 if let Some(waiting) = watch.look(ctx, &work.step, unit).await {
                     return Err(watch.leave(ctx, &work.step, work.name, &waiting));
+                }
+                if let Task::Packages(what) = &work.task {
+                    package_locks::queue_behind(ctx, what, unit).await?;
                 }
             }
             WorkLook::Exited(outcome) => return Ok(outcome),

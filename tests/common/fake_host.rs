@@ -19,8 +19,8 @@ use patchday::host::clock::RunClock;
 use patchday::host::{
     BootLoader, Budget, Clock, Database, DatabaseForensics, DatabaseInsight, Deployments, FetchedPlans, HoldSpec, Host,
     HostError, HostErrorKind, HostResult, Inhibitor, InhibitorGuard, Inventories, KernelBuilds, Kernels, Messenger,
-    PackageSurvey, PackageWork, Packages, People, Power, Premises, Prober, Relations, Shutdown, ShutdownSpec, System,
-    UnitChanges, Units, WorkUnits,
+    PackageLocks, PackageSurvey, PackageWork, Packages, People, Power, Premises, Prober, Relations, Shutdown,
+    ShutdownSpec, System, UnitChanges, Units, WorkUnits,
 };
 use patchday::model::*;
 use patchday::store::{RunStore, StateDir, StoreError, StoreResult};
@@ -136,11 +136,17 @@ pub struct World {
     /// What was fetched for another day; the lists and packages of it are those of `pending`.
     pub fetched: Option<FetchedPlan>,
     pub dpkg_broken: Vec<String>,
+    /// A unit of systemd's own that somebody has masked.
+    pub masked: Option<&'static str>,
+    /// What dpkg says of a database that it cannot read.
+    pub dpkg_refuses: Option<&'static str>,
     pub failing_work: Option<&'static str>,
     /// What a script of a package restarts.
     pub restarted_by_script: Option<&'static str>,
     /// A script of a package that waits.
     pub waiting_script: Option<WaitingScript>,
+    /// Work that does not come to an end.
+    pub hanging_work: Option<&'static str>,
     /// What people were told.
     pub sent: Vec<Parcel>,
     pub nobody_listens: bool,
@@ -240,6 +246,8 @@ pub struct World {
     pub unanswered_releases: u32,
     /// Whoever holds apt's locks, and until when.
     pub locked_until: Option<Timestamp>,
+    /// Our own service holds them, or waits for them.
+    pub locked_by_us: bool,
     /// What was fetched is no longer there: since this work ended, or at all.
     pub cache_is_emptied_by: Option<&'static str>,
     pub cache_is_empty: bool,
@@ -317,9 +325,12 @@ impl World {
             pending: vec![upgrade("libc6"), upgrade("tzdata")],
             fetched: None,
             dpkg_broken: Vec::new(),
+            masked: None,
+            dpkg_refuses: None,
             failing_work: None,
             restarted_by_script: None,
             waiting_script: None,
+            hanging_work: None,
             sent: Vec::new(),
             nobody_listens: false,
             sessions: 0,
@@ -362,6 +373,7 @@ impl World {
             own_lock_lingers: 0,
             unanswered_releases: 0,
             locked_until: None,
+            locked_by_us: false,
             cache_is_emptied_by: None,
             cache_is_empty: false,
             then: None,
@@ -457,6 +469,7 @@ impl World {
             }
         }
         self.works.clear();
+        self.locked_by_us = false;
         self.going_down = false;
         self.reboot_hangs = false;
         self.system_state = "running";
@@ -696,7 +709,14 @@ impl Units for Fake {
         let left = fake.map_or(0, |fake| fake.leaves_processes);
         let is_database = unit.as_str() == MONGOD && !is_up;
         Ok(UnitState {
-            load: if fake.is_some() { LoadState::Loaded } else { LoadState::NotFound },
+            load: match unit.as_str() {
+                name if world.masked == Some(name) => LoadState::Masked,
+                // systemd's own are there.
+                name if fake.is_some() || name.ends_with(".target") || name == "systemd-reboot.service" => {
+                    LoadState::Loaded
+                }
+                _ => LoadState::NotFound,
+            },
             active: fake.map_or("inactive", |fake| fake.active).into(),
             sub: if is_up { "running".into() } else { "dead".into() },
             unit_file: fake.map_or("", |fake| if fake.enabled { "enabled" } else { "disabled" }).into(),
@@ -894,15 +914,16 @@ impl WorkUnits for Fake {
     async fn look(&self, unit: &UnitName) -> WorkLook {
         point(&self.0, "look");
         let mut world = lock(&self.0);
+        let hanging = world.hanging_work;
         let Some(work) = world.works.get_mut(unit.as_str()) else { return WorkLook::NotLoaded };
         let kind = work.argv[0].clone();
         if world.waits_in(&kind) {
             return WorkLook::Running;
         }
         let Some(work) = world.works.get_mut(unit.as_str()) else { return WorkLook::NotLoaded };
-        if work.looks_left > 0 {
-            work.looks_left -= 1;
-            let kind = work.argv[0].clone();
+        let hangs = hanging == Some(kind.as_str());
+        if work.looks_left > 0 || hangs {
+            work.looks_left = work.looks_left.saturating_sub(1);
             if world.unplanned_reboot_in == Some(kind.as_str()) {
                 world.unplanned_reboot_in = None;
                 world.boot_anew();
@@ -924,6 +945,16 @@ impl WorkUnits for Fake {
         let world = lock(&self.0);
         let Some(work) = world.works.get(unit.as_str()).filter(|work| !work.ended) else { return Ok(Vec::new()) };
         Ok(world.processes_of(&work.argv[0]))
+    }
+
+    async fn end(&self, unit: &UnitName) -> HostResult<()> {
+        point(&self.0, "end");
+        let mut world = lock(&self.0);
+        if let Some(work) = world.works.remove(unit.as_str()) {
+            assert!(!["upgrade", "ahead", "configure"].contains(&work.argv[0].as_str()), "dpkg is cut short");
+            world.effects.push(format!("{} cut short", work.argv[0]));
+        }
+        Ok(())
     }
 
     async fn collect(&self, unit: &UnitName) -> HostResult<()> {
@@ -1223,6 +1254,29 @@ impl DatabaseForensics for Fake {
     }
 }
 
+const LOCKS_UNIT: &str = "patchday-locks.service";
+
+#[async_trait]
+impl PackageLocks for Fake {
+    fn unit(&self, _run: &RunId) -> HostResult<UnitName> {
+        Ok(LOCKS_UNIT.parse().unwrap())
+    }
+
+    async fn queue(&self, _run: &RunId) -> HostResult<()> {
+        point(&self.0, "lock packages");
+        lock(&self.0).locked_by_us = true;
+        point(&self.0, "packages locked");
+        Ok(())
+    }
+
+    async fn release(&self, _run: &RunId) -> HostResult<()> {
+        point(&self.0, "unlock packages");
+        lock(&self.0).locked_by_us = false;
+        point(&self.0, "packages unlocked");
+        Ok(())
+    }
+}
+
 #[async_trait]
 impl Packages for Fake {
     async fn simulate(&self) -> HostResult<UpgradePlan> {
@@ -1268,7 +1322,22 @@ impl Packages for Fake {
             program: "apt-get".into(),
             unit: "apt-daily-upgrade.service".parse().ok(),
         };
-        Ok(is_held.then_some(holder).into_iter().collect())
+        let at_work = world.works.iter().find(|(_, work)| !work.ended && work.argv[0] == "upgrade");
+        let ours = |unit: &str| {
+            let holder = |lock: &&str| LockHolder {
+                lock: (*lock).into(),
+                pid: Some(4712),
+                program: "patchday".into(),
+                unit: unit.parse().ok(),
+            };
+            PACKAGE_LOCKS.iter().map(holder).collect()
+        };
+        Ok(match at_work {
+            Some((unit, _)) => ours(unit),
+            None if is_held => vec![holder],
+            None if world.locked_by_us => ours(LOCKS_UNIT),
+            None => Vec::new(),
+        })
     }
 
     async fn installed(&self) -> HostResult<BTreeMap<String, String>> {
@@ -1337,6 +1406,14 @@ impl PackageSurvey for Fake {
 
     async fn held(&self) -> HostResult<Vec<String>> {
         Ok(Vec::new())
+    }
+
+    async fn refusals(&self) -> HostResult<Vec<String>> {
+        Ok(lock(&self.0).dpkg_refuses.into_iter().map(str::to_owned).collect())
+    }
+
+    async fn hooks_before_dpkg(&self) -> HostResult<Vec<String>> {
+        Ok(vec!["DPkg::Pre-Invoke: /usr/local/sbin/may-refuse".into()])
     }
 
     async fn outdated(&self) -> HostResult<Option<Outdated>> {
@@ -1618,6 +1695,7 @@ pub fn host(world: &Shared) -> Host {
         insight: fake(),
         forensics: fake(),
         packages: fake(),
+        package_locks: fake(),
         fetched_plans: fake(),
         package_survey: fake(),
         kernels: fake(),
@@ -1702,8 +1780,16 @@ pub fn settings() -> Settings {
             order: StopOrder::StopFirst,
             lock_timeout: SignedDuration::from_secs(60),
             stall_timeout: SignedDuration::from_mins(10),
+            fetch_timeout: SignedDuration::from_hours(1),
         },
-        kernel: KernelSettings { dkms: true, optional_modules: Vec::new(), remove_old: false, source: None },
+        kernel: KernelSettings {
+            dkms: true,
+            optional_modules: Vec::new(),
+            remove_old: false,
+            build_timeout: SignedDuration::from_hours(12),
+            modules_timeout: SignedDuration::from_hours(1),
+            source: None,
+        },
         reboot: RebootSettings { when: RebootWhen::Needed, grace: SignedDuration::from_mins(5), force_after: None },
         verify: VerifySettings {
             settle: SignedDuration::from_secs(5),
@@ -1947,6 +2033,7 @@ pub fn assert_in_service(scenario: &Scenario, context: &str) {
     }
     assert_timers_as_before(&world.units, context);
     assert!(world.dpkg_broken.is_empty(), "dpkg is dirty {context}");
+    assert!(!world.locked_by_us, "the locks of apt are kept {context}");
     assert_eq!(world.limits, SliceLimits::default(), "the limits of the work are still set {context}");
     drop(world);
     assert_eq!(scenario.state.open_run().unwrap(), None, "the run is still open {context}");

@@ -48,6 +48,7 @@ mod mongodb_tls;
 mod next_kernel;
 mod only_planned;
 mod owed;
+mod package_locks;
 mod readiness;
 mod recovery;
 mod sandbox;

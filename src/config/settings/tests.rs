@@ -52,8 +52,16 @@ fn settings() -> Settings {
             order: StopOrder::StopFirst,
             lock_timeout: SignedDuration::from_mins(10),
             stall_timeout: SignedDuration::from_mins(10),
+            fetch_timeout: SignedDuration::from_hours(1),
         },
-        kernel: KernelSettings { dkms: true, optional_modules: Vec::new(), remove_old: false, source: None },
+        kernel: KernelSettings {
+            dkms: true,
+            optional_modules: Vec::new(),
+            remove_old: false,
+            build_timeout: SignedDuration::from_hours(12),
+            modules_timeout: SignedDuration::from_hours(1),
+            source: None,
+        },
         reboot: RebootSettings {
             when: RebootWhen::Always,
             grace: SignedDuration::from_mins(5),

@@ -27,6 +27,14 @@ pub struct UpgradeSettings {
     /// How long packaging work may stand still while services are down.
     #[serde(default = "default_stall_timeout")]
     pub stall_timeout: SignedDuration,
+    /// How long the package lists may take to come, and the packages.
+    #[serde(default = "default_fetch_timeout")]
+    pub fetch_timeout: SignedDuration,
+}
+
+/// Before it could be set.
+fn default_fetch_timeout() -> SignedDuration {
+    SignedDuration::from_hours(1)
 }
 
 /// Before it could be set.

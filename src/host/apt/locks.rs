@@ -1,24 +1,41 @@
 //! Who holds the locks of apt and dpkg. They are POSIX locks: the kernel tells whose, and asking takes none.
 
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io::ErrorKind;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
+use rustix::fs::{FlockOperation, fcntl_lock};
 use rustix::process::{Flock, FlockType, fcntl_getlk};
 
 use crate::host::command::below;
 use crate::host::sockets::unit_of_cgroup;
 use crate::host::{HostError, HostErrorKind, HostResult};
-use crate::model::LockHolder;
-
-/// Of dpkg as it is run by apt, of dpkg itself, of the package lists, of the download cache.
-const LOCKS: [&str; 4] =
-    ["/var/lib/dpkg/lock-frontend", "/var/lib/dpkg/lock", "/var/lib/apt/lists/lock", "/var/cache/apt/archives/lock"];
+use crate::model::{LockHolder, PACKAGE_LOCKS};
 
 /// Every lock that somebody holds now.
 pub(super) fn holders(root: &Path) -> HostResult<Vec<LockHolder>> {
-    let holders = LOCKS.into_iter().filter_map(|path| holder(root, path).transpose());
+    let holders = PACKAGE_LOCKS.into_iter().filter_map(|path| holder(root, path).transpose());
     holders.collect()
+}
+
+/// Takes every lock, and waits behind whoever has it: the kernel wakes who waits here before those that ask again every
+/// second, as apt does, have asked. They are kept as long as the files are open.
+///
+/// # Errors
+///
+/// The file system's word, and on which file.
+pub fn take(root: &Path) -> Result<Vec<File>, String> {
+    let one = |path: &str| {
+        let path = below(root, path);
+        let failed = |error: std::io::Error| format!("{}: {error}", path.display());
+        // As apt makes it where it is not there.
+        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o640).open(&path);
+        let file = file.map_err(failed)?;
+        fcntl_lock(&file, FlockOperation::LockExclusive).map_err(|error| failed(error.into()))?;
+        Ok(file)
+    };
+    PACKAGE_LOCKS.into_iter().map(one).collect()
 }
 
 fn holder(root: &Path, path: &str) -> HostResult<Option<LockHolder>> {

@@ -7,6 +7,7 @@ mod locks;
 mod needrestart;
 mod pinned;
 mod pins;
+mod refusal;
 mod simulation;
 mod sizes;
 mod sources;
@@ -20,6 +21,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
+
+pub use locks::take as take_locks;
 
 use super::command::{self, below};
 use super::{HostError, HostResult, PackageSurvey, PackageWork, Packages};
@@ -277,6 +280,15 @@ impl PackageSurvey for Apt {
 
     async fn held(&self) -> HostResult<Vec<String>> {
         Ok(dpkg::held(&self.query().await?))
+    }
+
+    async fn refusals(&self) -> HostResult<Vec<String>> {
+        refusal::of_dpkg(&self.root).await
+    }
+
+    async fn hooks_before_dpkg(&self) -> HostResult<Vec<String>> {
+        let dump = command::read_text(&self.root, "apt-config", &["dump"], QUERY_TIMEOUT).await?;
+        Ok(refusal::hooks(&dump))
     }
 
     async fn outdated(&self) -> HostResult<Option<Outdated>> {

@@ -14,7 +14,7 @@
 //! | `hold` | keeping a unit from starting |
 //! | `unit_spec` | our words to systemd's properties, pure |
 //! | `work_processes` | who is at work in a unit |
-//! | `units`, `work`, `relations`, `shutdown` | the ports |
+//! | `units`, `work`, `relations`, `shutdown`, `package_locks` | the ports |
 //! | `exec_with_status` | the hidden verb that gives a program a status descriptor |
 
 mod budget;
@@ -23,6 +23,7 @@ mod exec_with_status;
 mod hold;
 mod jobs;
 mod manager;
+mod package_locks;
 mod proxy;
 mod relations;
 mod sandbox;
@@ -34,6 +35,7 @@ mod work_processes;
 
 pub use budget::SystemdBudget;
 pub use exec_with_status::exec_with_status;
+pub use package_locks::SystemdPackageLocks;
 pub use relations::SystemdRelations;
 pub use shutdown::SystemdShutdown;
 pub use units::SystemdUnits;

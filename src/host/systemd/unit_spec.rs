@@ -117,6 +117,23 @@ pub(super) fn watch_properties(argv: &[String], writable: &[String]) -> Vec<Prop
     properties
 }
 
+/// Nobody needs the locks for longer: a coordinator that is still there takes them anew.
+const LOCKS_FOR_USEC: u64 = 3_600_000_000;
+
+/// Properties of the service that holds the locks of apt and dpkg. It outlives everybody who could want them: services and
+/// sessions end after `basic.target`, and the directories that the locks are in are unmounted after it.
+pub(super) fn locks_properties(argv: &[String]) -> Vec<Property> {
+    let mut properties = service_properties("Patchday: nobody begins to work on packages before the reboot", argv, &[]);
+    properties.extend([
+        ("DefaultDependencies", false.into()),
+        ("Before", vec!["basic.target"].into()),
+        ("Conflicts", vec!["umount.target"].into()),
+        ("RequiresMountsFor", vec!["/var/lib/dpkg", "/var/lib/apt/lists", "/var/cache/apt/archives"].into()),
+        ("RuntimeMaxUSec", LOCKS_FOR_USEC.into()),
+    ]);
+    properties
+}
+
 /// The command, wrapped where it needs a status descriptor.
 fn work_argv(spec: &WorkSpec, program: &Path) -> Vec<String> {
     let Some(status) = &spec.status else { return spec.argv.clone() };

@@ -216,6 +216,14 @@ impl WorkUnits for SystemdWork {
         }
     }
 
+    async fn end(&self, unit: &UnitName) -> HostResult<()> {
+        match self.look(unit).await {
+            WorkLook::Unknown(why) => Err(HostError::new(HostErrorKind::Unknown, format!("end {unit}"), why)),
+            WorkLook::NoWork | WorkLook::NotLoaded => Ok(()),
+            WorkLook::Running | WorkLook::Exited(_) => self.forget(unit).await,
+        }
+    }
+
     async fn ended(&self, run: &RunId) -> HostResult<Vec<UnitName>> {
         let pattern = &format!("patchday-*-{run}-*.service");
         let rows = self
