@@ -7,7 +7,7 @@ use futures_util::future::BoxFuture;
 use serde::Serialize;
 
 use super::inputs::CheckInputs;
-use super::{database, database_process, deployments, host, kernel, packages, people, readiness, services, space};
+use super::{begin, database, database_process, deployments, host, kernel, packages, people, readiness, services, space};
 use crate::host::HostError;
 use crate::model::{Finding, Severity};
 
@@ -124,6 +124,8 @@ impl Check {
 /// Every check, in the order in which it is told; those with `again()` are asked twice.
 pub const CATALOGUE: &[Check] = &[
     packages::DPKG_CLEAN.again(),
+    begin::DPKG_BEGINS.again(),
+    begin::APT_HOOKS,
     packages::APT_LOCK,
     packages::REMOVALS,
     packages::DOWNGRADE,
@@ -185,7 +187,8 @@ pub const CATALOGUE: &[Check] = &[
     host::MOUNTS_DECLARED,
     host::FSTAB,
     host::CLOCK,
-    host::SHUTDOWN_SCHEDULED,
+    host::SHUTDOWN_SCHEDULED.again(),
+    begin::REBOOT_BEGINS.again(),
     host::SHUTDOWN_INHIBITED,
     host::PATCH_TOOLS,
     host::HOOKS_TRUSTED,

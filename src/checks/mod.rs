@@ -1,5 +1,6 @@
 //! Preflight: what must be known before the host is touched. Each check is a row of [`CATALOGUE`].
 
+mod begin;
 mod catalogue;
 mod inputs;
 mod run;

@@ -31,6 +31,9 @@ const OF_THE_HOST: [&str; 2] = ["load", "memory-available"];
 /// What was provoked: label, severity, and what the finding must say.
 const PROVOKED: &[(&str, &str, &[&str])] = &[
     ("dpkg-clean", "blocker", &["iF lab-fail"]),
+    ("dpkg-begins", "blocker", &["no user _nobody_here", "/usr/bin/some-file"]),
+    ("apt-hooks", "info", &["DPkg::Pre-Invoke: /usr/local/sbin/may-refuse"]),
+    ("reboot-begins", "blocker", &["reboot.target is masked", "systemctl unmask reboot.target"]),
     ("kernel-source", "blocker", &["/srv/linux: No such file", "bison is not installed", "apt-get install"]),
     ("apt-lock", "warning", &["(perl) of lab-lock.service holds /var/lib/dpkg/lock-frontend"]),
     ("removals", "blocker", &["lab-old", "allow-removals"]),
@@ -271,6 +274,12 @@ fn what_is_wrong_is_found_and_what_is_right_is_not() {
     for script in [CHECKOUT, REPOSITORY, KERNELS, UNITS] {
         bash(&machine, script);
     }
+    bash(
+        &machine,
+        "systemctl mask reboot.target
+         echo '_nobody_here root 0644 /usr/bin/some-file' >>/var/lib/dpkg/statoverride
+         echo 'DPkg::Pre-Invoke { \"/usr/local/sbin/may-refuse\"; };' >/etc/apt/apt.conf.d/90lab",
+    );
     let more = format!(
         r#"
 [[service]]

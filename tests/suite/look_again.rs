@@ -10,8 +10,21 @@ use patchday::model::{Outcome, Phase, Step};
 /// What went wrong, how, and what the end of the run must say.
 type Case = (&'static str, fn(&mut World), &'static str);
 
-const CASES: [Case; 1] =
-    [("somebody's dpkg was interrupted", |world| world.dpkg_broken = vec!["iF lab".into()], "dpkg-clean")];
+const CASES: [Case; 4] = [
+    ("somebody's dpkg was interrupted", |world| world.dpkg_broken = vec!["iF lab".into()], "dpkg-clean"),
+    ("a user of the statoverride is gone", |world| world.dpkg_refuses = Some("there is no user x"), "dpkg-begins"),
+    ("reboot.target was masked", |world| world.masked = Some("reboot.target"), "reboot-begins"),
+    ("and what it needs", |world| world.masked = Some("systemd-reboot.service"), "reboot-begins"),
+];
+
+#[test]
+fn without_a_reboot_nobody_needs_to_be_able_to_reboot() {
+    let mut scenario = Scenario::new();
+    scenario.options.no_reboot = true;
+    scenario.world().masked = Some("reboot.target");
+    let (_, run) = scenario.run_to_end();
+    assert!(run.has_finished(&Step::LookAgain), "{:?}", run.phase);
+}
 
 #[test]
 fn what_has_become_wrong_since_the_preflight_ends_the_run_untouched() {
