@@ -7,7 +7,9 @@ use futures_util::future::BoxFuture;
 use serde::Serialize;
 
 use super::inputs::CheckInputs;
-use super::{begin, database, database_process, deployments, host, kernel, packages, people, readiness, services, space};
+use super::{
+    begin, database, database_process, deployments, host, kernel, packages, people, places, readiness, services, space,
+};
 use crate::host::HostError;
 use crate::model::{Finding, Severity};
 
@@ -140,6 +142,7 @@ pub const CATALOGUE: &[Check] = &[
     space::DISK_SPACE,
     space::INODES,
     space::BOOT_SPACE,
+    places::PLACES_WRITABLE,
     space::MEMORY_AVAILABLE,
     kernel::KERNEL_CURRENT,
     kernel::NEXT_KERNEL,

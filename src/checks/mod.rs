@@ -12,6 +12,7 @@ mod host;
 mod kernel;
 mod packages;
 mod people;
+mod places;
 mod readiness;
 mod services;
 mod space;

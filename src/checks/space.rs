@@ -7,6 +7,9 @@ use crate::model::{KernelFacts, Severity, TightBoot};
 const MIB: u64 = 1024 * 1024;
 const LOW_MEMORY: u64 = 256 * MIB;
 
+/// systemd refuses to reload where `/run` has less than 16 MiB, and holds and releases of services are reloads.
+const RUN: u64 = 20 * MIB;
+
 /// An upgrade of a release touches a hundred thousand files; one of a month a few thousand.
 const LOW_INODES: u64 = 20_000;
 
@@ -36,6 +39,11 @@ check!(
         let low = free.iter().filter(|(_, bytes)| **bytes < wanted * MIB);
         let lines: Vec<String> =
             low.map(|(path, bytes)| format!("{path}: {} MiB free, {wanted} MiB wanted", bytes / MIB)).collect();
+        let run = inputs.host.system.free_space(&["/run"]).await?.remove("/run").filter(|free| *free < RUN);
+        let lines = lines.into_iter().chain(run.map(|free| {
+            format!("/run: {} MiB free, {} MiB wanted: systemd reads no unit anew below 16 MiB", free / MIB, RUN / MIB)
+        }));
+        let lines: Vec<String> = lines.collect();
         let finding = check.found("too little space for an upgrade");
         Ok((!lines.is_empty())
             .then(|| finding.lines(lines).remedy("make room; old packages are a good start", "apt-get clean")))

@@ -63,9 +63,9 @@ impl Premises for HostPremises {
         let mounts = fstab::parse_mountinfo(&text);
         Ok(mounts
             .into_iter()
-            .map(|(point, (source, kind))| {
+            .map(|(point, (source, kind, read_only))| {
                 let has_unit_file = fstab::has_unit_file(&self.root, &point);
-                Mount { point, source, kind, has_unit_file }
+                Mount { point, source, kind, has_unit_file, read_only }
             })
             .collect())
     }

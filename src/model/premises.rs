@@ -11,6 +11,8 @@ pub struct Mount {
     pub kind: String,
     /// Whether a unit file of its own mounts it.
     pub has_unit_file: bool,
+    /// Whether nobody can write to it.
+    pub read_only: bool,
 }
 
 /// A line of `/etc/fstab`.

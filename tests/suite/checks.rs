@@ -226,6 +226,22 @@ fn what_is_wrong_with_a_database_is_told() {
 
 /// Where each check is provoked: on a machine, beside a real database, or here. A check that nothing provokes may never
 /// speak.
+/// `/boot` is in the table, and nothing is mounted there: `places.rs` has all kinds.
+#[test]
+fn a_boot_that_is_not_mounted_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    for (path, text) in [
+        ("etc/fstab", "UUID=0000-0000 /boot ext4 noauto,nofail 0 2\n"),
+        ("proc/self/mountinfo", "22 1 254:1 / / rw,relatime shared:1 - ext4 /dev/vda1 rw\n"),
+    ] {
+        let path = dir.path().join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+    let finding = said_of("places-writable", dir.path()).unwrap();
+    assert!(finding.evidence[0].starts_with("/boot: UUID=0000-0000 is to be mounted there"), "{finding:?}");
+}
+
 /// What starts the host decides: what each kind of host is told is in `next_kernel.rs`.
 #[test]
 fn an_older_kernel_of_the_next_boot_is_a_blocker_where_the_run_may_reboot() {

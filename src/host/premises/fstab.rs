@@ -17,14 +17,20 @@ const BY: [(&str, &str); 4] = [
     ("PARTLABEL=", "/dev/disk/by-partlabel"),
 ];
 
-/// `36 35 98:0 /root /point options optional… - kind source super-options`: source and kind by point. Where several are
+/// `36 35 98:0 /root /point options optional… - kind source super-options`: source, kind and whether it is
+/// read-only, by point. Where several are
 /// mounted on one point, the last one counts.
-pub(super) fn parse_mountinfo(text: &str) -> BTreeMap<String, (String, String)> {
+pub(super) fn parse_mountinfo(text: &str) -> BTreeMap<String, (String, String, bool)> {
     let parse = |line: &str| {
         let (mount, file_system) = line.split_once(" - ")?;
         let mut fields = file_system.split(' ');
         let (kind, source) = (fields.next()?, fields.next()?);
-        Some((unescape(mount.split(' ').nth(4)?), (unescape(source), kind.to_owned())))
+        let point = unescape(mount.split(' ').nth(4)?);
+        // The mount itself may be read-only, or all of its file system.
+        let is_read_only =
+            |options: Option<&str>| options.is_some_and(|options| options.split(',').any(|one| one == "ro"));
+        let read_only = is_read_only(mount.split(' ').nth(5)) || is_read_only(fields.next());
+        Some((point, (unescape(source), kind.to_owned(), read_only)))
     };
     text.lines().filter_map(parse).collect()
 }
