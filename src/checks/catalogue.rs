@@ -8,7 +8,8 @@ use serde::Serialize;
 
 use super::inputs::CheckInputs;
 use super::{
-    begin, database, database_process, deployments, host, kernel, packages, people, places, readiness, services, space,
+    begin, companions, database, database_process, deployments, host, kernel, packages, people, places, readiness,
+    services, space,
 };
 use crate::host::HostError;
 use crate::model::{Finding, Severity};
@@ -161,6 +162,9 @@ pub const CATALOGUE: &[Check] = &[
     services::UNIT_ENABLED,
     services::UNIT_RUNNING,
     readiness::READINESS,
+    companions::UNIT_CONTROL,
+    companions::STOP_ALONG,
+    companions::TIMERS_DUE,
     services::RESUME_ENABLED,
     services::DAEMON_RELOAD,
     services::RESTART_STORM,

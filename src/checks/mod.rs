@@ -5,6 +5,7 @@ mod catalogue;
 mod inputs;
 mod run;
 
+mod companions;
 mod database;
 mod database_process;
 mod deployments;

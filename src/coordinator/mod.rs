@@ -341,7 +341,7 @@ impl<'a, S: RunStorage> Coordinator<'a, S> {
             Step::Repair => true,
             // While services are down an unplanned shutdown would leave them so.
             Step::KernelSource => self.run().history.iter().any(|record| matches!(record.attempt.step, Step::Stop(_))),
-            Step::Stop(_) | Step::StageCheck | Step::Restore => true,
+            Step::Stop(_) | Step::StageCheck | Step::Restore | Step::LastLook => true,
             Step::Notify(Occasion::Reboot) => true,
             Step::Hook(hook) => matches!(hook.point, HookPoint::AfterStop | HookPoint::BeforeReboot),
             Step::Notify(_) => false,

@@ -122,12 +122,18 @@ pub trait Units: Send + Sync {
     /// Keeps the unit from starting by whatever way, until released or rebooted. Idempotent.
     async fn hold(&self, unit: &UnitName, hold: HoldSpec) -> HostResult<()>;
 
+    /// Holds several units, of which none runs a database, with one reload of systemd at most.
+    async fn hold_all(&self, units: &[UnitName]) -> HostResult<()>;
+
     /// Keeps everybody from stopping or restarting the unit by its name, as scripts of packages do, until it is held,
     /// released, or rebooted. A unit that is held stays so. Idempotent.
     async fn protect(&self, unit: &UnitName) -> HostResult<()>;
 
     /// Takes hold and protection away. Idempotent.
     async fn release(&self, unit: &UnitName) -> HostResult<()>;
+
+    /// Releases several units, with one reload of systemd at most. Idempotent.
+    async fn release_all(&self, units: &[UnitName]) -> HostResult<()>;
 
     /// All units at this instant.
     async fn survey(&self) -> HostResult<UnitSurvey>;
@@ -138,6 +144,9 @@ pub trait Units: Send + Sync {
 pub trait Relations: Send + Sync {
     /// The relations of these units, and of all that they need, want or are ordered after, near and far.
     async fn relations(&self, units: &[UnitName]) -> HostResult<BTreeMap<UnitName, UnitRelations>>;
+
+    /// The relations of these units, and of all that a stop of them stops, or that starts them, near and far.
+    async fn dependents(&self, units: &[UnitName]) -> HostResult<BTreeMap<UnitName, UnitRelations>>;
 
     /// From now on, listens to what happens to units.
     async fn listen(&self) -> HostResult<Box<dyn UnitChanges>>;

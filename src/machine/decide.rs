@@ -80,6 +80,7 @@ pub(super) const MAX_ATTEMPTS: u32 = 3;
 /// | none, reboot skipped | same | – | bring the services back, then verify |
 /// | none, failed, work stands still | same | – | bring the services back, then repair |
 /// | none, failed or aborted | same | – | repair, bring the services back, report, tell how it ended, close |
+/// | none, failed or aborted, and services may have come to harm | same | – | see whether they stay, before the report |
 /// | none, judged, hooks after the verification left | same | – | call the next of them |
 /// | none, at the end, monitoring is silenced | same | – | end its silence |
 /// | none, verified or nothing to do | same | – | report, tell how it ended, close |
@@ -176,6 +177,9 @@ fn decide_ending(run: &Run, policy: &Policy) -> Decision {
     if restore_is_due(run) {
         return Decision::Begin(Step::Restore);
     }
+    if last_look_is_due(run) {
+        return Decision::Begin(Step::LastLook);
+    }
     if let Some(hook) = late_hook(run) {
         return Decision::Begin(hook);
     }
@@ -249,11 +253,23 @@ pub(super) fn restore_is_due(run: &Run) -> bool {
         return false;
     }
     if run.reopened.is_some() {
-        let is_left = |change: &Change| matches!(change, Change::Held(_) | Change::Protected(_) | Change::Stopped(_));
+        let is_left = |change: &Change| {
+            let of_service = matches!(change, Change::Held(_) | Change::Protected(_) | Change::Stopped(_));
+            of_service || matches!(change, Change::TakenAlong { .. })
+        };
         return run.changes.iter().any(is_left);
     }
     let stopped_something = run.history.iter().any(|record| matches!(record.attempt.step, Step::Stop(_)));
     (stopped_something || run.protects_services()) && run.rebooted.is_none() && run.phase != Phase::Verified
+}
+
+/// Services may have come to harm, nobody has judged the host since, and nobody has looked at them once more. A look that
+/// found one down is not taken again, but by a run that is opened for it.
+pub(super) fn last_look_is_due(run: &Run) -> bool {
+    let stopped_something = run.history.iter().any(|record| matches!(record.attempt.step, Step::Stop(_)));
+    let may_have_harmed = stopped_something || run.has_touched_packages();
+    let is_judged = run.verification.is_some() && run.reopened.is_none();
+    run.baseline.is_some() && may_have_harmed && !is_judged && is_untried(run, &Step::LastLook)
 }
 
 /// The host is not well under the kernel on trial, and the boot loader would start the one before: once, and only
@@ -320,6 +336,7 @@ pub(super) fn may_begin(run: &Run, step: &Step) -> bool {
         Step::Restore => {
             run.protects_services() || run.history.iter().any(|record| matches!(record.attempt.step, Step::Stop(_)))
         }
+        Step::LastLook => run.phase.is_final() && last_look_is_due(run),
         Step::Report => run.phase.is_final(),
         Step::Revert => may_revert(run),
         Step::EndSilence => run.phase.is_final() && silence_is_due_to_end(run),

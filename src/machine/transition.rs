@@ -29,6 +29,7 @@ pub fn apply(run: &Run, fact: Fact) -> Result<Run, IllegalTransition> {
     match (&run.phase, open_step, fact) {
         (_, None, Fact::Reopened { boot }) if run.left_something() => {
             next.closed = None;
+            next.restored.clear();
             next.reopened = Some(run.history.len());
             next.strike_out_undone_by(&boot);
             if boot != next.boot {
@@ -89,6 +90,18 @@ pub fn apply(run: &Run, fact: Fact) -> Result<Run, IllegalTransition> {
                 next.changes.push(change);
             }
         }
+        (_, Some(Step::Restore), Fact::ChangeIntended(change @ (Change::Stopped(_) | Change::TakenAlong { .. })))
+        | (_, Some(Step::LastLook), Fact::ChangeIntended(change @ Change::Stopped(_))) => {
+            if !run.changes.contains(&change) {
+                next.changes.push(change);
+            }
+        }
+        (_, Some(Step::Stop(service)), Fact::ChangeIntended(Change::TakenAlong { unit, with })) if with == service => {
+            let is_known = |known: &Change| matches!(known, Change::TakenAlong { unit: other, .. } if *other == unit);
+            if !run.changes.iter().any(is_known) {
+                next.changes.push(Change::TakenAlong { unit, with });
+            }
+        }
         (_, Some(step), Fact::ChangeIntended(change @ Change::Limited { .. })) if step.does_long_work() => {
             if !run.changes.iter().any(|known| matches!(known, Change::Limited { .. })) {
                 next.changes.push(change);
@@ -124,7 +137,19 @@ pub fn apply(run: &Run, fact: Fact) -> Result<Run, IllegalTransition> {
         | (_, Some(Step::Repair), Fact::ChangeUndone(change @ Change::Protected(_))) => {
             next.changes.retain(|known| known != &change);
         }
-        (_, Some(Step::Restore), Fact::ChangeUndone(change)) => next.changes.retain(|known| known != &change),
+        (_, Some(Step::Restore), Fact::ChangeUndone(change)) => {
+            if let Change::Stopped(unit) = &change
+                && !run.restored.contains(unit)
+            {
+                next.restored.push(unit.clone());
+            }
+            next.changes.retain(|known| known != &change);
+        }
+        (_, Some(Step::LastLook), Fact::ChangeUndone(change @ Change::Stopped(_))) => {
+            next.changes.retain(|known| known != &change);
+        }
+        (_, Some(Step::LastLook), Fact::LookedLast(look)) => next.last_look = Some(look),
+        (_, Some(Step::StageCheck | Step::Reboot), Fact::FailedMeanwhile(units)) => next.failed_meanwhile = units,
 
         (_, Some(open), Fact::StoodStill(stood)) if open == stood.step && open.works_on_packages() => {
             next.standstills.retain(|known| (&known.step, known.attempt) != (&stood.step, stood.attempt));

@@ -15,6 +15,13 @@ pub enum Change {
     Protected(UnitName),
     /// The unit was active, and was stopped.
     Stopped(UnitName),
+    /// The unit is no service of the run, was active, and is held and stopped with one: it is bound to it, or would start it.
+    TakenAlong {
+        /// The unit.
+        unit: UnitName,
+        /// The service of the run.
+        with: UnitName,
+    },
     /// The timer of another patch tool was active, and was stopped for the run. Whether it starts at boot is not touched.
     Paused(UnitName),
     /// The slice of all work has limits of ours, at run time.
@@ -42,6 +49,7 @@ impl Change {
     pub fn unit(&self) -> Option<&UnitName> {
         match self {
             Self::Held(unit) | Self::Protected(unit) | Self::Stopped(unit) | Self::Paused(unit) => Some(unit),
+            Self::TakenAlong { unit, .. } => Some(unit),
             Self::Limited { slice, .. } => Some(slice),
             Self::Announced | Self::PackagesLocked | Self::Silenced { .. } | Self::OneShotBoot(_) => None,
         }

@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 
 use super::{
-    Baseline, BootId, Change, CheckResult, ClockAnchor, HookEnd, HookRun, KernelPlan, Notification, Outcome, Owed,
-    Recovery, Standstill, Step, StopProof, UpgradePlan, Verification, WindowMissed,
+    Baseline, BootId, Change, CheckResult, ClockAnchor, HookEnd, HookRun, KernelPlan, LastLook, Notification, Outcome,
+    Owed, Recovery, Standstill, Step, StopProof, UnitName, UpgradePlan, Verification, WindowMissed,
 };
 
 /// Something that happened, or that is about to be tried. Applied, then saved, in this order.
@@ -107,6 +107,10 @@ pub enum Fact {
     RecoveryIntended(Recovery),
     /// The host was judged.
     Judged(Box<Verification>),
+    /// The services of a run that is not verified were looked at once more.
+    LookedLast(LastLook),
+    /// Units that failed since the baseline, before the reboot that makes systemd forget it.
+    FailedMeanwhile(Vec<UnitName>),
     /// A program of the administrator is about to be called.
     HookBegan(HookRun),
     /// It ended, or its end is lost.
@@ -161,6 +165,8 @@ impl Fact {
             Self::Resumed { .. } => "resumed",
             Self::RecoveryIntended(_) => "recovery intended",
             Self::Judged(_) => "judged",
+            Self::LookedLast(_) => "looked last",
+            Self::FailedMeanwhile(_) => "failed meanwhile",
             Self::HookBegan(_) => "hook began",
             Self::HookEnded(_) => "hook ended",
             Self::Notified(_) => "notified",

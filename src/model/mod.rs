@@ -5,6 +5,7 @@ mod baseline;
 mod boot_room;
 mod change;
 mod clock;
+mod companion;
 mod database;
 mod database_access;
 mod deployment;
@@ -20,6 +21,7 @@ mod ids;
 mod inventory;
 mod kernel;
 mod kernel_source;
+mod last_look;
 mod latency;
 mod limits;
 mod modules;
@@ -55,6 +57,7 @@ pub use baseline::{Baseline, ListeningSocket, ServiceBaseline};
 pub use boot_room::TightBoot;
 pub use change::Change;
 pub use clock::{ClockAnchor, time_on_next_boot};
+pub use companion::{Companion, companions, is_handed_over, is_trigger, taken_along};
 pub use database::{
     Canary, ClientConnection, DatabaseCondition, DatabaseFacts, DatabaseReturn, DatabaseStartEvidence,
     DatabaseStopEvidence, ReplicaMember, ReplicaSet, RunningOperation, summary_of_clients,
@@ -74,6 +77,7 @@ pub use kernel::{
     BootEntries, BootSurvey, DkmsModule, DkmsState, InstalledKernel, KernelFacts, KernelPlan, Vulnerability,
 };
 pub use kernel_source::{BuiltKernel, KernelSource};
+pub use last_look::LastLook;
 pub use latency::Latency;
 pub use limits::{CpuCap, GroupUse, Limits, SliceLimits, make_jobs, quota_of, share_of};
 pub use modules::{missing_modules, modules_of};

@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Attempt, AttemptRecord, Baseline, BootId, Change, CheckResult, ClockAnchor, Estimate, HookPoint, HookRun,
-    KernelPlan, Notification, OneShotBoot, Outcome, Owed, Phase, RejectedKernel, RunId, RunWindow, ServiceKind,
-    Standstill, Step, StopProof, UnitName, UnitState, UpgradePlan, Verification, WindowMissed,
+    KernelPlan, LastLook, Notification, OneShotBoot, Outcome, Owed, Phase, RejectedKernel, RunId, RunWindow,
+    ServiceKind, Standstill, Step, StopProof, UnitName, UnitState, UpgradePlan, Verification, WindowMissed,
 };
 
 /// Who started the run.
@@ -190,6 +190,15 @@ pub struct Run {
     /// before is asked again.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub asked_again_from: Option<usize>,
+    /// Services that were brought back since the run was begun, or last opened again.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub restored: Vec<UnitName>,
+    /// How the services were seen last, where no verification says so.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub last_look: Option<LastLook>,
+    /// Units that failed between the baseline and the reboot, which makes systemd forget it.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub failed_meanwhile: Vec<UnitName>,
     /// The wish to end the run.
     pub abort: Option<Abort>,
     /// The end.
@@ -251,6 +260,9 @@ impl Run {
             notifications: Vec::new(),
             standstills: Vec::new(),
             asked_again_from: None,
+            restored: Vec::new(),
+            last_look: None,
+            failed_meanwhile: Vec::new(),
             abort: None,
             closed: None,
             reopened: None,

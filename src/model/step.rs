@@ -53,6 +53,8 @@ pub enum Step {
     Repair,
     /// Bring back what the run stopped, in dependency order.
     Restore,
+    /// See whether the services of a run that is not verified still serve.
+    LastLook,
     /// Write the report.
     Report,
     /// Tell those who wait. Never fails a run.
@@ -74,7 +76,7 @@ impl Step {
             Self::Verify => Some(Phase::Verified),
             Self::RemoveKernels | Self::Ahead | Self::KernelSource | Self::InstallKernel => None,
             Self::Announce | Self::LookAgain | Self::Silence | Self::Hook(_) | Self::Notify(_) => None,
-            Self::Revert | Self::Repair | Self::Restore | Self::EndSilence | Self::Report => None,
+            Self::Revert | Self::Repair | Self::Restore | Self::LastLook | Self::EndSilence | Self::Report => None,
         }
     }
 
@@ -156,6 +158,7 @@ impl Step {
             Self::Revert => "reboot into the kernel before".into(),
             Self::Repair => "repair the packages".into(),
             Self::Restore => "bring the services back".into(),
+            Self::LastLook => "see whether the services stay".into(),
             Self::Report => "write the report".into(),
             Self::Notify(Occasion::Start) => "tell that services go down".into(),
             Self::Notify(Occasion::Reboot) => "tell that the host reboots".into(),
@@ -165,7 +168,7 @@ impl Step {
     }
 }
 
-const PLAIN: [(&str, Step); 23] = [
+const PLAIN: [(&str, Step); 24] = [
     ("preflight", Step::Preflight),
     ("fetch", Step::Fetch),
     ("baseline", Step::Baseline),
@@ -185,6 +188,7 @@ const PLAIN: [(&str, Step); 23] = [
     ("revert", Step::Revert),
     ("repair", Step::Repair),
     ("restore", Step::Restore),
+    ("last-look", Step::LastLook),
     ("report", Step::Report),
     ("notify-start", Step::Notify(Occasion::Start)),
     ("notify-reboot", Step::Notify(Occasion::Reboot)),

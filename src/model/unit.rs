@@ -208,6 +208,20 @@ pub struct UnitRelations {
     pub wanted_by: Vec<UnitName>,
     /// `TriggeredBy`: sockets, timers and paths that start it when it is asked for.
     pub triggered_by: Vec<UnitName>,
+    /// `RequiredBy`, `RequisiteOf`, `BoundBy`, `ConsistsOf` and `PropagatesStopTo`: what a stop of it stops.
+    pub stops: Vec<UnitName>,
+    /// `UpheldBy`: units that start it again and again.
+    pub upheld_by: Vec<UnitName>,
+    /// It is active, or about to be.
+    pub is_active: bool,
+    /// `Id`: its own name, where it was asked for by an alias; none where systemd does not tell.
+    pub id: Option<UnitName>,
+    /// `Transient`: made by a program (`systemd-run`), and deleted by its stop.
+    pub is_transient: bool,
+    /// `RefuseManualStop`, or `RefuseManualStart`: whichever job systemd will not do.
+    pub refuses: Vec<String>,
+    /// A service whose stop runs a program of its own (`ExecStop`).
+    pub has_stop_program: bool,
     /// It runs, or is about to: an order that goes by way of it holds.
     pub takes_part: bool,
     /// Exists, and is not masked.

@@ -77,6 +77,7 @@ pub(super) fn wrong(report: &Report) -> Vec<Problem> {
                 Change::Protected(unit) => format!("{unit} can still not be stopped by its name"),
                 Change::Stopped(unit) => format!("{unit} is still stopped"),
                 Change::Paused(unit) => format!("{unit} of another patch tool is still paused"),
+                Change::TakenAlong { unit, with } => format!("{unit}, which went down with {with}, is still stopped"),
                 Change::Announced => "the login notice is still there".to_owned(),
                 Change::PackagesLocked => "the locks of apt and dpkg are still taken by Patchday".to_owned(),
                 Change::Silenced { .. } => "monitoring is still silenced".to_owned(),

@@ -7,7 +7,7 @@ use super::{
     Report, StepStory, VulnerabilityStory, impact, outcome, telling, words,
 };
 use crate::events::{Event, EventKind};
-use crate::model::{Outcome, Phase, Run, Severity, Step, Vulnerability};
+use crate::model::{Finding, Outcome, Phase, Run, Severity, Step, Vulnerability};
 
 /// Builds the report of a run, at any time during or after it.
 ///
@@ -54,7 +54,7 @@ pub fn build(run: &Run, timeline: &[Event], now: Timestamp) -> Report {
         rebooted_since: false,
         kernel: kernel(run),
         vulnerabilities: vulnerabilities(run),
-        findings: run.verification.as_ref().map(|verification| verification.findings.clone()).unwrap_or_default(),
+        findings: findings(run),
         order: run.verification.as_ref().map(|verification| verification.edges.clone()).unwrap_or_default(),
         expected: run.verification.as_ref().map(|verification| verification.expected.clone()).unwrap_or_default(),
         recovered: run.verification.as_ref().map(|verification| verification.recovered.clone()).unwrap_or_default(),
@@ -64,6 +64,15 @@ pub fn build(run: &Run, timeline: &[Event], now: Timestamp) -> Report {
         hooks: run.hooks.clone(),
         notifications: run.notifications.clone(),
         timeline: moments(run, timeline),
+    }
+}
+
+/// As the host was judged; where it was not, as its services were seen last.
+fn findings(run: &Run) -> Vec<Finding> {
+    match (&run.verification, &run.last_look) {
+        (_, Some(look)) => look.findings.clone(),
+        (Some(verification), None) => verification.findings.clone(),
+        (None, None) => Vec::new(),
     }
 }
 

@@ -141,6 +141,11 @@ fn safety(run: &Run) -> String {
     if !run.changes.is_empty() {
         return format!("not undone: {}", telling::changes(&run.changes));
     }
+    if let Some(look) = &run.last_look
+        && let Some(down) = look.findings.iter().find(|finding| finding.key == "service-not-ready")
+    {
+        return one_line(&down.title);
+    }
     let restored = run.last_record(&Step::Restore).map(|record| record.outcome);
     match restored {
         Some(Outcome::Succeeded) => "the services were brought back".to_owned(),

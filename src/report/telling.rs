@@ -149,6 +149,7 @@ pub fn changes(changes: &[Change]) -> String {
             Change::Held(unit) | Change::Protected(unit) | Change::Stopped(unit) | Change::Paused(unit) => {
                 unit.as_str()
             }
+            Change::TakenAlong { unit, .. } => unit.as_str(),
             Change::Limited { slice, .. } => slice.as_str(),
             Change::Announced => "login notice",
             Change::PackagesLocked => "the locks of apt and dpkg",
@@ -164,6 +165,7 @@ pub fn changes(changes: &[Change]) -> String {
             Change::Protected(_) => "protected",
             Change::Stopped(_) => "stopped",
             Change::Paused(_) => "paused",
+            Change::TakenAlong { .. } => "held, stopped",
             Change::Limited { .. } => "limited",
         };
         match units.iter_mut().find(|(known, _)| *known == name) {

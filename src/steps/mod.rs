@@ -6,13 +6,16 @@ mod announce;
 mod baseline;
 mod build_kernel;
 mod clean_end;
+mod companions;
 mod compare;
 mod deadline;
 mod drain;
 mod fetch;
+mod held_down;
 mod hook;
 mod install_kernel;
 mod kernel_source;
+mod last_look;
 mod latency;
 mod limits;
 mod locks;
@@ -264,6 +267,7 @@ pub async fn perform(step: &Step, ctx: &mut StepContext<'_>) -> StepResult {
         Step::Verify => verify::perform(ctx).await,
         Step::Repair => repair::perform(ctx).await,
         Step::Restore => restore::perform(ctx).await,
+        Step::LastLook => last_look::perform(ctx).await,
         Step::Report => report::perform(ctx).await,
         Step::Notify(occasion) => notify::perform(ctx, *occasion).await,
     }

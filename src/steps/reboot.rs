@@ -2,7 +2,7 @@
 
 use jiff::SignedDuration;
 
-use super::{StepContext, StepEnd, StepError, StepResult, package_locks, trial};
+use super::{StepContext, StepEnd, StepError, StepResult, held_down, package_locks, trial};
 use crate::config::RebootWhen;
 use crate::events::EventKind;
 use crate::host::{HostErrorKind, Inhibitor};
@@ -19,6 +19,7 @@ pub(super) async fn perform(ctx: &mut StepContext<'_>) -> StepResult {
         package_locks::give_up(ctx).await?;
         return Ok(StepEnd::Skipped(reason.into()));
     }
+    held_down::record_failed(ctx).await?;
     trial::begin(ctx).await?;
     let reasons = ctx.run().reboot_reasons.clone();
     request(ctx, reasons).await

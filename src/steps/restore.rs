@@ -2,7 +2,7 @@
 
 use jiff::SignedDuration;
 
-use super::{RecordError, StepContext, StepEnd, StepError, StepResult, ask_again, package_locks, rivals};
+use super::{RecordError, StepContext, StepEnd, StepError, StepResult, ask_again, companions, package_locks, rivals};
 use crate::config::ServiceSettings;
 use crate::events::EventKind;
 use crate::host::HostErrorKind;
@@ -19,6 +19,7 @@ pub(super) async fn perform(ctx: &mut StepContext<'_>) -> StepResult {
     let services = ctx.settings.services.clone();
     let mut problems = Vec::new();
     let mut back = 0;
+    let mut down = Vec::new();
     for service in &services {
         let unit = &service.unit;
         let held = Change::Held(unit.clone());
@@ -27,12 +28,12 @@ pub(super) async fn perform(ctx: &mut StepContext<'_>) -> StepResult {
         // After the end of a run its services are somebody else's: only what is on record is undone.
         if ctx.run().reopened.is_some()
             && ![&held, &protected, &stopped].iter().any(|change| ctx.run().changes.contains(change))
+            && !companions::has_sockets(ctx, unit)
         {
             continue;
         }
         let ran = ctx.run().reopened.is_none()
             && ctx.run().baseline.as_ref().is_some_and(|baseline| baseline.service_ran(unit));
-        let is_wanted = ran || ctx.run().changes.contains(&stopped);
         // Released even where nothing is recorded: undoing what was not done is harmless, leaving it is not.
         let mut released = ctx.host.units.release(unit).await;
         if released.is_ok() {
@@ -40,6 +41,10 @@ pub(super) async fn perform(ctx: &mut StepContext<'_>) -> StepResult {
         }
         // Where systemd only did not answer, the unit may start already, and its users wait.
         let may_start = released.as_ref().map_or_else(|error| error.kind == HostErrorKind::Unknown, |()| true);
+        if may_start {
+            problems.extend(companions::open_sockets(ctx, service).await?);
+        }
+        let is_wanted = ran || ctx.run().changes.contains(&stopped);
         let mut started = if is_wanted && may_start { start_until_ready(ctx, service).await } else { Ok(()) };
         if released.is_err() && may_start {
             released = ask_again(ctx, || ctx.host.units.release(unit)).await;
@@ -59,9 +64,13 @@ pub(super) async fn perform(ctx: &mut StepContext<'_>) -> StepResult {
                 ctx.recorder.record(Fact::ChangeUndone(stopped))?;
             }
             Ok(()) => {}
-            Err(problem) => problems.push(problem),
+            Err(problem) => {
+                down.push(unit.clone());
+                problems.push(problem);
+            }
         }
     }
+    problems.extend(companions::bring_back(ctx, &down).await?);
     package_locks::give_up(ctx).await?;
     // After the services: they come first. Before the verification, which misses what is paused. The report tries again.
     for problem in rivals::go_on(ctx).await? {

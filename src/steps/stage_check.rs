@@ -1,6 +1,6 @@
 //! The last look before the point of no return.
 
-use super::{StepContext, StepEnd, StepError, StepResult, owed, package_locks};
+use super::{StepContext, StepEnd, StepError, StepResult, held_down, owed, package_locks};
 use crate::checks::BOOT_CRITICAL;
 use crate::config::RebootWhen;
 use crate::model::{
@@ -26,6 +26,9 @@ pub(super) async fn perform(ctx: &mut StepContext<'_>) -> StepResult {
             return Err(StepError::Failed(format!("no longer installed: {}", gone.join(", "))));
         }
     }
+
+    held_down::prove(ctx).await?;
+    held_down::record_failed(ctx).await?;
 
     let facts = ctx.host.kernels.facts().await?;
     let next = next_kernel(&facts, ctx.settings.tries_kernels());

@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{StepContext, StepEnd, StepError, StepResult, stop_mongodb};
+use super::{StepContext, StepEnd, StepError, StepResult, companions, stop_mongodb};
 use crate::config::ServiceSettings;
 use crate::events::EventKind;
 use crate::host::{HoldSpec, HostErrorKind};
@@ -39,6 +39,8 @@ pub(super) async fn perform(ctx: &mut StepContext<'_>, unit: &UnitName) -> StepR
         ServiceKind::Service => None,
     };
     ctx.host.units.hold(unit, HoldSpec { stop_timeout: raised }).await?;
+
+    companions::take_down(ctx, &settings).await?;
 
     let began = ctx.host.clock.now();
     let mut proof = if before.is_down() {

@@ -8,8 +8,8 @@ use jiff::SignedDuration;
 use super::compare::{self, Between, Difference, Now};
 use super::verify_watch::{self, Ears, Watched};
 use super::{
-    StepContext, StepEnd, StepError, StepResult, latency, trial, verify_cause, verify_database, verify_observe,
-    verify_order, verify_recover,
+    StepContext, StepEnd, StepError, StepResult, held_down, latency, trial, verify_cause, verify_database,
+    verify_observe, verify_order, verify_recover,
 };
 use crate::config::{OnFailure, ServiceSettings, Settings};
 use crate::events::{EventKind, EventSink};
@@ -51,6 +51,8 @@ pub struct Verifying<'a> {
     pub trial: Option<&'a OneShotBoot>,
     /// The kernel that did not pass already.
     pub rejected: Option<&'a RejectedKernel>,
+    /// Units that failed between the baseline and the reboot.
+    pub failed_meanwhile: &'a [UnitName],
 }
 
 impl<'a> Verifying<'a> {
@@ -77,6 +79,7 @@ impl<'a> Verifying<'a> {
             stops: &run.stops,
             trial: run.one_shot_boot(),
             rejected: run.rejected_kernel.as_ref(),
+            failed_meanwhile: &run.failed_meanwhile,
         })
     }
 
@@ -213,6 +216,7 @@ async fn conclude(
             Difference::Found(finding) => findings.push(finding),
         }
     }
+    findings.extend(held_down::failed_before(with, now.units.known()));
     verify_cause::weigh_mounts(&mut findings, &graph, &configured);
     let mut findings = verify_cause::first(findings, &graph, with.baseline);
     verify_cause::add_journals(with.host, &mut findings).await;

@@ -49,6 +49,7 @@ pub struct FakeUnit {
     /// Processes that outlive the unit, as with `KillMode=process`.
     pub leaves_processes: u32,
     pub service_type: &'static str,
+    pub is_transient: bool,
     /// Active, and nothing of it runs.
     pub hollow: bool,
     /// It is active until its stop job, whatever becomes of its processes: `RemainAfterExit=`.
@@ -57,6 +58,9 @@ pub struct FakeUnit {
     pub hollows_on_stop: bool,
     /// So often it ends by itself, soon after it was started.
     pub dies: u32,
+    /// It ends, or its job fails, under the work on packages.
+    pub ends_with_work: bool,
+    pub fails_under_work: bool,
     /// When it ends by itself.
     pub dies_at: Option<Timestamp>,
 }
@@ -75,10 +79,13 @@ impl FakeUnit {
             mends_on_restart: false,
             leaves_processes: 0,
             service_type: "notify",
+            is_transient: false,
             hollow: false,
             remains: false,
             hollows_on_stop: false,
             dies: 0,
+            ends_with_work: false,
+            fails_under_work: false,
             dies_at: None,
         }
     }
@@ -132,6 +139,8 @@ pub struct World {
     pub soft_reboots: Option<u32>,
     pub booted: Timestamp,
     pub units: BTreeMap<String, FakeUnit>,
+    /// Units that systemd stops with another one, and sockets that start it: each with the other one.
+    pub bonds: Vec<(&'static str, &'static str)>,
     pub pending: Vec<PackageChange>,
     /// What was fetched for another day; the lists and packages of it are those of `pending`.
     pub fetched: Option<FetchedPlan>,
@@ -236,6 +245,8 @@ pub struct World {
     pub stop_evidence: DatabaseStopEvidence,
     /// How systemd says that the database's unit ended: result, and exit status of its main process.
     pub database_ended: (&'static str, Option<i32>),
+    /// While its unit is down, somebody runs a mongod on the same data.
+    pub started_by_hand: bool,
     /// Files of the database.
     pub database_files: Vec<FileState>,
     /// The database's user may not see what others do.
@@ -294,6 +305,11 @@ fn inventory() -> Inventory {
     }
 }
 
+/// It starts what it belongs to, and cannot be opened while that runs.
+fn is_socket(unit: &str) -> bool {
+    unit.ends_with(".socket")
+}
+
 pub type Shared = Arc<Mutex<World>>;
 
 fn lock(world: &Shared) -> MutexGuard<'_, World> {
@@ -322,6 +338,7 @@ impl World {
             soft_reboots: Some(0),
             booted: now - SignedDuration::from_hours(1200),
             units,
+            bonds: Vec::new(),
             pending: vec![upgrade("libc6"), upgrade("tzdata")],
             fetched: None,
             dpkg_broken: Vec::new(),
@@ -406,6 +423,7 @@ impl World {
                 storage_closed: Some(true),
             },
             database_ended: ("success", Some(0)),
+            started_by_hand: false,
             database_files: Vec::new(),
             inprog_is_refused: false,
             shutdown_is_refused: false,
@@ -427,6 +445,22 @@ impl World {
 
     pub fn unit(&mut self, unit: &str) -> &mut FakeUnit {
         self.units.get_mut(unit).unwrap()
+    }
+
+    /// What is bound to a unit that is stopped goes down with it, without an effect of ours.
+    fn take_along(&mut self, stopped: &str) {
+        let bound = self.bonds.iter().filter(|(other, on)| *on == stopped && !is_socket(other));
+        for (unit, _) in bound.copied().collect::<Vec<_>>() {
+            if self.unit(unit).active == "active" {
+                self.unit(unit).active = "inactive";
+                self.take_along(unit);
+            }
+        }
+    }
+
+    pub fn with_bond(&mut self, unit: &'static str, on: &'static str) {
+        self.bonds.push((unit, on));
+        self.units.insert(unit.to_owned(), FakeUnit::running());
     }
 
     /// What was to end by itself by now has.
@@ -595,6 +629,13 @@ impl World {
             return;
         }
         work.ended = true;
+        let is_on_packages = ["ahead", "upgrade"].contains(&work.argv[0].as_str());
+        for fake in
+            self.units.values_mut().filter(|fake| is_on_packages && (fake.ends_with_work || fake.fails_under_work))
+        {
+            (fake.active, fake.ends_with_work, fake.fails_under_work) = ("failed", false, false);
+        }
+        let work = self.works.get_mut(unit).unwrap();
         let (work_argv, fails) = (work.argv.clone(), work.fails);
         let kind = &work_argv[0];
         self.effects.push(format!("{kind} ended"));
@@ -743,6 +784,10 @@ impl Units for Fake {
         let mut world = lock(&self.0);
         world.effects.push(format!("start {unit}"));
         let now = world.now;
+        let served = world.bonds.iter().find(|(socket, _)| is_socket(socket) && *socket == unit.as_str()).copied();
+        if served.is_some_and(|(_, service)| world.unit(service).active == "active") {
+            return Ok(JobResult::Failed);
+        }
         let fake = world.unit(unit.as_str());
         if fake.fails_to_start {
             fake.active = "failed";
@@ -795,6 +840,7 @@ impl Units for Fake {
             } else if was_active {
                 world.effects.push(format!("reset {unit}"));
             }
+            world.take_along(unit.as_str());
         }
         point(&self.0, "stopped");
         Ok(JobResult::Done)
@@ -808,6 +854,20 @@ impl Units for Fake {
             (fake.held, fake.protected) = (true, false);
         }
         point(&self.0, "held");
+        Ok(())
+    }
+
+    async fn hold_all(&self, units: &[UnitName]) -> HostResult<()> {
+        for unit in units {
+            Units::hold(self, unit, HoldSpec::default()).await?;
+        }
+        Ok(())
+    }
+
+    async fn release_all(&self, units: &[UnitName]) -> HostResult<()> {
+        for unit in units {
+            Units::release(self, unit).await?;
+        }
         Ok(())
     }
 
@@ -865,6 +925,30 @@ impl Relations for Fake {
             ..UnitRelations::default()
         };
         Ok(units.iter().map(|unit| (unit.clone(), of(unit))).collect())
+    }
+
+    /// All that there are: nothing else than the bonds leads from one to another.
+    async fn dependents(&self, _units: &[UnitName]) -> HostResult<BTreeMap<UnitName, UnitRelations>> {
+        let world = lock(&self.0);
+        let of = |unit: &str, trigger: bool| -> Vec<UnitName> {
+            let bonds = world.bonds.iter().filter(|(other, on)| *on == unit && is_socket(other) == trigger);
+            bonds.map(|(other, _)| other.parse().unwrap()).collect()
+        };
+        let one = |(unit, fake): (&String, &FakeUnit)| {
+            let relations = UnitRelations {
+                stops: of(unit, false),
+                triggered_by: of(unit, true),
+                is_active: fake.active == "active",
+                is_loaded: true,
+                is_transient: fake.is_transient,
+                has_stop_program: fake.remains,
+                id: unit.parse().ok(),
+                service_type: fake.service_type.into(),
+                ..UnitRelations::default()
+            };
+            (unit.parse().unwrap(), relations)
+        };
+        Ok(world.units.iter().map(one).collect())
     }
 
     async fn listen(&self) -> HostResult<Box<dyn UnitChanges>> {
@@ -1138,7 +1222,8 @@ impl Shutdown for Fake {
 impl Database for Fake {
     async fn facts(&self, _access: &DatabaseAccess) -> HostResult<DatabaseFacts> {
         lock(&self.0).let_die();
-        if lock(&self.0).database_is_mute || !lock(&self.0).unit(MONGOD).runs() {
+        let by_hand = lock(&self.0).started_by_hand && lock(&self.0).unit(MONGOD).active == "inactive";
+        if lock(&self.0).database_is_mute || !(lock(&self.0).unit(MONGOD).runs() || by_hand) {
             return Err(unknown("mongod"));
         }
         Ok(lock(&self.0).database_facts.clone())

@@ -66,6 +66,14 @@ impl Units for FakeHost {
         no_answer()
     }
 
+    async fn hold_all(&self, _: &[UnitName]) -> HostResult<()> {
+        no_answer()
+    }
+
+    async fn release_all(&self, _: &[UnitName]) -> HostResult<()> {
+        no_answer()
+    }
+
     async fn protect(&self, _: &UnitName) -> HostResult<()> {
         no_answer()
     }

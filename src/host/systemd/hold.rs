@@ -9,8 +9,9 @@
 //! be back in an instant. Hence `Restart=no` besides.
 //!
 //! A socket, path or timer that triggers a held service is not stopped by that. A connection to a socket whose service
-//! does not start makes systemd try again until the socket itself fails (`trigger-limit-hit`, seen on 252), so a caller
-//! that holds a service stops and holds its sockets too.
+//! does not start makes systemd try again until the socket itself fails (`trigger-limit-hit`, seen on 252), and so does a
+//! path; the caller stops and holds them first. A socket does not open while its service runs: it comes first again.
+//! `Upholds=` of another unit tries 16 times, and gives up for a while.
 //!
 //! Nothing may remove `/run/patchday` while units are held: no service of ours may have it as `RuntimeDirectory=`
 //! without preserving it.
@@ -132,6 +133,30 @@ impl Manager {
         }
     }
 
+    /// Holds units without a timeout of their own to raise, and lets systemd read all of it at once.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::hold`].
+    pub(super) async fn hold_all(&self, units: &[UnitName]) -> HostResult<()> {
+        for unit in units {
+            let files = HoldFiles::new(&self.root, unit);
+            files.place(&files.text(None)).map_err(|error| HostError::failed(format!("hold {unit}"), error))?;
+        }
+        if !units.is_empty() {
+            self.reload().await?;
+        }
+        for unit in units {
+            let files = HoldFiles::new(&self.root, unit);
+            // A masked unit has no drop-ins, and does not start either.
+            let is_loaded = self.raw_to_hold(unit).await?.unit.text("LoadState").as_deref() == Some("loaded");
+            if let Some(why) = self.gap(unit, &files).await?.filter(|_| is_loaded) {
+                return Err(HostError::failed(format!("hold {unit}"), why));
+            }
+        }
+        Ok(())
+    }
+
     /// Protects a unit, and makes sure that systemd has seen it. The drop-in is that of a hold, which takes its place.
     ///
     /// # Errors
@@ -158,19 +183,22 @@ impl Manager {
         Err(HostError::failed(what, format!("systemd did not take {} into account", files.drop_in_name)))
     }
 
-    /// Takes the hold of a unit away, and its protection.
+    /// Takes the holds of units away, and their protection.
     ///
     /// # Errors
     ///
     /// `Failed` when a file cannot be removed; the bus's where systemd cannot be told. The unit is free to start as
     /// soon as the flag file is gone, told or not; its own `Restart=` and timeout need the telling.
-    pub(super) async fn release(&self, unit: &UnitName) -> HostResult<()> {
-        let files = HoldFiles::new(&self.root, unit);
-        let removed = files.remove().map_err(|error| HostError::failed(format!("release {unit}"), error))?;
-        if removed || files.is_listed(&self.raw_to_hold(unit).await?) {
-            self.reload().await?;
+    pub(super) async fn release_all(&self, units: &[UnitName]) -> HostResult<()> {
+        let mut is_stale = false;
+        for unit in units {
+            let files = HoldFiles::new(&self.root, unit);
+            is_stale |= files.remove().map_err(|error| HostError::failed(format!("release {unit}"), error))?;
         }
-        Ok(())
+        for unit in units {
+            is_stale = is_stale || HoldFiles::new(&self.root, unit).is_listed(&self.raw_to_hold(unit).await?);
+        }
+        if is_stale { self.reload().await } else { Ok(()) }
     }
 
     /// What the hold lacks as systemd sees it; none when it is complete.

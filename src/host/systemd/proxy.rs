@@ -138,6 +138,12 @@ impl Properties {
         self.list(name).unwrap_or_default()
     }
 
+    /// A list with something in it, whatever that is.
+    pub(super) fn is_filled(&self, name: &str) -> bool {
+        let list = self.0.get(name).and_then(|value| value.downcast_ref::<zbus::Array<'_>>().ok());
+        list.is_some_and(|list| !list.is_empty())
+    }
+
     /// Bytes in hexadecimal.
     pub(super) fn hex(&self, name: &str) -> String {
         self.list::<u8>(name).unwrap_or_default().iter().map(|byte| format!("{byte:02x}")).collect()

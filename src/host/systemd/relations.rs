@@ -43,8 +43,27 @@ impl SystemdRelations {
 
 #[async_trait]
 impl Relations for SystemdRelations {
-    /// One call for a unit and one more for its type, all of a distance at once.
     async fn relations(&self, units: &[UnitName]) -> HostResult<BTreeMap<UnitName, UnitRelations>> {
+        self.walk(units, |one| [one.after.clone(), one.needs.clone(), one.wants.clone()].concat()).await
+    }
+
+    async fn dependents(&self, units: &[UnitName]) -> HostResult<BTreeMap<UnitName, UnitRelations>> {
+        self.walk(units, |one| [one.stops.clone(), one.triggered_by.clone(), one.upheld_by.clone()].concat()).await
+    }
+
+    async fn listen(&self) -> HostResult<Box<dyn UnitChanges>> {
+        let signals = self.manager.bus.retry(|connection| async move { Signals::subscribe(&connection).await }).await;
+        Ok(Box::new(signals.map_err(|error| host_error("listen to systemd", &error))?))
+    }
+}
+
+impl SystemdRelations {
+    /// From unit to unit. One call for a unit and one more for its type, all of a distance at once.
+    async fn walk(
+        &self,
+        units: &[UnitName],
+        onward: impl Fn(&UnitRelations) -> Vec<UnitName> + Send + Sync,
+    ) -> HostResult<BTreeMap<UnitName, UnitRelations>> {
         let mut known: BTreeMap<UnitName, UnitRelations> = BTreeMap::new();
         let mut wanted: BTreeSet<UnitName> = units.iter().cloned().collect();
         while !wanted.is_empty() {
@@ -56,20 +75,12 @@ impl Relations for SystemdRelations {
                     known.insert(unit.clone(), answer.map_err(|error| host_error(what, &error))?);
                 }
             }
-            let next = asked.iter().filter_map(|unit| known.get(unit));
-            let next = next.flat_map(|one| one.after.iter().chain(&one.needs).chain(&one.wants));
-            wanted = next.filter(|unit| !known.contains_key(*unit)).cloned().collect();
+            let next = asked.iter().filter_map(|unit| known.get(unit)).flat_map(&onward);
+            wanted = next.filter(|unit| !known.contains_key(unit)).collect();
         }
         Ok(known)
     }
 
-    async fn listen(&self) -> HostResult<Box<dyn UnitChanges>> {
-        let signals = self.manager.bus.retry(|connection| async move { Signals::subscribe(&connection).await }).await;
-        Ok(Box::new(signals.map_err(|error| host_error("listen to systemd", &error))?))
-    }
-}
-
-impl SystemdRelations {
     async fn one(&self, unit: &UnitName) -> zbus::Result<UnitRelations> {
         let path = &object_path(unit.as_str())?;
         let is_service = unit.as_str().ends_with(".service");
@@ -77,9 +88,12 @@ impl SystemdRelations {
             .bus
             .retry(|connection| async move {
                 let known = properties(&connection, path, "Unit").await?;
-                let service_type = match is_service {
-                    true => super::proxy::property(&connection, path, "Service", "Type").await?,
-                    false => String::new(),
+                let (service_type, has_stop_program) = match is_service {
+                    true => {
+                        let service = properties(&connection, path, "Service").await?;
+                        (service.text("Type").unwrap_or_default(), service.is_filled("ExecStop"))
+                    }
+                    false => (String::new(), false),
                 };
                 let all = |names: &[&str]| -> Vec<UnitName> {
                     let mut units: Vec<UnitName> = Vec::new();
@@ -92,7 +106,14 @@ impl SystemdRelations {
                     }
                     units
                 };
-                let is_down = matches!(known.text("ActiveState").as_deref(), None | Some("inactive"));
+                let active = known.text("ActiveState");
+                let is_down = matches!(active.as_deref(), None | Some("inactive"));
+                let is_active = matches!(active.as_deref(), Some("active" | "reloading" | "activating"));
+                // Our own protection refuses a stop too, and is lifted before one.
+                let ours = known.texts("DropInPaths").iter().any(|path| path.contains("patchday"));
+                let refused = |(name, _): &(&str, &str)| !ours && known.flag(name) == Some(true);
+                let refuses =
+                    [("RefuseManualStart", "start"), ("RefuseManualStop", "stop")].into_iter().filter(refused);
                 Ok(UnitRelations {
                     after: all(&["After"]),
                     needs: all(&["Requires", "Requisite", "BindsTo"]),
@@ -100,6 +121,13 @@ impl SystemdRelations {
                     mounts_for: known.texts("RequiresMountsFor"),
                     wanted_by: all(&["WantedBy", "RequiredBy", "RequisiteOf", "BoundBy"]),
                     triggered_by: all(&["TriggeredBy"]),
+                    stops: all(&["RequiredBy", "RequisiteOf", "BoundBy", "ConsistsOf", "PropagatesStopTo"]),
+                    upheld_by: all(&["UpheldBy"]),
+                    is_active,
+                    id: known.text("Id").and_then(|id| id.parse().ok()),
+                    is_transient: known.flag("Transient") == Some(true),
+                    refuses: refuses.map(|(_, job)| job.to_owned()).collect(),
+                    has_stop_program,
                     takes_part: !is_down,
                     is_loaded: known.text("LoadState").as_deref() == Some("loaded"),
                     conditions_met: known.flag("ConditionResult").unwrap_or(true)

@@ -63,12 +63,20 @@ impl Units for SystemdUnits {
         self.manager.hold(unit, hold).await
     }
 
+    async fn hold_all(&self, units: &[UnitName]) -> HostResult<()> {
+        self.manager.hold_all(units).await
+    }
+
     async fn protect(&self, unit: &UnitName) -> HostResult<()> {
         self.manager.protect(unit).await
     }
 
     async fn release(&self, unit: &UnitName) -> HostResult<()> {
-        self.manager.release(unit).await
+        self.manager.release_all(std::slice::from_ref(unit)).await
+    }
+
+    async fn release_all(&self, units: &[UnitName]) -> HostResult<()> {
+        self.manager.release_all(units).await
     }
 
     async fn survey(&self) -> HostResult<UnitSurvey> {

@@ -12,8 +12,8 @@ use jiff::SignedDuration;
 use crate::machine::apply;
 use crate::machine::decide::next_planned;
 use crate::model::{
-    Change, ClockAnchor, Fact, KernelPlan, Notification, Occasion, Outcome, Phase, Recovery, Run, Standstill, Step,
-    UpgradePlan, WindowMissed,
+    Change, ClockAnchor, Fact, KernelPlan, LastLook, Notification, Occasion, Outcome, Phase, Recovery, Run, Standstill,
+    Step, UpgradePlan, WindowMissed,
 };
 
 /// One sample of every variant, in this order. The `match` is exhaustive on purpose: a new variant does not compile
@@ -77,6 +77,13 @@ fn facts(run: &Run) -> Vec<Fact> {
         }),
         Fact::RecoveryIntended(_) => Fact::RecoveryIntended(Recovery { unit: unit.clone(), at: at(50) }),
         Fact::Judged(_) => judged(run),
+        Fact::LookedLast(_) => Fact::LookedLast(LastLook {
+            at: at(50),
+            serving: vec![unit.clone()],
+            started_again: Vec::new(),
+            findings: Vec::new(),
+        }),
+        Fact::FailedMeanwhile(_) => Fact::FailedMeanwhile(vec![unit.clone()]),
         Fact::HookBegan(_) => Fact::HookBegan(called(&step)),
         Fact::HookEnded(_) => Fact::HookEnded(call_ended()),
         Fact::Notified(_) => notified(&step),

@@ -16,7 +16,7 @@ use crate::model::{
 };
 
 pub(super) use mounts::unit_of_mount;
-pub(super) use units::ran_and_does_not;
+pub(super) use units::{ran_and_does_not, units_alone};
 
 /// A difference to the baseline.
 #[derive(Debug, Clone, PartialEq, Eq)]

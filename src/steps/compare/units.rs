@@ -1,6 +1,6 @@
 //! Units that ran and do not, and units that failed since.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Between, Difference, GoneUnit, Now, known};
 use crate::model::{ActiveState, Baseline, Finding, Severity, UnitName, UnitSurvey};
@@ -71,6 +71,30 @@ pub(in crate::steps) fn ran_and_does_not(before: &Baseline, now: &UnitSurvey, se
 
 pub(super) fn compare(before: &Baseline, now: &Now, between: &Between<'_>, differences: &mut Vec<Difference>) {
     let Some(units) = known("units", "unit-failed", &now.units, differences) else { return };
+    compare_known(before, units, &now.gone, between, differences);
+}
+
+/// The units, and nothing else: what is found where the rest of the host was not looked at.
+pub(in crate::steps) fn units_alone(
+    before: &Baseline,
+    units: &UnitSurvey,
+    gone: &BTreeMap<UnitName, GoneUnit>,
+    services: &[UnitName],
+) -> Vec<Finding> {
+    let mut differences = Vec::new();
+    let between = Between { services, ..Between::default() };
+    compare_known(before, units, gone, &between, &mut differences);
+    let found = |difference| if let Difference::Found(finding) = difference { Some(finding) } else { None };
+    differences.into_iter().filter_map(found).collect()
+}
+
+fn compare_known(
+    before: &Baseline,
+    units: &UnitSurvey,
+    gone: &BTreeMap<UnitName, GoneUnit>,
+    between: &Between<'_>,
+    differences: &mut Vec<Difference>,
+) {
     let is_new = |unit: &&UnitName| !before.units.failed.contains(unit) && !between.services.contains(unit);
     for unit in units.failed.iter().filter(is_new) {
         if passing(unit) == Some(OWN) {
@@ -92,7 +116,7 @@ pub(super) fn compare(before: &Baseline, now: &Now, between: &Between<'_>, diffe
         }
     }
     for unit in ran_and_does_not(before, units, between.services) {
-        differences.push(judge(&unit, now.gone.get(&unit), units));
+        differences.push(judge(&unit, gone.get(&unit), units));
     }
 }
 
