@@ -32,11 +32,8 @@ pub const ALL: [(u8, &str); 11] = [
     (BLOCKED, "refused: outside the window, held, not confirmed, too late to abort, or resumed on this boot already"),
     (LOCKED, "another run holds the lock"),
     (UNTOUCHED, "a step failed before anything was touched"),
-    (
-        STEP_FAILED,
-        "a step failed or the run was aborted; services are back, no reboot; or a change of the run is not undone",
-    ),
-    (NOT_REBOOTED, "the reboot did not happen; services are back"),
+    (STEP_FAILED, "a step failed or the run was aborted, without a reboot; or a change of the run is not undone"),
+    (NOT_REBOOTED, "the reboot did not happen"),
     (NOT_VERIFIED, "the host came back, but the verdict is degraded or failed"),
     (STATE, "the state is unreadable or from a newer version"),
     (DETACHED, "no longer following (Ctrl-C); the run goes on"),

@@ -4,7 +4,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use super::app::{App, require_root};
 use super::args::AbortArgs;
-use super::{follow, resume};
+use super::{follow, person, resume};
 use crate::error::{Failure, FailureKind};
 use crate::model::Phase;
 
@@ -20,6 +20,8 @@ pub(super) async fn abort(app: &App, args: &AbortArgs) -> Result<u8, Failure> {
         let message = format!("run {id} is past the point of no return ({}); it can only go on", run.phase.name());
         return Err(Failure::new(FailureKind::Refused, message).hint("patchday attach"));
     }
+    // A signal has no sender that could be told.
+    app.state.sign_abort(&id, &person::at_terminal())?;
     let coordinator = app.state.lock_holder().and_then(|holder| holder.pid);
     match coordinator.and_then(|pid| Pid::from_raw(i32::try_from(pid).ok()?)) {
         Some(pid) => kill_process(pid, Signal::TERM).map_err(|error| {

@@ -28,6 +28,7 @@ use crate::host::mongodb::Mongo;
 use crate::host::people::HostPeople;
 use crate::host::premises::HostPremises;
 use crate::host::probe::Probe;
+use crate::host::running_code::HostProcesses;
 use crate::host::system::HostSystem;
 use crate::host::systemd::{
     SystemdBudget, SystemdPackageLocks, SystemdRelations, SystemdShutdown, SystemdUnits, SystemdWork,
@@ -117,6 +118,7 @@ impl App {
             packages: Arc::new(apt.clone()),
             fetched_plans: Arc::new(apt.clone()),
             package_survey: Arc::new(apt),
+            running_code: Arc::new(HostProcesses::new(root.clone())),
             kernels: Arc::new(Kernel::new(root.clone(), own_program()?)),
             kernel_builds: Arc::new(KernelBuilder::new(root.clone(), own_program()?)),
             boot_loader: Arc::new(Grub::new(root.clone())),

@@ -261,6 +261,9 @@ pub(super) struct HoldArgs {
     /// Why; told to whoever wants to begin a run.
     #[arg(long, value_name = "TEXT")]
     pub(super) reason: String,
+    /// In place of a hold that lasts longer.
+    #[arg(long)]
+    pub(super) replace: bool,
 }
 
 #[derive(Debug, clap::Args)]

@@ -79,7 +79,8 @@ pub(super) async fn open_run(app: &App, what: &Resume) -> Result<u8, Failure> {
     let host = app.host(&settings)?;
     let boot = host.system.boot().await.ok_or_else(no_boot_id)?;
     // A wish that cannot be read was a wish all the same.
-    let wished = app.state.abort_wish(&run.id).map_or(true, |wish| wish.is_some_and(|wish| wish.boot == boot));
+    let wish = app.state.abort_wish(&run.id);
+    let wished = wish.as_ref().map_or(true, |wish| wish.as_ref().is_some_and(|wish| wish.boot == boot));
     let is_resumed_on_this_boot = run.resumed_on.as_ref() == Some(&boot);
     if what.automatic && is_resumed_on_this_boot && !run.is_soft_rebooted(soft_reboots(&host).await) {
         let message = format!("run {} was resumed on this boot already, and did not end", run.id);
@@ -87,7 +88,11 @@ pub(super) async fn open_run(app: &App, what: &Resume) -> Result<u8, Failure> {
     }
     let abort = AbortFlag::default();
     if what.abort || wished {
-        abort.request();
+        let wished_by = wish.ok().flatten().filter(|wish| wish.boot == boot).map(|wish| wish.abort.by);
+        match wished_by.or_else(|| app.state.abort_signed_by(&run.id)) {
+            Some(by) => abort.request_for(&by),
+            None => abort.request(),
+        }
     }
     let beginning = Beginning::Resumed { automatic: what.automatic };
     carry(app, &host, &settings, store, run, beginning, &abort, what.json).await
@@ -184,8 +189,8 @@ async fn carry(
 
 /// Saved at once: the step at work may take long, and the coordinator may be killed before it ends.
 fn wish_for_abort(abort: &AbortFlag, wishes: &WishBox, boot: &BootId, signal: &str) {
-    abort.request();
-    let by = format!("{signal} to the coordinator");
+    let by = wishes.signed_by().unwrap_or_else(|| format!("{signal} to the coordinator"));
+    abort.request_for(&by);
     let wish = AbortWish { abort: Abort { by, at: Timestamp::now() }, boot: boot.clone() };
     if let Err(error) = wishes.put(&wish) {
         tracing::warn!("the wish to end the run is not saved: {error}");

@@ -1,6 +1,5 @@
 //! `patchday hold` and `patchday release`.
 
-use std::env;
 use std::io::stdout;
 
 use jiff::civil::{Date, DateTime, Time};
@@ -9,6 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::app::{App, require_root};
 use super::args::HoldArgs;
+use super::person::operator;
 use crate::error::{Failure, FailureKind};
 use crate::exit_code;
 use crate::model::{Hold, HoldEntry};
@@ -22,9 +22,16 @@ pub(super) fn hold(app: &App, args: &HoldArgs) -> Result<u8, Failure> {
     if args.reason.trim().is_empty() || args.reason.chars().any(char::is_control) {
         return Err(usage("--reason: expected a few words in one line", "--reason \"quarterly closing\""));
     }
+    let locked = app.state.lock("hold")?;
+    if let Some(longer) = app.state.hold()?.filter(|other| other.until > until && !args.replace) {
+        // Somebody else's reason lasts longer than this one.
+        let message = format!("this host is {longer}, until {}", clock_time(longer.until, &zone));
+        return Err(Failure::new(FailureKind::Refused, message)
+            .hint("leave it so, or end it earlier: patchday hold --replace with the same --until and --reason"));
+    }
     let hold = Hold { since: now, until, reason: args.reason.trim().to_owned(), by: operator() };
     let told = format!("no run begins until {}: {}\n", clock_time(until, &zone), hold.reason);
-    app.state.lock("hold")?.record_hold(HoldEntry::Held(hold))?;
+    locked.record_hold(HoldEntry::Held(hold))?;
     ui::print_data(&mut stdout(), &told);
     Ok(exit_code::DONE)
 }
@@ -42,11 +49,6 @@ pub(super) fn release(app: &App) -> Result<u8, Failure> {
     };
     ui::print_data(&mut stdout(), &told);
     Ok(exit_code::DONE)
-}
-
-/// Who is at the keyboard, as far as sudo tells.
-fn operator() -> String {
-    env::var("SUDO_USER").ok().filter(|name| !name.is_empty()).unwrap_or_else(|| "root".to_owned())
 }
 
 /// A duration from now, a minute, or a day, which still belongs to the hold.

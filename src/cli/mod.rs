@@ -15,6 +15,7 @@ mod init;
 mod keys;
 mod limits;
 mod notify;
+mod person;
 mod plan;
 mod report;
 mod resume;

@@ -92,6 +92,7 @@ pub(super) async fn plan(app: &App, args: &PlanArgs) -> Result<u8, Failure> {
     let (upgrade, kernels) = (upgrade?, kernels?);
     let builds_kernel = steps::kernel_build_is_due(&host, &located.settings).await;
     let owed = owed(app, &host).await?;
+    let owed = steps::owed_now(&host, &located.settings, &owed).await;
     let tried = located.settings.tries_kernels();
     let next_kernel = next_kernel_after(kernels, upgrade, tried);
     let mut reasons = steps::expected_reboot_reasons(kernels, &owed, upgrade, tried);

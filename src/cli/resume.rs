@@ -25,6 +25,10 @@ pub(super) async fn resume(app: &App, args: &ResumeArgs) -> Result<u8, Failure> 
             return Ok(exit_code::DONE);
         }
     }
+    let is_by_hand = !args.automatic && args.unless_rebooted_in.is_none();
+    if args.foreground && is_by_hand && app.state.unfinished_run()?.is_none() && app.state.leftover()?.is_some() {
+        return coordinate::leftover(app, args.json).await;
+    }
     if args.foreground {
         let what = Resume { automatic: args.automatic, abort: args.abort, json: args.json };
         let end = coordinate::open_run(app, &what).await;

@@ -125,6 +125,7 @@ pub(super) struct Reboot {
     pub(super) when: Option<Spanned<String>>,
     pub(super) grace: Option<Spanned<String>>,
     pub(super) force_after: Option<Spanned<String>>,
+    pub(super) restart_outdated: Option<bool>,
 }
 
 /// `[verify]`.

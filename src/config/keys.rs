@@ -218,6 +218,9 @@ keys! {
     FORCE_AFTER = "reboot", "force-after", Kind::Duration(12 * HOUR), "none", "\"30m\"",
         "How long after the request the host is rebooted without waiting for services, instead of taking the request back.";
 
+    RESTART_OUTDATED = "reboot", "restart-outdated", Kind::Boolean, "true", "false",
+        "Where a run does not reboot: restart, once and in order, services that still run replaced files, as far as that is safe. What is left is owed to a boot.";
+
     SETTLE = "verify", "settle", Kind::Duration(HOUR), "\"60s\"", "\"5m\"",
         "How long every service must stay ready, without a restart, before the verdict.";
     ON_FAILURE = "verify", "on-failure", Kind::Choice(&["report", "restart", "previous-kernel"]), "\"report\"", "\"restart\"",

@@ -16,6 +16,7 @@ impl Check<'_> {
                 _ => RebootWhen::Needed,
             },
             grace,
+            restart_outdated: file.restart_outdated.unwrap_or(true),
             // Who forces a reboot before its grace period is over has given it none.
             force_after: self.taken(&keys::FORCE_AFTER, file.force_after.as_ref(), |text| {
                 let taken = values::duration(keys::FORCE_AFTER.kind, text)?;

@@ -161,6 +161,14 @@ pub struct RebootSettings {
     /// When to reboot without waiting for services, counted from the request; never where none is set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub force_after: Option<SignedDuration>,
+    /// Whether a run that does not reboot restarts what still runs replaced files, where that is safe.
+    #[serde(default = "yes")]
+    pub restart_outdated: bool,
+}
+
+/// What an older version did not save is the default.
+fn yes() -> bool {
+    true
 }
 
 /// The verification.

@@ -142,7 +142,7 @@ impl<'a, S: RunStorage> Coordinator<'a, S> {
                     self.events.emit(EventKind::Noted { message });
                     return RunEnd::Parked;
                 }
-                let by = "a signal to the coordinator".to_owned();
+                let by = self.abort.by().unwrap_or("a signal to the coordinator").to_owned();
                 self.events.emit(EventKind::AbortRequested { by: by.clone() });
                 self.record_or_degrade(Fact::AbortRequested { by, at: self.host.clock.now() });
             }

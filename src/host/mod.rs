@@ -12,9 +12,10 @@ use crate::model::{
     BootId, BootSurvey, BuiltKernel, Canary, ChangedConffile, Checkout, ClientConnection, DatabaseAccess,
     DatabaseCondition, DatabaseFacts, DatabaseStartEvidence, DatabaseStopEvidence, DkmsModule, FetchedPlan, FstabEntry,
     GroupUse, Inventory, JobResult, KernelFacts, KernelSource, ListeningSocket, LockHolder, MongodSymptoms, Mount,
-    OneShotBoot, Outdated, PackageState, Parcel, PendingJob, PortPeers, PowerSupply, Readiness, ReadinessProbe,
-    ReplicaSet, Resources, RunId, RunningOperation, Session, SliceLimits, SourceState, TrialEnd, UnitName, UnitProcess,
-    UnitRelations, UnitState, UnitSurvey, UpgradePlan, WorkLook, WorkProcess, WorkProgress, WorkSpec,
+    OldCode, OneShotBoot, Outdated, PackageState, Parcel, PendingJob, PortPeers, PowerSupply, Readiness,
+    ReadinessProbe, ReplicaSet, Resources, RunId, RunningOperation, Session, SliceLimits, SourceState, TrialEnd,
+    UnitName, UnitProcess, UnitRelations, UnitState, UnitSurvey, UpgradePlan, WorkLook, WorkProcess, WorkProgress,
+    WorkSpec,
 };
 
 pub mod apt;
@@ -39,6 +40,7 @@ pub mod people;
 pub mod placed;
 pub mod premises;
 pub mod probe;
+pub mod running_code;
 pub mod secret;
 pub mod sockets;
 pub mod system;
@@ -500,6 +502,13 @@ pub trait PackageSurvey: Send + Sync {
     async fn outdated(&self) -> HostResult<Option<Outdated>>;
 }
 
+/// What runs, against what is installed.
+#[async_trait]
+pub trait RunningCode: Send + Sync {
+    /// Everybody who runs files of packages that were replaced. `Unknown` where not all could be looked at.
+    async fn old_code(&self) -> HostResult<Vec<OldCode>>;
+}
+
 /// Kernels.
 #[async_trait]
 pub trait Kernels: Send + Sync {
@@ -674,6 +683,8 @@ pub struct Host {
     pub fetched_plans: Arc<dyn FetchedPlans>,
     /// What of apt and dpkg is worth knowing before.
     pub package_survey: Arc<dyn PackageSurvey>,
+    /// What runs, against what is installed.
+    pub running_code: Arc<dyn RunningCode>,
     /// Kernels.
     pub kernels: Arc<dyn Kernels>,
     /// Kernels that are built here.

@@ -200,6 +200,11 @@ pub fn apply(run: &Run, fact: Fact) -> Result<Run, IllegalTransition> {
         {
             next.recoveries.push(recovery);
         }
+        (_, Some(Step::Verify), Fact::RestartIntended(restart))
+            if run.restarts.iter().all(|known| known.unit != restart.unit) =>
+        {
+            next.restarts.push(restart);
+        }
         (_, Some(open), Fact::HookBegan(call))
             if call.step == open && calls_programs(&open) && call.end.is_none() && !has_open_call(run) =>
         {
@@ -235,7 +240,7 @@ fn calls_programs(step: &Step) -> bool {
 
 /// Whether the step makes a boot owe something, or looks what is owed.
 fn tells_what_a_boot_owes(step: &Step) -> bool {
-    step.works_on_packages() || matches!(step, Step::StageCheck | Step::Report)
+    step.works_on_packages() || matches!(step, Step::StageCheck | Step::Verify | Step::Report)
 }
 
 /// A program was called, and its end is not recorded.

@@ -81,11 +81,15 @@ impl Estimate {
 }
 
 impl Run {
-    /// How long the services were away: from the first stop until the last of them was seen ready.
+    /// How long the services were away: from the first stop until the last of them was seen ready. None while one of them
+    /// is not back: what is not over has no length.
     pub fn measured_downtime(&self) -> Option<SignedDuration> {
         let is_stop = |step: &Step| matches!(step, Step::Stop(_));
         let began = self.history.iter().find(|record| is_stop(&record.attempt.step))?.attempt.began;
         let services = &self.verification.as_ref()?.services;
+        if services.iter().any(|service| service.problem.is_some()) {
+            return None;
+        }
         let back = services.iter().filter_map(|service| service.ready_at).max()?;
         Some(back.duration_since(began)).filter(SignedDuration::is_positive)
     }

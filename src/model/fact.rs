@@ -105,6 +105,8 @@ pub enum Fact {
     ClockAnchored(ClockAnchor),
     /// A service that did not come back is about to be restarted.
     RecoveryIntended(Recovery),
+    /// A service that runs replaced files is about to be restarted.
+    RestartIntended(Recovery),
     /// The host was judged.
     Judged(Box<Verification>),
     /// The services of a run that is not verified were looked at once more.
@@ -164,6 +166,7 @@ impl Fact {
             Self::SoftRebooted { .. } => "soft-rebooted",
             Self::Resumed { .. } => "resumed",
             Self::RecoveryIntended(_) => "recovery intended",
+            Self::RestartIntended(_) => "restart intended",
             Self::Judged(_) => "judged",
             Self::LookedLast(_) => "looked last",
             Self::FailedMeanwhile(_) => "failed meanwhile",

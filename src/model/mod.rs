@@ -91,7 +91,7 @@ pub use notify::{
 };
 pub use observation::{Observation, WorkLook};
 pub use one_shot_boot::{OneShotBoot, RejectedKernel, TrialEnd};
-pub use outdated::Outdated;
+pub use outdated::{OldCode, Outdated};
 pub use owed::{BootReason, Owed, after_a_look, reasons_in_words};
 pub use packages::{
     ChangedConffile, LockHolder, PACKAGE_LOCKS, PackageAction, PackageChange, PackageSize, PackageState, PackagingWork,

@@ -1,5 +1,20 @@
 //! What the upgrade has not reached.
 
+use super::UnitName;
+
+/// Somebody who still runs files that were replaced, as the kernel tells it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OldCode {
+    /// The unit; none for a process of none.
+    pub unit: Option<UnitName>,
+    /// The program of its first process.
+    pub program: String,
+    /// That process.
+    pub pid: u32,
+    /// The files, as far as they are told.
+    pub files: Vec<String>,
+}
+
 /// What still runs with files that were replaced under it, as needrestart(1) tells it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Outdated {

@@ -46,9 +46,9 @@ pub enum BootReason {
     OldCode {
         /// A unit, or a session of a person.
         by: String,
-        /// It ends when its person logs out, so that nobody need reboot for it alone.
+        /// It ends without a boot: when its person logs out, or once it is restarted. No run reboots for it alone.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-        session: bool,
+        passing: bool,
     },
     /// The CPU has older microcode than the one that is installed.
     Microcode {
@@ -69,9 +69,9 @@ pub struct Owed {
 }
 
 impl BootReason {
-    /// Whether a run reboots for it. A person's session ends by itself.
+    /// Whether a run reboots for it.
     pub fn asks_for_reboot(&self) -> bool {
-        !matches!(self, Self::OldCode { session: true, .. })
+        !matches!(self, Self::OldCode { passing: true, .. })
     }
 
     /// Whether all but the kernel being started anew leaves it as it is.
@@ -156,8 +156,8 @@ mod tests {
             BootReason::RebootRequired { packages: vec![text("libc6")] },
             BootReason::ReadAtBoot { package: text("intel-microcode"), from: Some(text("1")) },
             BootReason::Upgraded { package: text("libssl3"), from: None },
-            BootReason::OldCode { by: text("dbus.service"), session: false },
-            BootReason::OldCode { by: text("root on pts/0"), session: true },
+            BootReason::OldCode { by: text("dbus.service"), passing: false },
+            BootReason::OldCode { by: text("root on pts/0"), passing: true },
             BootReason::Microcode { loaded: text("0x1"), installed: text("0x2") },
         ]
     }
@@ -192,8 +192,8 @@ mod tests {
         let known: Vec<Owed> = all().into_iter().map(|reason| Owed { since: then, reason }).collect();
         // Unknown is not gone.
         assert_eq!(after_a_look(&known, None, now), known);
-        let dbus = BootReason::OldCode { by: "dbus.service".into(), session: false };
-        let init = BootReason::OldCode { by: "systemd (PID 1)".into(), session: false };
+        let dbus = BootReason::OldCode { by: "dbus.service".into(), passing: false };
+        let init = BootReason::OldCode { by: "systemd (PID 1)".into(), passing: false };
         let owed = after_a_look(&known, Some(&[dbus.clone(), init.clone()]), now);
         let of = |reason: &BootReason| owed.iter().find(|owed| owed.reason == *reason).map(|owed| owed.since);
         assert_eq!((of(&dbus), of(&init)), (Some(then), Some(now)));

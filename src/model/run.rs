@@ -177,6 +177,9 @@ pub struct Run {
     /// Restarts after the boot: saved before each is made, so that none is made twice.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub recoveries: Vec<Recovery>,
+    /// Restarts of services that ran replaced files, in a run that did not reboot: saved before each is made.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub restarts: Vec<Recovery>,
     /// Calls of the administrator's programs, oldest first: each saved before it is made.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub hooks: Vec<HookRun>,
@@ -256,6 +259,7 @@ impl Run {
             verification: None,
             rejected_kernel: None,
             recoveries: Vec::new(),
+            restarts: Vec::new(),
             hooks: Vec::new(),
             notifications: Vec::new(),
             standstills: Vec::new(),

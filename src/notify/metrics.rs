@@ -42,6 +42,17 @@ pub(super) fn run(report: &Report) -> String {
         Some((labelled("unit", service.unit.as_str()), seconds(service.downtime.as_ref()?.took?)))
     });
     page.gauge("service_downtime_seconds", "How long a service was away in the last run.", downtimes);
+    // A time without an end is no sample: that it has none is one.
+    let still = report.services.iter().filter_map(|service| {
+        let downtime = service.downtime.as_ref()?;
+        let is_down = report.away.is_some_and(|away| away.still_down) && downtime.until.is_none();
+        Some((labelled("unit", service.unit.as_str()), whole(i64::from(is_down))))
+    });
+    page.gauge(
+        "service_still_down",
+        "1 for a service that the last run stopped, and that was not back at its end.",
+        still,
+    );
     let changes = &report.packages.changes;
     let security = changes.iter().filter(|line| line.security).count();
     let packages = [("security", security), ("other", changes.len() - security)]

@@ -3,7 +3,7 @@
 use super::text::{grade, hooks, notification};
 use super::words::{capital, command_line, count, list};
 use super::{Ending, Mark, Report, owed, telling};
-use crate::model::{Change, Finding, Outcome, Severity};
+use crate::model::{Change, Finding, Outcome, Severity, Step};
 
 /// Something that went wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -114,8 +114,9 @@ pub(super) fn to_do(report: &Report) -> Vec<Advice> {
     if report.ended.is_none() {
         add("See what the run is doing".to_owned(), Some("patchday status"));
     }
-    let checks = report.checks.iter().filter_map(|check| check.finding.as_ref());
-    // What is merely worth knowing of the host before the run is among the notes.
+    // What the preflight found is over once the run has gone past it; it stands in a section of its own.
+    let ended_there = report.failure.as_ref().is_some_and(|failure| failure.step == Step::Preflight);
+    let checks = report.checks.iter().filter(|_| ended_there).filter_map(|check| check.finding.as_ref());
     let checks = checks.filter(|finding| finding.severity > Severity::Info);
     for finding in report.findings.iter().chain(checks) {
         if let Some(remedy) = &finding.remedy {

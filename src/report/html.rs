@@ -94,6 +94,8 @@ fn facts(report: &Report) -> Html {
     let took = if report.ended.is_some() { took } else { format!("{took} so far") };
     let downtime = report.longest_downtime().map(|(unit, took)| format!("{}, {unit}", duration(took)));
     let back = report.reboot.as_ref().and_then(|reboot| reboot.back_after).map(duration);
+    let still_down = report.away.is_some_and(|away| away.still_down);
+    let downtime = if still_down { Some("a service is still down".to_owned()) } else { downtime };
     let facts = [
         ("Run", Some(report.run.to_string())),
         ("Began", Some(format!("{}, {trigger}", instant(report.began)))),

@@ -2,18 +2,43 @@
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
+use super::build::is_settled;
 use super::{Downtime, ServiceStory, TimeAway, words};
 use crate::events::{Event, EventKind};
 use crate::model::{Estimate, Outcome, Run, Step, UnitName};
 
 /// The time without services; none where none was stopped.
-pub(super) fn away(run: &Run) -> Option<TimeAway> {
-    run.history.iter().find(|record| matches!(record.attempt.step, Step::Stop(_)))?;
+pub(super) fn away(run: &Run, timeline: &[Event]) -> Option<TimeAway> {
+    let first = run.history.iter().find(|record| matches!(record.attempt.step, Step::Stop(_)))?;
     let estimated = run.estimate.as_ref().map(Estimate::downtime).filter(|away| !away.is_zero());
-    let away = TimeAway { estimated, measured: run.measured_downtime() };
-    (away.estimated.is_some() || away.measured.is_some()).then_some(away)
+    let still_down = is_settled(run) && run.services.iter().any(|service| is_still_down(run, timeline, &service.unit));
+    let measured = run.measured_downtime().or_else(|| seen_back(run, timeline, first.attempt.began));
+    let away = TimeAway { estimated, measured: measured.filter(|_| !still_down), still_down };
+    (away.estimated.is_some() || away.measured.is_some() || away.still_down).then_some(away)
+}
+
+/// Without a judgement: until the last service that was stopped was seen ready. None where one of them was not.
+fn seen_back(run: &Run, timeline: &[Event], began: Timestamp) -> Option<SignedDuration> {
+    if run.verification.is_some() {
+        return None;
+    }
+    let stopped = run.services.iter().filter_map(|service| downtime(run, timeline, &service.unit));
+    let until: Option<Vec<Timestamp>> = stopped.map(|downtime| downtime.until).collect();
+    words::between(began, until?.into_iter().max()?)
+}
+
+/// It was stopped by the run, and whoever looked last did not find it ready. That nobody looked proves nothing.
+fn is_still_down(run: &Run, timeline: &[Event], unit: &UnitName) -> bool {
+    let Some(downtime) = downtime(run, timeline, unit) else { return false };
+    match &run.verification {
+        Some(verification) => verification.services.iter().any(|one| one.unit == *unit && one.problem.is_some()),
+        None => {
+            let restored = run.last_record(&Step::Restore).map(|record| record.outcome);
+            downtime.until.is_none() && restored == Some(Outcome::Failed)
+        }
+    }
 }
 
 /// The stories of the services, dependencies first.
@@ -77,7 +102,10 @@ fn downtime(run: &Run, timeline: &[Event], unit: &UnitName) -> Option<Downtime> 
     }
     // Ready before the stop ended says nothing about the time after it.
     let stopped = records.last().map_or(from, |record| record.ended);
-    let until = seen_ready(run, timeline, unit).filter(|at| *at >= stopped).min();
+    // Ready once and down at the last look: it is not back.
+    let judged = run.verification.iter().flat_map(|verification| &verification.services);
+    let is_down = judged.clone().any(|one| &one.unit == unit && one.problem.is_some());
+    let until = seen_ready(run, timeline, unit).filter(|at| *at >= stopped && !is_down).min();
     let took = until.and_then(|until| words::between(from, until));
     Some(Downtime { from, until, took, proven: !proofs.is_empty() })
 }

@@ -67,6 +67,7 @@ fn impact(report: &Report) -> Vec<String> {
         let took = match downtime.took {
             Some(took) if downtime.proven => duration(took),
             Some(took) => format!("at most {}: the stop is not proven", duration(took)),
+            None if services::is_still_down(service) => "still down".to_owned(),
             None => "not measured".to_owned(),
         };
         lines.push(format!("| `{}` | {} | {until} | {took} |", service.unit, time_of_day(downtime.from)));

@@ -209,6 +209,9 @@ pub struct TimeAway {
     pub estimated: Option<SignedDuration>,
     /// What it was; none where the services were not all seen ready again.
     pub measured: Option<SignedDuration>,
+    /// A service that was stopped was not back when the run ended.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub still_down: bool,
 }
 
 /// How long a service was away.

@@ -133,6 +133,11 @@ fn summary(report: &Report, page: &Page<'_>) -> Vec<String> {
 
 /// How long no service was there, and how long it was to be.
 pub(in crate::report) fn away_words(away: &TimeAway) -> String {
+    if away.still_down {
+        let estimated =
+            away.estimated.map(|estimated| format!("; the estimate before the stop was {}", duration(estimated)));
+        return format!("not over: a service is still down{}", estimated.unwrap_or_default());
+    }
     match (away.measured, away.estimated) {
         (Some(measured), Some(estimated)) => {
             format!("for {}; the estimate before the stop was {}", duration(measured), duration(estimated))

@@ -170,9 +170,10 @@ async fn wants_work_anyway(ctx: &StepContext<'_>) -> Result<bool, StepError> {
     }
     let facts = ctx.host.kernels.facts().await?;
     let reboots = ctx.settings.reboot.when != RebootWhen::Never && !ctx.run().options.no_reboot;
-    let reboot_is_due = reboots
-        && !owed::reboot_reasons(&facts, &ctx.run().owed, &UpgradePlan::default(), ctx.settings.tries_kernels())
-            .is_empty();
+    let reboot_is_due = reboots && {
+        let owed = owed::seen(ctx.host, ctx.settings, ctx.run(), false).await;
+        !owed::reboot_reasons(&facts, &owed, &UpgradePlan::default(), ctx.settings.tries_kernels()).is_empty()
+    };
     Ok(reboot_is_due || !build_kernel::missing_modules(ctx, &facts).await?.required.is_empty())
 }
 

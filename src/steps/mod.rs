@@ -21,6 +21,7 @@ mod limits;
 mod locks;
 mod look_again;
 mod notify;
+mod old_code;
 mod owed;
 mod package_locks;
 mod preflight;
@@ -49,6 +50,7 @@ mod verify_watch;
 mod work;
 
 use std::path::PathBuf;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use jiff::SignedDuration;
@@ -59,7 +61,7 @@ use crate::host::{Host, HostError, HostErrorKind, HostResult};
 use crate::model::{Channel, Fact, HookPoint, Occasion, Run, RunOptions, Step, UnitName};
 
 pub use kernel_source::is_due as kernel_build_is_due;
-pub use owed::expected_reboot_reasons;
+pub use owed::{expected_reboot_reasons, owed_now};
 pub use verify::{Verifying, judge};
 pub use work::work_unit;
 
@@ -96,12 +98,23 @@ pub struct RecordError(pub String);
 
 /// Set from a signal handler. Looked at between steps, and by steps that only wait.
 #[derive(Debug, Default)]
-pub struct AbortFlag(AtomicBool);
+pub struct AbortFlag(AtomicBool, OnceLock<String>);
 
 impl AbortFlag {
     /// Asks the run to end at the next safe point.
     pub fn request(&self) {
         self.0.store(true, Ordering::SeqCst);
+    }
+
+    /// The same, for somebody; the first who asks is named.
+    pub fn request_for(&self, by: &str) {
+        self.1.get_or_init(|| by.to_owned());
+        self.request();
+    }
+
+    /// Who asked for it, as far as is known.
+    pub fn by(&self) -> Option<&str> {
+        self.1.get().map(String::as_str)
     }
 
     /// Whether it was asked for.

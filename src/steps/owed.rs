@@ -1,11 +1,15 @@
 //! What a boot owes: foreseen before packages are touched, and looked for afterwards. Both are recorded, so that no end
 //! of a run forgets it.
 
-use super::{RecordError, StepContext};
+use std::collections::BTreeMap;
+
+use super::{RecordError, StepContext, old_code};
+use crate::config::Settings;
+use crate::host::Host;
 use crate::model::{
-    BootReason, Fact, KernelChange, KernelFacts, KernelPlan, Owed, PackageAction, PackageChange, UpgradePlan,
-    kernel_change, next_kernel, next_kernel_after, next_kernel_problems, reasons_in_words, short_version,
-    without_architecture,
+    BootReason, Fact, KernelChange, KernelFacts, KernelPlan, Owed, PackageAction, PackageChange, Recovery, Run,
+    UpgradePlan, after_a_look, kernel_change, next_kernel, next_kernel_after, next_kernel_problems, reasons_in_words,
+    short_version, without_architecture,
 };
 
 /// Packages that nearly everything maps: a look at what runs tells whether anything still runs what they replaced.
@@ -86,6 +90,11 @@ fn in_words(mut reasons: Vec<BootReason>, owed: &[Owed], plan: &UpgradePlan) -> 
     reasons_in_words(&reasons)
 }
 
+/// Whether a boot is owed for what no look at processes can tell.
+pub(super) fn is_owed_whatever_runs(facts: &KernelFacts, owed: &[Owed], tried: bool) -> bool {
+    !of_kernel(facts, tried).is_empty() || owed.iter().any(|owed| !owed.reason.shows_in_what_runs())
+}
+
 /// Records what the plan will owe, before the first package is touched: whatever becomes of the upgrade, nothing of it is
 /// forgotten.
 pub(super) fn foresee(ctx: &mut StepContext<'_>, plan: &UpgradePlan) -> Result<(), RecordError> {
@@ -97,6 +106,44 @@ pub(super) fn foresee(ctx: &mut StepContext<'_>, plan: &UpgradePlan) -> Result<(
         }
     }
     record(ctx, owed)
+}
+
+/// Looks what runs, and records what is owed for it. `stops` says that the run has yet to stop and start its services.
+pub(super) async fn look(ctx: &mut StepContext<'_>, stops: bool) -> Result<(), RecordError> {
+    let owed = seen(ctx.host, ctx.settings, ctx.run(), stops).await;
+    record(ctx, owed)
+}
+
+/// What is owed after a look at what runs and at what is installed.
+pub(super) async fn seen(host: &Host, settings: &Settings, run: &Run, stops: bool) -> Vec<Owed> {
+    after(host, settings, &run.owed, &run.restarts, stops).await
+}
+
+/// What is owed without a run, before one stops its services.
+pub async fn owed_now(host: &Host, settings: &Settings, known: &[Owed]) -> Vec<Owed> {
+    after(host, settings, known, &[], false).await
+}
+
+async fn after(host: &Host, settings: &Settings, known: &[Owed], tried: &[Recovery], stops: bool) -> Vec<Owed> {
+    let seen = match old_code::look(host, settings, tried).await {
+        Ok(seen) => Some(seen.reasons(settings, stops)),
+        Err(error) => {
+            tracing::warn!("{error}");
+            None
+        }
+    };
+    let mut owed = after_a_look(known, seen.as_deref(), host.clock.now());
+    if owed.iter().any(|owed| matches!(owed.reason, BootReason::ReadAtBoot { .. }))
+        && let Ok(installed) = host.packages.installed().await
+    {
+        owed.retain(|owed| !is_not_upgraded(&owed.reason, &installed));
+    }
+    owed
+}
+
+/// The upgrade that was to bring it has not: the boot has read what is installed.
+fn is_not_upgraded(reason: &BootReason, installed: &BTreeMap<String, String>) -> bool {
+    matches!(reason, BootReason::ReadAtBoot { package, from } if installed.get(package) == from.as_ref())
 }
 
 /// Records what is owed, where that is another than what is on record.

@@ -1,6 +1,6 @@
 //! Write down what happened.
 
-use super::{StepContext, StepEnd, StepError, StepResult, announce, limits, package_locks, rivals, trial};
+use super::{StepContext, StepEnd, StepError, StepResult, announce, limits, owed, package_locks, rivals, trial};
 use crate::report;
 
 pub(super) async fn perform(ctx: &mut StepContext<'_>) -> StepResult {
@@ -12,6 +12,13 @@ pub(super) async fn perform(ctx: &mut StepContext<'_>) -> StepResult {
     }
     announce::withdraw(ctx).await?;
     trial::take_back(ctx).await?;
+    // However the run ended, with the services as they are.
+    owed::look(ctx, false).await?;
+    if let Ok(Some((kind, at))) = ctx.host.power.scheduled_shutdown().await {
+        ctx.note(format!(
+            "a {kind} of the host is scheduled for {at}, and not by this run; to take it back: shutdown -c"
+        ));
+    }
     write_faces(ctx)?;
     Ok(StepEnd::Succeeded(None))
 }

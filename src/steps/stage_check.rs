@@ -4,8 +4,8 @@ use super::{StepContext, StepEnd, StepError, StepResult, held_down, owed, packag
 use crate::checks::BOOT_CRITICAL;
 use crate::config::RebootWhen;
 use crate::model::{
-    Baseline, BootSource, Fact, InstalledKernel, KernelChange, KernelFacts, KernelPlan, Step, compare_releases,
-    kernel_change, newest_of_flavour, next_kernel, next_kernel_problems,
+    Baseline, BootSource, Fact, InstalledKernel, KernelChange, KernelFacts, KernelPlan, Step, UpgradePlan,
+    compare_releases, kernel_change, newest_of_flavour, next_kernel, next_kernel_problems,
 };
 
 /// The checks that look for the same before a run.
@@ -47,6 +47,10 @@ pub(super) async fn perform(ctx: &mut StepContext<'_>) -> StepResult {
     refuse_kernel_without_entry(ctx, &facts).await?;
     ctx.recorder.record(Fact::KernelExpected(next.clone()))?;
 
+    // Names forecast. Where no other reason has decided already, what runs does.
+    if !owed::is_owed_whatever_runs(&facts, &ctx.run().owed, ctx.settings.tries_kernels()) {
+        owed::look(ctx, true).await?;
+    }
     let reasons = reasons(ctx, &facts);
     if !reasons.is_empty() {
         refuse_older_kernel(ctx, &facts, &next)?;
@@ -106,7 +110,8 @@ async fn refuse_kernel_without_entry(ctx: &StepContext<'_>, facts: &KernelFacts)
 
 fn reasons(ctx: &StepContext<'_>, facts: &KernelFacts) -> Vec<String> {
     let plan = ctx.run().upgrade.clone().unwrap_or_default();
-    let mut reasons = owed::reboot_reasons(facts, &ctx.run().owed, &plan, ctx.settings.tries_kernels());
+    let mut reasons =
+        owed::reboot_reasons(facts, &ctx.run().owed, &UpgradePlan::default(), ctx.settings.tries_kernels());
     if reasons.is_empty() && ctx.settings.reboot.when == RebootWhen::Always && !plan.is_empty() {
         reasons.push("[reboot] when = \"always\"".into());
     }

@@ -8,7 +8,7 @@ use jiff::SignedDuration;
 use super::compare::{self, Between, Difference, Now};
 use super::verify_watch::{self, Ears, Watched};
 use super::{
-    StepContext, StepEnd, StepError, StepResult, held_down, latency, trial, verify_cause, verify_database,
+    StepContext, StepEnd, StepError, StepResult, held_down, latency, old_code, owed, trial, verify_cause, verify_database,
     verify_observe, verify_order, verify_recover,
 };
 use crate::config::{OnFailure, ServiceSettings, Settings};
@@ -97,6 +97,11 @@ impl<'a> Verifying<'a> {
 }
 
 pub(super) async fn perform(ctx: &mut StepContext<'_>) -> StepResult {
+    // A boot reaches everything.
+    if ctx.run().boot == ctx.run().first_boot {
+        old_code::restart(ctx).await?;
+        owed::look(ctx, false).await?;
+    }
     let run = ctx.run().clone();
     let Some(with) = Verifying::of_run(&run, run.boot.clone(), ctx.host, ctx.settings, ctx.events) else {
         return Err(StepError::Failed("the run has no baseline to compare with".into()));
@@ -174,6 +179,7 @@ async fn conclude(
     let mut findings = Vec::new();
     let configured: Vec<UnitName> = with.settings.services.iter().map(|service| service.unit.clone()).collect();
     findings.extend(boot_finished(with).await);
+    findings.extend(scheduled_shutdown(with).await);
     let now = verify_observe::observe(with, &configured).await;
     let graph = graph(with, relations, &now, &mut findings).await;
 
@@ -272,6 +278,20 @@ async fn boot_finished(with: &Verifying<'_>) -> Option<Finding> {
         }
         clock.sleep(BOOT_LOOKS).await;
     }
+}
+
+/// A script of a package may have asked for one: the host goes down behind a verdict that says it is well.
+async fn scheduled_shutdown(with: &Verifying<'_>) -> Option<Finding> {
+    let (severity, title, evidence) = match with.host.power.scheduled_shutdown().await {
+        Ok(None) => return None,
+        Ok(Some((kind, at))) => {
+            let said = "this run did not ask for it; the script of a package may have";
+            (Severity::Warning, format!("a {kind} of the host is scheduled for {at}"), said.to_owned())
+        }
+        Err(error) => (Severity::Info, "whether a shutdown is scheduled is not known".to_owned(), error.to_string()),
+    };
+    let finding = Finding::new("shutdown-scheduled", severity, title).about("shutdown").evidence(evidence);
+    Some(finding.remedy("take it back, or let it come", "shutdown -c"))
 }
 
 pub(super) async fn relations_of_each(

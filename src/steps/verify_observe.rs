@@ -6,6 +6,7 @@ use futures_util::future::{join3, join4};
 use jiff::SignedDuration;
 
 use super::compare::{self, GoneUnit, Now};
+use super::old_code;
 use super::verify::{Verifying, relations_of_each};
 use crate::host::HostResult;
 use crate::model::{Inventory, Outdated, Reading, UnitName, UnitSurvey};
@@ -47,7 +48,12 @@ pub(super) async fn observe(with: &Verifying<'_>, services: &[UnitName]) -> Now 
 
 /// Asked where packages were changed, with the services back: it looks at every process.
 async fn outdated(with: &Verifying<'_>) -> HostResult<Option<Outdated>> {
-    if with.changes.is_empty() { Ok(None) } else { with.host.package_survey.outdated().await }
+    if with.changes.is_empty() {
+        return Ok(None);
+    }
+    let mut outdated = with.host.package_survey.outdated().await?.unwrap_or_default();
+    outdated.services = old_code::look(with.host, with.settings, &[]).await?.names();
+    Ok(Some(outdated))
 }
 
 /// A clock needs its servers to answer, which takes a while after a boot.

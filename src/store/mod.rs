@@ -8,6 +8,7 @@
 //!   runs/RUN/run.json            the run, replaced whole
 //!   runs/RUN/settings.json       the settings it began with
 //!   runs/RUN/abort-wish          who wants the run to end; written while a step is at work
+//!   runs/RUN/abort-by            who is about to ask for that; written by `patchday abort`, without the lock
 //!   runs/RUN/events.jsonl        what the views are told
 //!   runs/RUN/report.{json,txt,md}
 //!   runs/RUN/NAME.{log,status}   output of work units, appended by them

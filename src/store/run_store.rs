@@ -10,7 +10,8 @@ use super::{EventLog, EventReader, LockHolder, LockedState, StoreError, StoreRes
 use crate::config::Settings;
 use crate::model::{AbortWish, BootId, Owed, Run, RunId};
 
-/// Beside a run's own files.
+/// Beside a run's own files. Whoever asks for the end signs before the coordinator gets the signal.
+const ABORT_SIGNED: &str = "abort-by";
 const ABORT_WISH: &str = "abort-wish";
 
 /// The state directory. Reading needs no lock: every file is replaced whole.
@@ -117,6 +118,21 @@ impl StateDir {
         };
         let wish = serde_json::from_slice(&text);
         wish.map(Some).map_err(|error| StoreError::Unreadable { path, why: error.to_string() })
+    }
+
+    /// Writes down who is about to ask for the end of the run. Not the coordinator, which has the lock, does: the file is
+    /// replaced whole, says a name and no more, and nothing is decided by it.
+    ///
+    /// # Errors
+    ///
+    /// The file system's word.
+    pub fn sign_abort(&self, id: &RunId, by: &str) -> StoreResult<()> {
+        atomic::replace(&self.run_dir(id).join(ABORT_SIGNED), by.as_bytes())
+    }
+
+    /// Who has asked for the end of the run last; none where nobody has signed.
+    pub fn abort_signed_by(&self, id: &RunId) -> Option<String> {
+        signature(&self.run_dir(id))
     }
 
     /// The settings with which the run began.
@@ -335,6 +351,11 @@ pub struct WishBox {
 }
 
 impl WishBox {
+    /// Who has asked for it, where somebody has signed.
+    pub fn signed_by(&self) -> Option<String> {
+        signature(self.path.parent()?)
+    }
+
     /// Saves the wish; on return it survives a kill and a power cut.
     ///
     /// # Errors
@@ -344,6 +365,16 @@ impl WishBox {
         let text = serde_json::to_vec_pretty(wish).map_err(std::io::Error::other);
         atomic::replace(&self.path, &text.map_err(StoreError::io("encode", &self.path))?)
     }
+}
+
+/// What is read of a name at most.
+const NAME: u64 = 200;
+
+fn signature(run: &Path) -> Option<String> {
+    let mut name = String::new();
+    fs::File::open(run.join(ABORT_SIGNED)).ok()?.take(NAME).read_to_string(&mut name).ok()?;
+    let name: String = name.chars().filter(|c| !c.is_control()).collect();
+    (!name.trim().is_empty()).then(|| name.trim().to_owned())
 }
 
 fn remove_run(directory: &Path) {

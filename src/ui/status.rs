@@ -168,7 +168,7 @@ mod tests {
         leftover.run.changes = vec![Change::Held(unit("mongod.service"))];
         let mut booted = leftover.clone();
         let mut owing = Story::healthy();
-        let reason = BootReason::OldCode { by: "dbus.service".into(), session: false };
+        let reason = BootReason::OldCode { by: "dbus.service".into(), passing: false };
         owing.run.owed = vec![Owed { since: at(40.0), reason }];
         let undone = booted.run.strike_out_undone_by(&boot(9));
         snapshots(|| {

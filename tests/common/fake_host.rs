@@ -19,8 +19,8 @@ use patchday::host::clock::RunClock;
 use patchday::host::{
     BootLoader, Budget, Clock, Database, DatabaseForensics, DatabaseInsight, Deployments, FetchedPlans, HoldSpec, Host,
     HostError, HostErrorKind, HostResult, Inhibitor, InhibitorGuard, Inventories, KernelBuilds, Kernels, Messenger,
-    PackageLocks, PackageSurvey, PackageWork, Packages, People, Power, Premises, Prober, Relations, Shutdown,
-    ShutdownSpec, System, UnitChanges, Units, WorkUnits,
+    PackageLocks, PackageSurvey, PackageWork, Packages, People, Power, Premises, Prober, Relations, RunningCode,
+    Shutdown, ShutdownSpec, System, UnitChanges, Units, WorkUnits,
 };
 use patchday::model::*;
 use patchday::store::{RunStore, StateDir, StoreError, StoreResult};
@@ -144,6 +144,10 @@ pub struct World {
     pub pending: Vec<PackageChange>,
     /// What was fetched for another day; the lists and packages of it are those of `pending`.
     pub fetched: Option<FetchedPlan>,
+    /// Units that run files which were replaced.
+    pub old_code: BTreeSet<String>,
+    /// No process shows what it runs.
+    pub maps_are_hidden: bool,
     pub dpkg_broken: Vec<String>,
     /// A unit of systemd's own that somebody has masked.
     pub masked: Option<&'static str>,
@@ -341,6 +345,8 @@ impl World {
             bonds: Vec::new(),
             pending: vec![upgrade("libc6"), upgrade("tzdata")],
             fetched: None,
+            old_code: BTreeSet::new(),
+            maps_are_hidden: false,
             dpkg_broken: Vec::new(),
             masked: None,
             dpkg_refuses: None,
@@ -504,6 +510,7 @@ impl World {
         }
         self.works.clear();
         self.locked_by_us = false;
+        self.old_code.clear();
         self.going_down = false;
         self.reboot_hangs = false;
         self.system_state = "running";
@@ -642,6 +649,11 @@ impl World {
         self.cache_is_empty = kind != "download" && self.cache_is_empty || self.cache_is_emptied_by == Some(kind);
         match (kind.as_str(), fails) {
             ("ahead" | "upgrade", false) => {
+                if kind == "upgrade" && self.pending.iter().any(|change| change.name == "libc6") {
+                    let active = self.units.iter().filter(|(name, unit)| name.ends_with(".service") && unit.runs());
+                    let active = active.map(|(name, _)| name.clone()).filter(|name| !name.starts_with("patchday"));
+                    self.old_code.extend(active.chain(["init.scope".to_owned()]));
+                }
                 let done = |change: &mut PackageChange| kind == "upgrade" || change.name.starts_with("linux-");
                 let new = self.pending.extract_if(.., done).filter(|change| change.action == PackageAction::Install);
                 self.new_packages.extend(new.map(|change| (change.name, change.to.unwrap_or_default())));
@@ -793,7 +805,8 @@ impl Units for Fake {
             fake.active = "failed";
             return Ok(JobResult::Failed);
         }
-        if !fake.held && fake.active != "active" {
+        let starts = !fake.held && (fake.active != "active");
+        if starts {
             fake.active = "active";
             fake.hollow = false;
             fake.invocation += 1;
@@ -801,6 +814,7 @@ impl Units for Fake {
                 fake.dies -= 1;
                 fake.dies_at = Some(now + SignedDuration::from_secs(4));
             }
+            world.old_code.remove(unit.as_str());
         }
         drop(world);
         point(&self.0, "started");
@@ -808,7 +822,14 @@ impl Units for Fake {
     }
 
     async fn restart(&self, unit: &UnitName, timeout: SignedDuration) -> HostResult<JobResult> {
-        lock(&self.0).effects.push(format!("restart {unit}"));
+        point(&self.0, "restart");
+        {
+            let mut world = lock(&self.0);
+            world.effects.push(format!("restart {unit}"));
+            world.old_code.remove(unit.as_str());
+            world.unit(unit.as_str()).invocation += 1;
+        }
+        point(&self.0, "restarted");
         if lock(&self.0).unit(unit.as_str()).mends_on_restart {
             lock(&self.0).unit(unit.as_str()).fails_to_start = false;
         }
@@ -1507,6 +1528,19 @@ impl PackageSurvey for Fake {
 }
 
 #[async_trait]
+impl RunningCode for Fake {
+    async fn old_code(&self) -> HostResult<Vec<OldCode>> {
+        let world = lock(&self.0);
+        if world.maps_are_hidden {
+            return Err(unknown("look who runs replaced files"));
+        }
+        let one =
+            |unit: &String| OldCode { unit: unit.parse().ok(), program: "main".into(), pid: 7, files: Vec::new() };
+        Ok(world.old_code.iter().map(one).collect())
+    }
+}
+
+#[async_trait]
 impl Premises for Fake {
     async fn free_inodes(&self, _paths: &[&str]) -> HostResult<BTreeMap<String, (u64, u64)>> {
         Ok(BTreeMap::new())
@@ -1787,6 +1821,7 @@ pub fn host(world: &Shared) -> Host {
         kernel_builds: fake(),
         boot_loader: fake(),
         system: fake(),
+        running_code: fake(),
         premises: fake(),
         people: fake(),
         deployments: fake(),
@@ -1875,7 +1910,12 @@ pub fn settings() -> Settings {
             modules_timeout: SignedDuration::from_hours(1),
             source: None,
         },
-        reboot: RebootSettings { when: RebootWhen::Needed, grace: SignedDuration::from_mins(5), force_after: None },
+        reboot: RebootSettings {
+            when: RebootWhen::Needed,
+            grace: SignedDuration::from_mins(5),
+            force_after: None,
+            restart_outdated: true,
+        },
         verify: VerifySettings {
             settle: SignedDuration::from_secs(5),
             boot_timeout: SignedDuration::from_mins(2),

@@ -92,7 +92,12 @@ fn settings(services: Vec<ServiceSettings>) -> Settings {
             modules_timeout: minutes(60),
             source: None,
         },
-        reboot: RebootSettings { when: RebootWhen::Needed, grace: minutes(10), force_after: None },
+        reboot: RebootSettings {
+            when: RebootWhen::Needed,
+            grace: minutes(10),
+            force_after: None,
+            restart_outdated: true,
+        },
         verify: VerifySettings { settle: minutes(1), boot_timeout: minutes(10), on_failure: OnFailure::Report },
         allowed_checks: Vec::new(),
         preflight: PreflightSettings::default(),

@@ -1,7 +1,7 @@
 //! What a boot owes, on a host in memory: whatever a run came to, nothing of it is forgotten on this boot, and nothing of
 //! it is left on the next.
 
-use crate::fake_host::{Fault, Scenario, ended};
+use crate::fake_host::{API, Fault, Scenario, ended};
 use jiff::Timestamp;
 use patchday::config::RebootWhen;
 use patchday::exit_code;
@@ -127,5 +127,125 @@ fn a_soft_reboot_pays_what_programs_owe() {
         let [BootReason::ReadAtBoot { package, .. }] = left.as_slice() else { panic!("{left:?}") };
         assert_eq!(package, "intel-microcode");
         scenario.run_to_end();
+    }
+}
+
+/// A host on which these units run, all of them with replaced files.
+fn running_old(units: &[&str]) -> Scenario {
+    let mut scenario = Scenario::new();
+    scenario.options.no_reboot = true;
+    {
+        let mut world = scenario.world();
+        for unit in units {
+            let like = world.unit(API).clone();
+            world.units.insert((*unit).to_owned(), like);
+        }
+        world.pending.retain(|change| change.name == "tzdata");
+        world.old_code.extend(units.iter().map(|unit| (*unit).to_owned()));
+    }
+    scenario
+}
+
+fn kinds(scenario: &Scenario) -> Vec<String> {
+    owed(scenario)
+        .iter()
+        .map(|owed| format!("{}{}", owed.reason, if owed.reason.asks_for_reboot() { "" } else { "?" }))
+        .collect()
+}
+
+/// Names forecast, and what runs decides: both ways, and neither where nobody can tell.
+#[test]
+fn what_runs_decides_whether_an_upgrade_needs_a_boot() {
+    type Change = fn(&Scenario);
+    let only = |scenario: &Scenario, name: &str| {
+        let mut world = scenario.world();
+        world.pending.truncate(1);
+        world.pending[0].name = name.into();
+    };
+    let cases: [(&str, &str, u32, Change); 5] = [
+        ("nobody runs the old libssl3", "libssl3", 0, |_| {}),
+        ("nobody can tell who runs it", "libssl3", 1, |scenario| scenario.world().maps_are_hidden = true),
+        ("a package of no name, and PID 1 runs its old self", "zlib1g", 1, |scenario| {
+            scenario.world().old_code.insert("init.scope".into());
+        }),
+        ("only a person's session runs its old self", "zlib1g", 0, |scenario| {
+            scenario.world().old_code.insert("session-3.scope".into());
+        }),
+        ("no process shows microcode", "intel-microcode", 1, |_| {}),
+    ];
+    for (case, package, reboots, change) in cases {
+        let scenario = Scenario::new();
+        only(&scenario, package);
+        change(&scenario);
+        let (end, run) = scenario.run_to_end();
+        assert_eq!(ended(&end), exit_code::DONE, "{case}: {:?}", run.phase);
+        assert_eq!(run.reboots, reboots, "{case}: {:?}", run.reboot_reasons);
+        assert!(!asks(&scenario), "{case}: {:?}", owed(&scenario));
+    }
+}
+
+#[test]
+fn what_can_be_restarted_is_once_and_the_rest_is_owed_by_name() {
+    let units = ["cron.service", "dbus.service", "init.scope", "session-3.scope", "systemd-journald.service"];
+    let scenario = running_old(&units);
+    let (end, run) = scenario.run_to_end();
+    assert_eq!(ended(&end), exit_code::DONE, "{:?}", run.phase);
+    let restarts: Vec<&str> = run.restarts.iter().map(|restart| restart.unit.as_str()).collect();
+    assert_eq!(restarts, ["cron.service", "systemd-journald.service"]);
+    for unit in units {
+        let wanted = usize::from(restarts.contains(&unit));
+        assert_eq!(scenario.world().effects_of(&format!("restart {unit}")), wanted, "{unit}");
+    }
+    let told = first_line(&run);
+    assert!(told.contains("healthy: a boot is owed") && told.contains("dbus.service, systemd (PID 1)"), "{told}");
+    assert_eq!(
+        kinds(&scenario),
+        [
+            "dbus.service still runs replaced files",
+            "systemd (PID 1) still runs replaced files",
+            "main of session 3 still runs replaced files?"
+        ]
+    );
+
+    // By policy: nothing is restarted, and all of it is owed.
+    let mut scenario = running_old(&units);
+    scenario.settings.reboot.restart_outdated = false;
+    let (_, run) = scenario.run_to_end();
+    assert_eq!((run.restarts.len(), kinds(&scenario).len()), (0, 5));
+    // With a reboot none of it is needed.
+    let mut scenario = running_old(&units);
+    scenario.options.no_reboot = false;
+    let (_, run) = scenario.run_to_end();
+    assert_eq!((run.reboots, run.restarts.len(), kinds(&scenario).len()), (1, 0, 0));
+}
+
+/// What does not change by a restart, or does not survive one, is left to a boot.
+#[test]
+fn a_restart_is_not_made_where_it_would_do_harm() {
+    for (unit, change) in [
+        ("backup.service", (|fake| fake.service_type = "oneshot") as fn(&mut crate::fake_host::FakeUnit)),
+        ("ended.service", |fake| fake.active = "inactive"),
+    ] {
+        let scenario = running_old(&[unit]);
+        change(scenario.world().unit(unit));
+        let (_, run) = scenario.run_to_end();
+        assert_eq!(run.restarts, [], "{unit}");
+        assert_eq!(kinds(&scenario), [format!("{unit} still runs replaced files")]);
+    }
+}
+
+#[test]
+fn a_restart_is_made_once_whenever_the_coordinator_is_killed() {
+    for point in 1_u32.. {
+        let scenario = running_old(&["cron.service", "init.scope"]).crash_at(point, Fault::Kill);
+        let (end, run) = scenario.run_to_end();
+        if !scenario.has_crashed() {
+            assert!(scenario.world().moments.contains_key("restart"));
+            break;
+        }
+        let context = format!("after a kill at point {point}");
+        assert_eq!(ended(&end), exit_code::DONE, "{context}: {:?}", run.phase);
+        assert!(scenario.world().effects_of("restart cron.service") <= 1, "{context}");
+        assert!(asks(&scenario), "{context}");
     }
 }

@@ -66,6 +66,7 @@ fn settings() -> Settings {
             when: RebootWhen::Always,
             grace: SignedDuration::from_mins(5),
             force_after: Some(SignedDuration::from_mins(8)),
+            restart_outdated: false,
         },
         verify: VerifySettings {
             settle: SignedDuration::from_secs(30),

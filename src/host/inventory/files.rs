@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 
 use crate::host::{HostError, HostResult};
 
-/// What dpkg and ucf append to the version that they did not install, or that they replaced.
-const SUFFIXES: [&str; 5] = [".dpkg-dist", ".dpkg-new", ".dpkg-old", ".ucf-dist", ".ucf-old"];
+/// What dpkg and ucf append to the version that they did not install. What they replaced (`.dpkg-old`, `.ucf-old`) was the
+/// administrator's, who has nothing to merge from it that is not in use or was given up.
+const SUFFIXES: [&str; 3] = [".dpkg-dist", ".dpkg-new", ".ucf-dist"];
 
 /// Deep enough for every package; a loop of mounts ends here.
 const DEEPEST: usize = 12;
@@ -51,7 +52,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let deep = dir.path().join("etc/ssh/conf.d");
         fs::create_dir_all(&deep).unwrap();
-        for name in ["a.conf", "a.conf.dpkg-dist", "b.ucf-dist", "c.dpkg-backup"] {
+        for name in ["a.conf", "a.conf.dpkg-dist", "b.ucf-dist", "c.dpkg-backup", "d.dpkg-old", "e.ucf-old"] {
             fs::write(deep.join(name), "").unwrap();
         }
         let found = to_be_merged(dir.path()).unwrap();

@@ -86,7 +86,11 @@ impl Messenger for Outbox {
             }
             Parcel::File { path, content } => {
                 let what = format!("write {path}");
-                write(&below(&self.root, path), content.as_deref()).map_err(|error| HostError::failed(what, error))
+                let path = below(&self.root, path);
+                // pam_motd reads the files of `motd.d`, which no package of Debian 12 brings.
+                let directory = path.parent().filter(|parent| content.is_some() && parent.ends_with("motd.d"));
+                let made = directory.map_or(Ok(()), fs::create_dir_all);
+                made.and_then(|()| write(&path, content.as_deref())).map_err(|error| HostError::failed(what, error))
             }
             Parcel::LoginNotice { text } => {
                 let path = below(&self.root, LOGIN_NOTICE);

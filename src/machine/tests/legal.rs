@@ -114,7 +114,7 @@ pub(super) const LEGAL: [(&str, &str, &str); 42] = [
     (
         "staged",
         "verify",
-        "step ended verified, given up failed, boot changed rebooted, soft-rebooted =, resumed =, clock anchored =, recovery intended =, judged =",
+        "step ended verified, given up failed, boot owes =, boot changed rebooted, soft-rebooted =, resumed =, clock anchored =, recovery intended =, restart intended =, judged =",
     ),
     (
         "reboot requested",
@@ -131,7 +131,7 @@ pub(super) const LEGAL: [(&str, &str, &str); 42] = [
     (
         "rebooted",
         "verify",
-        "step ended verified, given up failed, boot changed =, soft-rebooted =, resumed =, clock anchored =, recovery intended =, judged =",
+        "step ended verified, given up failed, boot owes =, boot changed =, soft-rebooted =, resumed =, clock anchored =, recovery intended =, restart intended =, judged =",
     ),
     // A final phase stays, whatever happens; but for a verdict, which is of one boot.
     ("only fetched", "-", "step began =, boot changed =, soft-rebooted =, resumed =, clock anchored =, closed ="),

@@ -76,6 +76,7 @@ fn facts(run: &Run) -> Vec<Fact> {
             wall_ahead: SignedDuration::ZERO,
         }),
         Fact::RecoveryIntended(_) => Fact::RecoveryIntended(Recovery { unit: unit.clone(), at: at(50) }),
+        Fact::RestartIntended(_) => Fact::RestartIntended(Recovery { unit: unit.clone(), at: at(50) }),
         Fact::Judged(_) => judged(run),
         Fact::LookedLast(_) => Fact::LookedLast(LastLook {
             at: at(50),

@@ -52,6 +52,11 @@ fn detail(name: &str, words: &str, page: &Page<'_>) -> Vec<String> {
     lines
 }
 
+/// Whoever looked last did not find it ready.
+pub(in crate::report) fn is_still_down(service: &ServiceStory) -> bool {
+    service.returned.as_ref().is_some_and(|returned| returned.problem.is_some())
+}
+
 /// The mark of a service, and how long it was away.
 pub(in crate::report) fn impact(service: &ServiceStory) -> (Mark, String) {
     let is_back = service.returned.as_ref().map(|returned| returned.problem.is_none() && returned.ready_usec.is_some());
@@ -71,6 +76,7 @@ pub(in crate::report) fn impact(service: &ServiceStory) -> (Mark, String) {
             (mark, format!("{most} {}, {from} to {}", duration(took), time_of_day(until)))
         }
         (None, Some(until)) => (Mark::Warning, format!("ready at {}, the clock was set back", time_of_day(until))),
+        (_, None) if is_back == Some(false) => (Mark::Failed, format!("down from {from}, still down")),
         (_, None) if is_back == Some(true) => (Mark::Done, format!("down from {from}, ready, not timed")),
         (_, None) if downtime.proven => (Mark::Failed, format!("down from {from}, not seen ready since")),
         (_, None) => (Mark::Warning, format!("stop begun at {from}, not proven")),

@@ -8,9 +8,9 @@ pub(super) fn compare(now: &Now, between: &Between<'_>, differences: &mut Vec<Di
         Reading::Known(None) => return,
         Reading::Known(Some(outdated)) => outdated,
         Reading::Unknown(why) => {
-            let title = "needrestart does not tell what runs with files that were replaced";
-            let finding = Finding::new("outdated", Severity::Info, title).about("needrestart").evidence(why);
-            differences.push(finding.remedy("ask it by hand", "needrestart -b").into());
+            let title = "nobody can tell what runs with files that were replaced";
+            let finding = Finding::new("outdated", Severity::Info, title).about("running code").evidence(why);
+            differences.push(finding.remedy("look by hand", "grep -l 'r-xp.*(deleted)' /proc/[0-9]*/maps").into());
             return;
         }
     };
@@ -24,9 +24,13 @@ pub(super) fn compare(now: &Now, between: &Between<'_>, differences: &mut Vec<Di
             all => format!("{} services and sessions run with files that were replaced", all.len()),
         };
         let reboot_is_due = !between.rebooted && !between.reboot_reasons.is_empty();
-        let hint = if reboot_is_due { "the reboot that is still needed ends that" } else { "restart what needs it" };
+        let hint = if reboot_is_due {
+            "the reboot that is still needed ends that"
+        } else {
+            "restart it, or let the next run reboot"
+        };
         let finding = Finding::new("outdated", Severity::Info, title).about(first).lines(&all);
-        differences.push(finding.remedy(hint, "needrestart").into());
+        differences.push(finding.remedy(hint, "patchday plan").into());
     }
     if let Some((loaded, newer)) = &outdated.microcode {
         let title = format!("the CPU has microcode {loaded}, and {newer} is installed");
