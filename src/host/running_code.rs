@@ -261,7 +261,8 @@ mod tests {
     #[tokio::test]
     async fn this_host_is_looked_at_in_time() {
         let seen = HostProcesses::new("/".into()).old_code().await;
-        // Whoever may not look at others is told so.
-        assert!(seen.is_ok() || !rustix::process::geteuid().is_root(), "{seen:?}");
+        // Whoever may not look at others, as in a container, is told so.
+        let may_not = |error: &HostError| error.kind == HostErrorKind::Unknown && error.why.contains("process ");
+        assert!(seen.as_ref().err().is_none_or(may_not), "{seen:?}");
     }
 }

@@ -4,10 +4,11 @@ use insta::assert_snapshot;
 use jiff::SignedDuration;
 
 use super::sample::{self, Story, at, back, secs, unit};
-use super::{Ending, PackageCertainty, Report, Style, html, json, markdown, text};
+use super::{Ending, PackageCertainty, Report, Style, advice, html, json, markdown, text};
 use crate::events::EventKind;
 use crate::model::{
-    Abort, Change, Finding, HookEnd, HookPolicy, HookRun, Outcome, Phase, ServiceReturn, Severity, Step, Verdict,
+    Abort, Change, CheckResult, Finding, HookEnd, HookPolicy, HookRun, Outcome, Phase, ServiceReturn, Severity, Step,
+    Verdict,
 };
 
 /// Stories with a name, each with its own ending.
@@ -286,6 +287,46 @@ fn the_json_report_keeps_its_shape_and_reads_back() {
             sample::snapshots(|| assert_snapshot!("json_healthy", text));
         }
     }
+}
+
+#[test]
+fn what_is_not_over_has_no_length_in_any_face() {
+    let report = api_broken().report();
+    assert!(report.away.unwrap().still_down);
+    let faces = [text::render(&report, &Style::plain()), markdown::render(&report), html::render(&report)];
+    for face in &faces {
+        assert!(face.contains("still down"), "{face}");
+    }
+    assert!(!faces[0].contains("no services for"), "{}", faces[0]);
+    assert_eq!(report.longest_downtime(), None);
+    // Seen ready again, and nobody judged: it was measured all the same.
+    let away = aborted().report().away.unwrap();
+    assert!(away.measured.is_some() && !away.still_down, "{away:?}");
+    assert!(!Story::healthy().report().away.unwrap().still_down);
+}
+
+/// A report of a run that is open says nothing of what is still to come.
+#[test]
+fn an_open_run_has_no_exit_code() {
+    let report = failing().report();
+    assert_eq!((report.ended, report.exit_code), (None, None));
+    let text = text::render(&report, &Style::plain());
+    assert!(!text.contains("exit code") && text.contains("bringing the host to safety is not finished"), "{text}");
+}
+
+#[test]
+fn advice_of_the_preflight_ends_with_it() {
+    let finding = Finding::new("apt-lock", Severity::Warning, "somebody else is using apt").remedy("let it end", "ps");
+    let checks = vec![CheckResult { label: "apt-lock".into(), finding: Some(finding) }];
+    let told = |mut story: Story| {
+        story.run.checks = checks.clone();
+        advice::to_do(&story.report()).iter().any(|advice| advice.text.contains("let it end"))
+    };
+    assert!(!told(Story::healthy()) && !told(aborted()));
+    let mut blocked = Story::new();
+    blocked.fail(Step::Preflight, 1.0, "apt-lock: somebody else is using apt");
+    blocked.close(20);
+    assert!(told(blocked));
 }
 
 #[test]

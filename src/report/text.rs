@@ -136,7 +136,7 @@ pub(in crate::report) fn away_words(away: &TimeAway) -> String {
     if away.still_down {
         let estimated =
             away.estimated.map(|estimated| format!("; the estimate before the stop was {}", duration(estimated)));
-        return format!("not over: a service is still down{}", estimated.unwrap_or_default());
+        return format!("without end: a service is still down{}", estimated.unwrap_or_default());
     }
     match (away.measured, away.estimated) {
         (Some(measured), Some(estimated)) => {

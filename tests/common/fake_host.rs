@@ -146,6 +146,8 @@ pub struct World {
     pub fetched: Option<FetchedPlan>,
     /// Units that run files which were replaced.
     pub old_code: BTreeSet<String>,
+    /// The script of a package asks for a shutdown in two minutes.
+    pub script_schedules_shutdown: bool,
     /// No process shows what it runs.
     pub maps_are_hidden: bool,
     pub dpkg_broken: Vec<String>,
@@ -347,6 +349,7 @@ impl World {
             fetched: None,
             old_code: BTreeSet::new(),
             maps_are_hidden: false,
+            script_schedules_shutdown: false,
             dpkg_broken: Vec::new(),
             masked: None,
             dpkg_refuses: None,
@@ -609,6 +612,11 @@ impl World {
 
     fn seconds(&self) -> u64 {
         u64::try_from(self.now.duration_since(self.booted).as_secs()).unwrap()
+    }
+
+    /// Moments that have come.
+    pub fn points(&self) -> u32 {
+        self.points
     }
 
     pub fn effects_of(&self, name: &str) -> usize {
@@ -1138,7 +1146,9 @@ impl Power for Fake {
     }
 
     async fn scheduled_shutdown(&self) -> HostResult<Option<(String, Timestamp)>> {
-        Ok(None)
+        let world = lock(&self.0);
+        let by_script = world.effects.iter().any(|effect| effect == "upgrade ended") && world.script_schedules_shutdown;
+        Ok(by_script.then(|| ("reboot".to_owned(), world.now + SignedDuration::from_mins(2))))
     }
 
     async fn prepares_shutdown(&self) -> HostResult<bool> {
@@ -1448,7 +1458,8 @@ impl Packages for Fake {
 
     async fn installed(&self) -> HostResult<BTreeMap<String, String>> {
         let version = if lock(&self.0).pending.is_empty() { "2" } else { "1" };
-        let upgraded = ["libc6", "tzdata"].map(|name| (name.to_owned(), version.to_owned()));
+        let upgraded = ["libc6", "tzdata", "libssl3", "zlib1g", "intel-microcode"]
+            .map(|name| (name.to_owned(), version.to_owned()));
         let new = lock(&self.0).new_packages.clone();
         let kernels = lock(&self.0).kernels.clone();
         let kernels = kernels.iter().map(|release| (format!("linux-image-{release}"), "1".to_owned()));

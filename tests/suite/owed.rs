@@ -99,13 +99,19 @@ fn where_no_run_may_reboot_it_stays_shown_until_another_boot() {
 /// What may be half installed may be in force half.
 #[test]
 fn what_an_upgrade_may_have_done_is_owed_whenever_the_coordinator_is_killed() {
-    for point in 1_u32.. {
-        let mut scenario = Scenario::new().crash_at(point, Fault::Kill);
+    let host = || {
+        let mut scenario = Scenario::new();
         scenario.options.no_reboot = true;
+        // Nobody can tell afterwards, so that the forecast must last.
+        scenario.world().maps_are_hidden = true;
+        scenario
+    };
+    let whole = host();
+    whole.run_to_end();
+    let (first, last) = (whole.world().first["start work"], whole.world().points());
+    for point in (first..last).step_by(3) {
+        let scenario = host().crash_at(point, Fault::Kill);
         let (end, run) = scenario.run_to_end();
-        if !scenario.has_crashed() {
-            break;
-        }
         assert_eq!(ended(&end), exit_code::DONE, "after a kill at point {point}: {:?}", run.phase);
         assert!(asks(&scenario), "forgotten after a kill at point {point}");
     }
@@ -236,16 +242,28 @@ fn a_restart_is_not_made_where_it_would_do_harm() {
 
 #[test]
 fn a_restart_is_made_once_whenever_the_coordinator_is_killed() {
-    for point in 1_u32.. {
-        let scenario = running_old(&["cron.service", "init.scope"]).crash_at(point, Fault::Kill);
+    let host = || running_old(&["cron.service", "init.scope"]);
+    let whole = host();
+    whole.run_to_end();
+    let (first, last) = (whole.world().first["restart"], whole.world().first["restarted"]);
+    for point in first.saturating_sub(6)..=last + 8 {
+        let scenario = host().crash_at(point, Fault::Kill);
         let (end, run) = scenario.run_to_end();
-        if !scenario.has_crashed() {
-            assert!(scenario.world().moments.contains_key("restart"));
-            break;
-        }
         let context = format!("after a kill at point {point}");
+        assert!(scenario.has_crashed(), "{context}");
         assert_eq!(ended(&end), exit_code::DONE, "{context}: {:?}", run.phase);
         assert!(scenario.world().effects_of("restart cron.service") <= 1, "{context}");
         assert!(asks(&scenario), "{context}");
     }
+}
+
+/// The host goes down two minutes after a verdict: it is not well.
+#[test]
+fn a_shutdown_that_a_script_has_scheduled_is_a_finding() {
+    let mut scenario = Scenario::new();
+    scenario.options.no_reboot = true;
+    scenario.world().script_schedules_shutdown = true;
+    let (end, run) = scenario.run_to_end();
+    assert_eq!(ended(&end), exit_code::NOT_VERIFIED, "{:?}", run.phase);
+    assert!(first_line(&run).starts_with("degraded: a reboot of the host is scheduled for "), "{}", first_line(&run));
 }

@@ -262,6 +262,10 @@ fn a_wish_to_end_the_run_outlives_its_coordinator() {
     store.wish_box().put(&wish).unwrap();
     drop(store);
     assert_eq!(state.abort_wish(&run.id).unwrap(), Some(wish));
+    // A signal has no sender: whoever asks signs before.
+    assert_eq!(state.abort_signed_by(&run.id), None);
+    state.sign_abort(&run.id, "ada on pts/0\u{1b}[2J").unwrap();
+    assert_eq!(state.abort_signed_by(&run.id).as_deref(), Some("ada on pts/0[2J"));
     fs::write(root.join("runs").join(run.id.as_str()).join("abort-wish"), "{").unwrap();
     assert!(matches!(state.abort_wish(&run.id), Err(StoreError::Unreadable { .. })));
 }

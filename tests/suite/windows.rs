@@ -356,3 +356,22 @@ fn a_hold_that_makes_no_sense_is_refused() {
     assert_eq!(site.patchday(&["hold", "--until", "3h", "--reason", " "]).0, 2);
     assert_eq!(site.patchday(&["hold", "--until", "3h", "--reason", "rest"]).0, 0);
 }
+
+#[test]
+fn a_longer_hold_is_not_cut_short_unasked() {
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let site = Site::with_window("daily");
+    let hold = |until: &str, more: &[&str]| {
+        site.patchday(&[&["hold", "--until", until, "--reason", "a deploy"][..], more].concat())
+    };
+    assert_eq!(site.patchday(&["hold", "--until", "2199-12-24", "--reason", "the books are closed"]).0, 0);
+    let (code, said) = hold("3h", &[]);
+    assert!(code == 10 && said.contains("the books are closed") && said.contains("hold --replace"), "{said}");
+    assert!(site.patchday(&["windows"]).1.contains("the books are closed"));
+    // A longer one lasts in any case.
+    assert_eq!(hold("2199-12-30", &[]).0, 0);
+    assert_eq!(hold("3h", &["--replace"]).0, 0);
+    assert!(site.patchday(&["windows"]).1.contains("a deploy"));
+}

@@ -177,6 +177,17 @@ async fn files_are_replaced_whole_and_links_are_not_followed() {
     }
 }
 
+/// pam_motd shows the files of `motd.d`, which Debian 12 does not have at first; nobody else's directory is made.
+#[tokio::test]
+async fn the_directory_of_the_login_message_is_made_where_it_is_missing() {
+    let directory = tempfile::tempdir().unwrap();
+    let outbox = outbox(directory.path());
+    let file = |path: &str| Parcel::File { path: path.into(), content: Some("well\n".into()) };
+    outbox.send(&file("/etc/motd.d/patchday")).await.unwrap();
+    assert_eq!(std::fs::read_to_string(directory.path().join("etc/motd.d/patchday")).unwrap(), "well\n");
+    assert!(outbox.send(&file("/var/lib/collector/patchday.prom")).await.is_err());
+}
+
 #[test]
 fn a_mail_says_that_a_program_wrote_it_and_has_the_page_with_it() {
     let mail =

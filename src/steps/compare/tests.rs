@@ -237,7 +237,7 @@ const FINDINGS: [(&str, Change); 29] = [
     ("reboot-required /run/reboot-required", |now| {
         edit(&mut now.kernel, |kernel| kernel.reboot_required = Some(vec![]))
     }),
-    ("outdated needrestart", |now| now.outdated = Reading::Unknown("no answer within 60 s".into())),
+    ("outdated running code", |now| now.outdated = Reading::Unknown("no answer within 60 s".into())),
     ("outdated ssh.service", |now| {
         outdated(
             now,
