@@ -109,7 +109,7 @@ fn what_an_upgrade_may_have_done_is_owed_whenever_the_coordinator_is_killed() {
     let whole = host();
     whole.run_to_end();
     let (first, last) = (whole.world().first["start work"], whole.world().points());
-    for point in (first..last).step_by(3) {
+    for point in (first..last).step_by(9) {
         let scenario = host().crash_at(point, Fault::Kill);
         let (end, run) = scenario.run_to_end();
         assert_eq!(ended(&end), exit_code::DONE, "after a kill at point {point}: {:?}", run.phase);
