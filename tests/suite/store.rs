@@ -355,7 +355,7 @@ impl SmallDisk {
     fn mount() -> Option<Self> {
         let directory = tempdir().ok()?;
         let mut mount = Command::new("mount");
-        mount.args(["-t", "tmpfs", "-o", "size=64k", "patchday-test"]).arg(directory.path());
+        mount.args(["-t", "tmpfs", "-o", "size=64k,mode=0700", "patchday-test"]).arg(directory.path());
         let mount = spawn(mount.stderr(Stdio::null())).and_then(|mut child| child.wait());
         mount.is_ok_and(|status| status.success()).then_some(Self(directory))
     }
