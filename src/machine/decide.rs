@@ -334,7 +334,10 @@ pub(super) fn may_begin(run: &Run, step: &Step) -> bool {
     match step {
         Step::Repair => run.has_touched_packages(),
         Step::Restore => {
-            run.protects_services() || run.history.iter().any(|record| matches!(record.attempt.step, Step::Stop(_)))
+            let has_stopped = run.history.iter().any(|record| matches!(record.attempt.step, Step::Stop(_)));
+            // The last look puts on record what ended by itself, also where no step has stopped anything.
+            let is_on_record = run.changes.iter().any(|change| matches!(change, Change::Stopped(_)));
+            run.protects_services() || has_stopped || is_on_record
         }
         Step::LastLook => run.phase.is_final() && last_look_is_due(run),
         Step::Report => run.phase.is_final(),
