@@ -40,7 +40,7 @@ mod tests {
 
     #[test]
     fn users_are_told_by_name_or_by_number() {
-        let passwd = "root:x:0:0:root:/root:/bin/bash\nada:x:1000:1000::/home/ada:/bin/sh\n";
+        let passwd = "root:x:0:0:root:/root:/bin/bash\nada:x:1000:1000::/srv/ada:/bin/sh\n";
         for (uid, name) in [(0, "root"), (1000, "ada"), (100, "user 100")] {
             assert_eq!(name_of(uid, passwd), name);
         }

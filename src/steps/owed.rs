@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::{RecordError, StepContext, old_code};
 use crate::config::Settings;
-use crate::host::Host;
+use crate::host::{Host, HostError};
 use crate::model::{
     BootReason, Fact, KernelChange, KernelFacts, KernelPlan, Owed, PackageAction, PackageChange, Recovery, Run,
     UpgradePlan, after_a_look, kernel_change, next_kernel, next_kernel_after, next_kernel_problems, reasons_in_words,
@@ -110,27 +110,35 @@ pub(super) fn foresee(ctx: &mut StepContext<'_>, plan: &UpgradePlan) -> Result<(
 
 /// Looks what runs, and records what is owed for it. `stops` says that the run has yet to stop and start its services.
 pub(super) async fn look(ctx: &mut StepContext<'_>, stops: bool) -> Result<(), RecordError> {
-    let owed = seen(ctx.host, ctx.settings, ctx.run(), stops).await;
+    let run = ctx.run();
+    let (owed, failed) = after(ctx.host, ctx.settings, &run.owed, &run.restarts, stops).await;
+    if let Some(error) = failed {
+        ctx.note(format!("what an upgrade has left running is unknown: {error}"));
+    }
     record(ctx, owed)
 }
 
 /// What is owed after a look at what runs and at what is installed.
 pub(super) async fn seen(host: &Host, settings: &Settings, run: &Run, stops: bool) -> Vec<Owed> {
-    after(host, settings, &run.owed, &run.restarts, stops).await
+    after(host, settings, &run.owed, &run.restarts, stops).await.0
 }
 
 /// What is owed without a run, before one stops its services.
 pub async fn owed_now(host: &Host, settings: &Settings, known: &[Owed]) -> Vec<Owed> {
-    after(host, settings, known, &[], false).await
+    after(host, settings, known, &[], false).await.0
 }
 
-async fn after(host: &Host, settings: &Settings, known: &[Owed], tried: &[Recovery], stops: bool) -> Vec<Owed> {
-    let seen = match old_code::look(host, settings, tried).await {
-        Ok(seen) => Some(seen.reasons(settings, stops)),
-        Err(error) => {
-            tracing::warn!("{error}");
-            None
-        }
+/// Where the look failed, what is known stays owed, and the error says why.
+async fn after(
+    host: &Host,
+    settings: &Settings,
+    known: &[Owed],
+    tried: &[Recovery],
+    stops: bool,
+) -> (Vec<Owed>, Option<HostError>) {
+    let (seen, failed) = match old_code::look(host, settings, tried).await {
+        Ok(seen) => (Some(seen.reasons(settings, stops)), None),
+        Err(error) => (None, Some(error)),
     };
     let mut owed = after_a_look(known, seen.as_deref(), host.clock.now());
     if owed.iter().any(|owed| matches!(owed.reason, BootReason::ReadAtBoot { .. }))
@@ -138,7 +146,7 @@ async fn after(host: &Host, settings: &Settings, known: &[Owed], tried: &[Recove
     {
         owed.retain(|owed| !is_not_upgraded(&owed.reason, &installed));
     }
-    owed
+    (owed, failed)
 }
 
 /// The upgrade that was to bring it has not: the boot has read what is installed.

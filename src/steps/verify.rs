@@ -8,8 +8,8 @@ use jiff::SignedDuration;
 use super::compare::{self, Between, Difference, Now};
 use super::verify_watch::{self, Ears, Watched};
 use super::{
-    StepContext, StepEnd, StepError, StepResult, held_down, latency, old_code, owed, trial, verify_cause, verify_database,
-    verify_observe, verify_order, verify_recover,
+    StepContext, StepEnd, StepError, StepResult, held_down, latency, old_code, owed, trial, verify_cause,
+    verify_database, verify_observe, verify_order, verify_recover,
 };
 use crate::config::{OnFailure, ServiceSettings, Settings};
 use crate::events::{EventKind, EventSink};

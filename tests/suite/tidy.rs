@@ -126,8 +126,9 @@ const GUARDS: [Guard; 45] = [
     guard("unix::process", &["host::systemd::exec_with_status"], "becomes the work's own program"),
     guard(
         "std::fs",
-        &["host", "store", "config::load", "cli::init", "cli::report"],
-        "state is written by the store, files of the host are read by adapters; verbs write what they are asked for",
+        &["host", "store", "config::load", "cli::init", "cli::report", "cli::person"],
+        "state is written by the store, files of the host are read by adapters; verbs write what they are asked for, and \
+         ask the kernel who types",
     ),
     guard(
         "std::net",
@@ -135,7 +136,11 @@ const GUARDS: [Guard; 45] = [
         "addresses are checked where they enter; only adapters connect",
     ),
     guard("std::env", &["cli"], "the environment is looked at once"),
-    guard("std::thread", &["host::system", "cli"], "one runtime, made by cli"),
+    guard(
+        "std::thread",
+        &["host::system", "host::running_code", "cli"],
+        "one runtime, made by cli; a look that may hang for good has a thread that nobody waits for",
+    ),
     guard("std::os", &["host", "store", "config::load", "cli::init"], "owners, modes and descriptors"),
     guard(
         "std::io",

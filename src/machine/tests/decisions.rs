@@ -4,7 +4,7 @@ use jiff::SignedDuration;
 
 use super::decided::{decided, exited, next, words};
 use super::sample::{
-    CLOSES, GRACE, POLICY, aborted, after, api, at, before, begin, boot, booted, closed, done, end, failed,
+    CLOSES, GRACE, POLICY, aborted, after, api, at, baseline, before, begin, boot, booted, closed, done, end, failed,
     failed_on_trial, nothing_to_do, open, planned, reboot_requested, reboot_skipped, step, verified, with_history,
 };
 use crate::config::settings::Policy;
@@ -111,6 +111,12 @@ fn every_row_of_the_table_is_true() {
     check(row, &next(&done(&failed(Step::Preflight), Step::Report)), "close 20");
     check(row, &next(&aborted(&before(&Step::Upgrade))), "begin restore");
     check(row, &next(&aborted(&planned())), "begin report");
+
+    let row = ["none, failed or aborted, and services may have come to harm", "same", "–"];
+    let mut run = done(&end(&begin(&failed(Step::Upgrade), Step::Repair), Outcome::Failed), Step::Restore);
+    run.baseline = Some(baseline());
+    check(row, &next(&run), "begin last-look");
+    check(row, &next(&done(&run, Step::LastLook)), "begin report");
 
     let row = ["none, verified or nothing to do", "same", "–"];
     // The power went under the report: it is written again, of the boot that runs now.

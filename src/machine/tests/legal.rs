@@ -94,7 +94,7 @@ pub(super) const LEGAL: [(&str, &str, &str); 42] = [
     (
         "kernel built",
         "stage-check",
-        "step ended staged, given up failed, reboot wanted =, boot owes =, kernel expected =, failed meanwhile =, boot changed failed, soft-rebooted failed, resumed =, clock anchored =",
+        "step ended staged, given up failed, reboot wanted =, boot owes =, kernel expected =, boot changed failed, soft-rebooted failed, resumed =, clock anchored =, failed meanwhile =",
     ),
     (
         "staged",
@@ -104,7 +104,7 @@ pub(super) const LEGAL: [(&str, &str, &str); 42] = [
     (
         "staged",
         "reboot",
-        "step ended =, given up failed, reboot requested reboot requested, failed meanwhile =, boot changed rebooted, soft-rebooted failed, resumed =, clock anchored =",
+        "step ended =, given up failed, reboot requested reboot requested, boot changed rebooted, soft-rebooted failed, resumed =, clock anchored =, failed meanwhile =",
     ),
     (
         "staged",
@@ -119,7 +119,7 @@ pub(super) const LEGAL: [(&str, &str, &str); 42] = [
     (
         "reboot requested",
         "reboot",
-        "step ended failed, given up failed, reboot forced =, boot changed rebooted, soft-rebooted failed, resumed =, clock anchored =",
+        "step ended failed, given up failed, reboot forced =, boot changed rebooted, soft-rebooted failed, resumed =, clock anchored =, failed meanwhile =",
     ),
     (
         "reboot requested",
