@@ -244,8 +244,12 @@ fn what_a_stop_does_besides_and_what_cannot_be_done_is_known_before() {
         }),
         ("timers-due", Severity::Warning, "backup.timer at 2026-11-23T03:05:00Z", |scenario| {
             let at = |minutes| Some(scenario.world().now + jiff::SignedDuration::from_mins(minutes));
-            let timers =
-                [("backup.timer", at(5)), ("late.timer", at(500)), ("fstrim.timer", at(5)), ("never.timer", None)];
+            let timers = [
+                ("backup.timer", at(5)),
+                ("late.timer", at(500)),
+                ("phpsessionclean.timer", at(5)),
+                ("never.timer", None),
+            ];
             let timers = timers.map(|(timer, next)| (timer.parse().unwrap(), next));
             scenario.world().inventory.timers = Reading::Known(timers.into());
         }),
