@@ -14,8 +14,10 @@ const REFUSING: [&str; 2] = ["DPkg::Pre-Invoke::", "DPkg::Pre-Install-Pkgs::"];
 /// Why dpkg would not begin, in its own words where it has any; empty where it would.
 pub(super) async fn of_dpkg(root: &Path) -> HostResult<Vec<String>> {
     let admin_dir = format!("--admindir={}", below(root, "/var/lib/dpkg").display());
-    // Reads its configuration, its database, diversions and triggers, and writes nothing.
-    let output = command::read(root, "dpkg", &[&admin_dir, "--no-act", "--configure", "-a"], TIMEOUT).await?;
+    // Reads its configuration, its database, diversions and triggers, and writes nothing but its log: it would note there
+    // that it began, and did not.
+    let args = [admin_dir.as_str(), "--log=/dev/null", "--no-act", "--configure", "-a"];
+    let output = command::read(root, "dpkg", &args, TIMEOUT).await?;
     let mut refusals = Vec::new();
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr);
