@@ -51,17 +51,22 @@ const PROVOKED: &[(&str, &str, &[&str])] = &[
     ("disk-space", "blocker", &["/var/cache/apt/archives: 3", "500 MiB wanted"]),
     ("inodes", "blocker", &["/boot: 4 of 200 inodes free"]),
     ("boot-space", "blocker", &["/boot: 4 MiB free, 14 MiB wanted"]),
-    ("kernel-current", "info", &["99.0.0-amd64: installed"]),
+    ("places-writable", "blocker", &["/opt: opt is mounted read-only"]),
+    ("kernel-current", "info", &["99.1.0-", ": installed; the run has the boot loader start it once"]),
     ("kernel-complete", "blocker", &["it has no modules"]),
     ("initramfs-tools", "blocker", &["99.0.0-amd64 has one; update-initramfs and dracut are missing"]),
     ("boot-loader", "warning", &["GRUB has no entry for 99.1.0-", "update-grub"]),
     ("one-shot-boot", "blocker", &["GRUB does not take the saved entry", "GRUB_DEFAULT=saved"]),
-    ("kernel-headers", "blocker", &["no headers of 99.0.0-amd64, for lab/1"]),
+    ("kernel-headers", "blocker", &["no headers of 99.1.0-", ", for lab/1"]),
     ("dkms-modules", "warning", &["lab/1: installed for"]),
     ("reboot-required", "warning", &["older than this boot", "asked for by libc6"]),
     ("unit-loaded", "blocker", &["lab-bad.service is bad-setting"]),
     ("unit-enabled", "blocker", &["sample-api.service is disabled", "systemctl enable sample-api.service"]),
     ("unit-running", "warning", &["lab-down.service is inactive (dead)"]),
+    ("readiness", "blocker", &["lab-deaf.service: ", "127.0.0.1:9"]),
+    ("unit-control", "blocker", &["lab-deaf.service refuses to be told to stop (RefuseManualStop=)"]),
+    ("stop-along", "info", &["lab-bound.service is bound to lab-deaf.service"]),
+    ("timers-due", "warning", &["lab-often.timer at 20", "systemctl list-timers lab-often.timer"]),
     ("resume-enabled", "blocker", &["patchday-resume.service is disabled"]),
     ("daemon-reload", "warning", &["lab-storm.service was changed after it was loaded"]),
     ("restart-storm", "warning", &["lab-storm.service: ", "automatic restarts"]),
@@ -178,6 +183,7 @@ printf "menuentry '%s' {\nlinux /boot/vmlinuz-%s ro\n}\n" a 99.0.0-amd64 b "$run
 i=0; while [ $(( $(stat -f -c %d /boot) )) -gt 4 ]; do i=$((i+1)); : > "/boot/file$i"; done
 printf '#!/bin/sh\necho "lab/1, $(uname -r), x86_64: installed"\necho "bad/2: broken"\n' > /usr/sbin/dkms; chmod 755 /usr/sbin/dkms
 echo libc6 > /run/reboot-required.pkgs; touch -d '2 years ago' /run/reboot-required
+mount -t tmpfs -o ro opt /opt
 mount -t tmpfs -o size=300m archives /var/cache/apt/archives
 printf 'UUID=dead-beef /srv/data ext4 defaults 0 2\n/dev/vdz /srv/disk ext4 nofail 0 2\n' >> /etc/fstab
 "#;
@@ -191,10 +197,17 @@ unit lab-down 'ExecStart=/bin/sleep infinity'
 unit lab-storm 'ExecStart=/bin/sleep 0.1\nRestart=always\nRestartSec=50ms'
 sed -i '1i [Unit]\nStartLimitIntervalSec=0' /etc/systemd/system/lab-storm.service
 unit lab-hit 'ExecStart=/bin/false\nRestart=always\nRestartSec=10ms'
+unit lab-deaf 'ExecStart=/bin/sleep infinity'
+sed -i '1i [Unit]\nRefuseManualStop=yes' /etc/systemd/system/lab-deaf.service
+unit lab-bound 'ExecStart=/bin/sleep infinity'
+sed -i '1i [Unit]\nBindsTo=lab-deaf.service' /etc/systemd/system/lab-bound.service
+unit lab-often 'ExecStart=/bin/true'
+printf '[Timer]\nOnCalendar=*:0/20\n' > /etc/systemd/system/lab-often.timer
 mkdir -p /run/systemd/system/apt-daily-upgrade.service.d
 printf '[Service]\nExecStart=\nExecStart=/bin/sleep infinity\n' > /run/systemd/system/apt-daily-upgrade.service.d/lab.conf
 systemctl -q disable sample-api.service patchday-resume.service
 systemctl daemon-reload
+systemctl start lab-deaf.service lab-bound.service lab-often.timer
 systemctl start lab-storm.service lab-hit.service || true
 systemctl start --no-block apt-daily-upgrade.service
 systemctl show lab-down.service >/dev/null
@@ -295,6 +308,9 @@ after = ["mongod.service"]
 unit = "lab-storm.service"
 [[service]]
 unit = "lab-hit.service"
+[[service]]
+unit = "lab-deaf.service"
+readiness = {{ probe = "tcp", address = "127.0.0.1:9" }}
 [preflight]
 max-connections = 0
 deployments = ["/srv/app"]
