@@ -78,7 +78,9 @@ impl<'a> Scene<'a> {
             let sources = format!("rm -f /etc/apt/sources.list.d/*; mkdir -p {REPOSITORY}");
             machine.exec_ok(&["sh", "-c", &sources])?;
             machine.write_file("/etc/apt/sources.list", &format!("deb [trusted=yes] file:{REPOSITORY} ./\n"))?;
-            scene.install(&Package::new(UPDATE, "1"))?;
+            // It stays, for the situations that share the machine.
+            scene.put(&Package::new(UPDATE, "1"))?;
+            scene.install_published(UPDATE, "1")?;
         }
         let installed = machine.exec_ok(&["dpkg-query", "-W", "-f", "${Version}", UPDATE])?;
         let installed: u32 =
@@ -180,7 +182,11 @@ impl<'a> Scene<'a> {
     /// Publishes a package and installs it.
     pub fn install(&self, package: &Package) -> Result<()> {
         self.publish(package)?;
-        let what = format!("{}={}", package.name, package.version);
+        self.install_published(&package.name, &package.version)
+    }
+
+    fn install_published(&self, name: &str, version: &str) -> Result<()> {
+        let what = format!("{name}={version}");
         let install = ["apt-get", "-qq", "-y", "--no-install-recommends", "install", &what];
         self.machine.exec_ok(&[&["env", "DEBIAN_FRONTEND=noninteractive"][..], &install].concat()).map(drop)
     }
