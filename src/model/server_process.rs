@@ -92,7 +92,8 @@ mod tests {
         let another = Err("leads to another mongod");
         let unclear = |text| Err::<(u32, bool), &str>(text);
         type Expected<'a> = Result<(u32, bool), &'a str>;
-        let cases: Vec<(&str, Option<u32>, Option<u32>, Vec<UnitProcess>, Expected<'_>)> = vec![
+        type Case<'a> = (&'a str, Option<u32>, Option<u32>, Vec<UnitProcess>, Expected<'a>);
+        let cases: Vec<Case<'_>> = vec![
             ("alone", Some(70), Some(70), vec![process(70, 70, "mongod")], is(70, true)),
             (
                 "below a shell",

@@ -101,7 +101,8 @@ mod tests {
         let unclear = ServerProcess::Unclear("docker".into());
         let clean = || evidence(Some(0), Some(0), Some(true));
         let nothing = || evidence(None, None, None);
-        let rows: Vec<(&str, &ServerProcess, UnitState, DatabaseStopEvidence, Result<&str, &str>)> = vec![
+        type Row<'a> = (&'a str, &'a ServerProcess, UnitState, DatabaseStopEvidence, Result<&'a str, &'a str>);
+        let rows: Vec<Row<'_>> = vec![
             ("clean", &main, state("success", Some(0), 0), clean(), Ok("")),
             ("clean, and it tells little", &ServerProcess::Untold, state("success", Some(0), 0), nothing(), Ok("")),
             ("ExecStop= fails", &main, state("exit-code", Some(0), 0), clean(), Ok("result exit-code")),

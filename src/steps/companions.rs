@@ -66,8 +66,7 @@ pub(super) async fn open_sockets(
     ctx: &mut StepContext<'_>,
     service: &ServiceSettings,
 ) -> Result<Vec<String>, RecordError> {
-    let sockets: Vec<UnitName> =
-        taken_with(ctx, &service.unit).into_iter().filter(|unit| is_handed_over(unit)).collect();
+    let sockets: Vec<UnitName> = taken_with(ctx, &service.unit).into_iter().filter(is_handed_over).collect();
     let mut problems = Vec::new();
     if sockets.is_empty() {
         return Ok(problems);

@@ -36,7 +36,8 @@ fn unstopped(scenario: &Scenario) {
 
 #[test]
 fn a_newer_kernel_that_is_not_started_is_no_reason_to_reboot() {
-    let hosts: [(&str, fn(&mut World)); 4] = [
+    type Change = fn(&mut World);
+    let hosts: [(&str, Change); 4] = [
         ("a pinned default", |world| world.default_kernel = Some(OLD.into())),
         ("a kernel of the hypervisor", |world| world.hypervisor = true),
         ("an entry whose initrd is gone", |world| {

@@ -46,7 +46,7 @@ pub fn source(root: &Path, running: &str) -> HostResult<BootSource> {
         Some(Loader::Grub) => seen.grub(),
         Some(Loader::Extlinux) => seen.extlinux(),
         Some(Loader::SystemdBoot) => seen.systemd_boot(),
-        None => match seen.from_outside() {
+        None => match seen.starts_from_outside() {
             Some(why) => BootSource::Outside { why: why.to_owned() },
             None => BootSource::Unknown,
         },
@@ -141,7 +141,7 @@ impl<'a> Seen<'a> {
         below(self.root, &format!("/boot/vmlinuz-{}", self.running)).exists()
     }
 
-    fn from_outside(&self) -> Option<&'static str> {
+    fn starts_from_outside(&self) -> Option<&'static str> {
         if !self.has_image() {
             return Some(match self.is_container {
                 true => "this is a container",

@@ -173,7 +173,8 @@ mod tests {
                     LONG=--dbpath \\\n/srv/db\nQUOTED='a b'\n";
         std::fs::write(root.join("etc/default/mongod"), file).unwrap();
         let mongod = "/usr/bin/mongod";
-        let cases: [(&[&str], &[&str], &[(&str, bool)], Option<&[&str]>); 12] = [
+        type Case<'a> = (&'a [&'a str], &'a [&'a str], &'a [(&'a str, bool)], Option<&'a [&'a str]>);
+        let cases: [Case<'_>; 12] = [
             (&[mongod, "$OPTIONS"], &["OPTIONS=-f /etc/mongod.conf"], &[], Some(&[mongod, "-f", "/etc/mongod.conf"])),
             (&[mongod, "${OPTIONS}"], &["OPTIONS=-f x"], &[], Some(&[mongod, "-f x"])),
             (&[mongod, "$NONE", "--fork"], &[], &[], Some(&[mongod, "--fork"])),

@@ -117,7 +117,7 @@ pub(super) fn situations() -> Vec<Situation> {
                 let listed = scene.shell("systemctl list-units --plain --no-legend 'patchday-run-*.service'")?;
                 Ok(listed.split_whitespace().next().map(str::to_owned))
             })?;
-            let measured = [unit.as_str(), "patchday.service", "patchday-resume.service"].map(|unit| exposure(unit));
+            let measured = [unit.as_str(), "patchday.service", "patchday-resume.service"].map(exposure);
             running.ended()?.ends(0)?;
             for level in measured {
                 let level = level?;
