@@ -108,7 +108,8 @@ fn what_an_upgrade_may_have_done_is_owed_whenever_the_coordinator_is_killed() {
     };
     let whole = host();
     whole.run_to_end();
-    let (first, last) = (whole.world().first["start work"], whole.world().points());
+    let world = whole.world();
+    let (first, last) = (world.first["start work"], world.points());
     for point in (first..last).step_by(9) {
         let scenario = host().crash_at(point, Fault::Kill);
         let (end, run) = scenario.run_to_end();
@@ -245,7 +246,8 @@ fn a_restart_is_made_once_whenever_the_coordinator_is_killed() {
     let host = || running_old(&["cron.service", "init.scope"]);
     let whole = host();
     whole.run_to_end();
-    let (first, last) = (whole.world().first["restart"], whole.world().first["restarted"]);
+    let world = whole.world();
+    let (first, last) = (world.first["restart"], world.first["restarted"]);
     for point in first.saturating_sub(6)..=last + 8 {
         let scenario = host().crash_at(point, Fault::Kill);
         let (end, run) = scenario.run_to_end();
