@@ -7,6 +7,8 @@ use crate::on_machine::{CONFIG, UNITS, assert_in_service, json, machine_with_pat
 use patchday_lab::{Machine, Output, Suite, services, wait_for};
 
 const PATIENCE: Duration = Duration::from_secs(60);
+/// Until all packages are fetched, on a busy host.
+const FETCHED: Duration = Duration::from_secs(240);
 
 fn machine(name: &str) -> Machine {
     let machine = machine_with_patchday(Suite::Bookworm, name);
@@ -286,7 +288,7 @@ fn a_run_without_reboot(machine: &Machine, boot: &str) {
 /// Starts a run and aborts it as soon as `stage` is seen; returns what the run's follower saw.
 fn aborted(machine: &Machine, stage: impl Fn(&str) -> bool) -> (Output, Output) {
     let run = machine.spawn(&["patchday", "run", "--yes"]).unwrap();
-    wait_for("the step to abort in", PATIENCE, || Ok(step(machine).filter(|step| stage(step)))).unwrap();
+    wait_for("the step to abort in", FETCHED, || Ok(step(machine).filter(|step| stage(step)))).unwrap();
     let abort = patchday(machine, &["abort"]);
     (abort, collected(run))
 }
