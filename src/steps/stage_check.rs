@@ -11,6 +11,7 @@ use crate::model::{
 /// The checks that look for the same before a run.
 const BOOT_LOADER: &str = "boot-loader";
 const NEXT_KERNEL: &str = "next-kernel";
+const KERNEL_COMPLETE: &str = "kernel-complete";
 
 pub(super) async fn perform(ctx: &mut StepContext<'_>) -> StepResult {
     // What is looked at must not change before the reboot.
@@ -39,7 +40,11 @@ pub(super) async fn perform(ctx: &mut StepContext<'_>) -> StepResult {
             return Err(StepError::Failed(format!("kernel {built} was built, but {next} would be started: {why}")));
         }
     }
-    let problems = next_kernel_problems(&facts, &next);
+    let mut problems = next_kernel_problems(&facts, &next);
+    if let Some(baseline) = &ctx.run().baseline {
+        let known = known_problems(&facts, &baseline.kernel, &next.expected, is_allowed(ctx, KERNEL_COMPLETE));
+        problems.retain(|problem| !known.contains(&problem.as_str()));
+    }
     if !problems.is_empty() {
         let problems = problems.join(", ");
         return Err(StepError::Failed(format!("kernel {} would not boot: {problems}", next.expected)));
@@ -62,6 +67,15 @@ pub(super) async fn perform(ctx: &mut StepContext<'_>) -> StepResult {
         reasons => format!("kernel {} expected; {}", next.expected, reasons.join("; ")),
     };
     Ok(StepEnd::Succeeded(Some(note)))
+}
+
+/// What is no new problem of a kernel whose files the run did not change. Whether an initrd is needed is told by the other
+/// kernels, and one that came with the run says nothing of one that never had any. `allowed` where the admin knows.
+fn known_problems(facts: &KernelFacts, before: &KernelFacts, release: &str, allowed: bool) -> Vec<&'static str> {
+    let Some(kernel) = facts.installed.iter().find(|kernel| kernel.release == release) else { return Vec::new() };
+    let was_found_good =
+        before.installed.contains(kernel) && (allowed || kernel.problems(&before.installed).is_empty());
+    if was_found_good { kernel.problems(&facts.installed) } else { Vec::new() }
 }
 
 /// A reboot for something else would bring an older kernel, as where the package of the running one was removed.
@@ -121,4 +135,32 @@ fn reasons(ctx: &StepContext<'_>, facts: &KernelFacts) -> Vec<String> {
 fn critical_gone(baseline: &Baseline, is_installed: impl Fn(&str) -> bool) -> Vec<&str> {
     let before = baseline.packages.keys().map(String::as_str);
     before.filter(|name| BOOT_CRITICAL.contains(name) && !is_installed(name)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kernel(release: &str, initrd_bytes: Option<u64>) -> InstalledKernel {
+        InstalledKernel { release: release.into(), version: None, image_bytes: 1, initrd_bytes, has_modules: true }
+    }
+
+    #[test]
+    fn a_kernel_that_never_had_an_initrd_needs_none_for_another_that_comes() {
+        const NONE: &[&str] = &[];
+        const KNOWN: &[&str] = &["it has no initrd, other kernels do"];
+        let facts =
+            |installed: &[InstalledKernel]| KernelFacts { installed: installed.into(), ..KernelFacts::default() };
+        let (own, other) = (kernel("6.18.1-own", None), kernel("6.1.0-1-amd64", Some(1)));
+        let both = facts(&[own.clone(), other.clone()]);
+        for (what, before, allowed, known) in [
+            ("the other one came", facts(&[own.clone()]), false, KNOWN),
+            ("both were there", both.clone(), false, NONE),
+            ("both were there, and the admin knows", both.clone(), true, KNOWN),
+            ("its initrd is gone", facts(&[kernel("6.18.1-own", Some(1))]), true, NONE),
+            ("it came with the run", facts(&[other]), true, NONE),
+        ] {
+            assert_eq!(known_problems(&both, &before, "6.18.1-own", allowed), known, "{what}");
+        }
+    }
 }
