@@ -154,7 +154,7 @@ mod tests {
         let (own, other) = (kernel("6.18.1-own", None), kernel("6.1.0-1-amd64", Some(1)));
         let both = facts(&[own.clone(), other.clone()]);
         for (what, before, allowed, known) in [
-            ("the other one came", facts(&[own.clone()]), false, KNOWN),
+            ("the other one came", facts(std::slice::from_ref(&own)), false, KNOWN),
             ("both were there", both.clone(), false, NONE),
             ("both were there, and the admin knows", both.clone(), true, KNOWN),
             ("its initrd is gone", facts(&[kernel("6.18.1-own", Some(1))]), true, NONE),
