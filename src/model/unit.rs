@@ -232,6 +232,8 @@ pub struct UnitRelations {
     pub unit_file: String,
     /// `Type` of a service; empty for other units.
     pub service_type: String,
+    /// A service with a name on D-Bus (`BusName`), of whatever type.
+    pub has_bus_name: bool,
 }
 
 /// All units at one instant.

@@ -88,12 +88,13 @@ impl SystemdRelations {
             .bus
             .retry(|connection| async move {
                 let known = properties(&connection, path, "Unit").await?;
-                let (service_type, has_stop_program) = match is_service {
+                let (service_type, has_stop_program, has_bus_name) = match is_service {
                     true => {
                         let service = properties(&connection, path, "Service").await?;
-                        (service.text("Type").unwrap_or_default(), service.is_filled("ExecStop"))
+                        let has_bus_name = service.text("BusName").is_some_and(|name| !name.is_empty());
+                        (service.text("Type").unwrap_or_default(), service.is_filled("ExecStop"), has_bus_name)
                     }
-                    false => (String::new(), false),
+                    false => (String::new(), false, false),
                 };
                 let all = |names: &[&str]| -> Vec<UnitName> {
                     let mut units: Vec<UnitName> = Vec::new();
@@ -134,6 +135,7 @@ impl SystemdRelations {
                         || known.counter("ConditionTimestampMonotonic").unwrap_or(0) == 0,
                     unit_file: known.text("UnitFileState").unwrap_or_default(),
                     service_type,
+                    has_bus_name,
                 })
             })
             .await

@@ -265,7 +265,7 @@ fn every_change_for_the_worse_makes_one_finding() {
 }
 
 /// One change each that a boot makes, and that must make none.
-const EXPECTED: [(&str, Change); 13] = [
+const EXPECTED: [(&str, Change); 14] = [
     ("a session ended", |now| edit(&mut now.units, |units| units.active.retain(|at| *at != unit("session-1.scope")))),
     ("a job has run", |now| {
         stop(now, "job.service", UnitRelations { service_type: "oneshot".into(), ..loaded() });
@@ -279,6 +279,10 @@ const EXPECTED: [(&str, Change); 13] = [
     }),
     ("D-Bus starts it", |now| {
         stop(now, "asked.service", UnitRelations { wanted_by: vec![], service_type: "dbus".into(), ..loaded() });
+    }),
+    ("D-Bus starts what says itself when it is ready", |now| {
+        let notify = UnitRelations { service_type: "notify".into(), unit_file: "static".into(), ..loaded() };
+        stop(now, "asked.service", UnitRelations { wanted_by: vec![], has_bus_name: true, ..notify });
     }),
     ("a port of the kernel's", |now| edit(&mut now.sockets, |all| all.retain(|one| one.program != "rpc.statd"))),
     ("a login's socket", |now| edit(&mut now.sockets, |all| all.retain(|one| one.program != "sshd"))),

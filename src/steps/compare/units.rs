@@ -132,7 +132,9 @@ fn judge(unit: &UnitName, gone: Option<&GoneUnit>, now: &UnitSurvey) -> Differen
     if let Some(trigger) = trigger.filter(|_| !is_wanted) {
         return Difference::expected(title, format!("{trigger} starts it when it is asked for"));
     }
-    if relations.is_loaded && relations.service_type == "dbus" && !is_wanted {
+    // Debian 13's timedated is of type notify: what has a name on D-Bus, and cannot be enabled, nobody else starts.
+    let is_of_bus = relations.service_type == "dbus" || (relations.has_bus_name && relations.unit_file == "static");
+    if relations.is_loaded && is_of_bus && !is_wanted {
         return Difference::expected(title, "it is started over D-Bus when it is asked for");
     }
     let has_run = state.activation_began_usec.is_some() && state.result.as_deref() == Some("success");
