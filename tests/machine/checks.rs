@@ -147,6 +147,8 @@ done
 dpkg -i lab-phased_1.deb >/dev/null
 { dpkg-deb -f lab-phased_2.deb; echo 'Phased-Update-Percentage: 0'
   printf 'Filename: ./lab-phased_2.deb\nSize: %s\nSHA256: %s\n' "$(stat -c %s lab-phased_2.deb)" "$(sha256sum lab-phased_2.deb | cut -d' ' -f1)"; } > Packages
+# apt draws from 0 to 100 by this ID, and 0 is not more than a percentage of 0: one machine in 101 would get the update.
+echo 'APT::Machine-ID "0123456789abcdef0123456789abcdef";' > /etc/apt/apt.conf.d/90machine
 echo 'deb [trusted=yes] file:/srv/repo ./' > /etc/apt/sources.list.d/lab.list
 apt-get -q update >/dev/null
 "#;
