@@ -12,6 +12,7 @@ mod notify;
 mod on_machine;
 mod only_planned;
 mod plan;
+mod plan_time;
 mod recovery;
 mod rivals;
 mod runs;
