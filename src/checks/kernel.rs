@@ -208,8 +208,8 @@ check!(
     Blocker,
     120,
     "DKMS has the headers and the sources of all modules that it is to build",
-    "Without the headers of a kernel DKMS skips its modules for it, and calls that a success. A run would end for want of \
-     them, with the services down. A warning where nothing is to be built, or where [kernel] dkms = false.",
+    "Without the headers of a kernel DKMS skips its modules for it, and calls that a success; so it does for a kernel that \
+     the module excludes (BUILD_EXCLUSIVE_KERNEL). A run would end for want of them, with the services down. A warning where nothing is to be built, or where [kernel] dkms = false.",
     |check, inputs| {
         let modules = inputs.dkms().await?;
         let ((facts, survey), plan) = (boot(inputs).await?, inputs.upgrade().await?);
@@ -234,6 +234,9 @@ check!(
             }
             let gone = modules.iter().filter(|module| survey.without_source.contains(module));
             lines.extend(gone.map(|module| format!("no source of {module}, for {release}")));
+            let excluded = inputs.host.kernels.excluded(release).await?;
+            let excluded = modules.iter().filter_map(|module| Some((module, excluded.get(module)?)));
+            lines.extend(excluded.map(|(module, why)| format!("{module} does not take {release}: {why}")));
         }
         if lines.is_empty() {
             return Ok(None);
@@ -244,7 +247,10 @@ check!(
         }
         Ok(Some(match lacks_headers {
             Some(release) => finding.remedy("install them", format!("apt-get install linux-headers-{release}")),
-            None => finding.hint("bring the source back, or name the module in [kernel] optional-modules"),
+            None => finding.hint(
+                "bring its source, or a version of it that takes that kernel; or name the module in [kernel] \
+                 optional-modules",
+            ),
         }))
     }
 );

@@ -10,12 +10,12 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::model::{
     BootId, BootSurvey, BuiltKernel, Canary, ChangedConffile, Checkout, ClientConnection, DatabaseAccess,
-    DatabaseCondition, DatabaseFacts, DatabaseStartEvidence, DatabaseStopEvidence, DkmsModule, FetchedPlan, FstabEntry,
-    GroupUse, Inventory, JobResult, KernelFacts, KernelSource, ListeningSocket, LockHolder, MongodSymptoms, Mount,
-    OldCode, OneShotBoot, Outdated, PackageState, Parcel, PendingJob, PortPeers, PowerSupply, Readiness,
-    ReadinessProbe, ReplicaSet, Resources, RunId, RunningOperation, Session, SliceLimits, SourceState, TrialEnd,
-    UnitName, UnitProcess, UnitRelations, UnitState, UnitSurvey, UpgradePlan, WorkLook, WorkProcess, WorkProgress,
-    WorkSpec,
+    DatabaseCondition, DatabaseFacts, DatabaseStartEvidence, DatabaseStopEvidence, DkmsModule, FetchedPlan, FileSystem,
+    Footprint, FstabEntry, GroupUse, Inventory, JobResult, KernelFacts, KernelSource, ListeningSocket, LockHolder,
+    MongodSymptoms, Mount, OldCode, OneShotBoot, Outdated, PackageState, Parcel, PendingJob, PortPeers, PowerSupply,
+    Readiness, ReadinessProbe, ReplicaSet, Resources, RunId, RunningOperation, Session, SliceLimits, SourceState,
+    TrialEnd, UnitName, UnitProcess, UnitRelations, UnitState, UnitSurvey, UpgradePlan, WorkLook, WorkProcess,
+    WorkProgress, WorkSpec,
 };
 
 pub mod apt;
@@ -498,6 +498,9 @@ pub trait PackageSurvey: Send + Sync {
     /// Commands that apt calls before dpkg, and whose failure ends its work.
     async fn hooks_before_dpkg(&self) -> HostResult<Vec<String>>;
 
+    /// What these packages have on which file systems now; nothing of those that are not installed.
+    async fn footprints(&self, packages: &[String]) -> HostResult<BTreeMap<String, Footprint>>;
+
     /// What still runs with files that were replaced; none where nobody can tell, since needrestart is not installed.
     async fn outdated(&self) -> HostResult<Option<Outdated>>;
 }
@@ -520,6 +523,9 @@ pub trait Kernels: Send + Sync {
 
     /// What the next boot needs besides a kernel.
     async fn boot_survey(&self) -> HostResult<BootSurvey>;
+
+    /// Modules that DKMS would not build for this kernel, named as in `zfs/2.1.11`, with what of their `dkms.conf` says so.
+    async fn excluded(&self, release: &str) -> HostResult<BTreeMap<String, String>>;
 
     /// Program, arguments and environment that build these modules, each named as in `zfs/2.1.11`, for one kernel.
     fn dkms_command(&self, release: &str, modules: &[String]) -> (Vec<String>, Vec<(String, String)>);
@@ -583,9 +589,8 @@ pub trait System: Send + Sync {
 /// What the host stands on.
 #[async_trait]
 pub trait Premises: Send + Sync {
-    /// Free inodes and all inodes of the file systems that hold the given paths. Paths that do not exist, and file
-    /// systems that do not count inodes, are left out.
-    async fn free_inodes(&self, paths: &[&str]) -> HostResult<BTreeMap<String, (u64, u64)>>;
+    /// The file systems that hold the given paths, each once; paths that do not exist are left out.
+    async fn file_systems(&self, paths: &[&str]) -> HostResult<Vec<FileSystem>>;
 
     /// Everything that is mounted.
     async fn mounts(&self) -> HostResult<Vec<Mount>>;

@@ -13,7 +13,7 @@ use rustix::io::Errno;
 
 use super::command::below;
 use super::{HostError, HostResult, Premises, clock_state, foreign, trusted};
-use crate::model::{FstabEntry, Mount, PowerSupply};
+use crate::model::{FileSystem, FstabEntry, Mount, PowerSupply};
 
 /// What this host stands on.
 #[derive(Debug, Clone)]
@@ -39,19 +39,26 @@ impl HostPremises {
 
 #[async_trait]
 impl Premises for HostPremises {
-    async fn free_inodes(&self, paths: &[&str]) -> HostResult<BTreeMap<String, (u64, u64)>> {
-        let mut free = BTreeMap::new();
+    /// Asks each file system itself before it asks which one it is, so that one which is mounted when it is touched counts.
+    async fn file_systems(&self, paths: &[&str]) -> HostResult<Vec<FileSystem>> {
+        let mut found: BTreeMap<u64, FileSystem> = BTreeMap::new();
         for path in paths {
-            match rustix::fs::statvfs(below(&self.root, path)) {
-                // A file system that makes inodes as it needs them counts none.
-                Ok(status) if status.f_files > 0 => {
-                    free.insert((*path).to_owned(), (status.f_favail, status.f_files));
+            let place = below(&self.root, path);
+            let asked = rustix::fs::statvfs(&place).and_then(|room| Ok((room, rustix::fs::stat(&place)?.st_dev)));
+            match asked {
+                Ok((room, device)) => {
+                    let file_system = found.entry(device).or_insert_with(|| FileSystem {
+                        paths: Vec::new(),
+                        free: room.f_bavail.saturating_mul(room.f_frsize),
+                        inodes: (room.f_files > 0).then_some((room.f_favail, room.f_files)),
+                    });
+                    file_system.paths.push((*path).to_owned());
                 }
-                Ok(_) | Err(Errno::NOENT | Errno::NOTDIR) => {}
-                Err(error) => return Err(HostError::failed(format!("ask for the free inodes of {path}"), error)),
+                Err(Errno::NOENT | Errno::NOTDIR) => {}
+                Err(error) => return Err(HostError::failed(format!("ask for the room of {path}"), error)),
             }
         }
-        Ok(free)
+        Ok(found.into_values().collect())
     }
 
     async fn mounts(&self) -> HostResult<Vec<Mount>> {
@@ -162,6 +169,8 @@ mod tests {
         let entries = premises.fstab().await.unwrap();
         assert_eq!(entries.iter().map(|entry| entry.source_exists).collect::<Vec<_>>(), [Some(true), Some(false)]);
         assert!(entries[1].has("nofail"));
-        assert!(premises.free_inodes(&["/", "/nowhere"]).await.unwrap().len() <= 1);
+        let rooms = premises.file_systems(&["/", "/etc", "/nowhere"]).await.unwrap();
+        let paths: Vec<_> = rooms.iter().map(|room| room.paths.as_slice()).collect();
+        assert_eq!(paths, [["/", "/etc"]], "what lies on one file system is told once");
     }
 }

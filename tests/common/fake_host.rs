@@ -214,6 +214,8 @@ pub struct World {
     pub modules_after_upgrade: Option<Vec<DkmsModule>>,
     /// Bytes that are free in `/boot` until old kernels are removed; plenty where none are given. A kernel takes 28.
     pub boot_free: Option<u64>,
+    /// Bytes that every file system has free; plenty where it is none.
+    pub disk_free: Option<u64>,
     /// Packages that were not there before the run.
     pub new_packages: BTreeMap<String, String>,
     /// What is changed with a new kernel that is installed by itself.
@@ -387,6 +389,7 @@ impl World {
             unbuildable: None,
             modules_after_upgrade: None,
             boot_free: None,
+            disk_free: None,
             new_packages: BTreeMap::new(),
             kernel_needs: Vec::new(),
             kernel_to_build: None,
@@ -1533,6 +1536,10 @@ impl PackageSurvey for Fake {
         Ok(vec!["DPkg::Pre-Invoke: /usr/local/sbin/may-refuse".into()])
     }
 
+    async fn footprints(&self, _packages: &[String]) -> HostResult<BTreeMap<String, Footprint>> {
+        Ok(BTreeMap::new())
+    }
+
     async fn outdated(&self) -> HostResult<Option<Outdated>> {
         Ok(None)
     }
@@ -1553,8 +1560,10 @@ impl RunningCode for Fake {
 
 #[async_trait]
 impl Premises for Fake {
-    async fn free_inodes(&self, _paths: &[&str]) -> HostResult<BTreeMap<String, (u64, u64)>> {
-        Ok(BTreeMap::new())
+    async fn file_systems(&self, paths: &[&str]) -> HostResult<Vec<FileSystem>> {
+        let paths = paths.iter().map(|&path| path.to_owned()).collect();
+        let free = lock(&self.0).disk_free.unwrap_or(1 << 40);
+        Ok(vec![FileSystem { paths, free, inodes: None }])
     }
 
     async fn mounts(&self) -> HostResult<Vec<Mount>> {
@@ -1626,6 +1635,10 @@ impl Kernels for Fake {
 
     async fn dkms(&self) -> HostResult<Vec<DkmsModule>> {
         Ok(lock(&self.0).modules.clone())
+    }
+
+    async fn excluded(&self, _release: &str) -> HostResult<BTreeMap<String, String>> {
+        Ok(BTreeMap::new())
     }
 
     async fn boot_survey(&self) -> HostResult<BootSurvey> {

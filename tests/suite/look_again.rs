@@ -10,9 +10,15 @@ use patchday::model::{Outcome, Phase, Step};
 /// What went wrong, how, and what the end of the run must say.
 type Case = (&'static str, fn(&mut World), &'static str);
 
-const CASES: [Case; 4] = [
+const CASES: [Case; 6] = [
     ("somebody's dpkg was interrupted", |world| world.dpkg_broken = vec!["iF lab".into()], "dpkg-clean"),
     ("a user of the statoverride is gone", |world| world.dpkg_refuses = Some("there is no user x"), "dpkg-begins"),
+    ("the disk has filled up", |world| world.disk_free = Some(1 << 20), "disk-space"),
+    (
+        "somebody removed the kernel that runs",
+        |world| (world.kernel, world.kernels) = ("6.1.0-42-amd64", vec!["6.1.0-41-amd64"]),
+        "next-kernel",
+    ),
     ("reboot.target was masked", |world| world.masked = Some("reboot.target"), "reboot-begins"),
     ("and what it needs", |world| world.masked = Some("systemd-reboot.service"), "reboot-begins"),
 ];

@@ -94,7 +94,7 @@ const fn guard(what: &'static str, only: &'static [&'static str], because: &'sta
 
 const NOBODY: &[&str] = &[];
 /// Any single one that forbids is enough. A path of one name is a crate; a longer one is found anywhere in a path.
-const GUARDS: [Guard; 45] = [
+const GUARDS: [Guard; 46] = [
     guard(
         "zbus",
         &["host::bus", "host::systemd", "host::logind", "host::people", "host::premises"],
@@ -156,6 +156,7 @@ const GUARDS: [Guard; 45] = [
     guard("Timestamp::now", &["host::clock", "cli"], "now is an argument"),
     guard("Zoned::now", &["host::clock", "cli"], "now is an argument"),
     guard("indicatif", &["ui"], "bars are one view among others"),
+    guard("regex_automata", &["host::kernel::exclusive"], "patterns of a dkms.conf, which bash reads as such"),
     guard("console", &["ui", "report::style", "cli::app"], "width and colour; the terminal itself is looked at by cli"),
     guard("sd_notify", &["ui::systemd", "cli::coordinate"], "READY= and STATUS="),
     guard("clap", &["cli"], "the command line"),

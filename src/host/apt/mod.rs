@@ -3,6 +3,7 @@
 mod conffiles;
 mod dpkg;
 mod fetched;
+mod footprint;
 mod locks;
 mod needrestart;
 mod pinned;
@@ -27,8 +28,8 @@ pub use locks::take as take_locks;
 use super::command::{self, below};
 use super::{HostError, HostResult, PackageSurvey, PackageWork, Packages};
 use crate::model::{
-    ChangedConffile, LockHolder, Outdated, PackageSelection, PackageState, SourceState, UpgradePlan, WorkProgress,
-    WorkSpec,
+    ChangedConffile, Footprint, LockHolder, Outdated, PackageSelection, PackageState, SourceState, UpgradePlan,
+    WorkProgress, WorkSpec,
 };
 
 /// A simulation takes a second or two; a slow disk and a throttled machine may need much longer.
@@ -289,6 +290,13 @@ impl PackageSurvey for Apt {
     async fn hooks_before_dpkg(&self) -> HostResult<Vec<String>> {
         let dump = command::read_text(&self.root, "apt-config", &["dump"], QUERY_TIMEOUT).await?;
         Ok(refusal::hooks(&dump))
+    }
+
+    async fn footprints(&self, packages: &[String]) -> HostResult<BTreeMap<String, Footprint>> {
+        let (root, packages) = (self.root.clone(), packages.to_vec());
+        tokio::task::spawn_blocking(move || footprint::of(&root, &packages))
+            .await
+            .map_err(|error| HostError::failed("look where packages lie", error))
     }
 
     async fn outdated(&self) -> HostResult<Option<Outdated>> {

@@ -1,7 +1,7 @@
 //! What the next boot needs besides a kernel: headers and tools to build with, an entry of the boot loader, signatures.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
@@ -83,16 +83,22 @@ fn mentions(text: &str, release: &str) -> bool {
     names.iter().any(|name| text.match_indices(name.as_str()).any(|(at, _)| ends(&text[at + name.len()..])))
 }
 
-/// What DKMS keeps below `NAME/VERSION` has a link to its source. DKMS itself does not tell where that leads nowhere.
+/// DKMS itself does not tell where the link to a source leads nowhere.
 fn without_source(root: &Path) -> HostResult<Vec<String>> {
+    let all = dkms_sources(root)?.into_iter();
+    Ok(all.filter(|(_, source)| !source.join("dkms.conf").is_file()).map(|(module, _)| module).collect())
+}
+
+/// Each version of each module, as in `zfs/2.1.11`, with the link to its source, which DKMS keeps below `NAME/VERSION`.
+pub(super) fn dkms_sources(root: &Path) -> HostResult<Vec<(String, PathBuf)>> {
     let mut found = Vec::new();
     for name in names_in(&below(root, DKMS_TREE))? {
         let module = below(root, DKMS_TREE).join(&name);
         // Beside the versions lie files, and links to what is installed for a kernel.
         for version in names_in(&module).unwrap_or_default() {
             let source = module.join(&version).join("source");
-            if source.symlink_metadata().is_ok() && !source.join("dkms.conf").is_file() {
-                found.push(format!("{name}/{version}"));
+            if source.symlink_metadata().is_ok() {
+                found.push((format!("{name}/{version}"), source));
             }
         }
     }

@@ -2,9 +2,11 @@
 
 mod boot;
 mod dkms;
+mod exclusive;
 mod modules;
 mod source;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -147,6 +149,16 @@ impl Kernels for Kernel {
     async fn boot_survey(&self) -> HostResult<BootSurvey> {
         let releases: Vec<String> = self.installed()?.into_iter().map(|kernel| kernel.release).collect();
         boot::survey(&self.root, &releases)
+    }
+
+    /// Only what DKMS knows is looked at; a version without a source is another matter.
+    async fn excluded(&self, release: &str) -> HostResult<BTreeMap<String, String>> {
+        let mut excluded = BTreeMap::new();
+        for (module, source) in boot::dkms_sources(&self.root)? {
+            let conf = read_or_empty(&source.join("dkms.conf"))?;
+            excluded.extend(exclusive::why_excluded(&conf, release).map(|why| (module, why)));
+        }
+        Ok(excluded)
     }
 
     /// How it ends says little, since one module may do where another fails: [`Kernels::dkms`] afterwards is what counts.
