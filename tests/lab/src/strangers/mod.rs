@@ -26,6 +26,7 @@
 
 mod database;
 mod kernel;
+mod modules;
 mod outcome;
 mod package;
 mod packages;

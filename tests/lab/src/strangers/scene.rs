@@ -179,6 +179,17 @@ impl<'a> Scene<'a> {
         self.put(&Package::new(UPDATE, (installed + 1).to_string()).script(which, script))
     }
 
+    /// No update is pending any more.
+    pub fn nothing_pending(&self) -> Result<()> {
+        self.shell(&format!("rm -f {REPOSITORY}/*.deb\n{INDEX}")).map(drop)
+    }
+
+    /// Puts packages that lie on the machine into the repository, until the scene is over.
+    pub fn offer(&self, files: &str) -> Result<()> {
+        self.undo(format!("cd {REPOSITORY}; for file in {files}; do rm -f \"${{file##*/}}\"; done\n{INDEX}"));
+        self.shell(&format!("cp {files} {REPOSITORY}\n{INDEX}")).map(drop)
+    }
+
     /// Publishes a package and installs it.
     pub fn install(&self, package: &Package) -> Result<()> {
         self.publish(package)?;
