@@ -13,7 +13,7 @@ fn prepare(machine: &dyn Testbed) {
 }
 
 fn inject(subject: &dyn Subject, fault: Fault, moment: Moment) -> EndState {
-    let recovery = perform(subject, &Experiment { fault, moment }).unwrap();
+    let recovery = perform(subject, &Experiment::new(fault, moment)).unwrap();
     println!("{recovery:#?}");
     assert!(recovery.judgement.violations.is_empty(), "{:?}", recovery.judgement.violations);
     crate::report_schema::assert_text_is_report(&subject.exec(&["patchday", "report", "--json"]).unwrap().stdout);

@@ -4,7 +4,8 @@
 use anyhow::{Context, Result};
 use clap::{Parser, ValueEnum};
 use patchday_lab::faults::{
-    Experiment, Fault, Moment, NotHit, Recovery, Subject, Watched, configure, cuts, kills, perform, pulls,
+    Experiment, Fault, NotHit, Recovery, Subject, Watched, at_random, configure, cuts, kills, perform, pulls,
+    with_clock_set,
 };
 use patchday_lab::{EmulatedMachine, Lab, Shipped, Suite, Testbed, ended};
 use std::collections::BTreeMap;
@@ -34,6 +35,15 @@ struct Arguments {
     /// Only moments whose name contains this
     #[arg(long)]
     moment: Option<String>,
+    /// The seed of the random kinds
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// How many of each random kind
+    #[arg(long, default_value_t = 10)]
+    count: usize,
+    /// How many milliseconds of a run the random kinds spread over; about as long as one takes
+    #[arg(long, default_value_t = 40_000)]
+    within: u64,
     /// How many machines at once
     #[arg(long, default_value_t = 2)]
     jobs: usize,
@@ -47,15 +57,31 @@ enum Kind {
     Pulls,
     /// The power is cut, with the page cache, on UML machines
     Cuts,
+    /// SIGKILL to the coordinator at random moments, on nspawn machines with real updates
+    Random,
+    /// The same on UML machines, whose clock is set at another random moment
+    Clock,
 }
 
 impl Kind {
-    fn moments(self) -> (Fault, Vec<Moment>) {
-        match self {
+    fn experiments(self, arguments: &Arguments) -> Vec<Experiment> {
+        let Arguments { seed, within, count, .. } = *arguments;
+        let (fault, moments) = match self {
             Self::Kills => (Fault::Kill, kills()),
             Self::Pulls => (Fault::PowerCut, pulls()),
             Self::Cuts => (Fault::PowerCut, cuts()),
-        }
+            Self::Random => (Fault::Kill, at_random(seed, within, count)),
+            Self::Clock => return with_clock_set(seed, within, count),
+        };
+        moments.into_iter().map(|moment| Experiment::new(fault, moment)).collect()
+    }
+
+    fn is_random(self) -> bool {
+        matches!(self, Self::Random | Self::Clock)
+    }
+
+    fn is_kill(self) -> bool {
+        matches!(self, Self::Kills | Self::Random | Self::Clock)
     }
 
     fn words(self) -> &'static str {
@@ -63,9 +89,13 @@ impl Kind {
             Self::Kills => "kill",
             Self::Pulls => "pull (nspawn)",
             Self::Cuts => "cut (UML)",
+            Self::Random => "random kill",
+            Self::Clock => "kill and clock",
         }
     }
 }
+
+const KINDS: [Kind; 5] = [Kind::Kills, Kind::Pulls, Kind::Cuts, Kind::Random, Kind::Clock];
 
 struct Trial {
     kind: Kind,
@@ -101,13 +131,13 @@ fn inject_all(arguments: &Arguments) -> Result<bool> {
 }
 
 fn plan(arguments: &Arguments) -> Vec<(Kind, Experiment)> {
-    let kinds = [Kind::Kills, Kind::Pulls, Kind::Cuts];
     let mut plan = Vec::new();
-    for kind in kinds.into_iter().filter(|kind| arguments.only.is_empty() || arguments.only.contains(kind)) {
-        let (fault, moments) = kind.moments();
-        let is_wanted =
-            |moment: &Moment| arguments.moment.as_ref().is_none_or(|part| moment.to_string().contains(part));
-        plan.extend(moments.into_iter().filter(is_wanted).map(|moment| (kind, Experiment { fault, moment })));
+    for kind in KINDS.into_iter().filter(|kind| arguments.only.is_empty() || arguments.only.contains(kind)) {
+        let is_wanted = |experiment: &Experiment| {
+            arguments.moment.as_ref().is_none_or(|part| experiment.moment.to_string().contains(part))
+        };
+        let experiments = kind.experiments(arguments).into_iter().filter(is_wanted);
+        plan.extend(experiments.map(|experiment| (kind, experiment)));
     }
     plan
 }
@@ -116,12 +146,16 @@ fn plan(arguments: &Arguments) -> Vec<(Kind, Experiment)> {
 /// was tried, and it is aimed once more.
 fn try_until_hit(lab: &Lab, arguments: &Arguments, kind: Kind, experiment: &Experiment) -> Result<Recovery> {
     let mut result = try_one(lab, arguments, kind, experiment);
+    let mut experiment = experiment.clone();
     for _ in 1..TRIES {
         match &result {
             Err(error) if error.downcast_ref::<NotHit>().is_some() => {}
             _ => break,
         }
-        result = try_one(lab, arguments, kind, experiment);
+        if kind.is_random() {
+            experiment = experiment.sooner();
+        }
+        result = try_one(lab, arguments, kind, &experiment);
     }
     result
 }
@@ -132,7 +166,7 @@ fn try_one(lab: &Lab, arguments: &Arguments, kind: Kind, experiment: &Experiment
         machine.install(&arguments.shipped.patchday, &arguments.shipped.systemd)?;
         configure(machine)
     };
-    let subject: Box<dyn Subject> = if kind == Kind::Cuts {
+    let subject: Box<dyn Subject> = if matches!(kind, Kind::Cuts | Kind::Clock) {
         let machine: EmulatedMachine = lab.uml_machine(arguments.suite, &name)?;
         machine.boot()?;
         machine.wait_until_up(BOOT_TIMEOUT)?;
@@ -149,7 +183,7 @@ fn try_one(lab: &Lab, arguments: &Arguments, kind: Kind, experiment: &Experiment
 
 impl Trial {
     fn line(&self) -> String {
-        let what = format!("{:<14} {:<55}", self.kind.words(), self.experiment.moment.to_string());
+        let what = format!("{:<14} {:<55}", self.kind.words(), self.experiment.to_string());
         match &self.result {
             Err(error) => format!("{what} VIOLATION: {error:#}"),
             Ok(recovery) => {
@@ -183,7 +217,7 @@ impl Trial {
         let Ok(recovery) = &self.result else { return vec![self.failure()] };
         let mut violations = recovery.judgement.violations.clone();
         // Who only lost a coordinator must not see it in the end.
-        if self.kind == Kind::Kills && recovery.judgement.exit_code != 0 {
+        if self.kind.is_kill() && recovery.judgement.exit_code != 0 {
             violations.push(format!("a kill changed the end: exit code {}", recovery.judgement.exit_code));
         }
         violations
@@ -194,7 +228,7 @@ impl Trial {
 fn summary(trials: &[Trial], took: Duration) -> bool {
     println!();
     let mut violations = 0;
-    for kind in [Kind::Kills, Kind::Pulls, Kind::Cuts] {
+    for kind in KINDS {
         let trials: Vec<&Trial> = trials.iter().filter(|trial| trial.kind == kind).collect();
         if trials.is_empty() {
             continue;

@@ -41,6 +41,34 @@ pub struct Experiment {
     pub fault: Fault,
     /// When.
     pub moment: Moment,
+    /// When the machine's clock is set, and to what; only where it has one of its own.
+    pub clock: Option<(Moment, &'static str)>,
+}
+
+impl Experiment {
+    /// A fault, and nothing besides.
+    pub fn new(fault: Fault, moment: Moment) -> Self {
+        Self { fault, moment, clock: None }
+    }
+
+    /// The same at half the time: a moment that was chosen without knowing the run may lie behind its end.
+    pub fn sooner(mut self) -> Self {
+        let clock = self.clock.as_mut().map(|(moment, _)| moment);
+        for moment in [&mut self.moment].into_iter().chain(clock) {
+            moment.delay /= 2;
+        }
+        self
+    }
+}
+
+impl fmt::Display for Experiment {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}", self.moment)?;
+        match &self.clock {
+            Some((moment, to)) => write!(formatter, ", clock {to} at {} ms", moment.delay.as_millis()),
+            None => Ok(()),
+        }
+    }
 }
 
 /// What came after the fault.
@@ -65,6 +93,14 @@ pub fn perform(subject: &dyn Subject, experiment: &Experiment) -> Result<Recover
     let before = Before::of(subject)?;
     let began = Instant::now();
     subject.start(&["patchday", "run", "--yes"])?;
+    let set_clock = |first: bool| match &experiment.clock {
+        Some((moment, to)) if (moment.delay < experiment.moment.delay) == first => {
+            wait_for_moment(subject, moment, before.seen)?;
+            set_the_clock(subject, to)
+        }
+        _ => Ok(()),
+    };
+    set_clock(true)?;
     wait_for_moment(subject, &experiment.moment, before.seen)?;
     let mut switched_on = None;
     let mut healthy_after = None;
@@ -77,6 +113,7 @@ pub fn perform(subject: &dyn Subject, experiment: &Experiment) -> Result<Recover
             switched_on = Some((Instant::now(), deed_seen));
         }
     }
+    set_clock(false)?;
     let deed = Deed {
         fault: experiment.fault,
         seen: switched_on.map_or_else(|| subject.sightings(0).len(), |(_, seen)| seen),
@@ -108,7 +145,11 @@ pub fn perform(subject: &dyn Subject, experiment: &Experiment) -> Result<Recover
     if let (Some((on, _)), None) = (switched_on, healthy_after) {
         healthy_after = Some(on.elapsed());
     }
-    let judgement = assert_safe(subject, &before, &[deed])?;
+    let mut judgement = assert_safe(subject, &before, &[deed])?;
+    if let Some(longest) = judgement.longest_told.filter(|told| *told > took) {
+        let (told, took) = (longest.as_secs(), took.as_secs());
+        judgement.violations.push(format!("the report tells of {told} s, and all of it took {took} s"));
+    }
     Ok(Recovery { took, healthy_after, closed_after, judgement })
 }
 
@@ -147,6 +188,19 @@ fn kill_coordinator(subject: &dyn Subject) -> Result<()> {
         // The coordinator went down with it.
         Some(code) if code >= 128 => Err(NotHit("the machine went down first".into()).into()),
         _ => bail!("pkill failed: {}", killed.stderr),
+    }
+}
+
+/// The wall's clock of a machine that has one of its own; never of an nspawn machine, whose clock is the host's.
+fn set_the_clock(subject: &dyn Subject, to: &str) -> Result<()> {
+    if !subject.has_own_clock() {
+        bail!("this machine's clock is the host's");
+    }
+    // A machine that goes down meanwhile takes the host's time at its next boot.
+    let set = subject.exec(&["date", "--set", to]);
+    match set {
+        Ok(set) if set.success() => Ok(()),
+        _ => Err(NotHit("the clock could not be set: the machine was going down".to_owned()).into()),
     }
 }
 

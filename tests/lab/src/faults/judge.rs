@@ -8,6 +8,7 @@ use anyhow::{Context, Result};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::time::Duration;
 
 const SERVICES: [&str; 2] = ["mongod.service", "sample-api.service"];
 
@@ -41,6 +42,8 @@ pub struct Judgement {
     pub exit_code: u64,
     /// The report's own sentence.
     pub said: String,
+    /// The longest time that the report tells of.
+    pub longest_told: Option<Duration>,
     /// What does not hold; none of it may be.
     pub violations: Vec<String>,
 }
@@ -98,6 +101,7 @@ pub fn assert_safe(subject: &dyn Subject, before: &Before, deeds: &[Deed]) -> Re
     Ok(Judgement {
         end,
         exit_code: report["exit_code"].as_u64().unwrap_or(u64::MAX),
+        longest_told: longest_told(&report),
         said: report["summary"].as_str().unwrap_or_default().to_owned(),
         violations: judge.violations,
     })
@@ -325,6 +329,34 @@ impl Judge<'_> {
     }
 }
 
+/// Of the run, its steps and the time without a service.
+fn longest_told(report: &Value) -> Option<Duration> {
+    let services = report["services"].as_array().into_iter().flatten().map(|service| &service["downtime"]["took"]);
+    let steps = report["steps"].as_array().into_iter().flatten().map(|step| &step["took"]);
+    let told = services.chain(steps).filter_map(Value::as_str);
+    told.filter_map(seconds).max().map(Duration::from_secs)
+}
+
+/// Whole seconds of a duration as ISO 8601 writes it, as in `PT1M20.5S`.
+fn seconds(text: &str) -> Option<u64> {
+    let mut sum = 0;
+    let mut number = String::new();
+    for letter in text.strip_prefix("PT")?.chars() {
+        let unit = match letter {
+            'H' => 3600,
+            'M' => 60,
+            'S' => 1,
+            digit => {
+                number.push(digit);
+                continue;
+            }
+        };
+        sum += unit * number.split('.').next()?.parse::<u64>().ok()?;
+        number.clear();
+    }
+    Some(sum)
+}
+
 /// The names of units, as `systemctl list-units` lists them.
 fn units(subject: &dyn Subject, arguments: &[&str]) -> Result<BTreeSet<String>> {
     let mut command = vec!["systemctl", "list-units", "--plain", "--no-legend"];
@@ -337,4 +369,14 @@ fn units(subject: &dyn Subject, arguments: &[&str]) -> Result<BTreeSet<String>> 
 fn packages(subject: &dyn Subject) -> Result<BTreeMap<String, String>> {
     let listed = subject.exec_ok(&["dpkg-query", "--show", "--showformat=${Package} ${Version}\\n"])?;
     Ok(listed.lines().filter_map(|line| line.split_once(' ')).map(|(a, b)| (a.to_owned(), b.to_owned())).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn durations_are_read_as_the_report_writes_them() {
+        for (text, seconds) in [("PT0S", Some(0)), ("PT1M20.5S", Some(80)), ("PT25H", Some(90_000)), ("soon", None)] {
+            assert_eq!(super::seconds(text), seconds, "{text}");
+        }
+    }
 }

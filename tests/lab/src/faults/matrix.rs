@@ -1,5 +1,6 @@
 //! The faults that are injected, and when.
 
+use super::experiment::Experiment;
 use super::moment::Moment;
 use std::fmt;
 
@@ -98,6 +99,33 @@ pub fn cuts() -> Vec<Moment> {
         Moment::event_of("step-started", "report").plus_millis(20),
         Moment::event("run-ended"),
     ]
+}
+
+/// Moments anywhere in the first part of a run, `within` milliseconds long: the same ones for the same seed.
+pub fn at_random(seed: u64, within: u64, count: usize) -> Vec<Moment> {
+    let mut state = seed;
+    (0..count).map(|_| Moment::event("run-started").plus_millis(splitmix(&mut state) % within.max(1))).collect()
+}
+
+/// The clock's ways to go wrong, in turn, as `date --set` takes them.
+const CLOCKS: [&str; 4] = ["+1 day", "-1 day", "+40 minutes", "-3 hours"];
+
+/// The clock is set at one random moment of a run, and the coordinator killed at another.
+pub fn with_clock_set(seed: u64, within: u64, count: usize) -> Vec<Experiment> {
+    let moments = at_random(seed, within, count * 2);
+    let pairs = moments.chunks_exact(2).zip(CLOCKS.iter().cycle());
+    pairs
+        .filter_map(|(pair, to)| Some((pair.first()?, pair.last()?, to)))
+        .map(|(kill, set, to)| Experiment { fault: Fault::Kill, moment: kill.clone(), clock: Some((set.clone(), to)) })
+        .collect()
+}
+
+/// Sebastiano Vigna's SplitMix64, public domain.
+fn splitmix(state: &mut u64) -> u64 {
+    *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let mixed = (*state ^ (*state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    mixed ^ (mixed >> 31)
 }
 
 /// A few moments for machines whose page cache survives.

@@ -17,6 +17,6 @@ mod subject;
 
 pub use experiment::{Experiment, NotHit, Recovery, configure, perform};
 pub use judge::{Before, EndState, Judgement, assert_safe};
-pub use matrix::{Fault, cuts, kills, pulls};
+pub use matrix::{Fault, at_random, cuts, kills, pulls, with_clock_set};
 pub use moment::Moment;
 pub use subject::{Subject, Watched};

@@ -32,6 +32,9 @@ pub trait Subject: Testbed {
     /// Switches the machine on, after a power cut.
     fn switch_on(&self) -> Result<()>;
 
+    /// Whether its clock can be set without setting the host's.
+    fn has_own_clock(&self) -> bool;
+
     /// The end of what the machine said, for a failed experiment.
     fn last_words(&self) -> String;
 }
@@ -55,6 +58,10 @@ impl Subject for EmulatedMachine {
 
     fn switch_on(&self) -> Result<()> {
         self.boot()
+    }
+
+    fn has_own_clock(&self) -> bool {
+        true
     }
 
     fn last_words(&self) -> String {
@@ -169,6 +176,10 @@ impl Subject for Watched {
 
     fn switch_on(&self) -> Result<()> {
         self.machine.boot()
+    }
+
+    fn has_own_clock(&self) -> bool {
+        false
     }
 
     fn last_words(&self) -> String {
