@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 struct Arguments {
     #[command(flatten)]
     shipped: Shipped,
-    /// Only the parts whose name holds this text: new kernel, broken kernel, caps
+    /// Only the parts whose name holds this text: new kernel, broken kernel, pinned default, same release, caps
     #[arg(long, default_value = "")]
     only: String,
     /// How long each window of the caps is, in seconds
@@ -30,9 +30,79 @@ const RUN: Duration = Duration::from_secs(3600);
 /// Services start slowly under emulation: mongod alone may take longer than the default of two minutes.
 const SLOW: &str = "start-timeout = \"15m\"";
 
-/// Spoils the new kernel's initrd after all else has been done to it, so that it finds no root file system, and panics.
-/// Nobody can see that of a file: its size is that of an initrd.
-const BREAK_KERNEL: &str = "#!/bin/sh\nset -e\nhead -c 20M /dev/urandom >\"/boot/initrd.img-$1\"\n";
+/// What a part does to its machine, and what must come of it.
+#[derive(Debug, Clone, Copy)]
+struct Part {
+    name: &'static str,
+    /// A shell's orders before the run.
+    prepare: &'static str,
+    settings: &'static str,
+    /// See docs/exit-codes.md.
+    due: (&'static str, u64),
+    runs: Runs,
+    /// What the report says among all else.
+    says: &'static str,
+}
+
+/// Which kernel runs in the end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Runs {
+    Newer,
+    /// The one from before, as it was.
+    Before,
+    /// Of the same release, built anew.
+    Rebuilt,
+}
+
+/// As on a host whose kernels may be tried.
+const TRIAL: &str = "[verify]\non-failure = \"previous-kernel\"\nboot-timeout = \"30m\"\nsettle = \"10s\"\n";
+const NO_TRIAL: &str = "[verify]\nboot-timeout = \"30m\"\nsettle = \"10s\"\n[reboot]\nwhen = \"always\"\n";
+
+const PARTS: [Part; 4] = [
+    Part {
+        name: "new kernel",
+        // A module that takes no kernel of this host is nobody's need.
+        prepare: "cp -r /usr/src/lab-tour-1.0 /usr/src/lab-excluded-1.0; cd /usr/src/lab-excluded-1.0\n\
+                  sed -i 's/lab-tour/lab-excluded/' dkms.conf; echo 'BUILD_EXCLUSIVE_KERNEL=\"^5\\..*\"' >>dkms.conf\n\
+                  dkms add lab-excluded/1.0\n",
+        settings: TRIAL,
+        due: ("healthy", 0),
+        runs: Runs::Newer,
+        says: "nothing found",
+    },
+    Part {
+        name: "broken kernel",
+        // Spoils the new kernel's initrd after all else has been done to it, so that it finds no root file system, and
+        // panics. Nobody can see that of a file: its size is that of an initrd.
+        prepare: "cat >/etc/kernel/postinst.d/zzz-lab-break <<'END'\n\
+                  #!/bin/sh\nset -e\nhead -c 20M /dev/urandom >\"/boot/initrd.img-$1\"\nEND\n\
+                  chmod 755 /etc/kernel/postinst.d/zzz-lab-break\n",
+        settings: TRIAL,
+        due: ("degraded", 23),
+        runs: Runs::Before,
+        says: "runs again",
+    },
+    Part {
+        name: "pinned default",
+        prepare: "menu() { grep -o \"gnulinux-$1advanced-[^']*\" /boot/grub/grub.cfg | head -n 1; }\n\
+                  sed -i \"s/^GRUB_DEFAULT=.*/GRUB_DEFAULT='$(menu)>$(menu \"$(uname -r)-\")'/\" /etc/default/grub\n\
+                  update-grub\n",
+        settings: NO_TRIAL,
+        due: ("healthy", 0),
+        runs: Runs::Before,
+        says: "will not be started",
+    },
+    Part {
+        name: "same release",
+        prepare: "dpkg --install /srv/rebuilt/*.deb\n\
+                  mkdir /srv/empty; : >/srv/empty/Packages; rm -f /etc/apt/sources.list.d/*\n\
+                  echo 'deb [trusted=yes] file:/srv/empty ./' >/etc/apt/sources.list; apt-get -qq update\n",
+        settings: "[verify]\nboot-timeout = \"30m\"\nsettle = \"10s\"\n",
+        due: ("healthy", 0),
+        runs: Runs::Rebuilt,
+        says: "is installed as",
+    },
+];
 
 /// The part that has no new kernel.
 const CAPS: &str = "caps";
@@ -56,10 +126,11 @@ fn main() -> ExitCode {
 fn tour(arguments: &Arguments) -> Result<bool> {
     let lab = Lab::new()?;
     let mut shown = Vec::new();
-    for part in ["new kernel", "broken kernel", CAPS].into_iter().filter(|part| part.contains(&arguments.only)) {
-        let played = match part {
-            CAPS => build_under_caps(&lab, arguments, &mut shown),
-            part => play(&lab, arguments, part, part == "broken kernel", &mut shown),
+    let parts = PARTS.iter().map(|part| (part.name, Some(part))).chain([(CAPS, None)]);
+    for (part, played) in parts.filter(|(part, _)| part.contains(&arguments.only)) {
+        let played = match played {
+            None => build_under_caps(&lab, arguments, &mut shown),
+            Some(part) => play(&lab, arguments, *part, &mut shown),
         };
         if let Err(error) = played {
             eprintln!("tour: {part}: {error:#}");
@@ -75,50 +146,73 @@ fn tour(arguments: &Arguments) -> Result<bool> {
     Ok(!shown.is_empty() && shown.iter().all(|shown| shown.as_expected))
 }
 
-fn play(lab: &Lab, arguments: &Arguments, part: &'static str, broken: bool, shown: &mut Vec<Shown>) -> Result<()> {
+fn play(lab: &Lab, arguments: &Arguments, part: Part, shown: &mut Vec<Shown>) -> Result<()> {
+    let Part { name, prepare: orders, settings, due, runs, says } = part;
     let mut start = Instant::now();
     let mut show = |what: String, as_expected: bool| {
-        eprintln!("tour: {part}: {what}");
-        shown.push(Shown { part, what, took: start.elapsed(), as_expected });
+        eprintln!("tour: {name}: {what}");
+        shown.push(Shown { part: name, what, took: start.elapsed(), as_expected });
         start = Instant::now();
     };
     let machine = lab.qemu_machine("tour")?;
     machine.boot()?;
     let state = machine.wait_until_up(BOOT)?;
     machine.wait_until_healthy(BOOT)?;
-    let old = kernel(&machine)?;
+    let (old, old_version) = (kernel(&machine, "-r")?, kernel(&machine, "-v")?);
     show(format!("booted {old}: {state}"), state == "running");
 
-    prepare(&machine, &arguments.shipped, "")?;
-    if broken {
-        machine.write("/etc/kernel/postinst.d/zzz-lab-break", BREAK_KERNEL.as_bytes(), 0o755)?;
-    }
-    show("Patchday installed".to_owned(), true);
+    prepare(&machine, &arguments.shipped, settings)?;
+    in_the_background(&machine, orders)?;
+    show("Patchday installed, and the host as it is to be".to_owned(), true);
 
     machine.start(&["patchday", "run", "--yes"])?;
     let report = end_of_run(&machine)?;
-    let new = report["kernel"]["expected"].as_str().unwrap_or_default().to_owned();
     let verdict = report["verdict"].as_str().unwrap_or("none").to_owned();
     let exit_code = report["exit_code"].as_u64();
-    // See docs/exit-codes.md.
-    let due = if broken { ("degraded", Some(23)) } else { ("healthy", Some(0)) };
     let code = exit_code.map_or_else(|| "none".to_owned(), |code| code.to_string());
-    show(format!("run ended: verdict {verdict}, exit code {code}"), (verdict.as_str(), exit_code) == due);
+    let is_due = (verdict.as_str(), exit_code) == (due.0, Some(due.1));
+    show(format!("run ended: verdict {verdict}, exit code {code}"), is_due);
 
-    let running = kernel(&machine)?;
-    let is_right = !new.is_empty() && new != old && running == if broken { old } else { new.clone() };
-    show(format!("kernel {new} installed, {running} runs"), is_right);
-    if broken {
-        let said = report.to_string().contains("kernel-fell-back");
-        show("the report says that the kernel before runs again".to_owned(), said);
-    } else {
-        let built = machine.exec_ok(&["dkms", "status", "-k", &new])?;
+    let (running, version) = (kernel(&machine, "-r")?, kernel(&machine, "-v")?);
+    let is_right = match runs {
+        Runs::Newer => running != old && report["kernel"]["expected"].as_str() == Some(running.as_str()),
+        Runs::Before => running == old && version == old_version,
+        Runs::Rebuilt => running == old && version != old_version,
+    };
+    show(format!("{old} ran, {running} runs: {}", version.split(" Debian ").last().unwrap_or_default()), is_right);
+    let text = machine.exec_ok(&["patchday", "report"])?;
+    let is_said = text.split_whitespace().collect::<Vec<_>>().join(" ").contains(says);
+    show(format!("the report says: {says}"), is_said);
+    if runs == Runs::Newer {
+        let built = machine.exec_ok(&["dkms", "status", "-k", &running])?;
         show(format!("dkms: {}", built.trim()), built.trim_end().ends_with(": installed"));
         let loaded = machine.exec(&["modprobe", "--verbose", "lab_tour"])?;
         show("the module of DKMS can be loaded".to_owned(), loaded.success());
     }
-    println!("{}", machine.exec_ok(&["patchday", "report"])?);
+    println!("{text}");
     Ok(())
+}
+
+/// Under emulation an initrd takes longer to build than anybody waits for an answer.
+fn in_the_background(machine: &EmulatedMachine, orders: &str) -> Result<()> {
+    machine.exec_ok(&[
+        "systemd-run",
+        "--quiet",
+        "--unit=lab-orders",
+        "--property=RemainAfterExit=yes",
+        "sh",
+        "-euc",
+        orders,
+    ])?;
+    let show = ["systemctl", "show", "-P", "ActiveState", "-P", "SubState", "lab-orders.service"];
+    wait_for("what is done before the run", BOOT, || {
+        match machine.exec_ok(&show)?.split_whitespace().collect::<Vec<_>>()[..] {
+            ["active", "exited"] => Ok(Some(())),
+            ["failed", _] => bail!("{}", machine.exec_ok(&["journalctl", "-u", "lab-orders.service", "-n", "40"])?),
+            _ => Ok(None),
+        }
+    })?;
+    machine.exec_ok(&["systemctl", "stop", "lab-orders.service"]).map(drop)
 }
 
 /// Users ask while DKMS builds a module, by hand and in a run that has nothing else to do. The build is not waited for: how
@@ -129,14 +223,14 @@ fn build_under_caps(lab: &Lab, arguments: &Arguments, shown: &mut Vec<Shown>) ->
     machine.boot()?;
     machine.wait_until_up(BOOT)?;
     machine.wait_until_healthy(BOOT)?;
-    prepare(&machine, &arguments.shipped, "[upgrade]\norder = \"late-stop\"\n")?;
+    prepare(&machine, &arguments.shipped, "[verify]\nsettle = \"10s\"\n[upgrade]\norder = \"late-stop\"\n")?;
     machine.exec_ok(&["sh", "-ec", NOTHING_PENDING])?;
     machine.exec_ok(&["sh", "-ec", &slow_module("make -C /lib/modules/$kernelver/build")])?;
     machine.exec_ok(&["cp", "-r", "/usr/src/lab-slow-1.0", "/srv/by-hand"])?;
 
     let seconds = arguments.seconds;
     let mut windows = vec![Window::watch(&machine, "no build", None, seconds)?];
-    let tree = format!("/lib/modules/{}/build", kernel(&machine)?);
+    let tree = format!("/lib/modules/{}/build", kernel(&machine, "-r")?);
     let make = ["make", "-j2", "-C", &tree, "M=/srv/by-hand", "modules"];
     machine.exec_ok(&[&["systemd-run", "--quiet", "--unit", BY_HAND, "--"][..], &make].concat())?;
     wait_for("the build by hand", BOOT, || Ok(machine.exec(&["pgrep", "cc1"])?.success().then_some(())))?;
@@ -170,7 +264,6 @@ fn build_under_caps(lab: &Lab, arguments: &Arguments, shown: &mut Vec<Shown>) ->
 fn prepare(machine: &EmulatedMachine, shipped: &Shipped, more: &str) -> Result<()> {
     machine.install(&shipped.patchday, &shipped.systemd)?;
     let mut settings = services(machine, SLOW, SLOW);
-    settings += "[verify]\non-failure = \"previous-kernel\"\nboot-timeout = \"30m\"\nsettle = \"10s\"\n";
     // They may not answer in the time that checks give them.
     settings += "[preflight]\nallow = [\"clock\", \"patch-tools\"]\n";
     settings += "[limits]\ncpu = \"100%\"\n";
@@ -178,8 +271,8 @@ fn prepare(machine: &EmulatedMachine, shipped: &Shipped, more: &str) -> Result<(
     machine.write("/etc/patchday/patchday.toml", settings.as_bytes(), 0o600)
 }
 
-fn kernel(machine: &EmulatedMachine) -> Result<String> {
-    Ok(machine.exec_ok(&["uname", "-r"])?.trim().to_owned())
+fn kernel(machine: &EmulatedMachine, option: &str) -> Result<String> {
+    Ok(machine.exec_ok(&["uname", option])?.trim().to_owned())
 }
 
 /// Waits until the run has ended, over its reboots, and returns its report. The agent tells of the end, so that nobody

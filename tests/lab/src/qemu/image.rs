@@ -20,15 +20,19 @@ use std::process::Command;
 use std::time::Duration;
 
 /// Change it when the steps of [`QemuImage::ensure`] change; what they use is in the key anyway.
-const RECIPE_VERSION: u32 = 1;
+const RECIPE_VERSION: u32 = 2;
 
 const MODULE: &str = include_str!("../../recipe/tour/lab_tour.c");
 const DKMS: &str = include_str!("../../recipe/tour/dkms.conf");
 const GRUB: &str = include_str!("../../recipe/tour/grub");
+const REBUILD: &str = include_str!("../../recipe/tour/rebuild-kernel");
 
 /// The older version of these is installed, the newer one is pending.
 const KERNEL: [&str; 2] = ["linux-image-cloud-amd64", "linux-headers-cloud-amd64"];
-const TOOLS: [&str; 6] = ["initramfs-tools", "grub-pc-bin", "grub2-common", "dkms", "gcc", "make"];
+const TOOLS: [&str; 8] = ["initramfs-tools", "grub-pc-bin", "grub2-common", "dkms", "gcc", "make", "lz4", "perl-base"];
+
+/// The kernel of the machines once more, built anew under the same release.
+const REBUILT: &str = "/srv/rebuilt";
 
 const MIB: u64 = 1 << 20;
 const SIZE: u64 = 5 << 30;
@@ -69,7 +73,7 @@ impl QemuImage {
 
 fn key(base: &Image, programs: &Path) -> Result<u64> {
     let mut hasher = DefaultHasher::new();
-    (RECIPE_VERSION, base.tree(), MODULE, DKMS, GRUB).hash(&mut hasher);
+    (RECIPE_VERSION, base.tree(), MODULE, DKMS, GRUB, REBUILD).hash(&mut hasher);
     furnish::hash(programs, &mut hasher)?;
     Ok(hasher.finish())
 }
@@ -106,8 +110,14 @@ fn furnish(root: &Path, programs: &Path) -> Result<()> {
             }
         }
     }
+    let version = oldest(root, KERNEL[0])?;
     install.extend(older.iter().map(String::as_str));
     in_tree(root, &install)?;
+    // A kernel of another flavour lies beside them, as on a host that was moved to another cloud.
+    let release = release(root)?;
+    let other = format!("linux-image-{}={version}", release.replace("-cloud-", "-"));
+    in_tree(root, &["apt-get", "install", "--yes", "--quiet", "--no-install-recommends", &other])?;
+    rebuild(root, &release, &version)?;
     fetch_newer(root)?;
 
     let source = root.join("usr/src/lab-tour-1.0");
@@ -115,7 +125,6 @@ fn furnish(root: &Path, programs: &Path) -> Result<()> {
     for (name, content) in [("lab_tour.c", MODULE), ("dkms.conf", DKMS), ("Makefile", "obj-m := lab_tour.o\n")] {
         write(&source, name, content)?;
     }
-    let release = release(root)?;
     in_tree(root, &["dkms", "install", "-m", "lab-tour", "-v", "1.0", "-k", &release])?;
 
     furnish::tree(root, programs, "tour", "/dev/ttyS1")?;
@@ -132,6 +141,16 @@ fn furnish(root: &Path, programs: &Path) -> Result<()> {
     let prefix = "(hd0,msdos1)/boot/grub";
     let image = ["grub-mkimage", "-O", "i386-pc", "-o", "/boot/grub/core.img", "-p", prefix];
     in_tree(root, &[&image[..], &["biosdisk", "part_msdos", "ext2", "normal", "configfile"]].concat()).map(drop)
+}
+
+/// Makes the packages of the kernel as if Debian had built it anew.
+fn rebuild(root: &Path, release: &str, version: &str) -> Result<()> {
+    let rebuilt = format!("{}9", &version[..version.len() - 1]);
+    fs::create_dir(root.join(REBUILT.trim_start_matches('/')))?;
+    for package in [KERNEL[0], &format!("linux-image-{release}")] {
+        in_tree(root, &["sh", "-euc", REBUILD, "sh", package, version, &rebuilt, REBUILT])?;
+    }
+    Ok(())
 }
 
 /// The oldest version that the mirrors have.
