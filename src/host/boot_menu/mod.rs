@@ -53,6 +53,29 @@ pub fn source(root: &Path, running: &str) -> HostResult<BootSource> {
     })
 }
 
+/// The boot loader that starts this host, and the releases of the kernels that it has an entry for; none where no boot loader
+/// is known.
+///
+/// # Errors
+///
+/// As [`source`].
+pub fn entries_of_loader(root: &Path, running: &str) -> HostResult<Option<(String, Vec<String>)>> {
+    let seen = Seen::look(root, running)?;
+    let Some(loader) = seen.loader() else { return Ok(None) };
+    let (name, images) = match loader {
+        Loader::Grub => ("GRUB", seen.grub.as_ref().map(grub::Menu::images).unwrap_or_default()),
+        Loader::Extlinux => ("extlinux", seen.extlinux.as_ref().map(extlinux::Menu::images).unwrap_or_default()),
+        Loader::SystemdBoot => ("systemd-boot", Vec::new()),
+    };
+    let release = |image: &str| seen.entry(&Started { image, initrds: &[] }, false).release;
+    let mut releases: Vec<String> = images.into_iter().map(release).collect();
+    if loader == Loader::SystemdBoot {
+        let told = |entry: &Entry| if entry.version.is_empty() { release(&entry.image) } else { entry.version.clone() };
+        releases.extend(seen.entries.iter().map(told));
+    }
+    Ok(Some((name.to_owned(), releases)))
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Loader {
     Grub,

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 
 use super::{names_in, read_error, read_or_empty};
-use crate::host::HostResult;
 use crate::host::command::{self, below};
+use crate::host::{HostResult, boot_menu};
 use crate::model::{BootEntries, BootSurvey};
 
 const GRUB: &str = "/boot/grub/grub.cfg";
@@ -23,7 +23,7 @@ const DKMS_DIRS: [&str; 2] = ["updates/dkms", "extra"];
 const DKMS_TREE: &str = "/var/lib/dkms";
 const INITRAMFS_TOOLS: [&str; 2] = ["update-initramfs", "dracut"];
 
-pub(super) fn survey(root: &Path, releases: &[String]) -> HostResult<BootSurvey> {
+pub(super) fn survey(root: &Path, running: &str, releases: &[String]) -> HostResult<BootSurvey> {
     let with_headers = releases.iter().filter(|release| below(root, &format!("/lib/modules/{release}/build")).exists());
     let mut unsigned_modules = Vec::new();
     for release in releases {
@@ -35,7 +35,7 @@ pub(super) fn survey(root: &Path, releases: &[String]) -> HostResult<BootSurvey>
             .iter()
             .find(|tool| command::find(root, tool).is_some())
             .map(|t| (*t).to_owned()),
-        entries: entries(root, releases)?,
+        entries: entries(root, running, releases)?,
         secure_boot: fs::read(below(root, SECURE_BOOT)).ok().map(|value| value.get(4) == Some(&1)),
         without_source: without_source(root)?,
         unsigned_modules,
@@ -55,8 +55,13 @@ fn changed(path: &Path) -> Option<Timestamp> {
     fs::metadata(path).and_then(|metadata| metadata.modified()).ok().and_then(|time| Timestamp::try_from(time).ok())
 }
 
-/// Which of the releases a boot loader has an entry for; none where no boot loader of ours is there.
-fn entries(root: &Path, releases: &[String]) -> HostResult<Option<BootEntries>> {
+/// Which of the releases the boot loader has an entry for; none where no boot loader of ours is there. One that starts this
+/// host alone counts: the menu of the one before it may still lie there. Where none is known to, all that lie there do.
+fn entries(root: &Path, running: &str, releases: &[String]) -> HostResult<Option<BootEntries>> {
+    if let Some((loader, known)) = boot_menu::entries_of_loader(root, running)? {
+        let releases = releases.iter().filter(|release| known.contains(release)).cloned().collect();
+        return Ok(Some(BootEntries { loader, releases }));
+    }
     let mut texts: Vec<(&str, String)> = Vec::new();
     for (loader, path) in [("GRUB", GRUB), ("extlinux", EXTLINUX)] {
         let text = read_or_empty(&below(root, path))?;
@@ -136,7 +141,7 @@ mod tests {
     #[test]
     fn an_empty_host_has_nothing_and_says_so() {
         let dir = tempfile::tempdir().unwrap();
-        let seen = survey(dir.path(), &["6.1.0-50-amd64".into()]).unwrap();
+        let seen = survey(dir.path(), "", &["6.1.0-50-amd64".into()]).unwrap();
         assert_eq!(seen, BootSurvey::default());
     }
 
@@ -159,12 +164,33 @@ mod tests {
             std::os::unix::fs::symlink(root.join("usr/src").join(source), link).unwrap();
         }
         std::os::unix::fs::symlink("1/6.1.0-50-amd64", root.join("var/lib/dkms/good/kernel-6.1.0-50-amd64")).unwrap();
-        let seen = survey(root, &releases).unwrap();
+        let seen = survey(root, "", &releases).unwrap();
         assert_eq!(seen.without_source, ["good/2"]);
         assert_eq!(seen.with_headers, releases[..1]);
         assert_eq!(seen.initramfs_tool.as_deref(), Some("update-initramfs"));
         assert_eq!(seen.entries, Some(BootEntries { loader: "GRUB".into(), releases: releases[..1].to_vec() }));
         assert_eq!(seen.secure_boot, Some(true));
         assert_eq!(seen.unsigned_modules, ["6.1.0-50-amd64: bad.ko"]);
+    }
+
+    /// After a change of boot loaders the menu of the one before is written no more.
+    #[test]
+    fn an_old_menu_of_grub_counts_for_nothing_where_unified_images_are_started() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path();
+        let releases = ["6.1.0-57-amd64", "6.1.0-50-amd64"].map(str::to_owned);
+        for release in &releases {
+            write(root, &format!("boot/vmlinuz-{release}"), b"image");
+            write(root, &format!("boot/efi/EFI/Linux/debian-{release}.efi"), b"unified");
+        }
+        write(root, "boot/grub/grub.cfg", b"menuentry 'Debian' {\n linux /boot/vmlinuz-6.1.0-40-amd64 ro\n}\n");
+        write(root, "sys/firmware/efi/efivars/LoaderInfo-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f", b"\x06\0\0\0s\0");
+        write(root, "proc/cmdline", b"root=/dev/vda2 ro");
+        let seen = survey(root, "6.1.0-50-amd64", &releases).unwrap().entries.unwrap();
+        assert_eq!((seen.loader.as_str(), seen.releases.as_slice()), ("systemd-boot", &releases[..]));
+        // The image of the newer one was not made.
+        fs::remove_file(root.join("boot/efi/EFI/Linux/debian-6.1.0-57-amd64.efi")).unwrap();
+        let seen = survey(root, "6.1.0-50-amd64", &releases).unwrap().entries.unwrap();
+        assert_eq!(seen.releases, releases[1..]);
     }
 }

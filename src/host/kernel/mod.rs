@@ -148,7 +148,7 @@ impl Kernels for Kernel {
 
     async fn boot_survey(&self) -> HostResult<BootSurvey> {
         let releases: Vec<String> = self.installed()?.into_iter().map(|kernel| kernel.release).collect();
-        boot::survey(&self.root, &releases)
+        boot::survey(&self.root, &self.running()?.0, &releases)
     }
 
     /// Only what DKMS knows is looked at; a version without a source is another matter.
