@@ -12,7 +12,7 @@ use super::{
     services, space,
 };
 use crate::host::HostError;
-use crate::model::{Finding, Severity};
+use crate::model::{Finding, FindingKey, Severity};
 
 /// What a check is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -120,7 +120,7 @@ impl Check {
 
     /// The worst that this check says.
     pub(super) fn found(&self, title: impl Into<String>) -> Finding {
-        Finding::new(self.label, self.severity, title)
+        Finding::new(FindingKey::labelled(self.label), self.severity, title)
     }
 }
 

@@ -87,14 +87,14 @@ check!(
     |check, inputs| {
         let units = configured(inputs);
         let known = inputs.host.relations.dependents(&units).await?;
-        let mut lines = Vec::new();
+        let mut obstructed: Vec<(&UnitName, String)> = Vec::new();
         let mut ids: Vec<(UnitName, &UnitName)> = Vec::new();
         for (service, (unit, state)) in inputs.settings.services.iter().zip(inputs.units().await?) {
             let Some(relations) = known.get(unit).filter(|_| state.load == LoadState::Loaded) else { continue };
-            lines.extend(obstacles(service, state, relations));
+            obstructed.extend(obstacles(service, state, relations).into_iter().map(|line| (unit, line)));
             let id = relations.id.clone().unwrap_or_else(|| unit.clone());
             if let Some((_, other)) = ids.iter().find(|(known, _)| *known == id) {
-                lines.push(format!("{other} and {unit} are the same unit, {id}"));
+                obstructed.push((unit, format!("{other} and {unit} are the same unit, {id}")));
             }
             ids.push((id, unit));
         }
@@ -102,18 +102,16 @@ check!(
         for (at, unit) in units.iter().enumerate() {
             for early in taken_along(unit, &known, &units) {
                 if units.iter().position(|other| other == early).is_some_and(|other| other < at) {
-                    lines.push(format!(
-                        "a stop of {unit} stops {early}, before its turn: {early} lacks after = [\"{unit}\"]"
-                    ));
+                    let line =
+                        format!("a stop of {unit} stops {early}, before its turn: {early} lacks after = [\"{unit}\"]");
+                    obstructed.push((unit, line));
                 }
             }
         }
-        let Some(first) = lines.first().and_then(|line| line.split(' ').find(|word| word.ends_with(".service"))) else {
-            return Ok(None);
-        };
+        let Some((first, _)) = obstructed.first() else { return Ok(None) };
         let command = format!("systemctl cat {first}");
-        let finding =
-            check.found("a configured unit cannot be stopped and started again as it should").lines(lines.clone());
+        let finding = check.found("a configured unit cannot be stopped and started again as it should");
+        let finding = finding.lines(obstructed.into_iter().map(|(_, line)| line));
         Ok(Some(finding.remedy("give it a unit file of its own, or take it out of the configuration", command)))
     }
 );

@@ -42,11 +42,9 @@ check!(
                 && !OTHERS_MOUNT.contains(&mount.kind.as_str())
                 && !declared(mount)
         });
-        let lines: Vec<String> =
-            undeclared.map(|mount| format!("{} ({}) from {}", mount.point, mount.kind, mount.source)).collect();
-        let Some(first) = lines.first().and_then(|line| line.split(' ').next()).map(str::to_owned) else {
-            return Ok(None);
-        };
+        let undeclared: Vec<&Mount> = undeclared.collect();
+        let Some(first) = undeclared.first().map(|mount| &mount.point) else { return Ok(None) };
+        let lines = undeclared.iter().map(|mount| format!("{} ({}) from {}", mount.point, mount.kind, mount.source));
         let finding = check.found("something is mounted that no boot would mount").lines(lines);
         Ok(Some(finding.remedy("write it into /etc/fstab, or unmount it", format!("findmnt {first}"))))
     }

@@ -182,15 +182,12 @@ check!(
             let mut names = change.origin.iter().flat_map(|origin| origin.split(", ")).map(origin_name);
             !names.any(|name| OWN_ORIGINS.contains(&name) || trusted.iter().any(|trusted| trusted == name))
         });
-        let lines: Vec<String> = foreign
-            .map(|change| {
-                let origin = change.origin.as_deref().unwrap_or("no archive with a name");
-                format!("{} {} from {origin}", change.name, change.to.as_deref().unwrap_or_default())
-            })
-            .collect();
-        let Some(first) = lines.first().and_then(|line| line.split(' ').next().map(str::to_owned)) else {
-            return Ok(None);
-        };
+        let foreign: Vec<_> = foreign.collect();
+        let Some(first) = foreign.first().map(|change| &change.name) else { return Ok(None) };
+        let lines = foreign.iter().map(|change| {
+            let origin = change.origin.as_deref().unwrap_or("no archive with a name");
+            format!("{} {} from {origin}", change.name, change.to.as_deref().unwrap_or_default())
+        });
         let finding = check.found("packages come from archives of others").lines(lines);
         Ok(Some(finding.remedy("see where they come from", format!("apt-cache policy {first}"))))
     }

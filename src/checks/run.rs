@@ -5,7 +5,7 @@ use futures_util::future::join_all;
 use super::catalogue::{CATALOGUE, Check};
 use super::inputs::CheckInputs;
 use crate::config::Settings;
-use crate::model::{CheckResult, Finding, RunOptions, Severity};
+use crate::model::{CheckResult, Finding, FindingKey, RunOptions, Severity};
 
 /// Whether somebody lets a run go on in spite of this check.
 pub fn is_allowed(settings: &Settings, options: &RunOptions, label: &str) -> bool {
@@ -34,12 +34,13 @@ async fn run_one(check: &Check, inputs: &CheckInputs<'_>) -> CheckResult {
 /// Unknown is never healthy: what cannot be told stands in the way, unless it would only have been worth knowing.
 fn unanswered(check: &Check, why: &str) -> Finding {
     let severity = if check.severity == Severity::Info { Severity::Info } else { Severity::Blocker };
-    let finding = Finding::new(check.label, severity, format!("the check cannot answer: {why}"));
+    let finding = Finding::new(FindingKey::labelled(check.label), severity, format!("the check cannot answer: {why}"));
     finding.hint("mend what keeps it from answering; unknown is not healthy")
 }
 
 fn lowered(mut finding: Finding, inputs: &CheckInputs<'_>) -> Finding {
-    let names = |labels: &[String]| labels.contains(&finding.key);
+    let label = finding.key.to_string();
+    let names = |labels: &[String]| labels.contains(&label);
     let by = match (names(&inputs.options.allowed_checks), names(&inputs.settings.allowed_checks)) {
         _ if finding.severity != Severity::Blocker => return finding,
         (true, _) => "--allow",

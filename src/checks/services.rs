@@ -167,18 +167,16 @@ check!(
         let services = inputs.settings.services.iter().zip(inputs.units().await?);
         let hasty = services.filter(|(service, _)| !service.after.is_empty()).filter_map(|(_, (unit, state))| {
             let patience = gives_up_after(state.restart.as_ref()?)?;
-            Some(format!("{unit} gives up after failing for {} s", patience.as_secs()))
+            Some((unit, format!("{unit} gives up after failing for {} s", patience.as_secs())))
         });
-        let lines: Vec<String> = hasty.collect();
-        let Some(first) = lines.first().and_then(|line| line.split(' ').next()).map(str::to_owned) else {
-            return Ok(None);
-        };
+        let (units, lines): (Vec<_>, Vec<_>) = hasty.unzip();
+        let Some(first) = units.first() else { return Ok(None) };
         let mut finding = check.found("a service may give up before what it depends on is ready").lines(lines);
         finding.severity = Severity::Info;
-        Ok(Some(
-            finding
-                .remedy("let systemd try for longer", drop_in(&first, "start", "[Unit]\\nStartLimitIntervalSec=0\\n")),
-        ))
+        Ok(Some(finding.remedy(
+            "let systemd try for longer",
+            drop_in(first.as_str(), "start", "[Unit]\\nStartLimitIntervalSec=0\\n"),
+        )))
     }
 );
 

@@ -1,6 +1,6 @@
 //! The table: by what a cause is recognised, and what to do about it.
 
-use crate::model::{FileRole, FileState, Finding, MongodSymptoms, Severity};
+use crate::model::{FileRole, FileState, Finding, FindingKey, MongodSymptoms, Severity};
 
 /// How a cause is recognised. All that is given must be seen; in each list one is enough.
 pub(super) struct Rule {
@@ -341,7 +341,8 @@ pub(super) fn apply(rule: &Rule, symptoms: &MongodSymptoms) -> Option<Finding> {
     if files.is_empty() && !matches!(rule.host, Host::Held | Host::Masked) {
         files = unusable(roles);
     }
-    let mut finding = Finding::new(rule.key, severity, format!("{}: {}", symptoms.unit, rule.title));
+    let mut finding =
+        Finding::new(FindingKey::labelled(rule.key), severity, format!("{}: {}", symptoms.unit, rule.title));
     finding.evidence = signs;
     finding.evidence.extend(files.iter().map(|file| file.described()));
     if rule.key == "mongod-port-in-use" {

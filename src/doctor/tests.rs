@@ -67,8 +67,8 @@ fn every_captured_refusal_is_recognised() {
         ("nofile", "mongod-limits"),
     ] {
         let found = diagnose(&captured(name));
-        let keys: Vec<&str> = found.iter().map(|finding| finding.key.as_str()).collect();
-        assert_eq!(keys.first(), Some(&expected), "{name}: {keys:?}");
+        let keys: Vec<String> = found.iter().map(|finding| finding.key.to_string()).collect();
+        assert_eq!(keys.first(), Some(&expected.to_owned()), "{name}: {keys:?}");
         assert!(!found[0].evidence.is_empty() && found[0].remedy.is_some(), "{name}: {:?}", found[0]);
     }
 }
@@ -126,9 +126,9 @@ fn a_file_alone_is_only_a_warning() {
     let mut symptoms = MongodSymptoms { active: "inactive".into(), ..Default::default() };
     symptoms.files = vec![unusable(FileRole::Socket, "/tmp/mongodb-27017.sock")];
     let found = diagnose(&symptoms);
-    let brief: Vec<_> = found.iter().map(|finding| (finding.key.as_str(), finding.severity)).collect();
+    let brief: Vec<_> = found.iter().map(|finding| (finding.key.to_string(), finding.severity)).collect();
     // Nobody knows whether that is the cause.
-    assert_eq!(brief, [("mongod-files", Severity::Warning), ("mongod-unknown", Severity::Blocker)]);
+    assert_eq!(brief, [("mongod-files".into(), Severity::Warning), ("mongod-unknown".into(), Severity::Blocker)]);
 }
 
 #[test]
@@ -149,7 +149,7 @@ fn an_active_unit_without_a_server_does_not_run() {
         };
         let found = diagnose(&symptoms);
         let found = found.last();
-        assert_eq!(found.map(|finding| finding.key.as_str()), key, "{active}, hollow: {hollow}");
+        assert_eq!(found.map(|finding| finding.key.to_string()).as_deref(), key, "{active}, hollow: {hollow}");
         if active == "active" && hollow {
             let command = found.and_then(|finding| finding.remedy.as_ref()?.command.as_deref());
             assert_eq!(command, Some("systemctl restart mongod.service"));

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::{FindingKey, Subject, UnitName};
+
 /// How much a finding weighs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -27,8 +29,8 @@ pub struct Remedy {
 /// Something that is not as it should be.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finding {
-    /// A stable label, as in `boot-space`.
-    pub key: String,
+    /// What kind of finding it is.
+    pub key: FindingKey,
     /// One sentence.
     pub title: String,
     /// Its weight.
@@ -42,19 +44,19 @@ pub struct Finding {
     /// The way out.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub remedy: Option<Remedy>,
-    /// What it is about: a unit, a mount point, an address.
+    /// What it is about.
     #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub subject: Option<String>,
+    pub subject: Option<Subject>,
     /// The subject of the finding that explains this one.
     #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub because_of: Option<String>,
+    pub because_of: Option<Subject>,
 }
 
 impl Finding {
     /// A finding without evidence or remedy yet.
-    pub fn new(key: &str, severity: Severity, title: impl Into<String>) -> Self {
+    pub fn new(key: FindingKey, severity: Severity, title: impl Into<String>) -> Self {
         Self {
-            key: key.to_owned(),
+            key,
             title: title.into(),
             severity,
             evidence: Vec::new(),
@@ -67,9 +69,14 @@ impl Finding {
 
     /// Says what it is about.
     #[must_use]
-    pub fn about(mut self, subject: impl Into<String>) -> Self {
+    pub fn about(mut self, subject: impl Into<Subject>) -> Self {
         self.subject = Some(subject.into());
         self
+    }
+
+    /// Whether it is about this unit.
+    pub fn is_about(&self, unit: &UnitName) -> bool {
+        matches!(&self.subject, Some(Subject::Unit(subject)) if subject == unit)
     }
 
     /// Adds a line of evidence.

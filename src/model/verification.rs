@@ -119,14 +119,14 @@ pub struct Verification {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{DatabaseStartEvidence, Severity};
+    use crate::model::{DatabaseStartEvidence, FindingKey, Severity};
     use jiff::SignedDuration;
 
     #[test]
     fn a_judgement_survives_its_file() {
         let unit = |name: &str| name.parse::<UnitName>().unwrap();
         let ms = SignedDuration::from_millis;
-        let mut finding = Finding::new("order", Severity::Warning, "api was early").about("api.service");
+        let mut finding = Finding::new(FindingKey::Order, Severity::Warning, "api was early").about("api.service");
         finding.because_of = Some("mongod.service".into());
         let judged = Verification {
             boot: "6c6f1e2a-0b0f-4d53-9d5b-0a2f1e6f7a10".parse().unwrap(),

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::*;
-use crate::model::{Finding, MailRoute, Notification, Severity, UrlSource, Verdict, WebhookTemplate};
+use crate::model::{Finding, FindingKey, MailRoute, Notification, Severity, UrlSource, Verdict, WebhookTemplate};
 use crate::report::sample::{Story, at, back, snapshots};
 
 const OCCASIONS: [Occasion; 4] = [Occasion::Start, Occasion::Reboot, Occasion::End, Occasion::Test];
@@ -27,7 +27,7 @@ fn file(name: &str) -> String {
 fn degraded() -> Story {
     let mut story = Story::patched();
     story.reboot();
-    let found = Finding::new("unit-failed", Severity::Warning, "logrotate.service failed");
+    let found = Finding::new(FindingKey::UnitFailed, Severity::Warning, "logrotate.service failed");
     let returns = vec![back("mongod.service", 4.1, 4.9), back("sample-api.service", 5.2, 5.8)];
     story.verify(Verdict::Degraded, vec![found], returns);
     story.close(23);
@@ -121,10 +121,10 @@ fn body_of(template: WebhookTemplate, report: &Report) -> Value {
 #[test]
 fn foreign_words_are_no_markup_in_a_chat() {
     let mut report = degraded().report();
-    report.summary = format!("failed: <!channel> & @everyone {}", "x".repeat(3_000));
+    report.summary = format!("failed: <!channel> & @everyone {}", "x".repeat(3_000)).into();
     let body = |template| body_of(template, &report);
     assert!(body(WebhookTemplate::Slack)["text"].as_str().unwrap().contains("&lt;!channel&gt; &amp;"));
-    report.summary = "*failed* [click](https://evil.example) @channel \u{202e}\u{9b}2J".to_owned();
+    report.summary = "*failed* [click](https://evil.example) @channel \u{202e}\u{9b}2J".to_owned().into();
     let read = |template, place: &str| body_of(template, &report).pointer(place).unwrap().as_str().unwrap().to_owned();
     for (template, place) in [
         (WebhookTemplate::Mattermost, "/text"),
@@ -136,7 +136,7 @@ fn foreign_words_are_no_markup_in_a_chat() {
         assert!(text.contains(safe) && text.contains("@\u{200b}channel"), "{template:?}: {text}");
         assert!(!text.contains(['\u{202e}', '\u{9b}']), "{template:?}: {text}");
     }
-    report.summary = format!("failed: <!channel> & @everyone {}", "x".repeat(3_000));
+    report.summary = format!("failed: <!channel> & @everyone {}", "x".repeat(3_000)).into();
     let body = |template| body_of(template, &report);
     let discord = body(WebhookTemplate::Discord);
     assert_eq!(discord["allowed_mentions"]["parse"], serde_json::json!([]));

@@ -1,6 +1,6 @@
 //! Sentences for those who wait.
 
-use crate::model::{Channel, MailRoute, Occasion, Way};
+use crate::model::{Channel, MailRoute, Occasion, Verdict, Way};
 use crate::report::words::{count, list, one_line};
 use crate::report::{Ending, Report};
 
@@ -27,8 +27,7 @@ pub(super) fn subject(occasion: Occasion, report: &Report) -> String {
         Occasion::Reboot => format!("{host}: about to reboot"),
         Occasion::End => {
             // The whole sentence is in the text; a subject is read on a telephone.
-            let summary = report.summary.split(';').next().unwrap_or_default();
-            format!("{host}: {summary}")
+            format!("{host}: {}", report.summary.first_part())
         }
         Occasion::Test => format!("{host}: test message of Patchday"),
     };
@@ -55,13 +54,13 @@ pub(super) fn sentence(occasion: Occasion, report: &Report) -> String {
         }
         Occasion::Reboot => format!("{host} is about to reboot. Run {run}"),
         Occasion::End => {
-            let back = match report.ending {
-                Ending::Judged if report.exit_code == Some(0) => "back and healthy: ",
-                _ => "",
+            let healthy = report.ending == Ending::Judged && report.exit_code == Some(0);
+            let summary = match report.verdict {
+                Some(Verdict::Healthy) if healthy => format!("back and healthy: {}", report.summary.rest()),
+                _ if healthy => format!("back and healthy: {}", report.summary),
+                _ => report.summary.to_string(),
             };
-            let summary = report.summary.strip_prefix("healthy: ").filter(|_| !back.is_empty());
-            let summary = summary.unwrap_or(&report.summary);
-            format!("{host}: {back}{summary}. Run {run}; read it with: patchday report")
+            format!("{host}: {summary}. Run {run}; read it with: patchday report")
         }
         Occasion::Test => format!("This is a test message of Patchday on {host}. Nothing has happened."),
     };

@@ -3,7 +3,7 @@
 use super::text::{grade, hooks, notification};
 use super::words::{capital, command_line, count, list};
 use super::{Ending, Mark, Report, owed, telling};
-use crate::model::{Change, Finding, Outcome, Severity, Step};
+use crate::model::{Change, Finding, Outcome, Severity, Step, Subject};
 
 /// Something that went wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,7 +15,7 @@ pub(super) struct Problem {
     /// The last lines of the journal of a first cause.
     pub(super) journal: Vec<String>,
     /// What explains it.
-    pub(super) because_of: Option<String>,
+    pub(super) because_of: Option<Subject>,
     pub(super) severity: Severity,
 }
 
@@ -55,7 +55,7 @@ pub(super) fn wrong(report: &Report) -> Vec<Problem> {
     }
     problems.extend(grave(report).map(|finding| Problem {
         title: finding.title.clone(),
-        label: Some(finding.key.clone()),
+        label: Some(finding.key.to_string()),
         evidence: finding.evidence.clone(),
         journal: finding.journal.clone(),
         because_of: finding.because_of.clone(),

@@ -78,10 +78,9 @@ fn sign(mark: Mark) -> (&'static str, &'static str) {
 
 fn head(report: &Report, title: &str) -> Html {
     let (class, sign) = sign(grade(report.ending, report.verdict).0);
-    let (word, rest) = report.summary.split_once(": ").unwrap_or(("", &report.summary));
-    let sentence = element("span", &[], text(format!("{}.", capital(rest))));
-    let word = element("b", &[], text(format!("{sign} {word}")));
-    let summary = element("div", &[("class", &format!("summary {class}"))], [word, sentence]);
+    let head = element("b", &[], text(format!("{sign} {}", report.summary.head)));
+    let rest = element("span", &[], text(format!("{}.", capital(&report.summary.rest()))));
+    let summary = element("div", &[("class", &format!("summary {class}"))], [head, rest]);
     [element("h1", &[], text(title)), summary, facts(report)].into()
 }
 
@@ -304,7 +303,7 @@ fn packages(report: &Report) -> Html {
 fn notes(report: &Report) -> Html {
     let found_by = |finding: &Finding| {
         let mark = if finding.severity == Severity::Info { Mark::Note } else { Mark::Warning };
-        found(mark, &finding.title, Some(&finding.key), &finding.evidence, &finding.journal)
+        found(mark, &finding.title, Some(&finding.key.to_string()), &finding.evidence, &finding.journal)
     };
     let notes = report.findings.iter().filter(|finding| finding.severity == Severity::Info);
     let checks = report.checks.iter().filter_map(|check| check.finding.as_ref());

@@ -36,7 +36,7 @@ fn summary(report: &Report) -> Vec<String> {
     };
     let verdict = report.verdict.map_or("none: nobody judged the host", |verdict| verdict.name());
     let mut lines = vec![
-        format!("{}.", escape(&capital(&report.summary))),
+        format!("{}.", escape(&capital(&report.summary.to_string()))),
         String::new(),
         "| | |".to_owned(),
         "|---|---|".to_owned(),

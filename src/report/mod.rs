@@ -17,6 +17,7 @@ mod outcome;
 pub mod owed;
 mod shape;
 mod style;
+mod summary;
 pub mod telling;
 pub mod text;
 pub mod words;
@@ -27,6 +28,7 @@ pub use shape::{
     RebootStory, Report, ReportSummary, ServiceStory, StepStory, TimeAway, VulnerabilityStory,
 };
 pub use style::{Mark, Paint, Style};
+pub use summary::Summary;
 
 #[cfg(test)]
 pub(crate) mod sample;

@@ -3,28 +3,19 @@
 use super::build::{is_judged, is_settled};
 use super::text::hooks;
 use super::words::{count, duration, one_line};
-use super::{PackageCertainty, PackageStory, RebootStory, owed, telling};
-use crate::model::{HookPoint, Outcome, PackageAction, Phase, Run, Severity, Step};
+use super::{PackageCertainty, PackageStory, RebootStory, Summary, owed, telling};
+use crate::model::{FindingKey, HookPoint, Outcome, PackageAction, Phase, Run, Severity, Step};
 
 /// The sentence. It says what is recorded, and nothing else.
-pub(super) fn summary(run: &Run, packages: &PackageStory, reboot: Option<&RebootStory>) -> String {
+pub(super) fn summary(run: &Run, packages: &PackageStory, reboot: Option<&RebootStory>) -> Summary {
     match &run.phase {
         _ if is_judged(run) => ended(run, packages, reboot),
         Phase::Failed { step, reason } => {
-            let mut parts = vec![format!("failed: {}: {}", step.title(), one_line(reason))];
-            parts.extend(upgraded(packages));
-            parts.extend(judged_afterwards(run));
-            parts.extend(owed::sentence(&run.owed));
-            parts.push(safety(run));
-            parts.join("; ")
+            let what = format!("{}: {}", step.title(), one_line(reason));
+            Summary { more: cut_short(run, packages), ..Summary::new("failed", what) }
         }
         Phase::Aborted { by } => {
-            let mut parts = vec![format!("aborted by {}", one_line(by))];
-            parts.extend(upgraded(packages));
-            parts.extend(judged_afterwards(run));
-            parts.extend(owed::sentence(&run.owed));
-            parts.push(safety(run));
-            parts.join("; ")
+            Summary { more: cut_short(run, packages), ..Summary::new(format!("aborted by {}", one_line(by)), "") }
         }
         Phase::NothingToDo => nothing_to_do(run, packages),
         Phase::OnlyFetched => only_fetched(packages),
@@ -33,36 +24,45 @@ pub(super) fn summary(run: &Run, packages: &PackageStory, reboot: Option<&Reboot
     }
 }
 
-fn open(run: &Run) -> String {
+/// What became of a run that did not go through.
+fn cut_short(run: &Run, packages: &PackageStory) -> Vec<String> {
+    let mut parts: Vec<String> = upgraded(packages).into_iter().chain(judged_afterwards(run)).collect();
+    parts.extend(owed::sentence(&run.owed));
+    parts.push(safety(run));
+    parts
+}
+
+fn open(run: &Run) -> Summary {
     let at_work = match &run.attempt {
         Some(attempt) => format!("{} has begun", attempt.step.title()),
         None => "between two steps".to_owned(),
     };
-    format!("not finished: {at_work}; last recorded fact: {}", run.phase.name())
+    let more = vec![format!("last recorded fact: {}", run.phase.name())];
+    Summary { more, ..Summary::new("not finished", at_work) }
 }
 
-fn nothing_to_do(run: &Run, packages: &PackageStory) -> String {
-    let mut sentence = match owed::sentence(&run.owed) {
-        None => "nothing to do: nothing to upgrade, to build or to reboot for".to_owned(),
-        Some(owed) => format!("nothing done, and {owed}: nothing to upgrade or to build"),
+fn nothing_to_do(run: &Run, packages: &PackageStory) -> Summary {
+    let mut summary = match owed::sentence(&run.owed) {
+        None => Summary::new("nothing to do", "nothing to upgrade, to build or to reboot for"),
+        Some(owed) => Summary::new(format!("nothing done, and {owed}"), "nothing to upgrade or to build"),
     };
     if !packages.kept_back.is_empty() {
-        sentence.push_str(&format!(", {} kept back", count(packages.kept_back.len(), "package")));
+        summary.what.push_str(&format!(", {} kept back", count(packages.kept_back.len(), "package")));
     }
     if !stop_was_begun(run) {
-        sentence.push_str(", no service was stopped");
+        summary.what.push_str(", no service was stopped");
     }
-    sentence
+    summary
 }
 
-fn only_fetched(packages: &PackageStory) -> String {
+fn only_fetched(packages: &PackageStory) -> Summary {
     match packages.changes.len() {
-        0 => "nothing to fetch: no package to upgrade".to_owned(),
-        changes => format!("{} fetched, and nothing installed", count(changes, "change")),
+        0 => Summary::new("nothing to fetch", "no package to upgrade"),
+        changes => Summary::new("", format!("{} fetched, and nothing installed", count(changes, "change"))),
     }
 }
 
-fn ended(run: &Run, packages: &PackageStory, reboot: Option<&RebootStory>) -> String {
+fn ended(run: &Run, packages: &PackageStory, reboot: Option<&RebootStory>) -> Summary {
     // What is not in force is said before what was done.
     let mut parts: Vec<String> = owed::sentence(&run.owed).into_iter().chain(upgraded(packages)).collect();
     if let Some(reboot) = reboot {
@@ -85,7 +85,7 @@ fn ended(run: &Run, packages: &PackageStory, reboot: Option<&RebootStory>) -> St
         if parts.is_empty() {
             parts.push(format!("last recorded fact: {}", run.phase.name()));
         }
-        return format!("done, not judged: {}", parts.join(", "));
+        return Summary::new("done, not judged", parts.join(", "));
     };
     let (grave, notes): (Vec<_>, Vec<_>) =
         verification.findings.iter().partition(|finding| finding.severity > Severity::Info);
@@ -103,7 +103,7 @@ fn ended(run: &Run, packages: &PackageStory, reboot: Option<&RebootStory>) -> St
     }
     let spoilt = run.hooks.iter().filter(|call| call.step.hook_point() == Some(HookPoint::AfterVerify));
     parts.extend(spoilt.filter(|call| call.is_fatal()).map(hooks::call_words));
-    format!("{}: {}", verification.verdict.name(), one_line(&parts.join(", ")))
+    Summary::new(verification.verdict.name(), one_line(&parts.join(", ")))
 }
 
 /// What became of the packages; none where nothing is worth a word.
@@ -142,7 +142,7 @@ fn safety(run: &Run) -> String {
         return format!("not undone: {}", telling::changes(&run.changes));
     }
     if let Some(look) = &run.last_look
-        && let Some(down) = look.findings.iter().find(|finding| finding.key == "service-not-ready")
+        && let Some(down) = look.findings.iter().find(|finding| finding.key == FindingKey::ServiceNotReady)
     {
         return one_line(&down.title);
     }

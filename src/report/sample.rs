@@ -5,8 +5,8 @@ use jiff::{SignedDuration, Timestamp};
 use crate::events::{EVENT_VERSION, Event, EventKind};
 use crate::model::{
     ActiveState, Attempt, AttemptRecord, Baseline, BootId, CheckResult, ClientConnection, Closing, DatabaseFacts,
-    DatabaseStopEvidence, EdgeReturn, ExpectedDifference, Finding, KernelFacts, KernelPlan, Latency, LoadState,
-    OrderKept, Outcome, PackageAction, PackageChange, Phase, PlannedService, Readiness, Run, RunOptions,
+    DatabaseStopEvidence, EdgeReturn, ExpectedDifference, Finding, FindingKey, KernelFacts, KernelPlan, Latency,
+    LoadState, OrderKept, Outcome, PackageAction, PackageChange, Phase, PlannedService, Readiness, Run, RunOptions,
     ServiceBaseline, ServiceKind, ServiceReturn, Severity, Step, StopProof, Trigger, UnitName, UnitState, UnitSurvey,
     UpgradePlan, Verdict, Verification, Vulnerability,
 };
@@ -146,9 +146,10 @@ impl Story {
     /// Checks, packages and baseline: everything before the host is touched.
     pub(crate) fn prepare(&mut self) {
         self.begin(Step::Preflight);
-        let warning = Finding::new("boot-space", Severity::Warning, "/boot has room for one more kernel")
-            .evidence("84 MiB free of 256 MiB, 61 MiB wanted")
-            .remedy("remove old kernels", "apt-get autoremove --purge");
+        let warning =
+            Finding::new(FindingKey::labelled("boot-space"), Severity::Warning, "/boot has room for one more kernel")
+                .evidence("84 MiB free of 256 MiB, 61 MiB wanted")
+                .remedy("remove old kernels", "apt-get autoremove --purge");
         let found = CheckResult { label: "boot-space".into(), finding: Some(warning) };
         self.run.checks = vec![CheckResult { label: "dpkg-clean".into(), finding: None }, found.clone()];
         self.tell(EventKind::CheckFound { check: found });

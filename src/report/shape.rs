@@ -1,5 +1,6 @@
 //! The shape of a report: everything that a reader needs, in one value that depends on no other file.
 
+use super::Summary;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -51,7 +52,7 @@ pub struct Report {
     /// How it stands or ended.
     pub ending: Ending,
     /// The same in one sentence.
-    pub summary: String,
+    pub summary: Summary,
     /// The judgement; none where there was none.
     pub verdict: Option<Verdict>,
     /// The exit code that the run is worth; none while it is open.
@@ -303,7 +304,7 @@ pub struct ReportSummary {
     /// The longest measured downtime of a service.
     pub longest_downtime: Option<SignedDuration>,
     /// One sentence.
-    pub summary: String,
+    pub summary: Summary,
 }
 
 impl Report {

@@ -196,14 +196,14 @@ mod tests {
     use insta::assert_snapshot;
 
     use super::*;
-    use crate::model::{CheckResult, Finding, Step};
+    use crate::model::{CheckResult, Finding, FindingKey, Step};
     use crate::report::sample::{boot, event, secs, snapshots, unit};
 
     /// One of each kind, and of each turn that a kind can take.
     fn every_kind() -> Vec<EventKind> {
         let stop = || Step::Stop(unit("mongod.service"));
         let check = |severity| {
-            let finding = Finding::new("boot-space", severity, "/boot is full\n(0 MiB free)");
+            let finding = Finding::new(FindingKey::labelled("boot-space"), severity, "/boot is full\n(0 MiB free)");
             EventKind::CheckFound { check: CheckResult { label: "boot-space".into(), finding: Some(finding) } }
         };
         let ended = |outcome, note: Option<&str>, seconds| EventKind::StepEnded {

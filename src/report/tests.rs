@@ -8,8 +8,8 @@ use super::sample::{self, Story, at, back, secs, unit};
 use super::{Ending, PackageCertainty, Report, Style, advice, html, json, markdown, text};
 use crate::events::EventKind;
 use crate::model::{
-    Abort, Change, CheckResult, Finding, HookEnd, HookPolicy, HookRun, Outcome, Phase, ServiceReturn, Severity, Step,
-    Verdict,
+    Abort, Change, CheckResult, Finding, FindingKey, HookEnd, HookPolicy, HookRun, Outcome, Phase, ServiceReturn,
+    Severity, Step, Verdict,
 };
 
 /// Stories with a name, each with its own ending.
@@ -57,7 +57,7 @@ fn only_fetched() -> Story {
 
 fn blocked() -> Story {
     let mut story = Story::new();
-    let finding = Finding::new("dpkg-clean", Severity::Blocker, "dpkg was interrupted")
+    let finding = Finding::new(FindingKey::DpkgClean, Severity::Blocker, "dpkg was interrupted")
         .evidence("iF libc6")
         .remedy("finish what dpkg began", "dpkg --configure -a");
     story.run.checks = vec![crate::model::CheckResult { label: "dpkg-clean".into(), finding: Some(finding) }];
@@ -131,7 +131,7 @@ fn no_reboot_asked() -> Story {
     story.end(0.0, Outcome::Skipped, "--no-reboot was asked for; a reboot is still needed");
     story.run.phase = phase;
     story.restore(&["mongod.service", "sample-api.service"]);
-    let pending = Finding::new("reboot-pending", Severity::Info, "a reboot is still needed")
+    let pending = Finding::new(FindingKey::RebootPending, Severity::Info, "a reboot is still needed")
         .evidence("libc6 was upgraded")
         .remedy("reboot at the next opportunity", "patchday run");
     let returns = vec![back("mongod.service", 4.1, 4.9), back("sample-api.service", 5.2, 5.8)];
@@ -169,13 +169,16 @@ fn api_broken() -> Story {
         latency: None,
         ..back("mongod.service", 4.1, 4.9)
     };
-    let mut first = Finding::new("service-not-ready", Severity::Blocker, "mongod.service is not ready")
+    let mut first = Finding::new(FindingKey::ServiceNotReady, Severity::Blocker, "mongod.service is not ready")
         .about("mongod.service")
         .evidence("connection refused at 127.0.0.1:27017")
         .remedy("read what it says", "journalctl -b -u mongod.service");
     first.journal = vec!["mongod: cannot open /var/lib/mongodb/WiredTiger: permission denied".into()];
-    let mut second =
-        Finding::new("service-not-ready", Severity::Blocker, "sample-api.service failed because of mongod.service");
+    let mut second = Finding::new(
+        FindingKey::ServiceNotReady,
+        Severity::Blocker,
+        "sample-api.service failed because of mongod.service",
+    );
     second.because_of = Some("mongod.service".into());
     let findings = vec![first, second];
     story.verify(Verdict::Failed, findings, vec![mongod, broken]);
@@ -234,7 +237,7 @@ fn hooks_are_told_and_what_had_to_succeed_is_no_good_end() {
     ];
     let report = story.report();
     assert_eq!(report.exit_code, Some(23));
-    assert!(report.summary.contains("after-verify: /sbin/smoke-test: exit status 1"), "{}", report.summary);
+    assert!(report.summary.to_string().contains("after-verify: /sbin/smoke-test: exit status 1"), "{}", report.summary);
     let text = text::render(&report, &Style::plain());
     for wanted in ["before-stop: /sbin/leave: succeeded in 2.0 s", "/sbin/snapshot: exit status 4 (not minded)"] {
         assert!(text.contains(wanted), "{wanted}: {text}");
@@ -317,7 +320,8 @@ fn an_open_run_has_no_exit_code() {
 
 #[test]
 fn advice_of_the_preflight_ends_with_it() {
-    let finding = Finding::new("apt-lock", Severity::Warning, "somebody else is using apt").remedy("let it end", "ps");
+    let finding = Finding::new(FindingKey::labelled("apt-lock"), Severity::Warning, "somebody else is using apt")
+        .remedy("let it end", "ps");
     let checks = vec![CheckResult { label: "apt-lock".into(), finding: Some(finding) }];
     let told = |mut story: Story| {
         story.run.checks = checks.clone();

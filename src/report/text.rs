@@ -64,13 +64,13 @@ impl Page<'_> {
     }
 
     /// A finding: mark and title, evidence and remedy below.
-    fn finding(&self, label: &str, finding: &Finding) -> Vec<String> {
+    fn finding(&self, finding: &Finding) -> Vec<String> {
         let mark = match finding.severity {
             Severity::Blocker => Mark::Failed,
             Severity::Warning => Mark::Warning,
             Severity::Info => Mark::Note,
         };
-        let title = one_line(&format!("{} ({label})", finding.title));
+        let title = one_line(&format!("{} ({})", finding.title, finding.key));
         let mut lines = self.marked(mark, &title);
         for evidence in &finding.evidence {
             lines.extend(self.style.wrap(&one_line(evidence), 6).iter().map(|line| self.style.paint(Paint::Dim, line)));
@@ -104,11 +104,11 @@ fn summary(report: &Report, page: &Page<'_>) -> Vec<String> {
     let (mark, paint) = grade(report.ending, report.verdict);
     let mut lines = vec![String::new()];
     // What the sentence begins with is the verdict, and alone is coloured: a red paragraph is hard to read.
-    let mut sentence = page.style.wrap(&report.summary, 4);
+    let mut sentence = page.style.wrap(&report.summary.to_string(), 4);
     if let Some(first) = sentence.first_mut() {
-        let (word, rest) = first.trim_start().split_once(':').unwrap_or(("", first.trim_start()));
-        let colon = if word.is_empty() { "" } else { ":" };
-        *first = format!("  {} {}{colon}{rest}", page.style.mark(mark), page.style.paint(paint, word));
+        let (line, head) = (first.trim_start(), report.summary.head.as_str());
+        let (head, rest) = line.strip_prefix(head).map_or(("", line), |rest| (head, rest));
+        *first = format!("  {} {}{rest}", page.style.mark(mark), page.style.paint(paint, head));
     }
     lines.extend(sentence);
     lines.push(String::new());
@@ -171,7 +171,7 @@ fn problems(report: &Report, page: &Page<'_>) -> Vec<String> {
     let blockers = report.checks.iter().filter_map(|check| check.finding.as_ref()).filter(|found| is_blocker(found));
     let found = report.findings.iter().filter(|finding| finding.severity > Severity::Info);
     for finding in found.chain(blockers) {
-        lines.extend(page.finding(&finding.key, finding));
+        lines.extend(page.finding(finding));
     }
     if report.ended.is_some() && !report.still_changed.is_empty() {
         let text = format!("not undone: {}", telling::changes(&report.still_changed));
@@ -229,7 +229,7 @@ pub(in crate::report) fn notification(told: &Notification) -> String {
 /// What the verification noted and nobody need mend.
 fn notes(report: &Report, page: &Page<'_>) -> Vec<String> {
     let notes = report.findings.iter().filter(|finding| finding.severity == Severity::Info);
-    notes.flat_map(|finding| page.finding(&finding.key, finding)).collect()
+    notes.flat_map(|finding| page.finding(finding)).collect()
 }
 
 fn steps(report: &Report, page: &Page<'_>) -> Vec<String> {
@@ -285,7 +285,7 @@ fn is_blocker(finding: &Finding) -> bool {
 fn checks(report: &Report, page: &Page<'_>) -> Vec<String> {
     let shown = |check: &CheckResult| {
         let finding = check.finding.as_ref().filter(|finding| !is_blocker(finding))?;
-        Some(page.finding(&check.label, finding))
+        Some(page.finding(finding))
     };
     report.checks.iter().filter_map(shown).flatten().collect()
 }

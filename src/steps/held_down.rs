@@ -2,7 +2,7 @@
 
 use super::verify::Verifying;
 use super::{RecordError, StepContext, StepError};
-use crate::model::{Change, Fact, Finding, Severity, UnitName, UnitSurvey};
+use crate::model::{Change, Fact, Finding, FindingKey, Severity, UnitName, UnitSurvey};
 
 /// Fails where one is up again.
 pub(super) async fn prove(ctx: &StepContext<'_>) -> Result<(), StepError> {
@@ -57,7 +57,7 @@ pub(super) fn failed_before(with: &Verifying<'_>, now: Option<&UnitSurvey>) -> V
     forgotten
         .map(|unit| {
             let title = format!("{unit} failed while services were down, and the reboot made systemd forget it");
-            let finding = Finding::new("unit-failed-meanwhile", Severity::Warning, title).about(unit.as_str());
+            let finding = Finding::new(FindingKey::UnitFailedMeanwhile, Severity::Warning, title).about(unit);
             let finding = finding.evidence(format!("what it said: journalctl -b -1 -u {unit}"));
             finding.remedy("do its work now, if it is still to be done", format!("systemctl start {unit}"))
         })

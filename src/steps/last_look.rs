@@ -10,7 +10,7 @@ use super::restore::start_until_ready;
 use super::verify::relations_of_each;
 use super::{StepContext, StepEnd, StepError, StepResult, companions};
 use crate::config::ServiceSettings;
-use crate::model::{Change, Fact, Finding, LastLook, Readiness, Severity, UnitName};
+use crate::model::{Change, Fact, Finding, FindingKey, LastLook, Readiness, Severity, UnitName};
 
 /// So long services must stay up; `[verify] settle` is for a host that is to be judged.
 const SETTLE: SignedDuration = SignedDuration::from_secs(10);
@@ -115,8 +115,8 @@ async fn serves(ctx: &StepContext<'_>, service: &ServiceSettings) -> Result<(), 
 }
 
 fn down(unit: &UnitName, why: &str) -> Finding {
-    let finding = Finding::new("service-not-ready", Severity::Blocker, format!("{unit} is down: {why}"));
-    let finding = finding.about(unit.as_str());
+    let finding = Finding::new(FindingKey::ServiceNotReady, Severity::Blocker, format!("{unit} is down: {why}"));
+    let finding = finding.about(unit);
     finding.remedy(
         format!("read journalctl -b -u {unit}; once its cause is mended, start it"),
         format!("systemctl restart {unit}"),
@@ -132,7 +132,7 @@ async fn others(ctx: &StepContext<'_>) -> Vec<Finding> {
     let survey = match ctx.host.units.survey().await {
         Ok(survey) => survey,
         Err(error) => {
-            let finding = Finding::new("unit-failed", Severity::Warning, "units could not be compared");
+            let finding = Finding::new(FindingKey::UnitFailed, Severity::Warning, "units could not be compared");
             return vec![finding.evidence(error.to_string())];
         }
     };

@@ -40,13 +40,13 @@ fn merged(mut before: Vec<CheckResult>, answers: Vec<CheckResult>) -> Vec<CheckR
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Finding, Severity};
+    use crate::model::{Finding, FindingKey, Severity};
 
     #[test]
     fn the_newer_answer_replaces_the_older_one_in_its_place() {
         let answer = |label: &str, title: Option<&str>| CheckResult {
             label: label.into(),
-            finding: title.map(|title| Finding::new(label, Severity::Warning, title)),
+            finding: title.map(|title| Finding::new(FindingKey::labelled(label), Severity::Warning, title)),
         };
         let before = vec![answer("a", Some("old")), answer("b", Some("stays")), answer("c", None)];
         let again = vec![answer("c", Some("new")), answer("a", None), answer("d", None)];

@@ -4,7 +4,7 @@ use super::reboot;
 use super::verify::Verifying;
 use super::{StepContext, StepEnd, StepError, StepResult};
 use crate::config::OnFailure;
-use crate::model::{Change, Fact, Finding, OneShotBoot, Severity, TrialEnd, Verdict};
+use crate::model::{Change, Fact, Finding, FindingKey, OneShotBoot, Severity, TrialEnd, Verdict};
 
 /// Before the reboot: has the boot loader start the new kernel once, where it is another one than ran before.
 pub(super) async fn begin(ctx: &mut StepContext<'_>) -> Result<(), StepError> {
@@ -49,7 +49,7 @@ pub(super) async fn judge(ctx: &StepContext<'_>, kernel: &str, verdict: Verdict)
 fn not_ended(trial: &OneShotBoot, end: TrialEnd, error: &str) -> Finding {
     let entry = if end == TrialEnd::Kept { &trial.kernel_entry } else { &trial.fallback_entry };
     let title = format!("the trial of kernel {} could not be ended", trial.kernel);
-    let finding = Finding::new("kernel-trial", Severity::Warning, title).about("boot loader").evidence(error);
+    let finding = Finding::new(FindingKey::KernelTrial, Severity::Warning, title).about("boot loader").evidence(error);
     finding.remedy("choose the entry that every boot takes", format!("grub-set-default '{entry}'"))
 }
 
@@ -82,7 +82,7 @@ pub(super) fn fell_back(with: &Verifying<'_>, running: &str) -> Option<Finding> 
     let trial = with.trial.filter(|trial| with.rebooted && trial.fallback == running)?;
     let because = with.rejected.map(|rejected| rejected.because.as_str());
     let title = format!("kernel {} did not pass; {running} runs again, and stays the default", trial.kernel);
-    let finding = Finding::new("kernel-fell-back", Severity::Warning, title).about("kernel");
+    let finding = Finding::new(FindingKey::KernelFellBack, Severity::Warning, title).about("kernel");
     let finding = finding.evidence(match because {
         Some(because) => format!("under {}: {because}", trial.kernel),
         None => format!("{} did not come up, or not for long: the boot loader started {running}", trial.kernel),

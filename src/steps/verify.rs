@@ -15,8 +15,8 @@ use crate::config::{OnFailure, ServiceSettings, Settings};
 use crate::events::{EventKind, EventSink};
 use crate::host::{Host, HostResult};
 use crate::model::{
-    Baseline, BootId, Change, DependencyGraph, Fact, Finding, KernelPlan, OneShotBoot, PackageChange, RejectedKernel,
-    Run, Severity, StopProof, UnitName, UnitRelations, Verdict, Verification,
+    Baseline, BootId, Change, DependencyGraph, Fact, Finding, FindingKey, KernelPlan, OneShotBoot, PackageChange,
+    RejectedKernel, Run, Severity, StopProof, Subject, UnitName, UnitRelations, Verdict, Verification,
 };
 
 /// A boot that goes on after all services settled is waited for; this is how often it is looked at.
@@ -201,7 +201,7 @@ async fn conclude(
         }
         let (back, found) = verify_database::look(with, &one.service, access).await;
         databases.push(back);
-        findings.extend(found.into_iter().map(|finding| finding.about(one.unit().as_str())));
+        findings.extend(found.into_iter().map(|finding| finding.about(one.unit())));
     }
     findings.extend(slow_findings(with, &mut watched).await);
 
@@ -224,7 +224,9 @@ async fn conclude(
     }
     findings.extend(held_down::failed_before(with, now.units.known()));
     verify_cause::weigh_mounts(&mut findings, &graph, &configured);
-    let mut findings = verify_cause::first(findings, &graph, with.baseline);
+    let sockets = now.sockets.known().map_or(&[][..], Vec::as_slice);
+    let mut findings = verify_cause::first(findings, &graph, with.baseline, sockets);
+    name_causes(&mut findings, &watched);
     verify_cause::add_journals(with.host, &mut findings).await;
 
     let verdict = match findings.iter().map(|finding| finding.severity).max() {
@@ -233,9 +235,11 @@ async fn conclude(
         Some(Severity::Info) | None => Verdict::Healthy,
     };
     let explained = |unit: &UnitName| {
-        let finding =
-            findings.iter().find(|one| one.key == "service-not-ready" && one.subject.as_deref() == Some(unit.as_str()));
-        finding.and_then(|finding| finding.because_of.as_ref()?.parse().ok())
+        let finding = findings.iter().find(|one| one.key == FindingKey::ServiceNotReady && one.is_about(unit));
+        finding.and_then(|finding| match finding.because_of.as_ref()? {
+            Subject::Unit(unit) => Some(unit.clone()),
+            _ => None,
+        })
     };
     let services = watched.into_iter().map(|one| {
         let because_of = explained(one.unit());
@@ -271,7 +275,7 @@ async fn boot_finished(with: &Verifying<'_>) -> Option<Finding> {
         }
         if clock.now().duration_since(began) > with.settings.verify.boot_timeout {
             let title = "the boot has not finished: systemd still has jobs";
-            let finding = Finding::new("boot-unfinished", Severity::Warning, title).about("boot");
+            let finding = Finding::new(FindingKey::BootUnfinished, Severity::Warning, title).about("boot");
             return Some(
                 finding.evidence(format!("systemd is {state}")).remedy("see what it waits for", "systemctl list-jobs"),
             );
@@ -290,7 +294,7 @@ async fn scheduled_shutdown(with: &Verifying<'_>) -> Option<Finding> {
         }
         Err(error) => (Severity::Info, "whether a shutdown is scheduled is not known".to_owned(), error.to_string()),
     };
-    let finding = Finding::new("shutdown-scheduled", severity, title).about("shutdown").evidence(evidence);
+    let finding = Finding::new(FindingKey::ShutdownScheduled, severity, title).about("shutdown").evidence(evidence);
     Some(finding.remedy("take it back, or let it come", "shutdown -c"))
 }
 
@@ -334,10 +338,24 @@ async fn graph(
     };
     let known = known.unwrap_or_else(|error| {
         let title = "the relations of the units could not be read";
-        findings.push(Finding::new("order", Severity::Warning, title).evidence(error.to_string()));
+        findings.push(Finding::new(FindingKey::Order, Severity::Warning, title).evidence(error.to_string()));
         BTreeMap::new()
     });
     DependencyGraph::new(services, known)
+}
+
+fn not_back(one: &Watched, because_of: Option<&Subject>) -> String {
+    let because_of = because_of.map(|cause| format!(", because of {cause}")).unwrap_or_default();
+    format!("{} is not back{because_of}: {}", one.unit(), one.told_problem())
+}
+
+/// The title of a service that is down names what explains it.
+fn name_causes(findings: &mut [Finding], watched: &[Watched]) {
+    for finding in findings.iter_mut().filter(|finding| finding.key == FindingKey::ServiceNotReady) {
+        if let Some(one) = watched.iter().find(|one| finding.is_about(one.unit())) {
+            finding.title = not_back(one, finding.because_of.as_ref());
+        }
+    }
 }
 
 fn service_finding(one: &Watched) -> Option<Finding> {
@@ -345,23 +363,22 @@ fn service_finding(one: &Watched) -> Option<Finding> {
         return None;
     }
     let unit = one.unit();
-    let problem = one.problem.as_deref().unwrap_or("nothing is known of it");
     if one.is_as_before() {
+        let problem = one.told_problem();
         let title = format!("{unit} runs, and its probe does not succeed, as before the run: {problem}");
-        let finding = Finding::new("service-not-ready-before", Severity::Info, title).about(unit.as_str());
+        let finding = Finding::new(FindingKey::ServiceNotReadyBefore, Severity::Info, title).about(unit);
         return Some(
             finding.hint("mend the service or its probe: until then nobody can tell whether it came back well"),
         );
     }
-    let title = format!("{unit} is not back: {problem}");
-    let finding = Finding::new("service-not-ready", Severity::Blocker, title).about(unit.as_str());
+    let finding = Finding::new(FindingKey::ServiceNotReady, Severity::Blocker, not_back(one, None)).about(unit);
     Some(finding.remedy(format!("read what {unit} says of itself"), format!("journalctl -b -u {unit}")))
 }
 
 /// Restarted is not passed.
 fn recovered_finding(unit: &UnitName) -> Finding {
     let title = format!("{unit} recovered: it did not come back by itself, and was restarted once");
-    let finding = Finding::new("service-recovered", Severity::Warning, title).about(unit.as_str());
+    let finding = Finding::new(FindingKey::ServiceRecovered, Severity::Warning, title).about(unit);
     finding.remedy(format!("see why the boot did not bring {unit} up"), format!("journalctl -b -u {unit}"))
 }
 
@@ -384,7 +401,7 @@ async fn slow_findings(with: &Verifying<'_>, watched: &mut [Watched]) -> Vec<Fin
             let millis = |took: SignedDuration| format!("{} ms", took.as_millis());
             let (half, half_before) = (millis(now.p50), millis(before.p50));
             let title = format!("{unit} answers slower: {half} for half of the answers, {half_before} before");
-            let finding = Finding::new("service-slow", Severity::Warning, title).about(unit.as_str());
+            let finding = Finding::new(FindingKey::ServiceSlow, Severity::Warning, title).about(unit);
             let finding =
                 finding.evidence(format!("95 of 100 within {}, {} before", millis(now.p95), millis(before.p95)));
             findings.push(finding.remedy("see what it waits for", format!("systemctl status {unit}")));

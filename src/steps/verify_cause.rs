@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::compare::unit_of_mount;
+use super::compare::{self, Fate};
 use crate::host::Host;
-use crate::model::{Baseline, DependencyGraph, Finding, Severity, UnitName};
+use crate::model::{Baseline, DependencyGraph, Finding, FindingKey, ListeningSocket, Severity, Subject, UnitName};
 
 /// Lines of the journal that a first cause comes with.
 const LINES: usize = 10;
@@ -13,33 +13,26 @@ const WITH_JOURNAL: usize = 3;
 
 /// Findings that say that a unit is not as it should be.
 fn is_down(finding: &Finding) -> bool {
-    matches!(
-        finding.key.as_str(),
-        "service-not-ready" | "unit-failed" | "unit-gone" | "mount-missing" | "mount-changed"
-    )
+    use FindingKey::{MountChanged, MountMissing, ServiceNotReady, UnitFailed, UnitGone};
+    matches!(finding.key, ServiceNotReady | UnitFailed | UnitGone | MountMissing | MountChanged)
 }
 
-/// The unit that a finding is about; a mount point's is its mount unit.
 fn unit_of(finding: &Finding) -> Option<UnitName> {
-    let subject = finding.subject.as_deref()?;
-    match subject.starts_with('/') {
-        true => format!("{}.mount", unit_of_mount(subject)).parse().ok(),
-        false => subject.parse().ok(),
-    }
+    finding.subject.as_ref()?.unit()
 }
 
 /// A mount that a service needs is more than a mount: systemd starts a service without it where its unit is masked or
 /// gone, and a database on the empty directory below it is worse than none.
 pub(super) fn weigh_mounts(findings: &mut [Finding], graph: &DependencyGraph, services: &[UnitName]) {
-    for finding in findings.iter_mut().filter(|finding| finding.key == "mount-missing") {
-        let Some(point) = finding.subject.clone() else { continue };
-        let unit = format!("{}.mount", unit_of_mount(&point));
+    for finding in findings.iter_mut().filter(|finding| finding.key == FindingKey::MountMissing) {
+        let unit = unit_of(finding);
+        let Some(Subject::Path(point)) = finding.subject.clone() else { continue };
         let is_below =
             |path: &String| path.strip_prefix(&point).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
         let needs = |service: &&UnitName| {
             let known = graph.relations(service);
             known.is_some_and(|known| {
-                known.mounts_for.iter().any(is_below) || known.needs.iter().any(|on| on.as_str() == unit)
+                known.mounts_for.iter().any(is_below) || unit.as_ref().is_some_and(|unit| known.needs.contains(unit))
             })
         };
         for service in services.iter().filter(needs) {
@@ -53,17 +46,22 @@ pub(super) fn weigh_mounts(findings: &mut [Finding], graph: &DependencyGraph, se
 /// already: two of them would only be longer.
 pub(super) fn explain(findings: &mut Vec<Finding>, unit: &UnitName, why: Vec<Finding>) {
     for reason in why {
-        let same = findings.iter_mut().find(|one| is_down(one) && one.subject.as_deref() == Some(unit.as_str()));
-        match same.filter(|_| reason.key == "mongod-unknown") {
+        let same = findings.iter_mut().find(|one| is_down(one) && one.is_about(unit));
+        match same.filter(|_| reason.key == FindingKey::MongodUnknown) {
             Some(down) => down.evidence.extend(reason.evidence),
-            None => findings.push(reason.about(unit.as_str())),
+            None => findings.push(reason.about(unit)),
         }
     }
 }
 
 /// Says of each finding which other one explains it, gives a cause the weight of what it causes, and puts the gravest
 /// first: causes before their consequences.
-pub(super) fn first(mut findings: Vec<Finding>, graph: &DependencyGraph, baseline: &Baseline) -> Vec<Finding> {
+pub(super) fn first(
+    mut findings: Vec<Finding>,
+    graph: &DependencyGraph,
+    baseline: &Baseline,
+    now: &[ListeningSocket],
+) -> Vec<Finding> {
     let broken: BTreeMap<UnitName, usize> = findings
         .iter()
         .enumerate()
@@ -71,17 +69,12 @@ pub(super) fn first(mut findings: Vec<Finding>, graph: &DependencyGraph, baselin
         .filter_map(|(at, finding)| Some((unit_of(finding)?, at)))
         .collect();
     let causes: Vec<Option<usize>> =
-        findings.iter().map(|finding| cause(finding, &findings, &broken, graph, baseline)).collect();
+        findings.iter().map(|finding| cause(finding, &findings, &broken, graph, (baseline, now))).collect();
     for at in 0..findings.len() {
         let Some(of) = causes[at] else { continue };
-        let subject = findings[of].subject.clone().unwrap_or_default();
-        if findings[at].key == "service-not-ready" {
-            let title = findings[at].title.replacen(" is not back", &format!(" is not back, because of {subject}"), 1);
-            findings[at].title = title;
-        }
-        let severity = findings[at].severity;
+        let (severity, subject) = (findings[at].severity, findings[of].subject.clone());
         findings[of].severity = findings[of].severity.max(severity);
-        findings[at].because_of = Some(subject);
+        findings[at].because_of = subject;
     }
     findings.sort_by_key(|finding| (std::cmp::Reverse(finding.severity), finding.because_of.is_some()));
     findings
@@ -92,12 +85,11 @@ fn cause(
     all: &[Finding],
     broken: &BTreeMap<UnitName, usize>,
     graph: &DependencyGraph,
-    baseline: &Baseline,
+    (baseline, now): (&Baseline, &[ListeningSocket]),
 ) -> Option<usize> {
     let sockets_of = |unit: &UnitName| {
-        let sockets = baseline.sockets.iter().filter(move |socket| socket.unit.as_ref() == Some(unit));
-        let named: Vec<String> = sockets.map(|socket| format!("{} {}", socket.protocol, socket.address)).collect();
-        named
+        let unit = unit.clone();
+        baseline.sockets.iter().filter(move |socket| socket.unit.as_ref() == Some(&unit))
     };
     if is_down(finding) {
         let unit = unit_of(finding)?;
@@ -105,17 +97,17 @@ fn cause(
         if let Some(of) = of.filter(|of| all.get(**of).is_some_and(|other| !std::ptr::eq(other, finding))) {
             return Some(*of);
         }
-        // Somebody else has its port.
-        let sockets = sockets_of(&unit);
-        return all.iter().position(|other| {
-            other.key == "socket-moved"
-                && sockets.iter().any(|socket| other.title.starts_with(&format!("{socket} is ")))
+        // Another program has its port.
+        return sockets_of(&unit).find_map(|socket| {
+            let Fate::Taken(holder) = compare::fate(socket, now) else { return None };
+            let subject = Some(compare::subject_of(holder, socket));
+            all.iter().position(|other| other.key == FindingKey::SocketMoved && other.subject == subject)
         });
     }
-    if finding.key == "socket-missing" {
-        let subject = finding.subject.clone()?;
-        let owner = broken.iter().find(|(unit, _)| sockets_of(unit).contains(&subject));
-        return owner.map(|(_, at)| *at);
+    if finding.key == FindingKey::SocketMissing {
+        let is_its =
+            |unit: &UnitName| sockets_of(unit).any(|socket| finding.subject.as_ref() == Some(&Subject::socket(socket)));
+        return broken.iter().find(|(unit, _)| is_its(unit)).map(|(_, at)| *at);
     }
     None
 }
@@ -125,7 +117,7 @@ pub(super) async fn add_journals(host: &Host, findings: &mut [Finding]) {
     let causes = findings.iter_mut().filter(|finding| {
         finding.because_of.is_none()
             && finding.severity > Severity::Info
-            && matches!(finding.key.as_str(), "service-not-ready" | "unit-failed")
+            && matches!(finding.key, FindingKey::ServiceNotReady | FindingKey::UnitFailed)
     });
     for finding in causes.take(WITH_JOURNAL) {
         let Some(unit) = unit_of(finding) else { continue };
@@ -144,8 +136,9 @@ mod tests {
     #[test]
     fn a_reason_that_is_not_recognised_makes_no_finding_of_its_own() {
         let unit: UnitName = "mongod.service".parse().unwrap();
-        let down = || Finding::new("service-not-ready", Severity::Blocker, "is not back").about("mongod.service");
-        let why = |key: &str| vec![Finding::new(key, Severity::Blocker, "why").evidence("seen")];
+        let down =
+            || Finding::new(FindingKey::ServiceNotReady, Severity::Blocker, "is not back").about("mongod.service");
+        let why = |key: &str| vec![Finding::new(FindingKey::labelled(key), Severity::Blocker, "why").evidence("seen")];
         for (before, key, after) in
             [(true, "mongod-unknown", 1), (false, "mongod-unknown", 1), (true, "mongod-port", 2)]
         {
@@ -171,7 +164,7 @@ mod tests {
         ] {
             let told = format!("{relations:?}");
             let graph = DependencyGraph::new([], BTreeMap::from([(service.clone(), relations)]));
-            let mut findings = [Finding::new("mount-missing", Severity::Warning, "gone").about("/srv/data")];
+            let mut findings = [Finding::new(FindingKey::MountMissing, Severity::Warning, "gone").about("/srv/data")];
             weigh_mounts(&mut findings, &graph, std::slice::from_ref(&service));
             assert_eq!(findings[0].severity, severity, "{told}");
             assert_eq!(findings[0].evidence.is_empty(), severity == Severity::Warning, "{told}");

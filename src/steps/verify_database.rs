@@ -8,8 +8,8 @@ use crate::config::ServiceSettings;
 use crate::doctor::diagnose;
 use crate::events::EventKind;
 use crate::model::{
-    Canary, DatabaseAccess, DatabaseFacts, DatabaseReturn, DatabaseStartEvidence, Finding, ReplicaSet, Severity, Step,
-    StopProof,
+    Canary, DatabaseAccess, DatabaseFacts, DatabaseReturn, DatabaseStartEvidence, Finding, FindingKey, ReplicaSet,
+    Severity, Step, StopProof,
 };
 
 const LOOK_EVERY: SignedDuration = SignedDuration::from_secs(1);
@@ -36,7 +36,7 @@ pub(super) async fn look(
             let title = format!("{unit} cannot be asked how it ended and came back");
             return (
                 back,
-                vec![Finding::new("database-unclean", Severity::Warning, title).evidence(error.to_string())],
+                vec![Finding::new(FindingKey::DatabaseUnclean, Severity::Warning, title).evidence(error.to_string())],
             );
         }
     };
@@ -51,7 +51,7 @@ pub(super) async fn look(
     if back.start.unclean_shutdown_seen == Some(true) {
         let title = format!("{unit} recovered from an unclean shutdown");
         let hint = "see why it was killed; its log says what was recovered";
-        findings.push(Finding::new("database-unclean", Severity::Warning, title).hint(hint));
+        findings.push(Finding::new(FindingKey::DatabaseUnclean, Severity::Warning, title).hint(hint));
     }
     if facts.set_name.is_some() {
         findings.extend(until_caught_up(with, service, access, (&facts, &mut back)).await);
@@ -68,7 +68,9 @@ pub(super) async fn look(
             }
             Err(error) => {
                 let title = format!("the canary of {unit} could not be compared");
-                findings.push(Finding::new("database-canary", Severity::Warning, title).evidence(error.to_string()));
+                findings.push(
+                    Finding::new(FindingKey::DatabaseCanary, Severity::Warning, title).evidence(error.to_string()),
+                );
             }
         }
     }
@@ -118,7 +120,9 @@ async fn until_caught_up(
         if waited >= service.start_timeout {
             let title = format!("{unit} is not back in its replica set after {:#}: {missing}", service.start_timeout);
             let hint = "see how far it is; verify again when it has caught up";
-            return Some(Finding::new("database-member", Severity::Blocker, title).remedy(hint, "patchday verify"));
+            return Some(
+                Finding::new(FindingKey::DatabaseMember, Severity::Blocker, title).remedy(hint, "patchday verify"),
+            );
         }
         if missing != told {
             let message = format!("waiting for {unit}: {missing}");
@@ -152,7 +156,7 @@ fn compatibility_finding(back: &DatabaseReturn, before: Option<&StopProof>) -> O
     let now = is.map_or("unknown", String::as_str);
     let title = format!("the feature compatibility version of {} was {was} and is {now}", back.unit);
     Some(
-        Finding::new("database-compatibility", Severity::Warning, title)
+        Finding::new(FindingKey::DatabaseCompatibility, Severity::Warning, title)
             .hint("see who changed it; Patchday never does"),
     )
 }
@@ -164,7 +168,7 @@ fn canary_finding(unit: &str, was: &Canary, is: &Canary) -> Option<Finding> {
     }
     let sum = |canary: &Canary| canary.checksum.clone().unwrap_or_else(|| "not summed".to_owned());
     let title = format!("{} of {unit} does not hold what it held", was.collection);
-    let finding = Finding::new("database-canary", Severity::Blocker, title)
+    let finding = Finding::new(FindingKey::DatabaseCanary, Severity::Blocker, title)
         .evidence(format!("before: {} documents, {}", was.documents, sum(was)))
         .evidence(format!("after: {} documents, {}", is.documents, sum(is)));
     Some(finding.hint("see whether somebody wrote to it; if nobody did, data was lost"))

@@ -1,7 +1,7 @@
 //! Whether services became ready in their order, as the boot went.
 
 use super::verify_watch::Watched;
-use crate::model::{DependencyGraph, EdgeReturn, Finding, OrderKept, ReadinessProbe, Severity};
+use crate::model::{DependencyGraph, EdgeReturn, Finding, FindingKey, OrderKept, ReadinessProbe, Severity};
 
 /// Types of service that tell systemd when they are ready, so that "active" means it.
 const TELLING_TYPES: [&str; 4] = ["notify", "notify-reload", "forking", "dbus"];
@@ -72,7 +72,7 @@ pub(super) fn findings(edges: &[EdgeReturn], watched: &[Watched], graph: &Depend
         let title = format!("{unit} was ready before {on_unit}, on which it depends");
         let evidence = format!("{unit} at {} ms, {on_unit} at {} ms since the boot", millis(one), millis(on));
         let hint = format!("let {unit} be ready only when {on_unit} answers, and order it after {on_unit}");
-        let finding = Finding::new("order", Severity::Warning, title).about(unit.as_str()).evidence(evidence);
+        let finding = Finding::new(FindingKey::Order, Severity::Warning, title).about(unit).evidence(evidence);
         findings.push(finding.remedy(hint, format!("systemctl edit {unit}")));
     }
     findings
@@ -92,7 +92,7 @@ pub(super) fn restarts(watched: &[Watched]) -> Vec<Finding> {
             Some(late) => format!("{unit} was restarted {restarts} times before it stayed: {} was late", late.unit()),
             None => format!("{unit} was restarted {restarts} times before it stayed"),
         };
-        let mut finding = Finding::new("restarted", Severity::Warning, title).about(unit.as_str());
+        let mut finding = Finding::new(FindingKey::Restarted, Severity::Warning, title).about(unit);
         if let (Some(late), Some(began)) = (late, began) {
             let ready = late.ready_usec.unwrap_or_default() / 1000;
             let line = format!("{} was ready at {ready} ms, its last start began at {} ms", late.unit(), began / 1000);

@@ -86,6 +86,11 @@ impl Watched {
         self.was_not_ready.is_some() && self.ready_at.is_none() && self.state.as_ref().is_some_and(UnitState::is_up)
     }
 
+    /// Why it is not ready, in words.
+    pub(super) fn told_problem(&self) -> &str {
+        self.problem.as_deref().unwrap_or("nothing is known of it")
+    }
+
     fn give_up(&mut self, problem: String) {
         self.problem = Some(problem);
         self.settled = true;

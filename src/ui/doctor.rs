@@ -28,13 +28,18 @@ pub fn render(unit: &UnitName, findings: &[Finding], style: &Style) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::FindingKey;
 
     #[test]
     fn a_finding_is_told_with_its_proof_and_the_way_out() {
         let unit: UnitName = "mongod.service".parse().unwrap();
-        let finding = Finding::new("mongod-port-in-use", Severity::Blocker, "mongod.service: its port is taken")
-            .evidence("port 27017: nginx (nginx.service)")
-            .remedy("end who listens there", "ss -ltnp sport = :27017");
+        let finding = Finding::new(
+            FindingKey::labelled("mongod-port-in-use"),
+            Severity::Blocker,
+            "mongod.service: its port is taken",
+        )
+        .evidence("port 27017: nginx (nginx.service)")
+        .remedy("end who listens there", "ss -ltnp sport = :27017");
         let text = render(&unit, &[finding], &Style::plain());
         for words in ["its port is taken (mongod-port-in-use)", "nginx.service", "hint: end who", "ss -ltnp"] {
             assert!(text.contains(words), "{words}: {text}");

@@ -26,12 +26,13 @@ fn row(run: &ReportSummary, style: &Style) -> String {
         run.run.as_str()
     );
     let room = style.width.saturating_sub(console::measure_text_width(&head));
+    let summary = run.summary.to_string();
     // On a narrow screen the sentence goes below; what came of a run is what the reader looks for.
     if room < 40 {
-        let below = style.cut(&run.summary, style.width.saturating_sub(6));
+        let below = style.cut(&summary, style.width.saturating_sub(6));
         return format!("{}\n      {below}", head.trim_end());
     }
-    format!("{head}{}", style.cut(&run.summary, room))
+    format!("{head}{}", style.cut(&summary, room))
 }
 
 #[cfg(test)]

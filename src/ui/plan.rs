@@ -318,7 +318,7 @@ mod tests {
     use insta::assert_snapshot;
 
     use super::*;
-    use crate::model::StepEstimate;
+    use crate::model::{FindingKey, StepEstimate};
     use crate::report::sample::{Story, snapshots};
 
     #[test]
@@ -353,7 +353,7 @@ mod tests {
             inputs.time = inputs.time.map(|time| PlanTime { fits: false, ..time });
             assert!(render(&inputs, &Style::plain()).contains("no run would begin"));
             inputs.time = None;
-            let finding = Finding::new("dpkg-clean", Severity::Blocker, "dpkg was interrupted")
+            let finding = Finding::new(FindingKey::DpkgClean, Severity::Blocker, "dpkg was interrupted")
                 .remedy("finish what dpkg began", "dpkg --configure -a");
             let blocked =
                 [run.checks.clone(), vec![CheckResult { label: "dpkg-clean".into(), finding: Some(finding) }]].concat();

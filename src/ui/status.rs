@@ -50,7 +50,7 @@ fn summary(run: &Run, now: Timestamp, style: &Style) -> Vec<String> {
     // The summary of a closed run does not depend on its events, except for one duration.
     let report = report::build(run, &[], now);
     let (mark, _) = text::grade(report.ending, report.verdict);
-    let mut lines: Vec<String> = style.wrap(&report.summary, 4);
+    let mut lines: Vec<String> = style.wrap(&report.summary.to_string(), 4);
     if let Some(first) = lines.first_mut() {
         *first = format!("  {} {}", style.mark(mark), first.trim_start());
     }

@@ -186,7 +186,7 @@ pub struct World {
     pub watches_the_reboot: bool,
     pub going_down: bool,
     pub save_fails_after: Option<u32>,
-    pub break_on_boot: Option<&'static str>,
+    pub break_on_boot: Vec<&'static str>,
     /// The kernel that runs, those in `/boot` (newest first), and how the boot loader chooses.
     pub kernel: &'static str,
     pub kernels: Vec<&'static str>,
@@ -373,7 +373,7 @@ impl World {
             watches_the_reboot: false,
             going_down: false,
             save_fails_after: None,
-            break_on_boot: None,
+            break_on_boot: Vec::new(),
             kernel: "6.1.0-42-amd64",
             kernels: Vec::new(),
             kernel_version: "",
@@ -533,7 +533,7 @@ impl World {
         if let Some((_, unit)) = self.breaks_under {
             self.unit(unit).fails_to_start = false;
         }
-        if let Some(unit) = self.break_on_boot.or(under) {
+        for unit in self.break_on_boot.clone().into_iter().chain(under) {
             self.unit(unit).active = "failed";
             self.unit(unit).fails_to_start = true;
         }

@@ -107,7 +107,7 @@ impl Story {
 
     /// To the moment before the first service is stopped.
     fn prepare(&mut self) {
-        let warning = Finding::new("free-space", Severity::Warning, "/boot has 91 MB left")
+        let warning = Finding::new(FindingKey::labelled("free-space"), Severity::Warning, "/boot has 91 MB left")
             .evidence("a kernel takes about 80 MB")
             .remedy("remove old kernels", "apt-get autoremove --purge");
         let checks = vec![
@@ -343,7 +343,7 @@ fn verification(boot: &BootId) -> Verification {
         services: vec![back(mongod(), 5_000_000, None), back(api(), 8_000_000, Some("it answered late"))],
         databases: Vec::new(),
         findings: vec![
-            Finding::new("socket-missing", Severity::Info, "nobody listens on tcp 127.0.0.1:8125; statsd did")
+            Finding::new(FindingKey::SocketMissing, Severity::Info, "nobody listens on tcp 127.0.0.1:8125; statsd did")
                 .hint("see whether its service is up"),
         ],
         edges: Vec::new(),

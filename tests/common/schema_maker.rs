@@ -169,7 +169,10 @@ impl Types {
         }
         let variants =
             item.variants.iter().map(|variant| described(self.variant(variant, &serde, wanted), &variant.attrs));
-        json!({ "oneOf": variants.collect::<Vec<_>>() })
+        // A text beside the known ones is one of them, too.
+        let is_untagged = |variant: &Variant| Serde::of(&variant.attrs).get("untagged").is_some();
+        let of = if item.variants.iter().any(is_untagged) { "anyOf" } else { "oneOf" };
+        json!({ of: variants.collect::<Vec<_>>() })
     }
 
     fn variant(&self, variant: &Variant, outer: &Serde, wanted: &mut BTreeSet<String>) -> Value {
@@ -181,6 +184,7 @@ impl Types {
             fields @ Fields::Named(_) => Some(self.object(fields, &serde, wanted)),
         };
         match (outer.get("tag"), content) {
+            (None, Some(content)) if serde.get("untagged").is_some() => content,
             (None, None) => json!({ "const": name }),
             (None, Some(content)) => {
                 json!({ "type": "object", "properties": { &name: content }, "required": [name], "additionalProperties": false })

@@ -71,7 +71,7 @@ fn patience_is_measured_by_what_passed() {
     let look = |by: SignedDuration| {
         let (_, code, run) = set_at(Some(&Step::Verify), by, |scenario| {
             scenario.settings.verify.on_failure = OnFailure::Report;
-            scenario.world().break_on_boot = Some(API);
+            scenario.world().break_on_boot = vec![API];
         });
         assert_eq!(code, exit_code::NOT_VERIFIED, "{:?}", run.phase);
         let verify = run.last_record(&Step::Verify).unwrap();

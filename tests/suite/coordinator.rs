@@ -5,7 +5,7 @@ use jiff::SignedDuration;
 use patchday::config::{OnFailure, RebootWhen};
 use patchday::coordinator::RunEnd;
 use patchday::exit_code;
-use patchday::model::{Occasion, Outcome, PackageAction, Parcel, Phase, Run, Step, Verdict};
+use patchday::model::{Occasion, Outcome, PackageAction, Parcel, Phase, Run, Step, Subject, Verdict};
 
 fn steps(run: &Run) -> Vec<String> {
     run.history.iter().map(|record| record.attempt.step.to_string()).collect()
@@ -174,7 +174,7 @@ fn a_reboot_that_does_not_happen_brings_the_services_back() {
 #[test]
 fn what_does_not_come_back_is_named_first_cause_first() {
     let scenario = Scenario::new();
-    scenario.world().break_on_boot = Some(MONGOD);
+    scenario.world().break_on_boot = vec![MONGOD];
     scenario.world().unit(API).never_ready = true;
     scenario.world().unit(API).never_ready = false;
     let (end, run) = scenario.run_to_end();
@@ -193,7 +193,7 @@ fn a_service_is_restarted_once_where_that_is_wanted_and_is_never_called_passed()
     {
         let mut scenario = Scenario::new();
         scenario.settings.verify.on_failure = OnFailure::Restart;
-        scenario.world().break_on_boot = Some(MONGOD);
+        scenario.world().break_on_boot = vec![MONGOD];
         scenario.world().unit(MONGOD).mends_on_restart = mends;
         let (end, run) = scenario.run_to_end();
         assert_eq!(ended(&end), code);
@@ -210,12 +210,15 @@ fn a_service_is_restarted_once_where_that_is_wanted_and_is_never_called_passed()
 #[test]
 fn a_first_cause_comes_with_its_journal_and_is_named_by_what_it_broke() {
     let scenario = Scenario::new();
-    scenario.world().break_on_boot = Some(MONGOD);
+    scenario.world().break_on_boot = vec![MONGOD, API];
     scenario.world().unit(API).enabled = true;
     let (_, run) = scenario.run_to_end();
     let verification = run.verification.unwrap();
     let first = &verification.findings[0];
-    assert_eq!((first.subject.as_deref(), first.because_of.as_deref()), (Some(MONGOD), None));
+    let (cause, consequence) = (Subject::from(MONGOD), &verification.findings[1]);
+    assert_eq!((first.subject.as_ref(), first.because_of.as_ref()), (Some(&cause), None));
+    assert_eq!((consequence.subject.clone(), consequence.because_of.as_ref()), (Some(API.into()), Some(&cause)));
+    assert!(consequence.title.contains(&format!("{API} is not back, because of {MONGOD}: ")), "{}", consequence.title);
     assert!(first.journal.iter().any(|line| line.ends_with("said something")), "{first:?}");
 }
 

@@ -222,7 +222,7 @@ const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 /// anew.
 #[test]
 fn the_schema_is_that_of_the_types() {
-    let types = Types::read(Path::new(ROOT), &["src/report/shape.rs", "src/model"]);
+    let types = Types::read(Path::new(ROOT), &["src/report/shape.rs", "src/report/summary.rs", "src/model"]);
     let made = types.schema(
         "Report",
         &[("$schema", "https://json-schema.org/draft/2020-12/schema"), ("title", "Report of a run of Patchday")],

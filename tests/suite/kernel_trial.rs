@@ -31,7 +31,7 @@ fn a_kernel_on_trial_is_kept_where_the_host_is_well_under_it_and_left_where_it_i
         // Then it was not the kernel: once back is enough.
         (
             "is not to blame",
-            |world| world.break_on_boot = Some(MONGOD),
+            |world| world.break_on_boot = vec![MONGOD],
             OLD,
             left,
             2,

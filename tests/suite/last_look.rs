@@ -80,7 +80,7 @@ fn what_stays_down_is_told_with_what_to_type_and_tried_again_by_resume() {
         let code = if way == "no reboot comes" { exit_code::NOT_REBOOTED } else { exit_code::STEP_FAILED };
         assert_eq!(ended(&end), code, "a service that is down leaves no host untouched, {context}");
         assert_eq!(run.changes, [Change::Stopped(unit(API))], "{context}");
-        let finding = looked(&run).findings.iter().find(|finding| finding.subject.as_deref() == Some(API)).unwrap();
+        let finding = looked(&run).findings.iter().find(|finding| finding.is_about(&API.parse().unwrap())).unwrap();
         let command = finding.remedy.as_ref().unwrap().command.as_deref();
         assert_eq!(command, Some("systemctl restart api.service"), "{context}");
         let text = std::fs::read_to_string(scenario.state_path().join(format!("runs/{}/report.txt", run.id))).unwrap();

@@ -18,7 +18,7 @@ fn asks(scenario: &Scenario) -> bool {
 }
 
 fn first_line(run: &Run) -> String {
-    report::build(run, &[], Timestamp::now()).summary
+    report::build(run, &[], Timestamp::now()).summary.to_string()
 }
 
 type Change = fn(&mut Scenario);

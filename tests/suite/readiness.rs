@@ -40,7 +40,7 @@ fn where_it_is_allowed_it_is_known_in_the_verdict() {
         let verification = run.verification.as_ref().unwrap();
         assert_eq!(verification.verdict, Verdict::Healthy, "{case}: {:?}", verification.findings);
         let known = verification.findings.iter().find(|finding| finding.key == "service-not-ready-before").unwrap();
-        assert_eq!((known.severity, known.subject.as_deref()), (Severity::Info, Some(API)), "{case}");
+        assert_eq!((known.severity, known.subject.clone()), (Severity::Info, Some(API.into())), "{case}");
         let took = scenario.world().now.duration_since(began);
         assert!(took < SignedDuration::from_mins(5), "{case}: somebody waited {took:#}");
     }
@@ -50,7 +50,7 @@ fn where_it_is_allowed_it_is_known_in_the_verdict() {
 #[test]
 fn what_was_ready_before_must_be_ready_after() {
     let scenario = with_probe(&["readiness"]);
-    scenario.world().break_on_boot = Some(API);
+    scenario.world().break_on_boot = vec![API];
     let (end, run) = scenario.run_to_end();
     assert_eq!(ended(&end), exit_code::NOT_VERIFIED, "{:?}", run.phase);
 }

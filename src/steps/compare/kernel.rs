@@ -3,13 +3,15 @@
 use std::cmp::Ordering;
 
 use super::{Between, Difference, Now, both, known};
-use crate::model::{Baseline, Finding, Inventory, KernelFacts, KernelPlan, Severity, compare_builds, short_version};
+use crate::model::{
+    Baseline, Finding, FindingKey, Inventory, KernelFacts, KernelPlan, Severity, compare_builds, short_version,
+};
 
 /// Words of the command line that name the kernel's own files.
 const FILES_OF_THE_KERNEL: [&str; 2] = ["BOOT_IMAGE=", "initrd="];
 
 pub(super) fn compare(before: &Baseline, now: &Now, between: &Between<'_>, differences: &mut Vec<Difference>) {
-    if let Some(kernel) = known("the kernel", "kernel-release", &now.kernel, differences) {
+    if let Some(kernel) = known("the kernel", FindingKey::KernelRelease, &now.kernel, differences) {
         release(kernel, between, differences);
         vulnerabilities(&before.kernel, kernel, differences);
     }
@@ -27,20 +29,22 @@ fn release(kernel: &KernelFacts, between: &Between<'_>, differences: &mut Vec<Di
     if let Some(plan) = wrong.filter(|_| between.rebooted && !between.fell_back) {
         let title = format!("kernel {} runs, {} was expected", kernel.running, plan.expected);
         let hint = "see which entry the boot loader takes, then reboot into the expected kernel";
-        let finding = Finding::new("kernel-release", Severity::Blocker, title).about("kernel");
+        let finding = Finding::new(FindingKey::KernelRelease, Severity::Blocker, title).about("kernel");
         differences.push(finding.remedy(hint, "update-grub").into());
     }
     if let Some(plan) = between.kernel.filter(|_| between.rebooted && !between.fell_back) {
         build(kernel, plan, differences);
     }
     if !between.rebooted && !between.reboot_reasons.is_empty() {
-        let mut finding = Finding::new("reboot-pending", Severity::Info, "a reboot is still needed").about("kernel");
+        let mut finding =
+            Finding::new(FindingKey::RebootPending, Severity::Info, "a reboot is still needed").about("kernel");
         finding.evidence = between.reboot_reasons.to_vec();
         differences.push(finding.remedy("reboot at the next opportunity", "patchday run").into());
     }
     if let Some(packages) = kernel.reboot_required.as_ref().filter(|_| between.rebooted) {
         let title = "a reboot is asked for again, after the reboot";
-        let mut finding = Finding::new("reboot-required", Severity::Warning, title).about("/run/reboot-required");
+        let mut finding =
+            Finding::new(FindingKey::RebootRequired, Severity::Warning, title).about("/run/reboot-required");
         finding.evidence.clone_from(packages);
         differences.push(finding.remedy("see who asks", "cat /run/reboot-required.pkgs").into());
     }
@@ -59,7 +63,7 @@ fn build(kernel: &KernelFacts, plan: &KernelPlan, differences: &mut Vec<Differen
     let (runs, expected) = (short_version(&kernel.running_version), short_version(expected));
     let title = format!("kernel {} runs as {runs}, {expected} was expected", kernel.running);
     let hint = "the boot loader starts an old copy of it; see where its entry takes the image from";
-    let finding = Finding::new("kernel-release", Severity::Blocker, title).about("kernel").evidence(&plan.why);
+    let finding = Finding::new(FindingKey::KernelRelease, Severity::Blocker, title).about("kernel").evidence(&plan.why);
     differences.push(finding.remedy(hint, "cat /proc/cmdline /proc/version").into());
 }
 
@@ -75,7 +79,7 @@ fn vulnerabilities(before: &KernelFacts, now: &KernelFacts, differences: &mut Ve
             Some(old) if old.state == vulnerability.state => {}
             Some(old) if is_safe(&old.state) && !is_safe(&vulnerability.state) => {
                 let title = format!("the CPU is no longer protected against {name}: {}", vulnerability.state);
-                let finding = Finding::new("cpu-vulnerable", Severity::Warning, title).about(name);
+                let finding = Finding::new(FindingKey::CpuVulnerable, Severity::Warning, title).about(name);
                 let finding = finding.evidence(format!("before: {}", old.state));
                 let hint = "look for mitigations= on the kernel's command line, and for the microcode package";
                 differences.push(finding.remedy(hint, "cat /proc/cmdline").into());
@@ -93,7 +97,13 @@ fn vulnerabilities(before: &KernelFacts, now: &KernelFacts, differences: &mut Ve
 }
 
 fn command_line(before: &Inventory, now: &Inventory, differences: &mut Vec<Difference>) {
-    let lines = both("the kernel's command line", "command-line", &before.command_line, &now.command_line, differences);
+    let lines = both(
+        "the kernel's command line",
+        FindingKey::CommandLine,
+        &before.command_line,
+        &now.command_line,
+        differences,
+    );
     let Some((old, new)) = lines else { return };
     let names_files = |word: &&str| FILES_OF_THE_KERNEL.iter().any(|start| word.starts_with(start));
     let only_in = |one: &str, other: &str| -> Vec<String> {
@@ -110,7 +120,7 @@ fn command_line(before: &Inventory, now: &Inventory, differences: &mut Vec<Diffe
         return;
     }
     let mut finding =
-        Finding::new("command-line", Severity::Warning, "the kernel was started with another command line");
+        Finding::new(FindingKey::CommandLine, Severity::Warning, "the kernel was started with another command line");
     finding.evidence.extend((!gone.is_empty()).then(|| format!("gone: {}", gone.join(" "))));
     finding.evidence.extend((!came.is_empty()).then(|| format!("new: {}", came.join(" "))));
     let hint = "see GRUB_CMDLINE_LINUX in /etc/default/grub";
@@ -119,12 +129,12 @@ fn command_line(before: &Inventory, now: &Inventory, differences: &mut Vec<Diffe
 
 /// Only those that a file asks for matter: all others are loaded when hardware or a program needs them.
 fn modules(before: &Inventory, now: &Inventory, differences: &mut Vec<Difference>) {
-    let modules = both("kernel modules", "module-missing", &before.modules, &now.modules, differences);
+    let modules = both("kernel modules", FindingKey::ModuleMissing, &before.modules, &now.modules, differences);
     let Some((before, now)) = modules else { return };
     let gone: Vec<&String> = before.loaded.difference(&now.loaded).collect();
     for name in gone.iter().filter(|name| before.wanted.contains(**name)) {
         let title = format!("the kernel module {name} is not loaded");
-        let finding = Finding::new("module-missing", Severity::Warning, title).about(name.as_str());
+        let finding = Finding::new(FindingKey::ModuleMissing, Severity::Warning, title).about(*name);
         differences.push(finding.remedy("see why it cannot be loaded", format!("modprobe -v {name}")).into());
     }
     let passing: Vec<&str> =
@@ -136,7 +146,7 @@ fn modules(before: &Inventory, now: &Inventory, differences: &mut Vec<Difference
 }
 
 fn sysctl(before: &Inventory, now: &Inventory, new_kernel: bool, differences: &mut Vec<Difference>) {
-    let settings = both("kernel settings", "sysctl", &before.sysctl, &now.sysctl, differences);
+    let settings = both("kernel settings", FindingKey::Sysctl, &before.sysctl, &now.sysctl, differences);
     let Some((old, new)) = settings else { return };
     for (name, value) in &old.values {
         let seen = new.values.get(name);
@@ -149,7 +159,7 @@ fn sysctl(before: &Inventory, now: &Inventory, new_kernel: bool, differences: &m
             differences.push(Difference::expected(what, "no file sets it, and another kernel has another default"));
             continue;
         }
-        let finding = Finding::new("sysctl", Severity::Warning, what).about(name);
+        let finding = Finding::new(FindingKey::Sysctl, Severity::Warning, what).about(name);
         let hint = "set it in a file below /etc/sysctl.d, so that every boot sets it";
         differences.push(
             finding.remedy(hint, format!("grep -rs {name} /etc/sysctl.conf /etc/sysctl.d /usr/lib/sysctl.d")).into(),

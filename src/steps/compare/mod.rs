@@ -11,11 +11,11 @@ mod units;
 use std::collections::BTreeMap;
 
 use crate::model::{
-    Baseline, ExpectedDifference, Finding, Inventory, KernelFacts, KernelPlan, ListeningSocket, Outdated,
+    Baseline, ExpectedDifference, Finding, FindingKey, Inventory, KernelFacts, KernelPlan, ListeningSocket, Outdated,
     PackageAction, PackageChange, PackageState, Reading, Severity, UnitName, UnitRelations, UnitState, UnitSurvey,
 };
 
-pub(super) use mounts::unit_of_mount;
+pub(super) use sockets::{Fate, fate, subject_of};
 pub(super) use units::{ran_and_does_not, units_alone};
 
 /// A difference to the baseline.
@@ -100,7 +100,7 @@ pub(super) fn compare(before: &Baseline, now: &Now, between: &Between<'_>) -> Ve
 /// have changed for the worse, as far as anybody can say; the baseline told it.
 fn both<'a, T>(
     what: &str,
-    key: &str,
+    key: FindingKey,
     before: &'a Reading<T>,
     now: &'a Reading<T>,
     differences: &mut Vec<Difference>,
@@ -109,7 +109,7 @@ fn both<'a, T>(
     known(what, key, now, differences).map(|now| (before, now))
 }
 
-fn known<'a, T>(what: &str, key: &str, now: &'a Reading<T>, differences: &mut Vec<Difference>) -> Option<&'a T> {
+fn known<'a, T>(what: &str, key: FindingKey, now: &'a Reading<T>, differences: &mut Vec<Difference>) -> Option<&'a T> {
     match now {
         Reading::Known(now) => Some(now),
         Reading::Unknown(why) => {
@@ -121,17 +121,19 @@ fn known<'a, T>(what: &str, key: &str, now: &'a Reading<T>, differences: &mut Ve
 }
 
 fn packages(now: &Now, between: &Between<'_>, differences: &mut Vec<Difference>) {
-    if let Some(state) = known("the package database", "dpkg-clean", &now.packages, differences)
+    if let Some(state) = known("the package database", FindingKey::DpkgClean, &now.packages, differences)
         && !state.is_clean()
     {
-        let finding = Finding::new("dpkg-clean", Severity::Blocker, "packages are half installed");
+        let finding = Finding::new(FindingKey::DpkgClean, Severity::Blocker, "packages are half installed");
         let finding = finding.evidence(state.broken.join(", ")).remedy("finish what was begun", "dpkg --configure -a");
         differences.push(finding.into());
     }
     if between.changes.is_empty() {
         return;
     }
-    let Some(installed) = known("installed packages", "package-version", &now.installed, differences) else { return };
+    let Some(installed) = known("installed packages", FindingKey::PackageVersion, &now.installed, differences) else {
+        return;
+    };
     let is_there = |change: &&PackageChange| match change.action {
         PackageAction::Upgrade | PackageAction::Install => {
             change.to.is_none() || installed.get(&change.name) == change.to.as_ref()
@@ -141,7 +143,7 @@ fn packages(now: &Now, between: &Between<'_>, differences: &mut Vec<Difference>)
     let wrong: Vec<&PackageChange> = between.changes.iter().filter(|change| !is_there(change)).collect();
     if let Some(first) = wrong.first() {
         let title = format!("{} of the upgrade's packages are not at the version that was planned", wrong.len());
-        let mut finding = Finding::new("package-version", Severity::Warning, title).about(&first.name);
+        let mut finding = Finding::new(FindingKey::PackageVersion, Severity::Warning, title).about(&first.name);
         finding.evidence = wrong
             .iter()
             .map(|change| {
@@ -155,7 +157,7 @@ fn packages(now: &Now, between: &Between<'_>, differences: &mut Vec<Difference>)
 
 /// Swap, timers, the clock, and files to merge.
 fn host(before: &Inventory, now: &Inventory, differences: &mut Vec<Difference>) {
-    if let Some((before, now)) = both("swap", "swap-missing", &before.swap, &now.swap, differences) {
+    if let Some((before, now)) = both("swap", FindingKey::SwapMissing, &before.swap, &now.swap, differences) {
         for name in before.difference(now) {
             // Device mapper numbers its devices anew at each boot.
             let is_mapped = |name: &&String| name.starts_with("/dev/dm-");
@@ -165,18 +167,19 @@ fn host(before: &Inventory, now: &Inventory, differences: &mut Vec<Difference>) 
                     .push(Difference::expected(format!("swap {name}"), "device mapper numbers its devices anew"));
                 continue;
             }
-            let finding = Finding::new("swap-missing", Severity::Warning, format!("swap {name} is off")).about(name);
+            let finding =
+                Finding::new(FindingKey::SwapMissing, Severity::Warning, format!("swap {name} is off")).about(name);
             differences.push(finding.remedy("see whether /etc/fstab or a swap unit names it", "swapon --show").into());
         }
     }
-    if let Some((before, now)) = both("timers", "timer-missing", &before.timers, &now.timers, differences) {
+    if let Some((before, now)) = both("timers", FindingKey::TimerMissing, &before.timers, &now.timers, differences) {
         for (timer, next) in before.iter().filter(|(timer, _)| !now.contains_key(*timer)) {
-            if let Some(rule) = units::passing(timer) {
+            if let Some(rule) = units::passing(timer).and_then(units::Passing::rule) {
                 differences.push(Difference::expected(format!("{timer} is gone"), rule));
                 continue;
             }
             let title = format!("{timer} was active, and is not");
-            let mut finding = Finding::new("timer-missing", Severity::Warning, title).about(timer.as_str());
+            let mut finding = Finding::new(FindingKey::TimerMissing, Severity::Warning, title).about(timer);
             if let Some(next) = next {
                 finding = finding.evidence(format!("before the reboot it was to elapse at {next}"));
             }
@@ -184,13 +187,15 @@ fn host(before: &Inventory, now: &Inventory, differences: &mut Vec<Difference>) 
             differences.push(finding.remedy("start it, and see that it is enabled", command).into());
         }
     }
-    let clock = both("the clock", "clock", &before.clock_synchronized, &now.clock_synchronized, differences);
+    let clock = both("the clock", FindingKey::Clock, &before.clock_synchronized, &now.clock_synchronized, differences);
     if let Some((true, false)) = clock {
         let title = "the clock was kept in time, and is not";
-        let finding = Finding::new("clock", Severity::Warning, title).about("clock");
+        let finding = Finding::new(FindingKey::Clock, Severity::Warning, title).about("clock");
         differences.push(finding.remedy("see what the time service says", "timedatectl timesync-status").into());
     }
-    if let Some((before, now)) = both("files to merge", "conffiles", &before.conffiles, &now.conffiles, differences) {
+    if let Some((before, now)) =
+        both("files to merge", FindingKey::Conffiles, &before.conffiles, &now.conffiles, differences)
+    {
         let new: Vec<String> = now.difference(before).cloned().collect();
         if let Some(first) = new.first() {
             let title = match new.len() {
@@ -199,7 +204,7 @@ fn host(before: &Inventory, now: &Inventory, differences: &mut Vec<Difference>) 
             };
             let in_use = first.rsplit_once('.').map_or(first.as_str(), |(in_use, _)| in_use);
             let command = format!("diff -u {in_use} {first}");
-            let mut finding = Finding::new("conffiles", Severity::Info, title).about(first);
+            let mut finding = Finding::new(FindingKey::Conffiles, Severity::Info, title).about(first);
             finding.evidence = new;
             differences.push(finding.remedy("merge what the package brought, then remove the file", command).into());
         }

@@ -1,31 +1,13 @@
 //! What is mounted where.
 
 use super::{Difference, Now, both, known};
-use crate::model::{Baseline, Finding, Severity};
+use crate::model::{Baseline, Finding, FindingKey, Severity, unit_of_mount};
 
 /// Names that the kernel gives to disks in the order in which it finds them.
 const NUMBERED_DISKS: [&str; 6] = ["/dev/sd", "/dev/vd", "/dev/xvd", "/dev/nvme", "/dev/mmcblk", "/dev/dm-"];
 
-/// The name of the unit that systemd makes of a mount point, without its suffix: `/srv/data` is `srv-data`.
-pub(in crate::steps) fn unit_of_mount(point: &str) -> String {
-    let trimmed = point.trim_matches('/');
-    if trimmed.is_empty() {
-        return "-".to_owned();
-    }
-    let mut name = String::new();
-    for (at, byte) in trimmed.bytes().enumerate() {
-        match byte {
-            b'/' => name.push('-'),
-            b'.' if at == 0 => name.push_str("\\x2e"),
-            _ if byte.is_ascii_alphanumeric() || b":_.".contains(&byte) => name.push(char::from(byte)),
-            _ => name.push_str(&format!("\\x{byte:02x}")),
-        }
-    }
-    name
-}
-
 pub(super) fn compare(before: &Baseline, now: &Now, differences: &mut Vec<Difference>) {
-    let Some(mounts) = known("mounts", "mount-missing", &now.mounts, differences) else { return };
+    let Some(mounts) = known("mounts", FindingKey::MountMissing, &now.mounts, differences) else { return };
     let is_active =
         |unit: &str| now.units.known().is_some_and(|units| units.active.iter().any(|active| active.as_str() == unit));
     for (point, source) in &before.mounts {
@@ -38,7 +20,7 @@ pub(super) fn compare(before: &Baseline, now: &Now, differences: &mut Vec<Differ
                     differences.push(Difference::expected(what, "the kernel names disks in the order it finds them"));
                     continue;
                 }
-                let finding = Finding::new("mount-changed", Severity::Warning, what).about(point);
+                let finding = Finding::new(FindingKey::MountChanged, Severity::Warning, what).about(point);
                 let hint = "see which file system should be there";
                 differences.push(finding.remedy(hint, format!("findmnt {point}")).into());
             }
@@ -48,19 +30,24 @@ pub(super) fn compare(before: &Baseline, now: &Now, differences: &mut Vec<Differ
             }
             None => {
                 let title = format!("{point} is not mounted; it held {source}");
-                let finding = Finding::new("mount-missing", Severity::Warning, title).about(point);
+                let finding = Finding::new(FindingKey::MountMissing, Severity::Warning, title).about(point);
                 let hint = "mount it, and see that /etc/fstab or a mount unit names it";
                 differences.push(finding.remedy(hint, format!("findmnt --fstab {point}")).into());
             }
         }
     }
     let Some(inventory) = &before.inventory else { return };
-    let read_only =
-        both("read-only mounts", "mount-read-only", &inventory.read_only, &now.inventory.read_only, differences);
+    let read_only = both(
+        "read-only mounts",
+        FindingKey::MountReadOnly,
+        &inventory.read_only,
+        &now.inventory.read_only,
+        differences,
+    );
     let Some((read_only_before, read_only)) = read_only else { return };
     for point in read_only.difference(read_only_before).filter(|point| before.mounts.contains_key(*point)) {
         let title = format!("{point} is mounted read-only; it was writable");
-        let finding = Finding::new("mount-read-only", Severity::Warning, title).about(point);
+        let finding = Finding::new(FindingKey::MountReadOnly, Severity::Warning, title).about(point);
         differences.push(finding.remedy("see what the kernel says of its disk", "dmesg --level=err,warn").into());
     }
 }

@@ -1,7 +1,7 @@
 //! Addresses and routes.
 
 use super::{Difference, both};
-use crate::model::{Address, Finding, Inventory, Route, Severity};
+use crate::model::{Address, Finding, FindingKey, Inventory, Route, Severity};
 
 /// Interfaces of containers and virtual machines: they come and go with those.
 const PASSING_INTERFACES: [&str; 10] =
@@ -16,7 +16,9 @@ fn family(address: &str) -> bool {
 }
 
 pub(super) fn compare(before: &Inventory, now: &Inventory, differences: &mut Vec<Difference>) {
-    if let Some((before, now)) = both("addresses", "address-missing", &before.addresses, &now.addresses, differences) {
+    if let Some((before, now)) =
+        both("addresses", FindingKey::AddressMissing, &before.addresses, &now.addresses, differences)
+    {
         for address in before.difference(now) {
             let same =
                 now.iter().find(|other| other.address == address.address && other.interface == address.interface);
@@ -25,7 +27,7 @@ pub(super) fn compare(before: &Inventory, now: &Inventory, differences: &mut Vec
             }
         }
     }
-    if let Some((before, now)) = both("routes", "route-missing", &before.routes, &now.routes, differences) {
+    if let Some((before, now)) = both("routes", FindingKey::RouteMissing, &before.routes, &now.routes, differences) {
         // The kernel's own follow from the addresses.
         for route in before.difference(now).filter(|route| route.protocol != "kernel") {
             differences.push(judge_route(route, now.iter()));
@@ -46,10 +48,10 @@ fn judge_address<'a>(lost: &Address, mut now: impl Iterator<Item = &'a Address> 
     }
     if let Some(other) = now.find(|other| other.address == *address) {
         let title = format!("{address} is at {} now; it was at {interface}", other.interface);
-        let finding = Finding::new("interface-renamed", Severity::Info, title).about(address);
+        let finding = Finding::new(FindingKey::InterfaceRenamed, Severity::Info, title).about(address);
         return finding.remedy("see whether rules or services name the interface", "ip -br address").into();
     }
-    let finding = Finding::new("address-missing", Severity::Warning, title).about(address);
+    let finding = Finding::new(FindingKey::AddressMissing, Severity::Warning, title).about(address);
     finding.remedy("see what the network's configuration makes of the interface", "ip -br address").into()
 }
 
@@ -64,6 +66,6 @@ fn judge_route<'a>(lost: &Route, mut now: impl Iterator<Item = &'a Route>) -> Di
     if told && now.any(|other| other.destination == *destination) {
         return Difference::expected(title, "a server or a router told it, and tells another one now");
     }
-    let finding = Finding::new("route-missing", Severity::Warning, title).about(destination);
+    let finding = Finding::new(FindingKey::RouteMissing, Severity::Warning, title).about(destination);
     finding.remedy("see what the network's configuration makes of the interface", "ip route").into()
 }

@@ -1,7 +1,7 @@
 //! What the upgrade has not reached. A boot reaches everything, but for what was upgraded behind it.
 
 use super::{Between, Difference, Now};
-use crate::model::{Finding, Reading, Severity};
+use crate::model::{Finding, FindingKey, Reading, Severity};
 
 pub(super) fn compare(now: &Now, between: &Between<'_>, differences: &mut Vec<Difference>) {
     let outdated = match &now.outdated {
@@ -9,7 +9,7 @@ pub(super) fn compare(now: &Now, between: &Between<'_>, differences: &mut Vec<Di
         Reading::Known(Some(outdated)) => outdated,
         Reading::Unknown(why) => {
             let title = "nobody can tell what runs with files that were replaced";
-            let finding = Finding::new("outdated", Severity::Info, title).about("running code").evidence(why);
+            let finding = Finding::new(FindingKey::Outdated, Severity::Info, title).about("running code").evidence(why);
             differences.push(finding.remedy("look by hand", "grep -l 'r-xp.*(deleted)' /proc/[0-9]*/maps").into());
             return;
         }
@@ -29,13 +29,13 @@ pub(super) fn compare(now: &Now, between: &Between<'_>, differences: &mut Vec<Di
         } else {
             "restart it, or let the next run reboot"
         };
-        let finding = Finding::new("outdated", Severity::Info, title).about(first).lines(&all);
+        let finding = Finding::new(FindingKey::Outdated, Severity::Info, title).about(first).lines(&all);
         differences.push(finding.remedy(hint, "patchday plan").into());
     }
     if let Some((loaded, newer)) = &outdated.microcode {
         let title = format!("the CPU has microcode {loaded}, and {newer} is installed");
         let hint = if between.rebooted { "see why the boot did not load it" } else { "the next boot loads it" };
-        let finding = Finding::new("microcode", Severity::Info, title).about("microcode");
+        let finding = Finding::new(FindingKey::Microcode, Severity::Info, title).about("microcode");
         differences.push(finding.remedy(hint, "journalctl -k -g microcode").into());
     }
 }

@@ -1,7 +1,7 @@
 //! Who listens where.
 
 use super::{Difference, Now, known};
-use crate::model::{Baseline, Finding, ListeningSocket, Severity, UnitName};
+use crate::model::{Baseline, Finding, FindingKey, ListeningSocket, Severity, Subject, UnitName};
 
 /// From here on the kernel gives ports away: whoever has one now has another one after the next start.
 const FIRST_PASSING_PORT: u16 = 32768;
@@ -25,55 +25,81 @@ fn takes_over(other: &ListeningSocket, socket: &ListeningSocket) -> bool {
         || is_wildcard && family(&other.protocol) == family(&socket.protocol) && port(other) == port(socket)
 }
 
+/// What became of a socket.
+pub(in crate::steps) enum Fate<'a> {
+    /// Its program, or its unit, listens.
+    Kept,
+    /// systemd listens for a service that has not been asked for anything yet.
+    Systemd,
+    /// Another program listens.
+    Taken(&'a ListeningSocket),
+    /// None listens.
+    Free,
+}
+
+pub(in crate::steps) fn fate<'a>(socket: &ListeningSocket, now: &'a [ListeningSocket]) -> Fate<'a> {
+    let holders: Vec<&ListeningSocket> = now.iter().filter(|other| takes_over(other, socket)).collect();
+    let Some(first) = holders.first().copied() else { return Fate::Free };
+    // Two services may run the same interpreter: the program counts only where no service is named.
+    let is_same = |other: &&ListeningSocket| {
+        other.unit == socket.unit || other.program == socket.program && !(is_service(other) && is_service(socket))
+    };
+    let is_of_systemd = |one: &ListeningSocket| {
+        one.program == "systemd" || one.unit.as_ref().is_some_and(|unit| unit.as_str() == "init.scope")
+    };
+    if holders.iter().any(is_same) {
+        Fate::Kept
+    } else if is_of_systemd(socket) || holders.into_iter().any(is_of_systemd) {
+        Fate::Systemd
+    } else {
+        Fate::Taken(first)
+    }
+}
+
+/// What the finding about a socket that was taken is about: who took it, as far as is known.
+pub(in crate::steps) fn subject_of(holder: &ListeningSocket, socket: &ListeningSocket) -> Subject {
+    holder.unit.as_ref().map_or_else(|| Subject::socket(socket), Subject::from)
+}
+
 pub(super) fn compare(before: &Baseline, now: &Now, differences: &mut Vec<Difference>) {
-    let Some(sockets) = known("listening sockets", "socket-missing", &now.sockets, differences) else { return };
+    let Some(sockets) = known("listening sockets", FindingKey::SocketMissing, &now.sockets, differences) else {
+        return;
+    };
     for socket in before.sockets.iter().filter(|socket| is_service(socket)) {
         let ListeningSocket { protocol, address, program, unit } = socket;
         let unit_name = unit.as_ref().map(UnitName::as_str).unwrap_or_default();
-        let holders: Vec<&ListeningSocket> = sockets.iter().filter(|other| takes_over(other, socket)).collect();
         let what = format!("{protocol} {address}");
         let see = format!("ss -lnp | grep {address}");
-        if holders.is_empty() {
-            if port(socket).is_some_and(|port| port >= FIRST_PASSING_PORT) {
+        let holder = match fate(socket, sockets) {
+            Fate::Kept => continue,
+            Fate::Systemd => {
+                let rule = "systemd listens for a service that is started when it is asked for something";
+                differences.push(Difference::expected(format!("{what} is with another program"), rule));
+                continue;
+            }
+            Fate::Free if port(socket).is_some_and(|port| port >= FIRST_PASSING_PORT) => {
                 let rule = "ports from 32768 on are given away by the kernel, anew at each start";
                 differences.push(Difference::expected(format!("nobody listens on {what}; {program} did"), rule));
                 continue;
             }
-            let title = format!("nobody listens on {what}; {program} did");
-            let finding = Finding::new("socket-missing", Severity::Warning, title).about(&what);
-            let finding = finding.evidence(format!("it was a socket of {unit_name}"));
-            differences.push(finding.remedy("see whether its service is up", see).into());
-            continue;
-        }
-        // Two services may run the same interpreter: the program tells only where no service is named.
-        let is_same = |other: &&ListeningSocket| {
-            other.unit == *unit || other.program == *program && !(is_service(other) && is_service(socket))
+            Fate::Free => {
+                let title = format!("nobody listens on {what}; {program} did");
+                let finding = Finding::new(FindingKey::SocketMissing, Severity::Warning, title);
+                let finding =
+                    finding.about(Subject::socket(socket)).evidence(format!("it was a socket of {unit_name}"));
+                differences.push(finding.remedy("see whether its service is up", see).into());
+                continue;
+            }
+            Fate::Taken(holder) => holder,
         };
-        if holders.iter().any(is_same) {
-            continue;
-        }
-        // systemd opens the socket of a service that has not been asked for anything yet.
-        let by_systemd = |unit: &Option<UnitName>, program: &str| {
-            program == "systemd" || unit.as_ref().is_some_and(|unit| unit.as_str() == "init.scope")
-        };
-        if by_systemd(unit, program) || holders.iter().any(|other| by_systemd(&other.unit, &other.program)) {
-            let rule = "systemd listens for a service that is started when it is asked for something";
-            differences.push(Difference::expected(format!("{what} is with another program"), rule));
-            continue;
-        }
-        let Some(holder) = holders.first() else { continue };
-        let holder_unit = holder.unit.as_ref().map(UnitName::as_str);
-        let who = match holder_unit {
-            Some(unit) => format!("{} of {unit}", holder.program),
-            None => holder.program.clone(),
+        let (who, in_the_way) = match &holder.unit {
+            Some(unit) => (format!("{} of {unit}", holder.program), unit.to_string()),
+            None => (holder.program.clone(), holder.program.clone()),
         };
         let title = format!("{what} is held by {who}; it was {program} of {unit_name}");
-        let mut finding = Finding::new("socket-moved", Severity::Warning, title).about(holder_unit.unwrap_or(&what));
-        finding.evidence.push(format!("before: {program} of {unit_name}; now: {who}"));
-        let hint = match holder_unit {
-            Some(unit) => format!("stop {unit}, then start {unit_name}"),
-            None => format!("stop {}, then start {unit_name}", holder.program),
-        };
-        differences.push(finding.remedy(hint, see).into());
+        let finding = Finding::new(FindingKey::SocketMoved, Severity::Warning, title);
+        let finding = finding.about(subject_of(holder, socket));
+        let finding = finding.evidence(format!("before: {program} of {unit_name}; now: {who}"));
+        differences.push(finding.remedy(format!("stop {in_the_way}, then start {unit_name}"), see).into());
     }
 }

@@ -146,7 +146,7 @@ fn found(now: &Now, between: &Between<'_>) -> (Vec<String>, Vec<String>) {
             Difference::Found(finding) => {
                 assert!(finding.remedy.is_some() || finding.title.contains("could not be compared"), "{finding:?}");
                 assert!(finding.subject.is_some() || finding.title.contains("could not be compared"), "{finding:?}");
-                findings.push(format!("{} {}", finding.key, finding.subject.unwrap_or_default()));
+                findings.push(format!("{} {}", finding.key, finding.subject.map(String::from).unwrap_or_default()));
             }
             Difference::Expected(difference) => expected.push(difference.what),
         }
@@ -383,6 +383,6 @@ fn the_kernel_and_the_packages_must_be_those_that_were_planned() {
 #[test]
 fn mount_points_are_named_as_systemd_does() {
     for (point, unit) in [("/", "-"), ("/srv/data", "srv-data"), ("/mnt/a-b c", "mnt-a\\x2db\\x20c")] {
-        assert_eq!(unit_of_mount(point), unit);
+        assert_eq!(crate::model::unit_of_mount(point), unit);
     }
 }

@@ -3,48 +3,68 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Between, Difference, GoneUnit, Now, known};
-use crate::model::{ActiveState, Baseline, Finding, Severity, UnitName, UnitSurvey};
+use crate::model::{ActiveState, Baseline, Finding, FindingKey, Severity, UnitName, UnitSurvey};
 
-/// A coordinator that was killed ends as a failed unit; its run went on, and tells of itself.
-const OWN: &str = "Patchday's own";
+/// Why a unit may come and go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Passing {
+    /// This rule says so.
+    Rule(&'static str),
+    /// Another comparison has it.
+    Elsewhere,
+    /// A coordinator that was killed ends as a failed unit; its run went on, and its report says how.
+    Own,
+}
 
-/// Units that come and go, and the rule that says why. A `*` stands for any text.
-const PASSING: [(&str, &str); 31] = [
-    ("*.scope", "scopes belong to logins and containers, which end with the boot"),
-    ("session-*", "logins end with the boot"),
-    ("user@*", "logins end with the boot"),
-    ("user-runtime-dir@*", "logins end with the boot"),
-    ("run-*", "transient units end with the boot"),
-    ("patchday-*", OWN),
-    ("patchday.service", OWN),
-    ("*.slice", "slices come and go with their units"),
-    ("*.target", "a target runs nothing"),
-    ("*.mount", "compared as a mount"),
-    ("*.automount", "compared as a mount"),
-    ("*.swap", "compared as swap"),
-    ("*.timer", "compared as a timer"),
-    ("*.path", "what it starts is compared"),
-    ("*.device", "devices come and go with the hardware"),
-    ("getty@*", "started by who looks at the console"),
-    ("autovt@*", "started by who looks at the console"),
-    ("serial-getty@*", "started by who looks at the console"),
-    ("modprobe@*", "loads a module when somebody needs it"),
-    ("systemd-fsck@*", "checks a file system when it is due"),
-    ("systemd-backlight@*", "comes and goes with the hardware"),
-    ("systemd-rfkill*", "comes and goes with the hardware"),
-    ("systemd-udev-settle.service", "waits when somebody asks it to"),
-    ("systemd-firstboot.service", "the first boot's work"),
-    ("systemd-machine-id-commit.service", "the first boot's work"),
-    ("systemd-sysusers.service", "works after changes of /usr only"),
-    ("systemd-hwdb-update.service", "works after changes of /usr only"),
-    ("systemd-journal-catalog-update.service", "works after changes of /usr only"),
-    ("systemd-update-done.service", "works after changes of /usr only"),
-    ("ldconfig.service", "works after changes of /usr only"),
-    ("blockdev@*", "runs nothing"),
+use Passing::{Elsewhere, Own, Rule};
+
+impl Passing {
+    pub(super) fn rule(self) -> Option<&'static str> {
+        match self {
+            Self::Rule(rule) => Some(rule),
+            Self::Own => Some("Patchday's own"),
+            Self::Elsewhere => None,
+        }
+    }
+}
+
+/// Units that come and go, and why. A `*` stands for any text.
+const PASSING: [(&str, Passing); 31] = [
+    ("*.scope", Rule("scopes belong to logins and containers, which end with the boot")),
+    ("session-*", Rule("logins end with the boot")),
+    ("user@*", Rule("logins end with the boot")),
+    ("user-runtime-dir@*", Rule("logins end with the boot")),
+    ("run-*", Rule("transient units end with the boot")),
+    ("patchday-*", Own),
+    ("patchday.service", Own),
+    ("*.slice", Rule("slices come and go with their units")),
+    ("*.target", Rule("a target runs nothing")),
+    ("*.mount", Elsewhere),
+    ("*.automount", Elsewhere),
+    ("*.swap", Elsewhere),
+    ("*.timer", Elsewhere),
+    ("*.path", Rule("what it starts is compared")),
+    ("*.device", Rule("devices come and go with the hardware")),
+    ("getty@*", Rule("started by who looks at the console")),
+    ("autovt@*", Rule("started by who looks at the console")),
+    ("serial-getty@*", Rule("started by who looks at the console")),
+    ("modprobe@*", Rule("loads a module when somebody needs it")),
+    ("systemd-fsck@*", Rule("checks a file system when it is due")),
+    ("systemd-backlight@*", Rule("comes and goes with the hardware")),
+    ("systemd-rfkill*", Rule("comes and goes with the hardware")),
+    ("systemd-udev-settle.service", Rule("waits when somebody asks it to")),
+    ("systemd-firstboot.service", Rule("the first boot's work")),
+    ("systemd-machine-id-commit.service", Rule("the first boot's work")),
+    ("systemd-sysusers.service", Rule("works after changes of /usr only")),
+    ("systemd-hwdb-update.service", Rule("works after changes of /usr only")),
+    ("systemd-journal-catalog-update.service", Rule("works after changes of /usr only")),
+    ("systemd-update-done.service", Rule("works after changes of /usr only")),
+    ("ldconfig.service", Rule("works after changes of /usr only")),
+    ("blockdev@*", Rule("runs nothing")),
 ];
 
 /// The rule that says that the unit comes and goes.
-pub(super) fn passing(unit: &UnitName) -> Option<&'static str> {
+pub(super) fn passing(unit: &UnitName) -> Option<Passing> {
     let matches = |pattern: &str| match pattern.split_once('*') {
         Some((start, end)) => {
             let name = unit.as_str();
@@ -54,11 +74,11 @@ pub(super) fn passing(unit: &UnitName) -> Option<&'static str> {
     };
     // A timer's own rows hold for it as a unit; asked about as a timer, only the passing ones excuse it.
     let rows = PASSING.iter().filter(|(pattern, _)| *pattern != "*.timer" || !unit.as_str().ends_with(".timer"));
-    rows.clone().find(|(pattern, _)| matches(pattern)).map(|(_, rule)| *rule)
+    rows.clone().find(|(pattern, _)| matches(pattern)).map(|(_, why)| *why)
 }
 
-fn passing_as_unit(unit: &UnitName) -> Option<&'static str> {
-    if unit.as_str().ends_with(".timer") { Some("compared as a timer") } else { passing(unit) }
+fn passing_as_unit(unit: &UnitName) -> Option<Passing> {
+    if unit.as_str().ends_with(".timer") { Some(Elsewhere) } else { passing(unit) }
 }
 
 /// Units of the baseline that neither run nor failed now, and that no row of the table excuses: those about which more
@@ -70,7 +90,7 @@ pub(in crate::steps) fn ran_and_does_not(before: &Baseline, now: &UnitSurvey, se
 }
 
 pub(super) fn compare(before: &Baseline, now: &Now, between: &Between<'_>, differences: &mut Vec<Difference>) {
-    let Some(units) = known("units", "unit-failed", &now.units, differences) else { return };
+    let Some(units) = known("units", FindingKey::UnitFailed, &now.units, differences) else { return };
     compare_known(before, units, &now.gone, between, differences);
 }
 
@@ -97,23 +117,20 @@ fn compare_known(
 ) {
     let is_new = |unit: &&UnitName| !before.units.failed.contains(unit) && !between.services.contains(unit);
     for unit in units.failed.iter().filter(is_new) {
-        if passing(unit) == Some(OWN) {
-            differences.push(Difference::expected(format!("{unit} failed"), OWN));
+        if let Some(rule) = passing(unit).filter(|why| *why == Own).and_then(Passing::rule) {
+            differences.push(Difference::expected(format!("{unit} failed"), rule));
             continue;
         }
         let ran =
             if before.units.active.contains(unit) { "ran before, and failed" } else { "failed since the baseline" };
-        let finding = Finding::new("unit-failed", Severity::Warning, format!("{unit} {ran}")).about(unit.as_str());
+        let finding = Finding::new(FindingKey::UnitFailed, Severity::Warning, format!("{unit} {ran}")).about(unit);
         let command = format!("journalctl -b -u {unit}");
         differences.push(finding.remedy(format!("read what {unit} says of itself"), command).into());
     }
     let there: BTreeSet<&UnitName> = units.active.iter().chain(&units.failed).collect();
     let excused = before.units.active.iter().filter(|unit| !there.contains(unit));
-    for (unit, rule) in excused.filter_map(|unit| Some((unit, passing_as_unit(unit)?))) {
-        // What is compared elsewhere is told there.
-        if !rule.starts_with("compared") {
-            differences.push(Difference::expected(format!("{unit} does not run"), rule));
-        }
+    for (unit, rule) in excused.filter_map(|unit| Some((unit, passing_as_unit(unit)?.rule()?))) {
+        differences.push(Difference::expected(format!("{unit} does not run"), rule));
     }
     for unit in ran_and_does_not(before, units, between.services) {
         differences.push(judge(&unit, gone.get(&unit), units));
@@ -122,7 +139,7 @@ fn compare_known(
 
 fn judge(unit: &UnitName, gone: Option<&GoneUnit>, now: &UnitSurvey) -> Difference {
     let title = format!("{unit} ran, and does not");
-    let finding = Finding::new("unit-gone", Severity::Warning, title.clone()).about(unit.as_str());
+    let finding = Finding::new(FindingKey::UnitGone, Severity::Warning, title.clone()).about(unit);
     let look = format!("systemctl status {unit}");
     let Some(GoneUnit { relations, state }) = gone else {
         return finding.evidence("nothing more is known of it").remedy("see what it is", look).into();

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::{Bars, Screen};
 use crate::events::{Event, EventKind};
-use crate::model::{Finding, Severity, Step, Verdict};
+use crate::model::{Finding, FindingKey, Severity, Step, Verdict};
 use crate::report::Style;
 use crate::report::sample::{self, Story, back, unit};
 use crate::ui::View;
@@ -107,7 +107,11 @@ fn a_failure_is_told_in_full_and_findings_stand_below_the_verdict() {
     failed.close(21);
     let mut degraded = Story::patched();
     degraded.reboot();
-    let finding = Finding::new("new-failed-unit", Severity::Warning, "logrotate.service failed, and had not before");
+    let finding = Finding::new(
+        FindingKey::labelled("new-failed-unit"),
+        Severity::Warning,
+        "logrotate.service failed, and had not before",
+    );
     degraded.verify(Verdict::Degraded, vec![finding], vec![back("mongod.service", 4.1, 4.9)]);
     sample::snapshots(|| {
         assert_snapshot!("bars_failed", show(&failed.events, true));
