@@ -9,6 +9,7 @@
 //! | front | [`error`] | failures that reach a person: kind, message, hint, exit code |
 //! | middle | [`coordinator`] | the loop: observe, decide, record the intent, perform, record the outcome, tell |
 //! | middle | [`steps`] | one file per step of a run; a step sees ports, never adapters |
+//! | middle | [`verify`] | the host compared with its baseline, and judged; changes nothing |
 //! | middle | [`checks`] | the preflight's checks, one row of a catalogue each |
 //! | middle | [`report`] | from a run and its events to text, JSON, Markdown and HTML |
 //! | middle | [`notify`] | from a report to what those who wait are told, by which way |
@@ -58,4 +59,5 @@ pub mod report;
 pub mod steps;
 pub mod store;
 pub mod ui;
+pub mod verify;
 pub mod window;

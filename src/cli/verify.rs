@@ -10,8 +10,8 @@ use crate::error::{Failure, FailureKind};
 use crate::events::{EventKind, EventSink};
 use crate::exit_code;
 use crate::model::{Run, RunId, Verdict, Verification};
-use crate::steps::{self, Verifying};
 use crate::ui;
+use crate::verify::{self, Verifying};
 
 /// Version of the shape of `patchday verify --json`.
 const VERIFY_FORMAT: u32 = 1;
@@ -39,7 +39,7 @@ pub(super) async fn verify(app: &App, args: &VerifyArgs) -> Result<u8, Failure> 
     let host = app.host(&located.settings)?;
     let boot = host.system.boot().await.ok_or_else(super::coordinate::no_boot_id)?;
     let with = Verifying::of_run(&run, boot, &host, &located.settings, &Silence).ok_or_else(no_baseline)?;
-    let judged = steps::judge(&with).await;
+    let judged = verify::judge(&with).await;
 
     let name = hostname();
     let text = if args.json {

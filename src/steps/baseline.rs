@@ -2,10 +2,11 @@
 
 use jiff::SignedDuration;
 
-use super::{StepContext, StepEnd, StepError, StepResult, latency, locks, rivals};
+use super::{StepContext, StepEnd, StepError, StepResult, locks, rivals};
 use crate::checks::is_allowed;
 use crate::config::ServiceSettings;
 use crate::model::{Baseline, Fact, Readiness, ReadinessProbe, ServiceBaseline, Step};
+use crate::verify::latency;
 
 /// A service that is busy for a moment is asked again so often.
 const ONCE_MORE: usize = 2;

@@ -1,8 +1,7 @@
 //! The last look at what is held: each service is still down, whoever may have started it, by whatever way.
 
-use super::verify::Verifying;
 use super::{RecordError, StepContext, StepError};
-use crate::model::{Change, Fact, Finding, FindingKey, Severity, UnitName, UnitSurvey};
+use crate::model::{Change, Fact, UnitName};
 
 /// Fails where one is up again.
 pub(super) async fn prove(ctx: &StepContext<'_>) -> Result<(), StepError> {
@@ -48,18 +47,4 @@ pub(super) async fn record_failed(ctx: &mut StepContext<'_>) -> Result<(), Recor
         return Ok(());
     }
     ctx.recorder.record(Fact::FailedMeanwhile(failed))
-}
-
-/// What failed while services were down, and what the reboot made systemd forget. What is failed now is told elsewhere.
-pub(super) fn failed_before(with: &Verifying<'_>, now: Option<&UnitSurvey>) -> Vec<Finding> {
-    let is_told = |unit: &&UnitName| now.is_some_and(|now| now.failed.contains(unit));
-    let forgotten = with.failed_meanwhile.iter().filter(|unit| with.rebooted && !is_told(unit));
-    forgotten
-        .map(|unit| {
-            let title = format!("{unit} failed while services were down, and the reboot made systemd forget it");
-            let finding = Finding::new(FindingKey::UnitFailedMeanwhile, Severity::Warning, title).about(unit);
-            let finding = finding.evidence(format!("what it said: journalctl -b -1 -u {unit}"));
-            finding.remedy("do its work now, if it is still to be done", format!("systemctl start {unit}"))
-        })
-        .collect()
 }

@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 
 use jiff::SignedDuration;
 
-use super::compare::{self, GoneUnit};
 use super::restore::start_until_ready;
-use super::verify::relations_of_each;
 use super::{StepContext, StepEnd, StepError, StepResult, companions};
 use crate::config::ServiceSettings;
 use crate::model::{Change, Fact, Finding, FindingKey, LastLook, Readiness, Severity, UnitName};
+use crate::verify::compare::{self, GoneUnit};
+use crate::verify::relations_of_each;
 
 /// So long services must stay up; `[verify] settle` is for a host that is to be judged.
 const SETTLE: SignedDuration = SignedDuration::from_secs(10);

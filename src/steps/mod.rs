@@ -7,7 +7,6 @@ mod baseline;
 mod build_kernel;
 mod clean_end;
 mod companions;
-mod compare;
 mod deadline;
 mod drain;
 mod fetch;
@@ -16,20 +15,20 @@ mod hook;
 mod install_kernel;
 mod kernel_source;
 mod last_look;
-mod latency;
 mod limits;
 mod locks;
 mod look_again;
 mod notify;
-mod old_code;
 mod owed;
 mod package_locks;
 mod preflight;
 mod reboot;
+mod recover;
 mod remove_kernels;
 mod repair;
 mod replica_set;
 mod report;
+mod restart_outdated;
 mod restore;
 mod rivals;
 mod server_gone;
@@ -41,12 +40,6 @@ mod stop_mongodb;
 mod trial;
 mod upgrade;
 mod verify;
-mod verify_cause;
-mod verify_database;
-mod verify_observe;
-mod verify_order;
-mod verify_recover;
-mod verify_watch;
 mod work;
 
 use std::path::PathBuf;
@@ -62,7 +55,6 @@ use crate::model::{Channel, Fact, HookPoint, Occasion, Run, RunOptions, Step, Un
 
 pub use kernel_source::is_due as kernel_build_is_due;
 pub use owed::{expected_reboot_reasons, owed_now};
-pub use verify::{Verifying, judge};
 pub use work::work_unit;
 
 /// Where a step records facts. On return a fact is durable.

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{RecordError, StepContext, old_code};
+use super::{RecordError, StepContext};
 use crate::config::Settings;
 use crate::host::{Host, HostError};
 use crate::model::{
@@ -11,6 +11,7 @@ use crate::model::{
     UpgradePlan, after_a_look, kernel_change, next_kernel, next_kernel_after, next_kernel_problems, reasons_in_words,
     short_version, without_architecture,
 };
+use crate::verify::old_code;
 
 /// Packages that nearly everything maps: a look at what runs tells whether anything still runs what they replaced.
 /// Names are matched as a whole, or up to a `*`.

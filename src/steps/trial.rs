@@ -1,7 +1,6 @@
 //! A new kernel is tried before it is trusted: `[verify] on-failure = "previous-kernel"`.
 
 use super::reboot;
-use super::verify::Verifying;
 use super::{StepContext, StepEnd, StepError, StepResult};
 use crate::config::OnFailure;
 use crate::model::{Change, Fact, Finding, FindingKey, OneShotBoot, Severity, TrialEnd, Verdict};
@@ -75,18 +74,4 @@ pub(super) async fn revert(ctx: &mut StepContext<'_>) -> StepResult {
         vec![format!("the host is not well under kernel {}; back to {}", trial.kernel, trial.fallback)],
     )
     .await
-}
-
-/// What is said of a host that runs the kernel before: it works, and is not patched.
-pub(super) fn fell_back(with: &Verifying<'_>, running: &str) -> Option<Finding> {
-    let trial = with.trial.filter(|trial| with.rebooted && trial.fallback == running)?;
-    let because = with.rejected.map(|rejected| rejected.because.as_str());
-    let title = format!("kernel {} did not pass; {running} runs again, and stays the default", trial.kernel);
-    let finding = Finding::new(FindingKey::KernelFellBack, Severity::Warning, title).about("kernel");
-    let finding = finding.evidence(match because {
-        Some(because) => format!("under {}: {because}", trial.kernel),
-        None => format!("{} did not come up, or not for long: the boot loader started {running}", trial.kernel),
-    });
-    let hint = format!("mend what kept {} from working, then have it started once more", trial.kernel);
-    Some(finding.remedy(hint, format!("grub-reboot '{}'", trial.kernel_entry)))
 }

@@ -23,7 +23,7 @@ const fn layer(module: &'static str, may: &'static [&'static str], because: &'st
 }
 
 /// The longest name that fits a module is its layer. A module without a layer is an error: somebody has to think.
-const LAYERS: [Layer; 24] = [
+const LAYERS: [Layer; 25] = [
     layer("", &["*"], "lib.rs only names the modules"),
     layer("main", &["*"], "hands over to cli"),
     layer("exit_code", &[], "constants"),
@@ -62,9 +62,10 @@ const LAYERS: [Layer; 24] = [
     layer("discovery", &["model", "config"], "what was found in, the text of a configuration out"),
     layer("doctor", &["model"], "pure: from symptoms to findings"),
     layer("checks", &["host!", "model", "config::settings"], "look at the host through ports, under the settings"),
+    layer("verify", &["host!", "model", "events", "config::settings", "doctor"], "looks and judges; only steps act"),
     layer(
         "steps",
-        &["host!", "model", "events", "config::settings", "checks", "doctor"],
+        &["host!", "model", "events", "config::settings", "checks", "verify"],
         "act through ports, tell events; preflight runs the checks",
     ),
     layer("steps::report", &["report"], "the one step that writes the report"),
@@ -110,7 +111,7 @@ const GUARDS: [Guard; 46] = [
     guard("rustls", &["host::probe", "host::messenger"], "for their HTTP"),
     guard("sysinfo", &["host::system"], "memory and load are observations"),
     guard("tokio", &["host", "cli", "checks"], "pure code is not async; the checks have a timeout"),
-    guard("futures_util", &["host", "checks", "steps"], "streams of signals; checks and probes side by side"),
+    guard("futures_util", &["host", "checks", "steps", "verify"], "streams of signals; checks and probes side by side"),
     guard("async_trait", &["host"], "ports only"),
     guard("tokio::process", &["host::command"], "only adapters spawn, and through one door"),
     guard("tokio::fs", &["host"], "files are the host's"),

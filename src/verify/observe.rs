@@ -6,14 +6,24 @@ use futures_util::future::{join3, join4};
 use jiff::SignedDuration;
 
 use super::compare::{self, GoneUnit, Now};
-use super::old_code;
-use super::verify::{Verifying, relations_of_each};
-use crate::host::HostResult;
-use crate::model::{Inventory, Outdated, Reading, UnitName, UnitSurvey};
+use super::{Verifying, old_code};
+use crate::host::{Host, HostResult};
+use crate::model::{Inventory, Outdated, Reading, UnitName, UnitRelations, UnitSurvey};
 
 /// A clock that was in time is given this long after a boot to be so again.
 const CLOCK_PATIENCE: SignedDuration = SignedDuration::from_secs(60);
 const CLOCK_LOOKS: SignedDuration = SignedDuration::from_secs(2);
+
+pub(crate) async fn relations_of_each(
+    host: &Host,
+    units: &[UnitName],
+) -> HostResult<BTreeMap<UnitName, UnitRelations>> {
+    if units.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    host.relations.relations(units).await
+}
+
 /// The host as it is now.
 pub(super) async fn observe(with: &Verifying<'_>, services: &[UnitName]) -> Now {
     let host = with.host;

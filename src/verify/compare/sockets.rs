@@ -26,7 +26,7 @@ fn takes_over(other: &ListeningSocket, socket: &ListeningSocket) -> bool {
 }
 
 /// What became of a socket.
-pub(in crate::steps) enum Fate<'a> {
+pub(in crate::verify) enum Fate<'a> {
     /// Its program, or its unit, listens.
     Kept,
     /// systemd listens for a service that has not been asked for anything yet.
@@ -37,7 +37,7 @@ pub(in crate::steps) enum Fate<'a> {
     Free,
 }
 
-pub(in crate::steps) fn fate<'a>(socket: &ListeningSocket, now: &'a [ListeningSocket]) -> Fate<'a> {
+pub(in crate::verify) fn fate<'a>(socket: &ListeningSocket, now: &'a [ListeningSocket]) -> Fate<'a> {
     let holders: Vec<&ListeningSocket> = now.iter().filter(|other| takes_over(other, socket)).collect();
     let Some(first) = holders.first().copied() else { return Fate::Free };
     // Two services may run the same interpreter: the program counts only where no service is named.
@@ -57,7 +57,7 @@ pub(in crate::steps) fn fate<'a>(socket: &ListeningSocket, now: &'a [ListeningSo
 }
 
 /// What the finding about a socket that was taken is about: who took it, as far as is known.
-pub(in crate::steps) fn subject_of(holder: &ListeningSocket, socket: &ListeningSocket) -> Subject {
+pub(in crate::verify) fn subject_of(holder: &ListeningSocket, socket: &ListeningSocket) -> Subject {
     holder.unit.as_ref().map_or_else(|| Subject::socket(socket), Subject::from)
 }
 

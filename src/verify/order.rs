@@ -1,6 +1,6 @@
 //! Whether services became ready in their order, as the boot went.
 
-use super::verify_watch::Watched;
+use super::watch::Watched;
 use crate::model::{DependencyGraph, EdgeReturn, Finding, FindingKey, OrderKept, ReadinessProbe, Severity};
 
 /// Types of service that tell systemd when they are ready, so that "active" means it.

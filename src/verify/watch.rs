@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use futures_util::future::join_all;
 use jiff::{SignedDuration, Timestamp};
 
-use super::verify::Verifying;
+use super::Verifying;
 use crate::config::ServiceSettings;
 use crate::events::EventKind;
 use crate::host::UnitChanges;

@@ -1,9 +1,9 @@
 //! Restart, once, what the boot did not bring back: `[verify] on-failure = "restart"`.
 
-use super::verify::Verifying;
-use super::verify_watch::{self, Ears, Watched};
 use super::{RecordError, Recorder};
+use crate::host::Host;
 use crate::model::{Fact, Recovery, UnitName};
+use crate::verify::Look;
 
 /// Restarts every service that is not ready, dependencies first, and looks at all of them again. Each restart is
 /// recorded before it is made; a service that was restarted in this run already is left alone. Gives those that are
@@ -13,26 +13,23 @@ use crate::model::{Fact, Recovery, UnitName};
 ///
 /// When a restart cannot be recorded; it is not made then.
 pub(super) async fn restart(
-    with: &Verifying<'_>,
+    look: &mut Look<'_>,
+    host: &Host,
     recorder: &mut dyn Recorder,
-    ears: &mut Ears,
-    watched: &mut [Watched],
 ) -> Result<Vec<UnitName>, RecordError> {
     let mut restarted = Vec::new();
-    // In the order of the settings, which is that of the dependencies.
-    for one in watched.iter_mut() {
-        let unit = one.unit().clone();
+    for service in look.services() {
+        let unit = service.unit;
         let again = recorder.run().recoveries.iter().any(|recovery| recovery.unit == unit);
-        if one.is_ready() || again {
+        if look.is_ready(&unit) || again {
             continue;
         }
-        recorder.record(Fact::RecoveryIntended(Recovery { unit: unit.clone(), at: with.host.clock.now() }))?;
-        // Where this fails, the look afterwards tells why.
-        let _ = with.host.units.restart(&unit, one.service.start_timeout).await;
-        one.look_again();
-        verify_watch::until_settled(with, ears, std::slice::from_mut(one)).await;
+        recorder.record(Fact::RecoveryIntended(Recovery { unit: unit.clone(), at: host.clock.now() }))?;
+        // Where this fails, the look afterwards says why.
+        let _ = host.units.restart(&unit, service.start_timeout).await;
+        look.again(&unit).await;
         restarted.push(unit);
     }
-    restarted.retain(|unit| watched.iter().any(|one| one.unit() == unit && one.is_ready()));
+    restarted.retain(|unit| look.is_ready(unit));
     Ok(restarted)
 }

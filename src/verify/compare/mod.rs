@@ -16,7 +16,7 @@ use crate::model::{
 };
 
 pub(super) use sockets::{Fate, fate, subject_of};
-pub(super) use units::{ran_and_does_not, units_alone};
+pub(crate) use units::{ran_and_does_not, units_alone};
 
 /// A difference to the baseline.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,11 +41,11 @@ impl From<Finding> for Difference {
 
 /// What is known of a unit that ran, and does not.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct GoneUnit {
+pub(crate) struct GoneUnit {
     /// How it is started.
-    pub(super) relations: UnitRelations,
+    pub(crate) relations: UnitRelations,
     /// As it is now.
-    pub(super) state: UnitState,
+    pub(crate) state: UnitState,
 }
 
 /// The host now.

@@ -83,7 +83,7 @@ fn passing_as_unit(unit: &UnitName) -> Option<Passing> {
 
 /// Units of the baseline that neither run nor failed now, and that no row of the table excuses: those about which more
 /// must be known.
-pub(in crate::steps) fn ran_and_does_not(before: &Baseline, now: &UnitSurvey, services: &[UnitName]) -> Vec<UnitName> {
+pub(crate) fn ran_and_does_not(before: &Baseline, now: &UnitSurvey, services: &[UnitName]) -> Vec<UnitName> {
     let there: BTreeSet<&UnitName> = now.active.iter().chain(&now.failed).collect();
     let gone = before.units.active.iter().filter(|unit| !there.contains(unit));
     gone.filter(|unit| passing_as_unit(unit).is_none() && !services.contains(unit)).cloned().collect()
@@ -95,7 +95,7 @@ pub(super) fn compare(before: &Baseline, now: &Now, between: &Between<'_>, diffe
 }
 
 /// The units, and nothing else: what is found where the rest of the host was not looked at.
-pub(in crate::steps) fn units_alone(
+pub(crate) fn units_alone(
     before: &Baseline,
     units: &UnitSurvey,
     gone: &BTreeMap<UnitName, GoneUnit>,

@@ -2,7 +2,7 @@
 
 use jiff::SignedDuration;
 
-use super::verify::Verifying;
+use super::Verifying;
 use crate::checks::server_of;
 use crate::config::ServiceSettings;
 use crate::doctor::diagnose;

@@ -50,7 +50,7 @@ impl<'a> Sample<'a> {
 }
 
 /// The latency of each, in their order; none for a service whose probe asks nobody but systemd, or does not answer.
-pub(super) async fn of_services(host: &Host, services: &[&ServiceSettings]) -> Vec<Option<Latency>> {
+pub(crate) async fn of_services(host: &Host, services: &[&ServiceSettings]) -> Vec<Option<Latency>> {
     let wanted = (ALL_SAMPLES / services.len().max(1)).clamp(ENOUGH.0, SAMPLE);
     let samples = services.iter().map(|service| Sample::of(service)).collect();
     sampled(host, samples, wanted).await

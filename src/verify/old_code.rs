@@ -2,15 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use jiff::SignedDuration;
-
-use super::verify::relations_of_each;
-use super::{RecordError, StepContext};
+use super::observe::relations_of_each;
 use crate::config::Settings;
 use crate::host::{Host, HostResult};
-use crate::model::{
-    BootReason, Fact, JobResult, LoadState, OldCode, Outdated, Recovery, UnitName, UnitRelations, UnitState,
-};
+use crate::model::{BootReason, LoadState, OldCode, Outdated, Recovery, UnitName, UnitRelations, UnitState};
 
 /// Units that are never restarted for this, by the beginnings of their names: what they do meanwhile cannot be told from
 /// outside, or others lose what they have. The list is drawn from what needrestart's own configuration leaves alone.
@@ -58,11 +53,6 @@ const NEVER: [&str; 33] = [
 /// Kinds of service of which a restart is one: what is of another kind would do its work once more.
 const RESTARTED: [&str; 7] = ["simple", "exec", "notify", "notify-reload", "forking", "dbus", "idle"];
 
-/// How long one restart may take: systemd's own time to stop and to start, and a little.
-const PATIENCE: SignedDuration = SignedDuration::from_secs(200);
-/// How long all of them may take; what is left then is owed to a boot.
-const ALL_PATIENCE: SignedDuration = SignedDuration::from_mins(10);
-
 /// What becomes of somebody who runs old code.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Fate {
@@ -97,7 +87,7 @@ fn fate(one: &OldCode) -> Fate {
 
 /// Everybody who runs old code, by what becomes of them.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(super) struct Seen {
+pub(crate) struct Seen {
     /// Only a boot ends it.
     boot: Vec<String>,
     /// It ends when its person logs out.
@@ -105,7 +95,7 @@ pub(super) struct Seen {
     /// Services of the configuration: a run stops and starts them.
     configured: Vec<UnitName>,
     /// What can be restarted, those first that others come after.
-    restartable: Vec<UnitName>,
+    pub(crate) restartable: Vec<UnitName>,
 }
 
 impl Seen {
@@ -116,7 +106,7 @@ impl Seen {
     }
 
     /// What a boot is owed for. `stops` says that the run has yet to stop and start its services.
-    pub(super) fn reasons(&self, settings: &Settings, stops: bool) -> Vec<BootReason> {
+    pub(crate) fn reasons(&self, settings: &Settings, stops: bool) -> Vec<BootReason> {
         let configured = self.configured.iter().filter(|_| !stops).map(|unit| (unit.to_string(), false));
         let restartable = self.restartable.iter().map(|unit| (unit.to_string(), settings.reboot.restart_outdated));
         let boot = self.boot.iter().cloned().map(|name| (name, false));
@@ -131,7 +121,7 @@ impl Seen {
 /// # Errors
 ///
 /// Where nobody can tell.
-pub(super) async fn look(host: &Host, settings: &Settings, tried: &[Recovery]) -> HostResult<Seen> {
+pub(crate) async fn look(host: &Host, settings: &Settings, tried: &[Recovery]) -> HostResult<Seen> {
     let mut all = host.running_code.old_code().await?;
     // It knows of interpreters too, whose own files are no programs to the kernel.
     if let Ok(Some(Outdated { services, .. })) = host.package_survey.outdated().await {
@@ -162,40 +152,6 @@ pub(super) async fn look(host: &Host, settings: &Settings, tried: &[Recovery]) -
     seen.boot.extend(maybe.iter().filter(|unit| !safe.contains(unit)).map(ToString::to_string));
     seen.restartable = safe;
     Ok(seen)
-}
-
-/// Restarts, once each and in order, what runs old code and can be restarted safely: for a run that does not reboot. Each is
-/// recorded before it is made.
-///
-/// # Errors
-///
-/// When a restart cannot be recorded; it is not made then.
-pub(super) async fn restart(ctx: &mut StepContext<'_>) -> Result<(), RecordError> {
-    if !ctx.settings.reboot.restart_outdated {
-        return Ok(());
-    }
-    let began = ctx.host.clock.now();
-    let seen = match look(ctx.host, ctx.settings, &ctx.run().restarts).await {
-        Ok(seen) => seen,
-        Err(error) => {
-            ctx.note(error.to_string());
-            return Ok(());
-        }
-    };
-    for unit in seen.restartable {
-        if ctx.host.clock.now().duration_since(began) > ALL_PATIENCE {
-            ctx.note(format!("{unit} runs replaced files; there was no time left to restart it"));
-            continue;
-        }
-        ctx.recorder.record(Fact::RestartIntended(Recovery { unit: unit.clone(), at: ctx.host.clock.now() }))?;
-        let told = match ctx.host.units.restart(&unit, PATIENCE).await {
-            Ok(JobResult::Done) => format!("{unit} ran replaced files and was restarted"),
-            Ok(result) => format!("{unit} ran replaced files; its restart ended {result}"),
-            Err(error) => format!("{unit} ran replaced files: {error}"),
-        };
-        ctx.note(told);
-    }
-    Ok(())
 }
 
 /// Those of the units that can be restarted, those first that others come after.
