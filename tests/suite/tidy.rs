@@ -62,7 +62,11 @@ const LAYERS: [Layer; 25] = [
     layer("discovery", &["model", "config"], "what was found in, the text of a configuration out"),
     layer("doctor", &["model"], "pure: from symptoms to findings"),
     layer("checks", &["host!", "model", "config::settings"], "look at the host through ports, under the settings"),
-    layer("verify", &["host!", "model", "events", "config::settings", "doctor"], "looks and judges; only steps act"),
+    layer(
+        "verify",
+        &["host!", "model", "events", "config::settings", "doctor", "checks::database_process"],
+        "looks and judges; only steps act. Which process is a server is asked before and after",
+    ),
     layer(
         "steps",
         &["host!", "model", "events", "config::settings", "checks", "verify"],
