@@ -32,13 +32,11 @@ pub struct EstimateInputs<'a> {
 /// Runs that count: hosts change.
 const RECENT: usize = 6;
 
-/// Seconds to a reboot and to readiness, where this host never did it.
-const REBOOT: f64 = 60.0;
+/// Seconds to readiness after a reboot, where this host never did it.
 const UNTIL_READY: f64 = 20.0;
 
-/// Seconds of a build of a kernel, and of its installation, where this host never did it.
-const KERNEL_BUILD: f64 = 1800.0;
-const INSTALL_KERNEL: f64 = 30.0;
+/// Seconds in which a MongoDB flushes what it has, and ends.
+const MONGODB_STOP: f64 = 10.0;
 
 /// Bytes a second of a mirror.
 const MIRROR: f64 = 4e6;
@@ -165,13 +163,9 @@ fn assumed(step: &Step, services: &[PlannedService]) -> f64 {
         Step::Stop(unit) => {
             let is_mongodb =
                 services.iter().any(|service| &service.unit == unit && service.kind == ServiceKind::Mongodb);
-            if is_mongodb { 10.0 } else { 3.0 }
+            if is_mongodb { MONGODB_STOP } else { step.nature().seconds }
         }
-        Step::KernelSource => KERNEL_BUILD,
-        Step::InstallKernel => INSTALL_KERNEL,
-        Step::Reboot => REBOOT,
-        Step::Preflight => 3.0,
-        _ => 2.0,
+        step => step.nature().seconds,
     }
 }
 

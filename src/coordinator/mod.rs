@@ -19,7 +19,7 @@ use crate::config::Settings;
 use crate::events::{EventKind, EventSink};
 use crate::host::{Host, InhibitorGuard};
 use crate::machine::{Decision, decide, may_abort};
-use crate::model::{Change, Fact, HookPoint, Observation, Occasion, Outcome, Phase, Run, Step, WindowMissed, WorkLook};
+use crate::model::{Change, Fact, Inhibits, Observation, Outcome, Phase, Run, Step, WindowMissed, WorkLook};
 use crate::steps::{self, Recorder, StepContext, StepEnd, StepError, StepResult};
 
 /// How long a state of the host that cannot be read is waited for before the run is left open for a resume.
@@ -336,23 +336,11 @@ impl<'a, S: RunStorage> Coordinator<'a, S> {
 
     /// Holds a shutdown lock while an unplanned shutdown would hurt, and never while our own reboot is asked for.
     async fn inhibit_during(&mut self, step: &Step) {
-        let is_dangerous = match step {
-            Step::RemoveKernels | Step::Ahead | Step::Upgrade | Step::InstallKernel | Step::BuildKernel => true,
-            Step::Repair => true,
+        let is_dangerous = match step.nature().inhibits {
+            Inhibits::Always => true,
             // While services are down an unplanned shutdown would leave them so.
-            Step::KernelSource => self.run().history.iter().any(|record| matches!(record.attempt.step, Step::Stop(_))),
-            Step::Stop(_) | Step::StageCheck | Step::Restore | Step::LastLook => true,
-            Step::Notify(Occasion::Reboot) => true,
-            Step::Hook(hook) => matches!(hook.point, HookPoint::AfterStop | HookPoint::BeforeReboot),
-            Step::Notify(_) => false,
-            Step::Announce | Step::LookAgain | Step::Silence | Step::EndSilence => false,
-            Step::Preflight
-            | Step::Fetch
-            | Step::Baseline
-            | Step::Reboot
-            | Step::Revert
-            | Step::Verify
-            | Step::Report => false,
+            Inhibits::OnceStopped => self.run().has_stopped_something(),
+            Inhibits::Never => false,
         };
         if !is_dangerous {
             self.inhibitor = None;

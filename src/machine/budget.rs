@@ -2,12 +2,12 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::model::{HookPoint, Run, Step};
+use crate::model::{Run, Step};
 
 /// Why the step must not begin now; none where it may. The steps that need the window are those after which services
 /// are down for longer. What has begun is never cut short, and what brings the host to safety always begins.
 pub(super) fn overrun(run: &Run, step: &Step, now: Timestamp) -> Option<String> {
-    let window = run.window.as_ref().filter(|_| run.window_missed.is_none() && needs_window(step))?;
+    let window = run.window.as_ref().filter(|_| run.window_missed.is_none() && step.nature().needs_window)?;
     let left = window.closes.duration_since(now);
     let takes = run.estimate.as_ref().map(|estimate| estimate.left_from(step, run)).unwrap_or_default();
     let needed = takes + window.reserve;
@@ -22,18 +22,6 @@ pub(super) fn overrun(run: &Run, step: &Step, now: Timestamp) -> Option<String> 
     Some(format!(
         "the window closes at {closes}: {left:#} are left, and the rest of the run takes {takes:#} and {reserve:#} in reserve"
     ))
-}
-
-/// Whether the step is only begun while the window is open. A hook is part of what it comes before, and nobody
-/// must be told of what there is no time for.
-pub(super) fn needs_window(step: &Step) -> bool {
-    match step {
-        Step::Announce | Step::Silence => true,
-        Step::RemoveKernels | Step::Ahead | Step::KernelSource | Step::InstallKernel => true,
-        Step::Stop(_) | Step::Upgrade | Step::BuildKernel | Step::Reboot => true,
-        Step::Hook(hook) => hook.point != HookPoint::AfterVerify,
-        _ => false,
-    }
 }
 
 /// Whether a run that missed its window still has something to finish: once packages are upgraded, the services are

@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::budget::{needs_window, overrun};
+use super::budget::overrun;
 use crate::config::settings::Policy;
 use crate::model::{
     AttemptRecord, Change, HookPoint, Observation, Occasion, Outcome, Phase, Run, Step, Verdict, WorkLook,
@@ -201,8 +201,8 @@ pub(super) fn next_planned(run: &Run) -> Option<Step> {
         // Judged, and then the host went down: it is judged again.
         let may_be_judged = matches!(run.phase, Phase::Rebooted | Phase::Staged);
         let is_stale = **step == Step::Verify && may_be_judged && run.verification.is_none();
-        let is_left_out = run.window_missed.is_some() && needs_window(step) || is_told_often_enough(run, step);
-        let is_past = !step.follows_reboot() && run.rebooted.is_some();
+        let is_left_out = run.window_missed.is_some() && step.nature().needs_window || is_told_often_enough(run, step);
+        let is_past = !step.nature().follows_reboot && run.rebooted.is_some();
         (!run.has_finished(step) || is_stale || run.is_to_be_asked_again(step)) && !is_past && !is_left_out
     };
     run.steps.iter().find(is_left).cloned()
@@ -259,14 +259,14 @@ pub(super) fn restore_is_due(run: &Run) -> bool {
         };
         return run.changes.iter().any(is_left);
     }
-    let stopped_something = run.history.iter().any(|record| matches!(record.attempt.step, Step::Stop(_)));
+    let stopped_something = run.has_stopped_something();
     (stopped_something || run.protects_services()) && run.rebooted.is_none() && run.phase != Phase::Verified
 }
 
 /// Services may have come to harm, nobody has judged the host since, and nobody has looked at them once more. A look that
 /// found one down is not taken again, but by a run that is opened for it.
 pub(super) fn last_look_is_due(run: &Run) -> bool {
-    let stopped_something = run.history.iter().any(|record| matches!(record.attempt.step, Step::Stop(_)));
+    let stopped_something = run.has_stopped_something();
     let may_have_harmed = stopped_something || run.has_touched_packages();
     let is_judged = run.verification.is_some() && run.reopened.is_none();
     run.baseline.is_some() && may_have_harmed && !is_judged && is_untried(run, &Step::LastLook)
@@ -334,7 +334,7 @@ pub(super) fn may_begin(run: &Run, step: &Step) -> bool {
     match step {
         Step::Repair => run.has_touched_packages(),
         Step::Restore => {
-            let has_stopped = run.history.iter().any(|record| matches!(record.attempt.step, Step::Stop(_)));
+            let has_stopped = run.has_stopped_something();
             // The last look puts on record what ended by itself, also where no step has stopped anything.
             let is_on_record = run.changes.iter().any(|change| matches!(change, Change::Stopped(_)));
             run.protects_services() || has_stopped || is_on_record

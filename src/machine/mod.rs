@@ -1,6 +1,7 @@
 //! The state machine, pure: what may follow ([`apply`]), and what to do next ([`decide`]).
 
 mod budget;
+mod changes;
 mod decide;
 mod transition;
 

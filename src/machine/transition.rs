@@ -2,7 +2,8 @@
 
 use jiff::Timestamp;
 
-use super::budget::{goes_on_without_window, needs_window};
+use super::budget::goes_on_without_window;
+use super::changes;
 use super::decide::{may_abort, may_begin};
 use crate::estimate::for_plan;
 use crate::model::{
@@ -58,7 +59,7 @@ pub fn apply(run: &Run, fact: Fact) -> Result<Run, IllegalTransition> {
             if !phase.is_final()
                 && run.window.is_some()
                 && run.window_missed.is_none()
-                && needs_window(&missed.step)
+                && missed.step.nature().needs_window
                 && may_begin(run, &missed.step) =>
         {
             if !goes_on_without_window(run) {
@@ -83,69 +84,17 @@ pub fn apply(run: &Run, fact: Fact) -> Result<Run, IllegalTransition> {
             next.stops.push(*proof);
         }
 
-        (_, Some(Step::Stop(unit)), Fact::ChangeIntended(change @ (Change::Held(_) | Change::Stopped(_))))
-            if change.unit() == Some(&unit) =>
-        {
-            if !run.changes.contains(&change) {
+        (_, Some(step), Fact::ChangeIntended(change)) if changes::may_make(&step, &change) => {
+            if !run.changes.iter().any(|known| known.is_of_same(&change)) {
                 next.changes.push(change);
             }
         }
-        (_, Some(Step::Restore), Fact::ChangeIntended(change @ (Change::Stopped(_) | Change::TakenAlong { .. })))
-        | (_, Some(Step::LastLook), Fact::ChangeIntended(change @ Change::Stopped(_))) => {
-            if !run.changes.contains(&change) {
-                next.changes.push(change);
-            }
-        }
-        (_, Some(Step::Stop(service)), Fact::ChangeIntended(Change::TakenAlong { unit, with })) if with == service => {
-            let is_known = |known: &Change| matches!(known, Change::TakenAlong { unit: other, .. } if *other == unit);
-            if !run.changes.iter().any(is_known) {
-                next.changes.push(Change::TakenAlong { unit, with });
-            }
-        }
-        (_, Some(step), Fact::ChangeIntended(change @ Change::Limited { .. })) if step.does_long_work() => {
-            if !run.changes.iter().any(|known| matches!(known, Change::Limited { .. })) {
-                next.changes.push(change);
-            }
-        }
-        (_, Some(Step::Baseline), Fact::ChangeIntended(change @ Change::Paused(_)))
-        | (_, Some(Step::Upgrade), Fact::ChangeIntended(change @ Change::Protected(_)))
-        | (_, Some(Step::Announce), Fact::ChangeIntended(change @ Change::Announced))
-        | (_, Some(Step::Silence), Fact::ChangeIntended(change @ Change::Silenced { .. }))
-        | (_, Some(Step::Reboot), Fact::ChangeIntended(change @ Change::OneShotBoot(_))) => {
-            if !run.changes.contains(&change) {
-                next.changes.push(change);
-            }
-        }
-        (_, Some(step), Fact::ChangeIntended(change @ Change::PackagesLocked)) if step.may_lock_packages() => {
-            if !run.changes.contains(&change) {
-                next.changes.push(change);
-            }
-        }
-        // Whoever needs them gives them up: a hook may, and so may every step that serves an ending.
-        (_, Some(_), Fact::ChangeUndone(change @ Change::PackagesLocked)) => {
-            next.changes.retain(|known| known != &change);
-        }
-        (
-            _,
-            Some(Step::Report),
-            Fact::ChangeUndone(
-                change @ (Change::Limited { .. } | Change::Paused(_) | Change::Announced | Change::OneShotBoot(_)),
-            ),
-        )
-        | (_, Some(Step::Verify), Fact::ChangeUndone(change @ Change::OneShotBoot(_)))
-        | (_, Some(Step::EndSilence), Fact::ChangeUndone(change @ Change::Silenced { .. }))
-        | (_, Some(Step::Repair), Fact::ChangeUndone(change @ Change::Protected(_))) => {
-            next.changes.retain(|known| known != &change);
-        }
-        (_, Some(Step::Restore), Fact::ChangeUndone(change)) => {
-            if let Change::Stopped(unit) = &change
+        (_, Some(step), Fact::ChangeUndone(change)) if changes::may_undo(&step, &change) => {
+            if let (Step::Restore, Change::Stopped(unit)) = (&step, &change)
                 && !run.restored.contains(unit)
             {
                 next.restored.push(unit.clone());
             }
-            next.changes.retain(|known| known != &change);
-        }
-        (_, Some(Step::LastLook), Fact::ChangeUndone(change @ Change::Stopped(_))) => {
             next.changes.retain(|known| known != &change);
         }
         (_, Some(Step::LastLook), Fact::LookedLast(look)) => next.last_look = Some(look),
@@ -297,13 +246,13 @@ fn phase_after_end(run: &Run, step: &Step, outcome: Outcome, note: Option<String
             // Where everything else came before the stops, the host is staged already.
             Step::Stop(_) if !is_last_stop(run, step) || run.phase == Phase::Staged => run.phase.clone(),
             Step::Fetch if run.options.fetch_only => Phase::OnlyFetched,
-            _ => step.phase_after().unwrap_or_else(|| run.phase.clone()),
+            _ => step.nature().phase_after.unwrap_or_else(|| run.phase.clone()),
         },
     }
 }
 
 fn is_last_stop(run: &Run, step: &Step) -> bool {
-    run.steps.iter().rfind(|step| matches!(step, Step::Stop(_))) == Some(step)
+    run.steps.iter().rfind(|step| step.is_stop()) == Some(step)
 }
 
 /// What `changes` has of this host lives in `/run` or in systemd's memory: the boot has undone it.

@@ -55,6 +55,15 @@ impl Change {
         }
     }
 
+    /// Whether it changes what the other one changes, so that only the first of them knows what was before.
+    pub fn is_of_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Limited { .. }, Self::Limited { .. }) => true,
+            (Self::TakenAlong { unit, .. }, Self::TakenAlong { unit: other, .. }) => unit == other,
+            (one, other) => one == other,
+        }
+    }
+
     /// Whether another boot does not undo it.
     pub fn outlives_boot(&self) -> bool {
         matches!(self, Self::Silenced { .. } | Self::OneShotBoot(_))

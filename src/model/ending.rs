@@ -17,7 +17,7 @@ impl Run {
     }
 
     fn exit_code_of_phase(&self) -> u8 {
-        let stopped_something = self.history.iter().any(|record| matches!(record.attempt.step, Step::Stop(_)));
+        let stopped_something = self.has_stopped_something();
         match &self.phase {
             Phase::NothingToDo | Phase::OnlyFetched => exit_code::DONE,
             Phase::Verified => match self.verification.as_ref().map(|verification| verification.verdict) {
@@ -41,7 +41,7 @@ impl Run {
             Phase::Failed { step: Step::Verify | Step::Revert, .. } => exit_code::NOT_VERIFIED,
             Phase::Failed { step: Step::Reboot, .. } => exit_code::NOT_REBOOTED,
             Phase::Failed { step, .. }
-                if (step.leaves_host_untouched() || *step == Step::KernelSource && !stopped_something)
+                if (step.nature().leaves_host_untouched || *step == Step::KernelSource && !stopped_something)
                     && !self.has_touched_packages() =>
             {
                 exit_code::UNTOUCHED

@@ -59,7 +59,7 @@ impl Estimate {
 
     /// From the beginning of the first stop until every service is ready again; zero where nothing is stopped.
     pub fn downtime(&self) -> SignedDuration {
-        let stopped = self.steps.iter().skip_while(|estimate| !matches!(estimate.step, Step::Stop(_)));
+        let stopped = self.steps.iter().skip_while(|estimate| !estimate.step.is_stop());
         match stopped.filter(|estimate| estimate.step != Step::Verify).map(|estimate| estimate.takes).sum() {
             SignedDuration::ZERO => SignedDuration::ZERO,
             away => away + self.until_ready,
@@ -84,8 +84,7 @@ impl Run {
     /// How long the services were away: from the first stop until the last of them was seen ready. None while one of them
     /// is not back: what is not over has no length.
     pub fn measured_downtime(&self) -> Option<SignedDuration> {
-        let is_stop = |step: &Step| matches!(step, Step::Stop(_));
-        let began = self.history.iter().find(|record| is_stop(&record.attempt.step))?.attempt.began;
+        let began = self.history.iter().find(|record| record.attempt.step.is_stop())?.attempt.began;
         let services = &self.verification.as_ref()?.services;
         if services.iter().any(|service| service.problem.is_some()) {
             return None;

@@ -26,6 +26,7 @@ mod last_look;
 mod latency;
 mod limits;
 mod modules;
+mod nature;
 mod next_kernel;
 mod notify;
 mod observation;
@@ -85,6 +86,7 @@ pub use last_look::LastLook;
 pub use latency::Latency;
 pub use limits::{CpuCap, GroupUse, Limits, SliceLimits, make_jobs, quota_of, share_of};
 pub use modules::{missing_modules, modules_of};
+pub use nature::{Inhibits, Nature, Work};
 pub use next_kernel::{
     BootSource, KernelChange, LoaderDefault, LoaderEntry, compare_builds, images, kernel_change, newest_of_flavour,
     next_kernel, next_kernel_after, next_kernel_problems, short_version,

@@ -325,10 +325,17 @@ impl Run {
 
     /// Nothing of what a run stops or upgrades has been touched.
     pub fn is_before_the_first_stop(&self) -> bool {
-        let stops = |step: &Step| matches!(step, Step::Stop(_));
-        let began = self.history.iter().any(|record| stops(&record.attempt.step));
-        let begins = self.attempt.as_ref().is_some_and(|attempt| stops(&attempt.step));
-        !began && !begins && !self.has_touched_packages()
+        !self.has_begun_a_stop() && !self.has_touched_packages()
+    }
+
+    /// A step that stops a service has ended, whatever its outcome.
+    pub fn has_stopped_something(&self) -> bool {
+        self.history.iter().any(|record| record.attempt.step.is_stop())
+    }
+
+    /// The same, or one is at work.
+    pub fn has_begun_a_stop(&self) -> bool {
+        self.has_stopped_something() || self.attempt.as_ref().is_some_and(|attempt| attempt.step.is_stop())
     }
 
     /// What the step found holds no longer: somebody went on with the run since.

@@ -3,13 +3,17 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
+use serde::de::{self, IntoDeserializer, value};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::nature::{Inhibits, Nature, Work};
 use super::{HookId, HookPoint, InvalidId, Occasion, Phase, UnitName};
 
 /// One step. The order in which a run takes them is the run's own list, never the order here.
+///
+/// Written as its name in kebab case: `stage-check`, `stop:mongod.service`, `hook:after-stop:1`, `notify-end`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[serde(remote = "Self", rename_all = "kebab-case")]
 pub enum Step {
     /// Read-only checks.
     Preflight,
@@ -26,12 +30,14 @@ pub enum Step {
     /// Have monitoring speak again.
     EndSilence,
     /// Call a program of the administrator.
+    #[serde(skip)]
     Hook(HookId),
     /// Remove old kernels where `/boot` is too tight for a new one.
     RemoveKernels,
     /// Install the new kernel while the services still run.
     Ahead,
     /// Hold and stop one service, and prove that it is down.
+    #[serde(skip)]
     Stop(UnitName),
     /// The dist-upgrade.
     Upgrade,
@@ -58,38 +64,48 @@ pub enum Step {
     /// Write the report.
     Report,
     /// Tell those who wait. Never fails a run.
+    #[serde(skip)]
     Notify(Occasion),
 }
 
 impl Step {
-    /// The durable fact that the step's success makes true; none for the steps that serve a run's ending.
-    pub fn phase_after(&self) -> Option<Phase> {
+    /// What is fixed about it. Adding a step is a variant, a row here, its place in `steps::planned_steps`, and its work.
+    pub fn nature(&self) -> Nature {
+        use Inhibits::{Always, Never, OnceStopped};
+        use Work::{Apart, Fetching, None, OfRepair, OnPackages};
+        let row = |work, inhibits, seconds| Nature { work, inhibits, seconds, ..Nature::default() };
         match self {
-            Self::Preflight => Some(Phase::PreflightPassed),
-            Self::Fetch => Some(Phase::PackagesFetched),
-            Self::Baseline => Some(Phase::BaselineTaken),
-            Self::Stop(_) => Some(Phase::ServicesStopped),
-            Self::Upgrade => Some(Phase::PackagesUpgraded),
-            Self::BuildKernel => Some(Phase::KernelBuilt),
-            Self::StageCheck => Some(Phase::Staged),
-            Self::Reboot => Some(Phase::Rebooted),
-            Self::Verify => Some(Phase::Verified),
-            Self::RemoveKernels | Self::Ahead | Self::KernelSource | Self::InstallKernel => None,
-            Self::Announce | Self::LookAgain | Self::Silence | Self::Hook(_) | Self::Notify(_) => None,
-            Self::Revert | Self::Repair | Self::Restore | Self::LastLook | Self::EndSilence | Self::Report => None,
+            Self::Preflight => row(None, Never, 3.0).untouched().makes(Phase::PreflightPassed),
+            Self::Fetch => row(Fetching, Never, 2.0).untouched().makes(Phase::PackagesFetched),
+            Self::Baseline => row(None, Never, 2.0).untouched().makes(Phase::BaselineTaken),
+            Self::Announce | Self::Silence => row(None, Never, 2.0).untouched().in_window(),
+            Self::LookAgain => row(Fetching, Never, 2.0).untouched(),
+            Self::EndSilence => row(None, Never, 2.0),
+            Self::Hook(HookId { point, .. }) => match point {
+                HookPoint::BeforeStop => row(None, Never, 2.0).untouched().in_window(),
+                HookPoint::AfterStop | HookPoint::BeforeReboot => row(None, Always, 2.0).in_window(),
+                HookPoint::AfterVerify => row(None, Never, 2.0).behind_reboot(),
+            },
+            Self::RemoveKernels | Self::Ahead => row(OnPackages, Always, 2.0).in_window(),
+            Self::Stop(_) => row(None, Always, 3.0).in_window().makes(Phase::ServicesStopped),
+            Self::Upgrade => row(OnPackages, Always, 2.0).in_window().makes(Phase::PackagesUpgraded).takes_locks(),
+            Self::KernelSource => row(Apart, OnceStopped, 1800.0).in_window(),
+            Self::InstallKernel => row(OnPackages, Always, 30.0).in_window().takes_locks(),
+            Self::BuildKernel => row(OnPackages, Always, 2.0).in_window().makes(Phase::KernelBuilt),
+            Self::StageCheck => row(None, Always, 2.0).makes(Phase::Staged).takes_locks(),
+            Self::Reboot => row(None, Never, 60.0).in_window().makes(Phase::Rebooted).takes_locks(),
+            Self::Verify => row(None, Never, 2.0).behind_reboot().makes(Phase::Verified),
+            Self::Revert => row(None, Never, 2.0).takes_locks(),
+            Self::Repair => row(OfRepair, Always, 2.0),
+            Self::Restore | Self::LastLook => row(None, Always, 2.0),
+            Self::Report => row(None, Never, 2.0),
+            Self::Notify(Occasion::Start) => row(None, Never, 2.0).untouched(),
+            Self::Notify(Occasion::Reboot) => row(None, Always, 2.0),
+            Self::Notify(Occasion::End | Occasion::Test) => row(None, Never, 2.0),
         }
     }
 
-    /// Whether the host is still as it was when the step fails.
-    pub fn leaves_host_untouched(&self) -> bool {
-        let is_early = matches!(self, Self::Preflight | Self::Fetch | Self::Baseline | Self::Announce | Self::Silence);
-        is_early
-            || *self == Self::LookAgain
-            || *self == Self::Notify(Occasion::Start)
-            || self.hook_point() == Some(HookPoint::BeforeStop)
-    }
-
-    /// Where in a run the hook is called; none for a step that is no hook.
+    /// Where in a run the hook is called; None for a step that is no hook.
     pub fn hook_point(&self) -> Option<HookPoint> {
         match self {
             Self::Hook(hook) => Some(hook.point),
@@ -97,36 +113,29 @@ impl Step {
         }
     }
 
-    /// Whether it is planned for after the reboot: all else means nothing once the host has rebooted, whoever asked.
-    pub fn follows_reboot(&self) -> bool {
-        *self == Self::Verify || self.hook_point() == Some(HookPoint::AfterVerify)
-    }
-
-    /// Whether only the next boot tells how it ended.
+    /// Whether only the next boot says how it ended.
     pub fn asks_for_reboot(&self) -> bool {
         matches!(self, Self::Reboot | Self::Revert)
     }
 
-    /// Whether the step may leave packages half installed.
-    pub fn works_on_packages(&self) -> bool {
-        *self == Self::Repair || self.is_one_work() && *self != Self::KernelSource
+    /// Whether it stops a service.
+    pub fn is_stop(&self) -> bool {
+        matches!(self, Self::Stop(_))
     }
 
-    /// Whether the locks of apt and dpkg may be taken in it, for the reboot: while the last work on packages ends, in the
-    /// last look, and where the reboot is asked for.
-    pub fn may_lock_packages(&self) -> bool {
-        matches!(self, Self::Upgrade | Self::InstallKernel | Self::StageCheck) || self.asks_for_reboot()
+    /// Whether the step may leave packages half installed.
+    pub fn works_on_packages(&self) -> bool {
+        matches!(self.nature().work, Work::OnPackages | Work::OfRepair)
     }
 
     /// Whether all that the step does is done by one unit that is named after it and outlives a coordinator.
     pub fn is_one_work(&self) -> bool {
-        let on_packages = matches!(self, Self::RemoveKernels | Self::Ahead | Self::Upgrade | Self::InstallKernel);
-        on_packages || matches!(self, Self::KernelSource | Self::BuildKernel)
+        matches!(self.nature().work, Work::OnPackages | Work::Apart)
     }
 
     /// Whether the step runs work in the limited slice.
     pub fn does_long_work(&self) -> bool {
-        matches!(self, Self::Fetch | Self::LookAgain | Self::KernelSource) || self.works_on_packages()
+        self.nature().work != Work::None
     }
 
     /// A few words for people.
@@ -168,42 +177,15 @@ impl Step {
     }
 }
 
-const PLAIN: [(&str, Step); 24] = [
-    ("preflight", Step::Preflight),
-    ("fetch", Step::Fetch),
-    ("baseline", Step::Baseline),
-    ("announce", Step::Announce),
-    ("look-again", Step::LookAgain),
-    ("silence", Step::Silence),
-    ("end-silence", Step::EndSilence),
-    ("remove-kernels", Step::RemoveKernels),
-    ("ahead", Step::Ahead),
-    ("upgrade", Step::Upgrade),
-    ("kernel-source", Step::KernelSource),
-    ("install-kernel", Step::InstallKernel),
-    ("build-kernel", Step::BuildKernel),
-    ("stage-check", Step::StageCheck),
-    ("reboot", Step::Reboot),
-    ("verify", Step::Verify),
-    ("revert", Step::Revert),
-    ("repair", Step::Repair),
-    ("restore", Step::Restore),
-    ("last-look", Step::LastLook),
-    ("report", Step::Report),
-    ("notify-start", Step::Notify(Occasion::Start)),
-    ("notify-reboot", Step::Notify(Occasion::Reboot)),
-    ("notify-end", Step::Notify(Occasion::End)),
-];
-
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Stop(unit) => return write!(f, "stop:{unit}"),
-            Self::Hook(hook) => return write!(f, "hook:{hook}"),
-            _ => {}
+            Self::Stop(unit) => write!(f, "stop:{unit}"),
+            Self::Hook(hook) => write!(f, "hook:{hook}"),
+            Self::Notify(occasion) => write!(f, "notify-{}", occasion.name()),
+            // The derived one, which writes the name of a variant without content.
+            plain => Self::serialize(plain, f),
         }
-        let name = PLAIN.iter().find(|(_, step)| step == self).map_or("", |(name, _)| name);
-        f.write_str(name)
     }
 }
 
@@ -217,25 +199,24 @@ impl FromStr for Step {
         if let Some(hook) = text.strip_prefix("hook:") {
             return Ok(Self::Hook(hook.parse()?));
         }
-        PLAIN
-            .iter()
-            .find(|(name, _)| *name == text)
-            .map(|(_, step)| step.clone())
-            .ok_or_else(|| InvalidId::new("step", text, "a step's name, as in upgrade or stop:mongod.service"))
+        let unknown =
+            |_: value::Error| InvalidId::new("step", text, "a step's name, as in upgrade or stop:mongod.service");
+        match text.strip_prefix("notify-") {
+            Some(occasion) => Occasion::deserialize(occasion.into_deserializer()).map(Self::Notify).map_err(unknown),
+            None => Self::deserialize(text.into_deserializer()).map_err(unknown),
+        }
     }
 }
 
-impl TryFrom<String> for Step {
-    type Error = InvalidId;
-
-    fn try_from(text: String) -> Result<Self, InvalidId> {
-        text.parse()
+impl Serialize for Step {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 
-impl From<Step> for String {
-    fn from(step: Step) -> String {
-        step.to_string()
+impl<'de> Deserialize<'de> for Step {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
     }
 }
 
@@ -245,13 +226,23 @@ mod tests {
 
     #[test]
     fn every_step_reads_back_from_its_name() {
-        let stop = Step::Stop("mongod.service".parse().unwrap());
-        let hook = Step::Hook(HookId { point: HookPoint::BeforeReboot, number: 2 });
-        for step in PLAIN.iter().map(|(_, step)| step).chain([&stop, &hook]) {
-            assert_eq!(&step.to_string().parse::<Step>().unwrap(), step);
+        for name in [
+            "preflight",
+            "look-again",
+            "end-silence",
+            "stage-check",
+            "report",
+            "notify-start",
+            "notify-end",
+            "stop:mongod.service",
+            "hook:before-reboot:2",
+        ] {
+            assert_eq!(name.parse::<Step>().unwrap().to_string(), name);
+            let json = format!("\"{name}\"");
+            assert_eq!(serde_json::to_string(&serde_json::from_str::<Step>(&json).unwrap()).unwrap(), json);
         }
-        assert!("stop:".parse::<Step>().is_err());
-        assert!("hook:before-stop".parse::<Step>().is_err());
-        assert!("dance".parse::<Step>().is_err());
+        for wrong in ["stop:", "stop", "hook:before-stop", "notify", "notify-never", "dance", ""] {
+            assert!(wrong.parse::<Step>().is_err(), "{wrong}");
+        }
     }
 }

@@ -11,7 +11,7 @@ use crate::model::{Estimate, Outcome, Run, Step, UnitName};
 
 /// The time without services; none where none was stopped.
 pub(super) fn away(run: &Run, timeline: &[Event]) -> Option<TimeAway> {
-    let first = run.history.iter().find(|record| matches!(record.attempt.step, Step::Stop(_)))?;
+    let first = run.history.iter().find(|record| record.attempt.step.is_stop())?;
     let estimated = run.estimate.as_ref().map(Estimate::downtime).filter(|away| !away.is_zero());
     let still_down = is_settled(run) && run.services.iter().any(|service| is_still_down(run, timeline, &service.unit));
     let measured = run.measured_downtime().or_else(|| seen_back(run, timeline, first.attempt.began));

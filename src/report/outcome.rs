@@ -49,7 +49,7 @@ fn nothing_to_do(run: &Run, packages: &PackageStory) -> Summary {
     if !packages.kept_back.is_empty() {
         summary.what.push_str(&format!(", {} kept back", count(packages.kept_back.len(), "package")));
     }
-    if !stop_was_begun(run) {
+    if !run.has_begun_a_stop() {
         summary.what.push_str(", no service was stopped");
     }
     summary
@@ -151,13 +151,7 @@ fn safety(run: &Run) -> String {
         Some(Outcome::Succeeded) => "the services were brought back".to_owned(),
         Some(_) => "bringing the services back did not succeed".to_owned(),
         None if run.has_touched_packages() => "nothing is held".to_owned(),
-        None if stop_was_begun(run) => "nothing is held".to_owned(),
+        None if run.has_begun_a_stop() => "nothing is held".to_owned(),
         None => "nothing was touched".to_owned(),
     }
-}
-
-fn stop_was_begun(run: &Run) -> bool {
-    let is_stop = |step: &Step| matches!(step, Step::Stop(_));
-    run.history.iter().any(|record| is_stop(&record.attempt.step))
-        || run.attempt.as_ref().is_some_and(|attempt| is_stop(&attempt.step))
 }

@@ -103,7 +103,7 @@ impl Story {
         let attempt = self.run.attempt.take().unwrap();
         let step = attempt.step.clone();
         let note = (!note.is_empty()).then(|| note.to_owned());
-        if let (Outcome::Succeeded | Outcome::Skipped, Some(phase)) = (outcome, step.phase_after()) {
+        if let (Outcome::Succeeded | Outcome::Skipped, Some(phase)) = (outcome, step.nature().phase_after) {
             self.run.phase = phase;
         }
         self.run.history.push(AttemptRecord { attempt, outcome, note: note.clone(), ended: at(self.now) });

@@ -82,7 +82,7 @@ pub(super) async fn queue_behind(
     let is_upgrade = matches!(work, PackageWork::Upgrade { .. } | PackageWork::InstallFiles(_));
     let is_last = ctx.run().attempt.as_ref().is_some_and(|attempt| {
         let later = ctx.run().steps.iter().skip_while(|step| **step != attempt.step).skip(1);
-        attempt.step.may_lock_packages() && !later.clone().any(|step| *step == Step::InstallKernel)
+        attempt.step.nature().may_lock_packages && !later.clone().any(|step| *step == Step::InstallKernel)
     });
     if !is_upgrade || !is_last || is_taken(ctx) || !may_be_needed(ctx) {
         return Ok(());

@@ -215,7 +215,7 @@ impl World {
             let paused = run.changes.iter().any(|change| matches!(change, Change::Paused(_)));
             prop_assert!(!paused, "a timer is still paused");
         }
-        let stopped = run.history.iter().any(|record| matches!(record.attempt.step, Step::Stop(_)));
+        let stopped = run.has_stopped_something();
         if stopped && run.rebooted.is_none() {
             prop_assert!(run.last_record(&Step::Restore).is_some(), "nobody brought the services back");
         }
