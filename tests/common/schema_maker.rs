@@ -164,7 +164,8 @@ impl Types {
 
     fn choice(&self, item: &ItemEnum, wanted: &mut BTreeSet<String>) -> Value {
         let serde = Serde::of(&item.attrs);
-        if serde.get("into") == Some("String") {
+        // Those that only derive their names from serde write them as a text.
+        if serde.get("into") == Some("String") || serde.get("remote") == Some("Self") {
             return json!({ "type": "string" });
         }
         let variants =
