@@ -1,0 +1,136 @@
+//! apt and dpkg, and what still runs of what they replaced.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+
+use super::HostResult;
+use crate::model::{
+    ChangedConffile, FetchedPlan, Footprint, LockHolder, OldCode, Outdated, PackageState, RunId, SourceState, UnitName,
+    UpgradePlan, WorkProgress,
+};
+
+/// Packaging work that runs in a unit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PackageWork {
+    /// `apt-get update`; fails when any source fails.
+    Refresh,
+    /// Downloads what a dist-upgrade needs.
+    Download,
+    /// The dist-upgrade, from what is downloaded. `--no-remove` unless removals were allowed.
+    Upgrade {
+        /// The plan removes packages, and every one of them is allowed.
+        removals_allowed: bool,
+    },
+    /// Installs these packages, written as `NAME=VERSION`, from what is downloaded, and leaves them marked as
+    /// automatically installed: apt removes kernels that nobody asked for by itself when they are old.
+    Install(Vec<String>),
+    /// Installs packages that lie in these files, for good: nobody else asks for them.
+    InstallFiles(Vec<PathBuf>),
+    /// Removes these packages with all that is theirs.
+    Purge(Vec<String>),
+    /// `dpkg --configure -a`, keeping old conffiles.
+    Configure,
+    /// `apt-get --reinstall install` of these packages, which `--fix-broken` would only try to configure.
+    Reinstall(Vec<String>),
+    /// `apt-get --fix-broken install`.
+    FixBroken,
+}
+
+/// apt and dpkg.
+#[async_trait]
+pub trait Packages: Send + Sync {
+    /// What a dist-upgrade would do with the lists as they are now. Needs no lock and changes nothing.
+    async fn simulate(&self) -> HostResult<UpgradePlan>;
+
+    /// The same for the installation of these packages, written as `NAME=VERSION`.
+    async fn simulate_install(&self, packages: &[String]) -> HostResult<UpgradePlan>;
+
+    /// The same for the removal of these packages.
+    async fn simulate_purge(&self, packages: &[String]) -> HostResult<UpgradePlan>;
+
+    /// Files of a dist-upgrade that are not on the host, and would have to come from another one.
+    async fn unfetched(&self) -> HostResult<Vec<String>>;
+
+    /// Whether dpkg's database is consistent.
+    async fn state(&self) -> HostResult<PackageState>;
+
+    /// Who holds a lock of apt or dpkg now. Takes none itself.
+    async fn lock_holders(&self) -> HostResult<Vec<LockHolder>>;
+
+    /// Installed packages and their versions.
+    async fn installed(&self) -> HostResult<BTreeMap<String, String>>;
+
+    /// Program, arguments and environment of the work; everything else of the spec is the caller's.
+    fn command(&self, work: &PackageWork) -> (Vec<String>, Vec<(String, String)>);
+
+    /// Reads one line of the status descriptor of that work; none for a line that tells no progress. The work counts,
+    /// since an upgrade that first fetches from a local repository counts to 100 % twice.
+    fn progress(&self, work: &PackageWork, line: &str) -> Option<WorkProgress>;
+}
+
+/// The locks of apt and dpkg in our own hands: from the end of our own work to the shutdown nobody begins to work on packages,
+/// which the reboot would cut off.
+#[async_trait]
+pub trait PackageLocks: Send + Sync {
+    /// The unit that holds them for a run.
+    fn unit(&self, run: &RunId) -> HostResult<UnitName>;
+
+    /// Queues for all of them, behind whoever has them now. They are kept until they are released or the host is down,
+    /// whatever becomes of the caller, but for an hour at most. Idempotent.
+    async fn queue(&self, run: &RunId) -> HostResult<()>;
+
+    /// Gives them up, and the place in the queue. Idempotent.
+    async fn release(&self, run: &RunId) -> HostResult<()>;
+}
+
+/// What is fetched on one day and installed on another: packages, and the lists that they are in. Neither a newer refresh of
+/// the host's own lists nor a cleared cache touches them.
+#[async_trait]
+pub trait FetchedPlans: Send + Sync {
+    /// Forgets the plan before, and makes a place for what comes. From now on nothing counts as fetched.
+    async fn begin(&self) -> HostResult<()>;
+
+    /// Keeps the plan, all of whose packages are there; packages of earlier plans go. On return it survives a power cut.
+    async fn keep(&self, plan: &FetchedPlan) -> HostResult<()>;
+
+    /// The plan that is kept; none where nothing was fetched to its end.
+    async fn kept(&self) -> HostResult<Option<FetchedPlan>>;
+}
+
+/// What of apt and dpkg is worth knowing before the work begins, and after it. All of it only looks.
+#[async_trait]
+pub trait PackageSurvey: Send + Sync {
+    /// Every source of apt, each asked for its index.
+    async fn sources(&self) -> HostResult<Vec<SourceState>>;
+
+    /// When the package lists were refreshed last; none for never.
+    async fn lists_refreshed(&self) -> HostResult<Option<Timestamp>>;
+
+    /// Configuration files of these packages that were changed on this host.
+    async fn changed_conffiles(&self, packages: &[String]) -> HostResult<Vec<ChangedConffile>>;
+
+    /// Packages that somebody put on hold.
+    async fn held(&self) -> HostResult<Vec<String>>;
+
+    /// Why dpkg would not begin to work, in its own words; empty where it would.
+    async fn refusals(&self) -> HostResult<Vec<String>>;
+
+    /// Commands that apt calls before dpkg, and whose failure ends its work.
+    async fn hooks_before_dpkg(&self) -> HostResult<Vec<String>>;
+
+    /// What these packages have on which file systems now; nothing of those that are not installed.
+    async fn footprints(&self, packages: &[String]) -> HostResult<BTreeMap<String, Footprint>>;
+
+    /// What still runs with files that were replaced; none where nobody can tell, since needrestart is not installed.
+    async fn outdated(&self) -> HostResult<Option<Outdated>>;
+}
+
+/// What runs, against what is installed.
+#[async_trait]
+pub trait RunningCode: Send + Sync {
+    /// Everybody who runs files of packages that were replaced. `Unknown` where not all could be looked at.
+    async fn old_code(&self) -> HostResult<Vec<OldCode>>;
+}

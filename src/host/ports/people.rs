@@ -1,0 +1,42 @@
+//! Who uses the host, and the way to those who wait.
+
+use async_trait::async_trait;
+use jiff::SignedDuration;
+
+use super::HostResult;
+use crate::model::{Checkout, Parcel, PortPeers, Readiness, ReadinessProbe, Session, UnitName};
+
+/// Who uses the host.
+#[async_trait]
+pub trait People: Send + Sync {
+    /// Sessions of people.
+    async fn sessions(&self) -> HostResult<Vec<Session>>;
+
+    /// Connections that stand to these TCP ports of this host, by where they come from.
+    async fn peers(&self, ports: &[u16]) -> HostResult<Vec<PortPeers>>;
+}
+
+/// Checkouts from which services run.
+#[async_trait]
+pub trait Deployments: Send + Sync {
+    /// What is only here, in the checkout at `path`. Asks no other host, writes nothing, and runs nothing of the checkout
+    /// as anybody but its owner.
+    async fn look(&self, path: &str) -> HostResult<Checkout>;
+}
+
+/// Readiness of services.
+#[async_trait]
+pub trait Prober: Send + Sync {
+    /// Tests once, and gives up after `timeout`. Never an error: what cannot be told is not ready.
+    async fn probe(&self, unit: &UnitName, probe: &ReadinessProbe, timeout: SignedDuration) -> Readiness;
+
+    /// The number that a page of an application answers with: alone, or the only number of an object in JSON.
+    async fn count(&self, url: &str) -> HostResult<u64>;
+}
+
+/// The way to people.
+#[async_trait]
+pub trait Messenger: Send + Sync {
+    /// Sends once, and gives up after seconds. `Unknown` where a later try may succeed. No error repeats a secret.
+    async fn send(&self, parcel: &Parcel) -> HostResult<()>;
+}
