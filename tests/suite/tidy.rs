@@ -10,8 +10,7 @@ use std::path::{Path, PathBuf};
 
 use crate::source::{Source, Tree, is_within};
 
-/// A module, what it may import besides itself, and why. `host!` stands for what `host/mod.rs` itself names (the
-/// ports), without the adapters below; `*` for everything.
+/// A module, what it may import besides itself, and why; `*` stands for everything.
 struct Layer {
     module: &'static str,
     may: &'static [&'static str],
@@ -42,7 +41,7 @@ const LAYERS: [Layer; 26] = [
     layer(
         "host::*",
         &[
-            "host!",
+            "host::ports",
             "model",
             "host::boot_clock",
             "host::boot_menu",
@@ -62,27 +61,31 @@ const LAYERS: [Layer; 26] = [
     layer("host::ports", &["host::clock"], "the set of ports has the clock of the run"),
     layer("discovery", &["model", "config"], "what was found in, the text of a configuration out"),
     layer("doctor", &["model"], "pure: from symptoms to findings"),
-    layer("checks", &["host!", "model", "config::settings"], "look at the host through ports, under the settings"),
+    layer(
+        "checks",
+        &["host::ports", "model", "config::settings"],
+        "look at the host through ports, under the settings",
+    ),
     layer(
         "verify",
-        &["host!", "model", "events", "config::settings", "doctor", "checks::database_process"],
+        &["host::ports", "model", "events", "config::settings", "doctor", "checks::database_process"],
         "looks and judges; only steps act. Which process is a server is asked before and after",
     ),
     layer(
         "steps",
-        &["host!", "model", "events", "config::settings", "checks", "verify"],
+        &["host::ports", "model", "events", "config::settings", "checks", "verify"],
         "act through ports, tell events; preflight runs the checks",
     ),
     layer("steps::report", &["report"], "the one step that writes the report"),
     layer("steps::notify", &["report", "notify"], "the one step that tells people outside"),
     layer(
         "coordinator",
-        &["machine", "store", "steps", "host!", "host::clock", "model", "events", "config::settings"],
+        &["machine", "store", "steps", "host::ports", "host::clock", "model", "events", "config::settings"],
         "the loop: it observes, decides, records, performs and tells",
     ),
     layer("report", &["model", "events", "exit_code"], "built from the run and its events, and from nothing else"),
     layer("ui", &["events", "report", "model", "window"], "shows what it is told, and asks nobody"),
-    layer("error", &["config", "exit_code", "host!", "store"], "maps every kind of failure to its exit code"),
+    layer("error", &["config", "exit_code", "host::ports", "store"], "maps every kind of failure to its exit code"),
     layer("notify", &["events", "report", "model"], "tells people outside what the report says"),
     layer("cli", &["*"], "the only place where everything meets"),
 ];
@@ -223,11 +226,8 @@ fn family(module: &str) -> String {
     module.split("::").take(depth).collect::<Vec<_>>().join("::")
 }
 
-fn is_allowed(allowed: &str, module: &str, path: &str) -> bool {
-    match allowed.strip_suffix('!') {
-        Some(exact) => module == exact,
-        None => allowed == "*" || is_within(path, allowed),
-    }
+fn is_allowed(allowed: &str, path: &str) -> bool {
+    allowed == "*" || is_within(path, allowed)
 }
 
 /// Every import that its layer does not have.
@@ -241,7 +241,7 @@ fn bad_imports(tree: &Tree) -> Vec<String> {
         }
         for (module, path) in tree.imports(source) {
             let is_own = module == source.module || family(&path) == family(&source.module);
-            let may = layers.iter().flat_map(|layer| layer.may).any(|allowed| is_allowed(allowed, &module, &path));
+            let may = layers.iter().flat_map(|layer| layer.may).any(|allowed| is_allowed(allowed, &path));
             if !is_own && !may {
                 let why: Vec<&str> = layers.iter().map(|layer| layer.because).collect();
                 bad.push(format!("{}: imports {path}: {}", source.file, why.join("; ")));

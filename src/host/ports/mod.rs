@@ -1,8 +1,8 @@
 //! What steps and checks may ask of the host, by intent, and how it answers.
 
+mod database;
 mod kernel;
 mod machine;
-mod mongodb;
 mod packages;
 mod people;
 mod systemd;
@@ -11,9 +11,9 @@ use std::sync::Arc;
 
 use crate::host::clock::RunClock;
 
+pub use database::{Database, DatabaseForensics, DatabaseInsight, ShutdownSpec};
 pub use kernel::{BootLoader, KernelBuilds, Kernels};
 pub use machine::{Clock, Inventories, Premises, System};
-pub use mongodb::{Database, DatabaseForensics, DatabaseInsight, ShutdownSpec};
 pub use packages::{FetchedPlans, PackageLocks, PackageSurvey, PackageWork, Packages, RunningCode};
 pub use people::{Deployments, Messenger, People, Prober};
 pub use systemd::{
