@@ -4,7 +4,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use super::app::{App, require_root};
 use super::args::AbortArgs;
-use super::{follow, person, resume};
+use super::{follow, hand_over, person};
 use crate::error::{Failure, FailureKind};
 use crate::model::Phase;
 
@@ -27,7 +27,7 @@ pub(super) async fn abort(app: &App, args: &AbortArgs) -> Result<u8, Failure> {
         Some(pid) => kill_process(pid, Signal::TERM).map_err(|error| {
             Failure::new(FailureKind::Unexpected, format!("tell the coordinator of run {id} to end: {error}"))
         })?,
-        None => resume::hand_over(app, &id, true).await?,
+        None => hand_over::resume(app, &id, true).await?,
     }
     follow::follow(app, &id, args.json).await
 }

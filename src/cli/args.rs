@@ -1,5 +1,7 @@
 //! Verbs and options.
 
+mod run;
+
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
@@ -8,6 +10,8 @@ use crate::checks::Topic;
 use crate::config::{self, DEFAULT_PATH};
 use crate::model::{RunId, UnitName};
 use crate::ui::ColorChoice;
+
+pub(super) use run::RunArgs;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -203,44 +207,6 @@ pub(super) struct DoctorArgs {
     /// As JSON.
     #[arg(long)]
     pub(super) json: bool,
-}
-
-#[derive(Debug, clap::Args)]
-pub(super) struct RunArgs {
-    /// Do not ask.
-    #[arg(long, short)]
-    pub(super) yes: bool,
-    /// Stop before the reboot, and bring the services back.
-    #[arg(long)]
-    pub(super) no_reboot: bool,
-    /// Count blockers of this check as warnings; may be given again.
-    #[arg(long, value_name = "LABEL")]
-    pub(super) allow: Vec<String>,
-    /// Install just what `patchday plan --fetch` fetched, and refresh no package lists.
-    #[arg(long)]
-    pub(super) only_planned: bool,
-    /// Begin outside the maintenance window or in a blackout, and heed neither; the report says so.
-    #[arg(long)]
-    pub(super) outside_window: bool,
-    /// Tell events as lines of JSON on stdout.
-    #[arg(long)]
-    pub(super) json: bool,
-    /// Be the coordinator in this process instead of starting it as a service; for units.
-    #[arg(long)]
-    pub(super) foreground: bool,
-    /// The run's ID, minted by the caller.
-    #[arg(long, hide = true, requires = "foreground")]
-    pub(super) run_id: Option<RunId>,
-    /// Fetch what a plan needs, and do no more.
-    #[arg(long, hide = true, requires = "run_id")]
-    pub(super) fetch_only: bool,
-}
-
-impl RunArgs {
-    /// The shipped service: nobody minted an ID for it.
-    pub(super) fn is_unattended(&self) -> bool {
-        self.foreground && self.run_id.is_none()
-    }
 }
 
 #[derive(Debug, clap::Args)]

@@ -4,11 +4,11 @@ use jiff::Timestamp;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::app::{App, hostname};
-use super::{gate, resume};
+use super::gate;
 use crate::config::Settings;
-use crate::coordinator::{AbortFlag, Coordinator, Journal, Narrator, RunEnd};
+use crate::coordinator::session::{self, Wish};
+use crate::coordinator::{AbortFlag, Beginning, Coordinator, Journal, Narrator, NewRun, RunEnd};
 use crate::error::{Failure, FailureKind};
-use crate::events::{EventKind, EventSink};
 use crate::exit_code;
 use crate::host::Host;
 use crate::model::{Abort, AbortWish, BootId, Run, RunId, RunOptions, RunWindow, UpgradePlan};
@@ -17,13 +17,6 @@ use crate::store::{RunStore, WishBox};
 
 /// What became of the pointer to the open run.
 const LOST: &str = "somebody removed the file open-run";
-
-/// Which way the coordinator begins.
-enum Beginning {
-    New,
-    Resumed { automatic: bool },
-    Reopened,
-}
 
 /// Records a new run, and carries it to its end.
 pub(super) async fn new_run(
@@ -37,17 +30,12 @@ pub(super) async fn new_run(
 ) -> Result<u8, Failure> {
     let locked = app.state.lock(&format!("run {id}"))?;
     let boot = host.system.boot().await.ok_or_else(no_boot_id)?;
-    let steps = steps::planned_steps(settings, &options);
-    let services = if options.fetch_only { Vec::new() } else { settings.planned_services() };
-    let mut run = Run::plan(id, hostname(), host.clock.now(), boot, options, steps, services);
-    run.window = window;
-    run.soft_reboots_of_boot = soft_reboots(host).await;
-    run.owed = app.state.owed(&run.boot, run.soft_reboots_of_boot)?;
     // Corrected when the package lists are fresh.
-    let reboots = gate::reboots(settings, &run.options);
+    let reboots = gate::reboots(settings, &options);
     let builds_kernel = steps::kernel_build_is_due(host, settings).await;
-    run.estimate = Some(app.estimate(settings, &run.options, &UpgradePlan::default(), reboots, builds_kernel));
-    let store = locked.create_run(&run, settings)?;
+    let estimate = app.estimate(settings, &options, &UpgradePlan::default(), reboots, builds_kernel);
+    let new = NewRun { id, host: hostname(), options, window, estimate: Some(estimate) };
+    let (store, run) = new.record(locked, &app.state, boot, host, settings).await?;
     store.prune(settings.keep_runs);
     carry(app, host, settings, store, run, Beginning::New, &AbortFlag::default(), json).await
 }
@@ -78,18 +66,16 @@ pub(super) async fn open_run(app: &App, what: &Resume) -> Result<u8, Failure> {
     }
     let host = app.host(&settings)?;
     let boot = host.system.boot().await.ok_or_else(no_boot_id)?;
-    // A wish that cannot be read was a wish all the same.
-    let wish = app.state.abort_wish(&run.id);
-    let wished = wish.as_ref().map_or(true, |wish| wish.as_ref().is_some_and(|wish| wish.boot == boot));
-    let is_resumed_on_this_boot = run.resumed_on.as_ref() == Some(&boot);
-    if what.automatic && is_resumed_on_this_boot && !run.is_soft_rebooted(soft_reboots(&host).await) {
-        let message = format!("run {} was resumed on this boot already, and did not end", run.id);
-        return Err(Failure::new(FailureKind::Refused, message).hint("patchday status, then patchday resume by hand"));
+    if what.automatic
+        && let Some(why) = session::refusal(&run, &boot, session::soft_reboots(&host).await)
+    {
+        return Err(Failure::new(FailureKind::Refused, why).hint("patchday status, then patchday resume by hand"));
     }
     let abort = AbortFlag::default();
-    if what.abort || wished {
-        let wished_by = wish.ok().flatten().filter(|wish| wish.boot == boot).map(|wish| wish.abort.by);
-        match wished_by.or_else(|| app.state.abort_signed_by(&run.id)) {
+    let wish = session::wish(app.state.abort_wish(&run.id), &boot);
+    if what.abort || wish != Wish::None {
+        let by = if let Wish::Abort(by) = wish { by } else { None };
+        match by.or_else(|| app.state.abort_signed_by(&run.id)) {
             Some(by) => abort.request_for(&by),
             None => abort.request(),
         }
@@ -101,15 +87,14 @@ pub(super) async fn open_run(app: &App, what: &Resume) -> Result<u8, Failure> {
 /// Undoes what the newest run left on the host when it ended.
 pub(super) async fn leftover(app: &App, json: bool) -> Result<u8, Failure> {
     let Some((store, run, settings)) = app.state.lock("resume")?.reopen_leftover()? else {
-        return Err(resume::nothing_to_resume());
+        return Err(nothing_to_resume());
     };
     let host = app.host(&settings)?;
     carry(app, &host, &settings, store, run, Beginning::Reopened, &AbortFlag::default(), json).await
 }
 
-/// None where nobody can tell: then a soft-reboot is a crash of the coordinator, and no more.
-pub(super) async fn soft_reboots(host: &Host) -> Option<u32> {
-    host.shutdown.soft_reboots().await.ok().flatten()
+pub(super) fn nothing_to_resume() -> Failure {
+    Failure::new(FailureKind::Usage, "no run is open; there is nothing to resume").hint("patchday report")
 }
 
 /// Tells systemd that the service is up.
@@ -149,25 +134,8 @@ async fn carry(
     let mut interrupt = signal(SignalKind::interrupt()).map_err(no_signals)?;
     // A terminal that goes away must not end the run, not even one in the foreground.
     let mut hangup = signal(SignalKind::hangup()).map_err(no_signals)?;
-    let steps = run.steps.clone();
-    let host_name = run.host.clone();
-    let outside_window = run.options.outside_window;
     let mut coordinator = Coordinator::new(host, settings, Journal::new(run, store), &narrator, abort);
-    let drive = async {
-        match beginning {
-            Beginning::New => {
-                narrator.emit(EventKind::RunStarted { host: host_name, steps });
-                if outside_window {
-                    narrator.emit(EventKind::Noted {
-                        message: "the maintenance window is not heeded (--outside-window)".into(),
-                    });
-                }
-                coordinator.drive().await
-            }
-            Beginning::Resumed { automatic } => coordinator.resume(automatic).await,
-            Beginning::Reopened => coordinator.reopen().await,
-        }
-    };
+    let drive = coordinator.carry(beginning);
     tokio::pin!(drive);
     let end = loop {
         tokio::select! {

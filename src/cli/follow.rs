@@ -109,7 +109,7 @@ fn left_alone() -> impl Future<Output = ()> {
 fn abandoned(app: &App, id: &RunId) -> Result<Option<u8>, Failure> {
     let Ok(run) = app.state.load(id) else {
         let message = format!("the coordinator of run {id} did not start");
-        let hint = format!("journalctl -u {}", super::run::coordinator_unit("run", id)?);
+        let hint = format!("journalctl -u {}", super::hand_over::coordinator_unit("run", id)?);
         return Err(Failure::new(FailureKind::Unexpected, message).hint(hint));
     };
     match (&run.closed, &run.phase) {

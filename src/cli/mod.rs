@@ -9,6 +9,7 @@ mod coordinate;
 mod doctor;
 mod follow;
 mod gate;
+mod hand_over;
 mod history;
 mod hold;
 mod init;

@@ -7,10 +7,11 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
 use super::app::{App, hostname, json_text, require_labels, require_root};
-use super::args::PlanArgs;
-use super::{coordinate, follow, gate, report, run};
+use super::args::{PlanArgs, RunArgs};
+use super::{follow, gate, hand_over, report, run};
 use crate::checks::{self, CheckInputs};
 use crate::config::RebootWhen;
+use crate::coordinator::session;
 use crate::error::Failure;
 use crate::estimate;
 use crate::exit_code;
@@ -168,7 +169,7 @@ pub(super) async fn plan(app: &App, args: &PlanArgs) -> Result<u8, Failure> {
 /// What earlier runs have left to a boot.
 async fn owed(app: &App, host: &Host) -> Result<Vec<Owed>, Failure> {
     match host.system.boot().await {
-        Some(boot) => Ok(app.state.owed(&boot, coordinate::soft_reboots(host).await)?),
+        Some(boot) => Ok(app.state.owed(&boot, session::soft_reboots(host).await)?),
         None => Ok(Vec::new()),
     }
 }
@@ -177,9 +178,9 @@ async fn owed(app: &App, host: &Host) -> Result<Vec<Owed>, Failure> {
 async fn fetch(app: &App, host: &Host, json: bool) -> Result<Option<u8>, Failure> {
     run::refuse_second_run(app)?;
     run::refuse_over_leftovers(app, host).await?;
-    let id = run::mint();
-    let verb = ["run", "--foreground", "--yes", "--fetch-only", "--run-id", id.as_str()].map(str::to_owned).to_vec();
-    run::start_coordinator(app, host.work.as_ref(), &run::coordinator_unit("run", &id)?, verb).await?;
+    let id = hand_over::mint();
+    let verb = RunArgs { fetch_only: true, ..RunArgs::default() }.for_coordinator(&id);
+    hand_over::start_coordinator(app, host.work.as_ref(), &hand_over::coordinator_unit("run", &id)?, verb).await?;
     // What is told of it goes to stderr: stdout is the plan's.
     match follow::follow_to_end(app, &id, false).await? {
         Some(exit_code::DONE) => Ok(None),

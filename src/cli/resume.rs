@@ -1,16 +1,13 @@
 //! `patchday resume`.
 
-use super::app::{App, own_program, require_root};
+use super::app::{App, require_root};
 use super::args::ResumeArgs;
 use super::coordinate::{self, Resume};
-use super::{follow, run};
+use super::{follow, hand_over};
 use std::time::Duration;
 
-use crate::error::{Failure, FailureKind};
+use crate::error::Failure;
 use crate::exit_code;
-use crate::host::WorkUnits;
-use crate::host::bus::{Bus, BusAddress};
-use crate::host::systemd::SystemdWork;
 use crate::model::Phase;
 use crate::store::StoreError;
 
@@ -41,29 +38,12 @@ pub(super) async fn resume(app: &App, args: &ResumeArgs) -> Result<u8, Failure> 
         return match app.state.leftover()? {
             // Here and now: it is short, and somebody waits for it.
             Some(_) => coordinate::leftover(app, args.json).await,
-            None => Err(nothing_to_resume()),
+            None => Err(coordinate::nothing_to_resume()),
         };
     };
     if let Some(holder) = app.state.lock_holder() {
         return Err(StoreError::Locked(holder).into());
     }
-    hand_over(app, &id, false).await?;
+    hand_over::resume(app, &id, false).await?;
     follow::follow(app, &id, args.json).await
-}
-
-pub(super) fn nothing_to_resume() -> Failure {
-    Failure::new(FailureKind::Usage, "no run is open; there is nothing to resume").hint("patchday report")
-}
-
-/// Starts a coordinator for the open run in a service of its own.
-pub(super) async fn hand_over(app: &App, id: &crate::model::RunId, abort: bool) -> Result<(), Failure> {
-    let work: Box<dyn WorkUnits> = {
-        // A configuration that is wrong by now keeps nobody from going on: what it names is not written to then.
-        let writable = app.load_config().ok().map(|located| app.writable(&located.settings)).transpose()?;
-        let work = SystemdWork::new(Bus::new(BusAddress::System), own_program()?);
-        Box::new(work.with_writable(writable.unwrap_or_default()))
-    };
-    let mut verb = vec!["resume".to_owned(), "--foreground".to_owned()];
-    verb.extend(abort.then(|| "--abort".to_owned()));
-    run::start_coordinator(app, work.as_ref(), &run::coordinator_unit("resume", id)?, verb).await
 }

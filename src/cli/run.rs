@@ -2,14 +2,14 @@
 
 use std::io::{IsTerminal, Write, stderr, stdin};
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 
 use super::app::{App, require_labels, require_root};
 use super::args::RunArgs;
-use super::{coordinate, follow, gate, room};
+use super::{coordinate, follow, gate, hand_over, room};
 use crate::error::{Failure, FailureKind};
-use crate::host::{Host, WorkUnits};
-use crate::model::{RunId, RunOptions, Trigger, UnitName};
+use crate::host::Host;
+use crate::model::{RunOptions, Trigger, UnitName};
 use crate::report::telling;
 use crate::steps;
 use crate::store::StoreError;
@@ -41,7 +41,7 @@ async fn begin(app: &App, args: &RunArgs) -> Result<u8, Failure> {
         outside_window: args.outside_window,
         fetch_only: args.fetch_only,
     };
-    let id = args.run_id.clone().unwrap_or_else(mint);
+    let id = args.run_id.clone().unwrap_or_else(hand_over::mint);
     // The services run while it fetches, whenever that is.
     if args.fetch_only {
         return coordinate::new_run(app, &host, &located.settings, id, options, None, args.json).await;
@@ -61,12 +61,8 @@ async fn begin(app: &App, args: &RunArgs) -> Result<u8, Failure> {
     }
 
     confirm(args, &located.settings.services.iter().rev().map(|service| &service.unit).collect::<Vec<_>>())?;
-    let mut command = vec!["run".into(), "--foreground".into(), "--yes".into(), "--run-id".into(), id.to_string()];
-    command.extend(args.no_reboot.then(|| "--no-reboot".into()));
-    command.extend(args.only_planned.then(|| "--only-planned".into()));
-    command.extend(args.outside_window.then(|| "--outside-window".into()));
-    command.extend(args.allow.iter().flat_map(|label| ["--allow".to_owned(), label.clone()]));
-    start_coordinator(app, host.work.as_ref(), &coordinator_unit("run", &id)?, command).await?;
+    let verb = args.for_coordinator(&id);
+    hand_over::start_coordinator(app, host.work.as_ref(), &hand_over::coordinator_unit("run", &id)?, verb).await?;
     follow::follow(app, &id, args.json).await
 }
 
@@ -110,33 +106,4 @@ fn confirm(args: &RunArgs, stops: &[&UnitName]) -> Result<(), Failure> {
     let read = stdin().read_line(&mut answer);
     let is_yes = read.is_ok() && matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes");
     if is_yes { Ok(()) } else { Err(Failure::new(FailureKind::Refused, "not confirmed; nothing was touched")) }
-}
-
-/// The coordinator lives in a service of its own: neither a lost terminal nor a closed login ends it.
-pub(super) async fn start_coordinator(
-    app: &App,
-    work: &dyn WorkUnits,
-    unit: &UnitName,
-    verb: Vec<String>,
-) -> Result<(), Failure> {
-    let mut argv = app.command()?;
-    argv.extend(verb);
-    Ok(work.start_service(unit, "Patchday: coordinator of a patch and reboot run", &argv).await?)
-}
-
-/// The coordinator's unit; `verb` is `run` or `resume`.
-pub(super) fn coordinator_unit(verb: &str, id: &RunId) -> Result<UnitName, Failure> {
-    let unit = format!("patchday-{verb}-{id}.service").parse();
-    unit.map_err(|error: crate::model::InvalidId| Failure::new(FailureKind::Unexpected, error.to_string()))
-}
-
-/// The ID of a run that begins now.
-pub(super) fn mint() -> RunId {
-    RunId::mint(Timestamp::now(), salt())
-}
-
-/// Tells apart two runs that are minted in the same second.
-fn salt() -> u16 {
-    let nanos = Timestamp::now().subsec_nanosecond().unsigned_abs();
-    ((nanos >> 8) ^ std::process::id()) as u16
 }

@@ -3,6 +3,7 @@
 mod journal;
 mod leftovers;
 mod narrator;
+pub mod session;
 mod shutdown;
 mod time;
 
@@ -12,6 +13,7 @@ use jiff::SignedDuration;
 
 pub use journal::{Journal, RunStorage};
 pub use narrator::{Narrator, ViewFn};
+pub use session::{Beginning, NewRun};
 
 pub use crate::steps::AbortFlag;
 
@@ -90,7 +92,7 @@ impl<'a, S: RunStorage> Coordinator<'a, S> {
 
     /// Goes on with the run after a crash or a reboot: says so, and drives on. With `automatic` (the resume service)
     /// the boot is recorded first, so that one boot resumes once.
-    pub async fn resume(&mut self, automatic: bool) -> RunEnd {
+    async fn resume(&mut self, automatic: bool) -> RunEnd {
         self.took_over = true;
         self.set_the_clock().await;
         self.look_for_soft_reboots().await;
@@ -114,7 +116,7 @@ impl<'a, S: RunStorage> Coordinator<'a, S> {
     }
 
     /// Opens a run that is over, to undo what it left on the host, and drives it to its end again.
-    pub async fn reopen(&mut self) -> RunEnd {
+    async fn reopen(&mut self) -> RunEnd {
         let Some(boot) = self.host.system.boot().await else {
             return RunEnd::Stayed { reason: "the boot ID cannot be read".into() };
         };
@@ -133,7 +135,7 @@ impl<'a, S: RunStorage> Coordinator<'a, S> {
     }
 
     /// Drives the run to its end.
-    pub async fn drive(&mut self) -> RunEnd {
+    async fn drive(&mut self) -> RunEnd {
         loop {
             self.set_the_clock().await;
             if self.abort.is_requested() && may_abort(self.run()) {

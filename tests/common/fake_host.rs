@@ -13,7 +13,7 @@ use patchday::config::{
     AnnounceSettings, KernelSettings, MongodbSettings, OnFailure, PreflightSettings, RebootSettings, RebootWhen,
     ServiceSettings, Settings, StopOrder, UpgradeSettings, VerifySettings,
 };
-use patchday::coordinator::{AbortFlag, Coordinator, Journal, Narrator, RunEnd, RunStorage};
+use patchday::coordinator::{AbortFlag, Beginning, Coordinator, Journal, Narrator, NewRun, RunEnd, RunStorage};
 use patchday::events::{Event, EventKind};
 use patchday::host::clock::RunClock;
 use patchday::host::{
@@ -1962,14 +1962,6 @@ pub fn settings() -> Settings {
     }
 }
 
-/// How a coordinator begins.
-#[derive(Debug, Clone, Copy)]
-enum Life {
-    New,
-    Resumed { automatic: bool },
-    Reopened,
-}
-
 /// One run on one world, over all its crashes and boots.
 pub struct Scenario {
     pub world: Shared,
@@ -2022,15 +2014,15 @@ impl Scenario {
     /// Runs, and resumes after each crash and boot, until the run is closed or stays.
     pub fn run_to_end(&self) -> (RunEnd, Run) {
         let id = RunId::mint(self.world().now, 1);
-        let mut end = self.coordinate(&id, Life::New);
+        let mut end = self.coordinate(&id, Beginning::New);
         for _ in 0..6 {
             match end {
                 Some(end) => return (end, self.state.load(&id).unwrap()),
                 None if self.state.open_run().unwrap().is_none() && self.state.load(&id).is_err() => {
                     // It crashed before the run was recorded: the caller starts over.
-                    end = self.coordinate(&id, Life::New);
+                    end = self.coordinate(&id, Beginning::New);
                 }
-                None => end = self.coordinate(&id, Life::Resumed { automatic: true }),
+                None => end = self.coordinate(&id, Beginning::Resumed { automatic: true }),
             }
         }
         panic!("the run does not end");
@@ -2050,12 +2042,12 @@ impl Scenario {
     /// Somebody types `patchday resume`, once.
     pub fn resume_once(&self, id: &RunId) -> Run {
         let is_open = self.state.unfinished_run().unwrap().is_some();
-        self.coordinate(id, if is_open { Life::Resumed { automatic: false } } else { Life::Reopened });
+        self.coordinate(id, if is_open { Beginning::Resumed { automatic: false } } else { Beginning::Reopened });
         self.state.load(id).unwrap()
     }
 
     /// One life of the coordinator; none where it crashed.
-    fn coordinate(&self, id: &RunId, life: Life) -> Option<RunEnd> {
+    fn coordinate(&self, id: &RunId, life: Beginning) -> Option<RunEnd> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let host = host(&self.world);
         let live = || {
@@ -2063,32 +2055,26 @@ impl Scenario {
             let locked = self.state.lock("a test").unwrap();
             point(&self.world, "locked");
             let (store, run) = match life {
-                Life::New => {
-                    let (now, boot, soft_reboots) = {
-                        let world = self.world();
-                        (world.now, world.boot_id(), world.soft_reboots)
+                Beginning::New => {
+                    let new = NewRun {
+                        id: id.clone(),
+                        host: "web1".into(),
+                        options: self.options.clone(),
+                        window: None,
+                        estimate: None,
                     };
-                    let mut run = Run::plan(
-                        id.clone(),
-                        "web1".into(),
-                        now,
-                        boot,
-                        self.options.clone(),
-                        patchday::steps::planned_steps(&self.settings, &self.options),
-                        self.settings.planned_services(),
-                    );
-                    run.soft_reboots_of_boot = soft_reboots;
-                    run.owed = self.state.owed(&run.boot, soft_reboots).unwrap();
-                    let store = locked.create_run(&run, &self.settings).unwrap();
+                    let boot = self.world().boot_id();
+                    let recorded = new.record(locked, &self.state, boot, &host, &self.settings);
+                    let (store, run) = runtime.block_on(recorded).unwrap();
                     point(&self.world, "run created");
                     (store, run)
                 }
-                Life::Reopened => {
+                Beginning::Reopened => {
                     let (store, run, _) = locked.reopen_leftover().unwrap().unwrap();
                     point(&self.world, "run opened again");
                     (store, run)
                 }
-                Life::Resumed { .. } => match locked.reopen_run().unwrap() {
+                Beginning::Resumed { .. } => match locked.reopen_run().unwrap() {
                     Some((store, run, settings)) => {
                         assert_eq!(settings, self.settings);
                         (store, run)
@@ -2123,13 +2109,7 @@ impl Scenario {
             let storage = CrashingStore { store, world: self.world.clone() };
             let mut coordinator =
                 Coordinator::new(&host, &self.settings, Journal::new(run, storage), &narrator, &abort);
-            runtime.block_on(async {
-                match life {
-                    Life::New => coordinator.drive().await,
-                    Life::Resumed { automatic } => coordinator.resume(automatic).await,
-                    Life::Reopened => coordinator.reopen().await,
-                }
-            })
+            runtime.block_on(async { coordinator.carry(life).await })
         };
         match std::panic::catch_unwind(std::panic::AssertUnwindSafe(live)) {
             Ok(end) => Some(end),

@@ -20,7 +20,7 @@ const ASK_THE_WALL: [(&str, &str); 15] = [
     ("src/cli/gate.rs", "windows are of the calendar"),
     ("src/cli/hold.rs", "a hold ends by the calendar"),
     ("src/cli/notify.rs", "a message that is only tried"),
-    ("src/cli/run.rs", "a run is named after the day"),
+    ("src/cli/hand_over.rs", "a run is named after the day"),
     ("src/cli/windows.rs", "windows are of the calendar"),
 ];
 
