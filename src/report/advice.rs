@@ -1,8 +1,7 @@
 //! What went wrong and what to do about it, for the faces that are read afterwards.
 
-use super::text::{grade, hooks, notification};
 use super::words::{capital, command_line, count, list};
-use super::{Ending, Mark, Report, owed, telling};
+use super::{Ending, Mark, Report, owed, phrases, telling};
 use crate::model::{Change, Finding, Outcome, Severity, Step, Subject};
 
 /// Something that went wrong.
@@ -64,11 +63,11 @@ pub(super) fn wrong(report: &Report) -> Vec<Problem> {
     problems.extend(report.hooks.iter().filter(|call| call.problem().is_some()).map(|call| Problem {
         severity: if call.is_fatal() { Severity::Blocker } else { Severity::Warning },
         evidence: call.end.iter().flat_map(|end| end.lines.clone()).collect(),
-        ..plain(capital(&hooks::call_words(call)))
+        ..plain(capital(&phrases::call_words(call)))
     }));
     problems.extend(report.notifications.iter().filter(|told| told.problem.is_some()).map(|told| Problem {
         severity: Severity::Warning,
-        ..plain(format!("A message did not arrive: {}", notification(told)))
+        ..plain(format!("A message did not arrive: {}", phrases::notification(told)))
     }));
     if report.ended.is_some() {
         problems.extend(report.still_changed.iter().map(|change| {
@@ -156,7 +155,7 @@ pub(super) fn end_of_silence(report: &Report) -> Option<String> {
 
 /// What is said where there is no advice.
 pub(super) fn nothing_to_do(report: &Report) -> &'static str {
-    match grade(report.ending, report.verdict).0 {
+    match phrases::grade(report.ending, report.verdict).0 {
         Mark::Done => "Nothing.",
         _ => "No remedy is known to Patchday.",
     }

@@ -2,9 +2,10 @@
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::ending::{ending, is_judged, is_settled, serves_readers};
 use super::{
-    Ending, Failure, KernelStory, Moment, PackageCertainty, PackageLine, PackageStory, REPORT_FORMAT, RebootStory,
-    Report, StepStory, VulnerabilityStory, impact, outcome, telling, words,
+    Failure, KernelStory, Moment, PackageCertainty, PackageLine, PackageStory, REPORT_FORMAT, RebootStory, Report,
+    StepStory, VulnerabilityStory, impact, outcome, telling, words,
 };
 use crate::events::{Event, EventKind};
 use crate::model::{Finding, Outcome, Phase, Run, Severity, Step, Vulnerability};
@@ -77,31 +78,6 @@ fn findings(run: &Run) -> Vec<Finding> {
     }
 }
 
-fn ending(run: &Run) -> Ending {
-    match &run.phase {
-        _ if is_judged(run) => Ending::Judged,
-        // A failure or an abort is known before what follows it, bringing the host to safety, has ended.
-        Phase::Failed { .. } => Ending::Failed,
-        Phase::Aborted { .. } => Ending::Aborted,
-        Phase::NothingToDo => Ending::NothingToDo,
-        Phase::OnlyFetched => Ending::Done,
-        _ if run.is_open() => Ending::Open,
-        _ => Ending::Done,
-    }
-}
-
-/// The host was judged, and that is how the run ended. A verdict `failed` is a failed step to the machine; to the
-/// reader it is the verdict.
-pub(super) fn is_judged(run: &Run) -> bool {
-    matches!(run.phase, Phase::Verified | Phase::Failed { step: Step::Verify, .. }) && run.verification.is_some()
-}
-
-/// Nothing is left to do but to write this report.
-pub(super) fn is_settled(run: &Run) -> bool {
-    let is_reporting = run.attempt.as_ref().is_some_and(|attempt| serves_readers(&attempt.step));
-    !run.is_open() || (run.phase.is_final() && is_reporting)
-}
-
 /// Steps that began, in the order of their beginning, then those of the plan that did not.
 fn steps(run: &Run) -> Vec<StepStory> {
     let mut order: Vec<&Step> = Vec::new();
@@ -115,10 +91,6 @@ fn steps(run: &Run) -> Vec<StepStory> {
     let stories = order.into_iter().map(|step| step_story(run, step));
     // That the report was written is told by its being there, and who was told has a section of its own.
     stories.filter(|story| !serves_readers(&story.step) || story.outcome == Some(Outcome::Failed)).collect()
-}
-
-fn serves_readers(step: &Step) -> bool {
-    matches!(step, Step::Report | Step::Notify(_))
 }
 
 fn step_story(run: &Run, step: &Step) -> StepStory {

@@ -6,10 +6,9 @@ mod svg;
 use markup::{Html, element, literal, text};
 
 use super::advice::{self, Problem};
-use super::text::{grade, hooks, host, notification, services};
 use super::words::{capital, count, duration, instant, time_of_day};
-use super::{Mark, Report, ServiceStory, StepStory, chart, owed, telling};
-use crate::model::{EdgeReturn, Finding, HookRun, Notification, Outcome, Severity, Trigger};
+use super::{Mark, Report, ServiceStory, StepStory, chart, owed, phrases, telling};
+use crate::model::{EdgeReturn, Finding, HookRun, Notification, Outcome, Severity};
 
 /// Packages up to this number are shown without a click.
 const OPEN_PACKAGES: usize = 40;
@@ -26,7 +25,7 @@ pub fn render(report: &Report) -> String {
         section("Order of the boot", order(report)),
         section("Compared with before", compared(report)),
         section("Reboot and kernel", reboot(report)),
-        section(&host::packages_title(report), packages(report)),
+        section(&phrases::packages_title(report), packages(report)),
         section("Notes", notes(report)),
         section("Steps", steps(report)),
         section("Hooks", calls(report)),
@@ -77,7 +76,7 @@ fn sign(mark: Mark) -> (&'static str, &'static str) {
 }
 
 fn head(report: &Report, title: &str) -> Html {
-    let (class, sign) = sign(grade(report.ending, report.verdict).0);
+    let (class, sign) = sign(phrases::grade(report.ending, report.verdict).0);
     let head = element("b", &[], text(format!("{sign} {}", report.summary.head)));
     let rest = element("span", &[], text(format!("{}.", capital(&report.summary.rest()))));
     let summary = element("div", &[("class", &format!("summary {class}"))], [head, rest]);
@@ -85,10 +84,7 @@ fn head(report: &Report, title: &str) -> Html {
 }
 
 fn facts(report: &Report) -> Html {
-    let trigger = match report.trigger {
-        Trigger::Operator => "by an operator",
-        Trigger::Unattended => "unattended",
-    };
+    let trigger = phrases::trigger(report.trigger);
     let took = report.took().map_or("not measured".to_owned(), duration);
     let took = if report.ended.is_some() { took } else { format!("{took} so far") };
     let downtime = report.longest_downtime().map(|(unit, took)| format!("{}, {unit}", duration(took)));
@@ -197,17 +193,17 @@ fn figure(content: impl AsRef<str>) -> Html {
 }
 
 fn services(report: &Report) -> Html {
-    let rebooted = services::was_rebooted(report);
+    let rebooted = phrases::was_rebooted(report);
     let row = |service: &ServiceStory| {
-        let (mark, impact) = services::impact(service);
+        let (mark, impact) = phrases::impact(service);
         let (class, sign) = sign(mark);
         let mark = element("span", &[("class", &format!("mark {class}"))], text(sign));
         let returned = service.returned.as_ref();
-        let returned = returned.map(|returned| services::return_words(returned, service.ready_position, rebooted));
+        let returned = returned.map(|returned| phrases::return_words(returned, service.ready_position, rebooted));
         vec![
             element("td", &[("class", "unit")], [mark, element("b", &[], text(service.unit.as_str()))]),
             cell(impact),
-            cell(service.stopped.as_ref().map(services::stop_words).unwrap_or_default()),
+            cell(service.stopped.as_ref().map(phrases::stop_words).unwrap_or_default()),
             cell(returned.unwrap_or_default()),
         ]
     };
@@ -220,7 +216,7 @@ fn services(report: &Report) -> Html {
 /// Each edge of the configuration, as the boot went.
 fn order(report: &Report) -> Html {
     let row = |edge: &EdgeReturn| {
-        let (mark, words) = services::order_words(edge);
+        let (mark, words) = phrases::order_words(edge);
         let (class, sign) = sign(mark);
         let mark = element("span", &[("class", &format!("mark {class}"))], text(sign));
         vec![
@@ -238,8 +234,8 @@ fn compared(report: &Report) -> Html {
     let kernel = kernel.map(|(before, after)| vec![cell("kernel"), cell(before), cell(after)]);
     let answers = report.services.iter().filter_map(|service| {
         let after = service.returned.as_ref()?.latency?;
-        let before = service.latency_before.map_or("not measured".to_owned(), |before| services::pace(&before));
-        Some(vec![cell(format!("{} answers", service.unit)), cell(before), cell(services::pace(&after))])
+        let before = service.latency_before.map_or("not measured".to_owned(), |before| phrases::pace(&before));
+        Some(vec![cell(format!("{} answers", service.unit)), cell(before), cell(phrases::pace(&after))])
     });
     let measured = table(&["", "Before", "After"], kernel.into_iter().chain(answers));
     let recovered = report.recovered.iter();
@@ -280,16 +276,16 @@ fn reboot(report: &Report) -> Html {
         }
     }
     lines.extend(owed::told(&report.owed).map(|words| format!("A boot is owed: {words}.")));
-    lines.extend(host::kernel(report).map(|kernel| format!("Kernel: {kernel}.")));
+    lines.extend(phrases::kernel(report).map(|kernel| format!("Kernel: {kernel}.")));
     let vulnerabilities = report.vulnerabilities.iter();
-    lines.extend(vulnerabilities.map(|story| format!("CPU vulnerability {}.", host::vulnerability(story, "→"))));
+    lines.extend(vulnerabilities.map(|story| format!("CPU vulnerability {}.", phrases::vulnerability(story, "→"))));
     lines.iter().map(paragraph).collect()
 }
 
 fn packages(report: &Report) -> Html {
     let rows = report.packages.changes.iter().map(|line| {
         let security = if line.security { "security" } else { "" };
-        vec![element("td", &[], code(&line.change.name)), cell(host::versions(line, "→")), cell(security)]
+        vec![element("td", &[], code(&line.change.name)), cell(phrases::versions(line, "→")), cell(security)]
     });
     let list = table(&["Package", "Change", ""], rows);
     let number = report.packages.changes.len();
@@ -349,7 +345,7 @@ fn calls(report: &Report) -> Html {
         let mark = element("span", &[("class", &format!("mark {class}"))], text(sign));
         let said: Vec<Html> = call.end.iter().flat_map(|end| &end.lines).map(|line| code(line)).collect();
         let said = said.into_iter().map(|line| element("p", &[], [line]));
-        let words = element("p", &[], [mark, text(hooks::call_words(call))]);
+        let words = element("p", &[], [mark, text(phrases::call_words(call))]);
         [words].into_iter().chain(said).collect::<Html>()
     };
     report.hooks.iter().map(row).collect()
@@ -359,7 +355,7 @@ fn messages(report: &Report) -> Html {
     let row = |told: &Notification| {
         let (class, sign) = sign(if told.problem.is_some() { Mark::Warning } else { Mark::Done });
         let mark = element("span", &[("class", &format!("mark {class}"))], text(sign));
-        element("p", &[], [mark, text(notification(told))])
+        element("p", &[], [mark, text(phrases::notification(told))])
     };
     report.notifications.iter().map(row).collect()
 }

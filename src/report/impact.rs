@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::build::is_settled;
+use super::ending::is_settled;
 use super::{Downtime, ServiceStory, TimeAway, words};
 use crate::events::{Event, EventKind};
 use crate::model::{Estimate, Outcome, Run, Step, UnitName};

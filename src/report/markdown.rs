@@ -1,10 +1,9 @@
 //! The report as a ready post-mortem.
 
 use super::advice::{self, Advice};
-use super::text::{away_words, host, services};
 use super::words::{capital, duration, instant, one_line, time_of_day};
-use super::{Report, ServiceStory, owed, telling};
-use crate::model::{ExpectedDifference, Severity, Trigger};
+use super::{Report, ServiceStory, owed, phrases, telling};
+use crate::model::{ExpectedDifference, Severity};
 
 /// Renders the post-mortem: summary, impact, timeline, what changed, what went wrong, what to do.
 pub fn render(report: &Report) -> String {
@@ -25,10 +24,7 @@ fn section(title: &str, lines: Vec<String>) -> Vec<String> {
 }
 
 fn summary(report: &Report) -> Vec<String> {
-    let trigger = match report.trigger {
-        Trigger::Operator => "by an operator",
-        Trigger::Unattended => "unattended",
-    };
+    let trigger = phrases::trigger(report.trigger);
     let took = report.took().map(|took| format!(", after {}", duration(took))).unwrap_or_default();
     let end = match report.ended {
         Some(ended) => format!("| Ended | {}{took} |", instant(ended)),
@@ -45,7 +41,7 @@ fn summary(report: &Report) -> Vec<String> {
         end,
         format!("| Verdict | {verdict} |"),
     ];
-    lines.extend(report.away.map(|away| format!("| Services away | {} |", away_words(&away))));
+    lines.extend(report.away.map(|away| format!("| Services away | {} |", phrases::away_words(&away))));
     lines.extend(report.exit_code.map(|code| format!("| Exit code | {code} |")));
     lines
 }
@@ -67,7 +63,7 @@ fn impact(report: &Report) -> Vec<String> {
         let took = match downtime.took {
             Some(took) if downtime.proven => duration(took),
             Some(took) => format!("at most {}: the stop is not proven", duration(took)),
-            None if services::is_still_down(service) => "still down".to_owned(),
+            None if phrases::is_still_down(service) => "still down".to_owned(),
             None => "not measured".to_owned(),
         };
         lines.push(format!("| `{}` | {} | {until} | {took} |", service.unit, time_of_day(downtime.from)));
@@ -75,17 +71,17 @@ fn impact(report: &Report) -> Vec<String> {
     lines.push(String::new());
     for service in &report.services {
         if let Some(proof) = &service.stopped {
-            lines.push(format!("- `{}` stopped: {}.", service.unit, escape(&services::stop_words(proof))));
+            lines.push(format!("- `{}` stopped: {}.", service.unit, escape(&phrases::stop_words(proof))));
         }
         if let Some(returned) = &service.returned {
-            let words = services::return_words(returned, service.ready_position, services::was_rebooted(report));
+            let words = phrases::return_words(returned, service.ready_position, phrases::was_rebooted(report));
             lines.push(format!("- `{}` returned: {}.", service.unit, escape(&words)));
         }
-        if let Some(words) = services::latency_words(service) {
+        if let Some(words) = phrases::latency_words(service) {
             lines.push(format!("- `{}` answers: {}.", service.unit, escape(&words)));
         }
         if let Some(database) = &service.database {
-            lines.push(format!("- `{}` database: {}.", service.unit, escape(&services::database_words(database))));
+            lines.push(format!("- `{}` database: {}.", service.unit, escape(&phrases::database_words(database))));
         }
     }
     lines
@@ -114,26 +110,26 @@ fn changed(report: &Report) -> Vec<String> {
         }
     }
     lines.extend(owed::told(&report.owed).map(|text| format!("- A boot is owed: {}.", escape(&text))));
-    lines.extend(host::kernel(report).map(|text| format!("- Kernel: {}.", escape(&text))));
+    lines.extend(phrases::kernel(report).map(|text| format!("- Kernel: {}.", escape(&text))));
     for note in report.findings.iter().filter(|finding| finding.severity == Severity::Info) {
         lines.push(format!("- Noted: {} (`{}`).", escape(&note.title), note.key));
     }
     for edge in &report.order {
-        let (_, words) = services::order_words(edge);
+        let (_, words) = phrases::order_words(edge);
         lines.push(format!("- Order, `{}` after `{}`: {}.", edge.unit, edge.on, words));
     }
     for unit in &report.recovered {
         lines.push(format!("- `{unit}` came back only when it was restarted."));
     }
     for story in &report.vulnerabilities {
-        lines.push(format!("- CPU vulnerability {}.", escape(&host::vulnerability(story, "→"))));
+        lines.push(format!("- CPU vulnerability {}.", escape(&phrases::vulnerability(story, "→"))));
     }
     if !report.packages.changes.is_empty() {
-        lines.push(format!("- {}:", host::packages_title(report)));
+        lines.push(format!("- {}:", phrases::packages_title(report)));
         lines.extend([String::new(), "| Package | Change | |".to_owned(), "|---|---|---|".to_owned()]);
         for line in &report.packages.changes {
             let security = if line.security { "security" } else { "" };
-            let versions = host::versions(line, "→");
+            let versions = phrases::versions(line, "→");
             lines.push(format!("| {} | {} | {security} |", escape(&line.change.name), escape(&versions)));
         }
     }

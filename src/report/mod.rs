@@ -8,6 +8,7 @@
 mod advice;
 mod build;
 mod chart;
+mod ending;
 pub mod harmless;
 pub mod html;
 mod impact;
@@ -15,6 +16,7 @@ pub mod json;
 pub mod markdown;
 mod outcome;
 pub mod owed;
+mod phrases;
 mod shape;
 mod style;
 mod summary;
@@ -23,6 +25,7 @@ pub mod text;
 pub mod words;
 
 pub use build::build;
+pub(crate) use phrases::grade;
 pub use shape::{
     Downtime, Ending, Failure, KernelStory, Moment, PackageCertainty, PackageLine, PackageStory, REPORT_FORMAT,
     RebootStory, Report, ReportSummary, ServiceStory, StepStory, TimeAway, VulnerabilityStory,

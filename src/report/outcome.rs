@@ -1,9 +1,8 @@
 //! How a run stands or ended, in one sentence.
 
-use super::build::{is_judged, is_settled};
-use super::text::hooks;
+use super::ending::{is_judged, is_settled};
 use super::words::{count, duration, one_line};
-use super::{PackageCertainty, PackageStory, RebootStory, Summary, owed, telling};
+use super::{PackageCertainty, PackageStory, RebootStory, Summary, owed, phrases, telling};
 use crate::model::{FindingKey, HookPoint, Outcome, PackageAction, Phase, Run, Severity, Step};
 
 /// The sentence. It says what is recorded, and nothing else.
@@ -102,7 +101,7 @@ fn ended(run: &Run, packages: &PackageStory, reboot: Option<&RebootStory>) -> Su
         parts.push(format!("not undone: {}", telling::changes(&run.changes)));
     }
     let spoilt = run.hooks.iter().filter(|call| call.step.hook_point() == Some(HookPoint::AfterVerify));
-    parts.extend(spoilt.filter(|call| call.is_fatal()).map(hooks::call_words));
+    parts.extend(spoilt.filter(|call| call.is_fatal()).map(phrases::call_words));
     Summary::new(verification.verdict.name(), one_line(&parts.join(", ")))
 }
 

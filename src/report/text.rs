@@ -5,10 +5,10 @@ pub(super) mod host;
 pub(super) mod services;
 
 use super::harmless::shown;
-use super::words::{count, duration, instant, one_line, time_of_day};
-use super::{Ending, Mark, Paint, Report, StepStory, Style, TimeAway, advice, telling};
+use super::words::{count, duration, instant, one_line};
+use super::{Ending, Mark, Paint, Report, StepStory, Style, advice, phrases, telling};
 use crate::exit_code;
-use crate::model::{CheckResult, EdgeReturn, Finding, Notification, Outcome, Severity, Trigger, Verdict};
+use crate::model::{CheckResult, EdgeReturn, Finding, Notification, Outcome, Severity};
 
 /// Renders the report. Sections that have nothing to say are left out.
 pub fn render(report: &Report, style: &Style) -> String {
@@ -28,7 +28,7 @@ pub fn render(report: &Report, style: &Style) -> String {
     out.extend(page.section("Compared with before", compared(report, &page)));
     out.extend(page.section("Reboot and kernel", host::reboot(report, &page)));
     out.extend(page.section("CPU vulnerabilities", host::vulnerabilities(report, &page)));
-    out.extend(page.section(&host::packages_title(report), host::packages(report, &page)));
+    out.extend(page.section(&phrases::packages_title(report), host::packages(report, &page)));
     out.extend(page.section("Preflight", checks(report, &page)));
     out.extend(page.section("Hooks", hooks::section(report, &page)));
     out.extend(page.section("Messages", messages(report, &page)));
@@ -101,7 +101,7 @@ impl Page<'_> {
 }
 
 fn summary(report: &Report, page: &Page<'_>) -> Vec<String> {
-    let (mark, paint) = grade(report.ending, report.verdict);
+    let (mark, paint) = phrases::grade(report.ending, report.verdict);
     let mut lines = vec![String::new()];
     // What the sentence begins with is the verdict, and alone is coloured: a red paragraph is hard to read.
     let mut sentence = page.style.wrap(&report.summary.to_string(), 4);
@@ -112,54 +112,20 @@ fn summary(report: &Report, page: &Page<'_>) -> Vec<String> {
     }
     lines.extend(sentence);
     lines.push(String::new());
-    let by = match report.trigger {
-        Trigger::Operator => "by an operator",
-        Trigger::Unattended => "unattended",
-    };
+    let by = phrases::trigger(report.trigger);
     lines.extend(page.field("began", &format!("{}, {by}", instant(report.began))));
     let took = report.took().map(|took| format!(", after {}", duration(took))).unwrap_or_default();
     match report.ended {
         Some(ended) => lines.extend(page.field("ended", &format!("{}{took}", instant(ended)))),
         None => lines.extend(page.field("as of", &format!("{}{took}", instant(report.built)))),
     }
-    lines.extend(report.away.map(|away| page.field("no services", &away_words(&away))).unwrap_or_default());
+    lines.extend(report.away.map(|away| page.field("no services", &phrases::away_words(&away))).unwrap_or_default());
     // Without a code the run is not closed yet, and none is claimed.
     if let Some(code) = report.exit_code {
         let meaning = exit_code::ALL.iter().find(|(known, _)| *known == code).map(|(_, meaning)| *meaning);
         lines.extend(page.field("exit code", &format!("{code}: {}", meaning.unwrap_or("unknown to this version"))));
     }
     lines
-}
-
-/// How long no service was there, and how long it was to be.
-pub(in crate::report) fn away_words(away: &TimeAway) -> String {
-    if away.still_down {
-        let estimated =
-            away.estimated.map(|estimated| format!("; the estimate before the stop was {}", duration(estimated)));
-        return format!("without end: a service is still down{}", estimated.unwrap_or_default());
-    }
-    match (away.measured, away.estimated) {
-        (Some(measured), Some(estimated)) => {
-            format!("for {}; the estimate before the stop was {}", duration(measured), duration(estimated))
-        }
-        (Some(measured), None) => format!("for {}; nothing was estimated", duration(measured)),
-        (None, Some(estimated)) => {
-            format!("not measured to the end; the estimate before the stop was {}", duration(estimated))
-        }
-        (None, None) => "neither measured nor estimated".to_owned(),
-    }
-}
-
-/// How good the run looks as a whole.
-pub(crate) fn grade(ending: Ending, verdict: Option<Verdict>) -> (Mark, Paint) {
-    match (ending, verdict) {
-        (Ending::Failed, _) | (_, Some(Verdict::Failed)) => (Mark::Failed, Paint::Bad),
-        (Ending::Aborted, _) | (_, Some(Verdict::Degraded)) => (Mark::Warning, Paint::Warn),
-        (Ending::Open, _) => (Mark::Current, Paint::Accent),
-        (Ending::Judged | Ending::NothingToDo, _) => (Mark::Done, Paint::Good),
-        // Unknown is never healthy.
-        (Ending::Done, _) => (Mark::Note, Paint::Strong),
-    }
 }
 
 /// What went wrong beyond the summary, first cause first, then what is still held.
@@ -188,7 +154,7 @@ fn problems(report: &Report, page: &Page<'_>) -> Vec<String> {
 /// The edges of the configuration, as the boot went.
 fn order(report: &Report, page: &Page<'_>) -> Vec<String> {
     let line = |edge: &EdgeReturn| {
-        let (mark, words) = services::order_words(edge);
+        let (mark, words) = phrases::order_words(edge);
         page.marked(mark, &format!("{} after {}: {words}", edge.unit, edge.on))
     };
     report.order.iter().flat_map(line).collect()
@@ -212,18 +178,9 @@ fn compared(report: &Report, page: &Page<'_>) -> Vec<String> {
 fn messages(report: &Report, page: &Page<'_>) -> Vec<String> {
     let line = |told: &Notification| {
         let mark = if told.problem.is_some() { Mark::Warning } else { Mark::Done };
-        page.marked(mark, &notification(told))
+        page.marked(mark, &phrases::notification(told))
     };
     report.notifications.iter().flat_map(line).collect()
-}
-
-/// One message in words.
-pub(in crate::report) fn notification(told: &Notification) -> String {
-    let outcome = match &told.problem {
-        None => format!("sent at {}", time_of_day(told.at)),
-        Some(why) => format!("did not arrive, tried {}: {why}", count(told.tries as usize, "time")),
-    };
-    one_line(&format!("{}, {}: {outcome}", told.occasion.name(), told.channel))
 }
 
 /// What the verification noted and nobody need mend.

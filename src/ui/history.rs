@@ -2,7 +2,7 @@
 
 use super::{Paint, Style};
 use crate::report::words::{between, duration};
-use crate::report::{ReportSummary, text};
+use crate::report::{self, ReportSummary};
 
 /// The table. The order is the caller's.
 pub fn render(runs: &[ReportSummary], style: &Style) -> String {
@@ -22,7 +22,7 @@ fn row(run: &ReportSummary, style: &Style) -> String {
     let began = run.began.strftime("%Y-%m-%d %H:%M").to_string();
     let head = format!(
         "  {} {began:<16}  {:<21}  {took:>10}  {code:>4}  ",
-        style.mark(text::grade(run.ending, run.verdict).0),
+        style.mark(report::grade(run.ending, run.verdict).0),
         run.run.as_str()
     );
     let room = style.width.saturating_sub(console::measure_text_width(&head));

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use super::{Mark, Paint, Style};
 use crate::model::{Change, Outcome, Owed, Phase, Run, Step};
 use crate::report::words::{count, instant, list, one_line, running};
-use crate::report::{self, owed, telling, text};
+use crate::report::{self, owed, telling};
 
 /// The status of a run: while it is open, where it stands; afterwards, how it ended. `undone` is what it had left changed,
 /// and a later boot has undone; `owed` is what the boot that runs owes.
@@ -49,7 +49,7 @@ pub fn render_none() -> String {
 fn summary(run: &Run, now: Timestamp, style: &Style) -> Vec<String> {
     // The summary of a closed run does not depend on its events, except for one duration.
     let report = report::build(run, &[], now);
-    let (mark, _) = text::grade(report.ending, report.verdict);
+    let (mark, _) = report::grade(report.ending, report.verdict);
     let mut lines: Vec<String> = style.wrap(&report.summary.to_string(), 4);
     if let Some(first) = lines.first_mut() {
         *first = format!("  {} {}", style.mark(mark), first.trim_start());
