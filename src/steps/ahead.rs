@@ -1,6 +1,7 @@
 //! The new kernel, while the services still run: it comes beside the one that runs, and changes nothing until the boot.
 
-use super::work::{self, Task, Work};
+use super::task::Task;
+use super::work::{self, Work};
 use super::{StepContext, StepEnd, StepError, StepResult};
 use crate::host::PackageWork;
 use crate::model::{Course, PackageAction, PackageChange, Step, UpgradePlan};

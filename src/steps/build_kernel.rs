@@ -1,6 +1,7 @@
 //! DKMS modules for the kernel of the next boot.
 
-use super::work::{self, Task, Work};
+use super::task::{self, Task};
+use super::work::{self, Work};
 use super::{StepContext, StepEnd, StepError, StepResult};
 use crate::model::{Course, DkmsModule, KernelFacts, Step, missing_modules as missing_of, next_kernel};
 
@@ -29,14 +30,14 @@ pub(super) async fn perform(ctx: &mut StepContext<'_>) -> StepResult {
     // How it ends says little: it fails for any module, one that is optional among them.
     let left = missing_modules(ctx, &facts).await?;
     if !left.required.is_empty() {
-        let (names, words) = (left.required.join(", "), work::words(ctx, NAME).await);
+        let (names, words) = (left.required.join(", "), task::words(ctx, NAME).await);
         return Err(StepError::Failed(format!("not built for {release}: {names}{words}")));
     }
     if !outcome.succeeded() && left.optional.is_empty() {
         return Err(work::failure(ctx, NAME, &outcome).await);
     }
     if !left.optional.is_empty() {
-        let (names, words) = (left.optional.join(", "), work::words(ctx, NAME).await);
+        let (names, words) = (left.optional.join(", "), task::words(ctx, NAME).await);
         ctx.note(format!("not built for {release}, and optional: {names}{words}"));
     }
     let built = missing.required.iter().chain(&missing.optional).filter(|module| !left.optional.contains(module));

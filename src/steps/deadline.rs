@@ -3,7 +3,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::work::Task;
+use super::task::Task;
 use super::{StepContext, StepError};
 use crate::config::Settings;
 use crate::events::EventKind;

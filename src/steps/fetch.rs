@@ -2,7 +2,8 @@
 
 use jiff::SignedDuration;
 
-use super::work::{self, Task, Work};
+use super::task::{self, Task};
+use super::work::{self, Work};
 use super::{StepContext, StepEnd, StepError, StepResult, build_kernel, kernel_source, locks, owed};
 use crate::checks::refused_removals;
 use crate::config::RebootWhen;
@@ -114,7 +115,7 @@ async fn packaging(
         if outcome.succeeded() {
             break;
         }
-        if !is_lock_conflict(&work::log_tail(ctx, &name).await) {
+        if !is_lock_conflict(&task::log_tail(ctx, &name).await) {
             return Err(work::failure(ctx, &name, &outcome).await);
         }
         wait.go_on(ctx, &ctx.host.packages.lock_holders().await.unwrap_or_default())?;

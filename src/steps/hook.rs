@@ -4,9 +4,9 @@
 
 use jiff::SignedDuration;
 
-use super::reboot::reason_to_stay;
-use super::work::{self, LOOK_EVERY};
-use super::{StepContext, StepEnd, StepError, StepResult, package_locks};
+use super::stay::reason_to_stay;
+use super::work::LOOK_EVERY;
+use super::{StepContext, StepEnd, StepError, StepResult, package_locks, task};
 use crate::events::EventKind;
 use crate::model::{
     Fact, HookEnd, HookId, HookPoint, HookPolicy, HookRun, Outcome, Step, UnitName, WorkLook, WorkOutcome, WorkSpec,
@@ -69,7 +69,7 @@ impl Call<'_> {
 
 /// Calls the program, or finds it running or ended, and waits for its end.
 pub(super) async fn call(ctx: &mut StepContext<'_>, call: &Call<'_>) -> Result<HookEnd, StepError> {
-    let unit = work::work_unit(&ctx.run().id, call.name, work::attempt_number(ctx))
+    let unit = task::work_unit(&ctx.run().id, call.name, task::attempt_number(ctx))
         .ok_or_else(|| StepError::Failed(format!("{} names no unit", call.name)))?;
     let step = ctx.run().attempt.as_ref().map(|attempt| attempt.step.clone());
     let step = step.ok_or_else(|| StepError::Failed("no attempt is open".into()))?;
@@ -128,7 +128,7 @@ fn spec(ctx: &StepContext<'_>, call: &Call<'_>, unit: &UnitName) -> WorkSpec {
         environment: environment.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec(),
         is_pinned: false,
         nice: 0,
-        log: work::log_path(ctx, call.name),
+        log: task::log_path(ctx, call.name),
         status: None,
         timeout: Some(call.timeout),
     }
@@ -139,7 +139,7 @@ async fn follow(ctx: &StepContext<'_>, call: &Call<'_>, unit: &UnitName) -> Ende
     loop {
         match ctx.host.work.look(unit).await {
             WorkLook::Exited(outcome) => {
-                let lines = last_lines(&work::log_tail(ctx, call.name).await);
+                let lines = last_lines(&task::log_tail(ctx, call.name).await);
                 return Ended { lines, ..judged(&outcome, call.timeout) };
             }
             WorkLook::NotLoaded | WorkLook::NoWork => return lost("its unit is gone, and with it the outcome"),

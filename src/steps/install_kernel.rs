@@ -1,6 +1,7 @@
 //! The kernel that was built comes beside those that are there.
 
-use super::work::{self, Task, Work};
+use super::task::Task;
+use super::work::{self, Work};
 use super::{StepContext, StepEnd, StepError, StepResult, kernel_source};
 use crate::host::PackageWork;
 use crate::model::{Course, Step};

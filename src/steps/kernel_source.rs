@@ -1,6 +1,7 @@
 //! A kernel from its source. The build changes nothing on the host but its own tree.
 
-use super::work::{self, Task, Work};
+use super::task::Task;
+use super::work::{self, Work};
 use super::{StepContext, StepEnd, StepError, StepResult};
 use crate::config::Settings;
 use crate::host::Host;

@@ -31,14 +31,18 @@ mod replica_set;
 mod report;
 mod restart_outdated;
 mod restore;
+mod revert;
 mod rivals;
 mod sequence;
 mod server_gone;
 mod silence;
 mod stage_check;
 mod standstill;
+mod stay;
 mod stop;
 mod stop_mongodb;
+mod stop_unit;
+mod task;
 mod trial;
 mod upgrade;
 mod verify;
@@ -51,7 +55,7 @@ pub use context::{AbortFlag, RecordError, Recorder, StepContext, StepEnd, StepEr
 pub use kernel_source::is_due as kernel_build_is_due;
 pub use owed::{expected_reboot_reasons, owed_now};
 pub use sequence::planned_steps;
-pub use work::work_unit;
+pub use task::work_unit;
 
 /// Performs one step under its open attempt.
 ///
@@ -77,7 +81,7 @@ pub async fn perform(step: &Step, ctx: &mut StepContext<'_>) -> StepResult {
         Step::BuildKernel => build_kernel::perform(ctx).await,
         Step::StageCheck => stage_check::perform(ctx).await,
         Step::Reboot => reboot::perform(ctx).await,
-        Step::Revert => trial::revert(ctx).await,
+        Step::Revert => revert::revert(ctx).await,
         Step::Verify => verify::perform(ctx).await,
         Step::Repair => repair::perform(ctx).await,
         Step::Restore => restore::perform(ctx).await,

@@ -2,8 +2,8 @@
 
 use jiff::SignedDuration;
 
-use super::reboot::reason_to_stay;
 use super::report::write_faces;
+use super::stay::reason_to_stay;
 use super::{StepContext, StepEnd, StepResult};
 use crate::host::HostErrorKind;
 use crate::model::{Channel, Fact, Notification, Occasion, Parcel};

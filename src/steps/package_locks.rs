@@ -3,7 +3,8 @@
 
 use jiff::SignedDuration;
 
-use super::{RecordError, StepContext, StepError, ask_again, locks, reboot};
+use super::stay::reason_to_stay;
+use super::{RecordError, StepContext, StepError, ask_again, locks};
 use crate::config::RebootWhen;
 use crate::host::PackageWork;
 use crate::model::{Change, Fact, LockHolder, PACKAGE_LOCKS, Step, UnitName, WorkLook};
@@ -112,5 +113,5 @@ pub(super) async fn refuse_unclean(ctx: &StepContext<'_>) -> Result<(), StepErro
 
 /// Without a reboot they are nobody's to keep.
 pub(super) async fn keep_for_reboot_only(ctx: &mut StepContext<'_>) -> Result<(), RecordError> {
-    if reboot::reason_to_stay(ctx).is_some() { give_up(ctx).await } else { Ok(()) }
+    if reason_to_stay(ctx).is_some() { give_up(ctx).await } else { Ok(()) }
 }

@@ -2,8 +2,8 @@
 
 use jiff::SignedDuration;
 
+use super::stay::reason_to_stay;
 use super::{StepContext, StepEnd, StepError, StepResult, held_down, package_locks, trial};
-use crate::config::RebootWhen;
 use crate::events::EventKind;
 use crate::host::{HostErrorKind, Inhibitor};
 use crate::model::{Fact, Step};
@@ -62,18 +62,6 @@ pub(super) async fn request(ctx: &mut StepContext<'_>, reasons: Vec<String>) -> 
         Ok(()) => {}
     }
     Ok(StepEnd::RebootRequested)
-}
-
-/// Why no reboot is asked for; none where one is.
-pub(super) fn reason_to_stay(ctx: &StepContext<'_>) -> Option<&'static str> {
-    if ctx.run().reboot_reasons.is_empty() {
-        return Some("no reboot is needed");
-    }
-    if ctx.run().options.no_reboot {
-        return Some("--no-reboot was asked for; a reboot is still needed");
-    }
-    let is_never = ctx.settings.reboot.when == RebootWhen::Never;
-    is_never.then_some("[reboot] when = \"never\"; a reboot is still needed")
 }
 
 /// The locks that stand in the way. Our own was given up before this step, but logind only notices the closed

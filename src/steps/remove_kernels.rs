@@ -1,6 +1,7 @@
 //! Old kernels make room in a `/boot` that is too tight for a new one.
 
-use super::work::{self, Task, Work};
+use super::task::Task;
+use super::work::{self, Work};
 use super::{StepContext, StepEnd, StepError, StepResult};
 use crate::checks::tight_boot;
 use crate::host::PackageWork;

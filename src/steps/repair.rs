@@ -1,6 +1,7 @@
 //! Forward to a consistent package database, after packaging work that failed or whose outcome is lost.
 
-use super::work::{self, Task, Work};
+use super::task::Task;
+use super::work::{self, Work};
 use super::{StepContext, StepEnd, StepError, StepResult, package_locks};
 use crate::host::PackageWork;
 use crate::model::{Change, Course, Fact, Step};

@@ -3,7 +3,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::stop::remaining;
+use super::stop_unit::remaining;
 use super::{StepContext, StepError};
 use crate::config::ServiceSettings;
 use crate::model::{DatabaseAccess, DatabaseFacts};

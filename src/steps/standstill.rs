@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{StepContext, StepError, work};
+use super::{StepContext, StepError, task};
 use crate::model::{Change, Fact, KeptDown, ServiceKind, Standstill, Step, UnitName, Waiting};
 
 /// How often the processes are looked at while nothing is heard of the work.
@@ -88,7 +88,7 @@ impl Watch {
     pub(super) fn leave(&self, ctx: &mut StepContext<'_>, step: &Step, work: &str, waiting: &Waiting) -> StepError {
         let silent = whole(ctx.host.clock.now().duration_since(self.silent));
         let why = format!("{work} stands still for {silent:#}, and is left to itself: {waiting}");
-        let attempt = work::attempt_number(ctx);
+        let attempt = task::attempt_number(ctx);
         let stood = Standstill { step: step.clone(), attempt, work: work.to_owned(), why: why.clone() };
         match ctx.recorder.record(Fact::StoodStill(stood)) {
             Ok(()) => ended(ctx, step, why),

@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::clean_end::{self, End};
-use super::stop::{proof_of, remaining, stop_unit, wait_until_down};
+use super::stop_unit::{proof_of, remaining, stop_unit, wait_until_down};
 use super::{StepContext, StepError, drain, replica_set, server_gone};
 use crate::checks::{server_of, trusts_unclear_process};
 use crate::config::ServiceSettings;

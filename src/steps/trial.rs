@@ -1,7 +1,6 @@
 //! A new kernel is tried before it is trusted: `[verify] on-failure = "previous-kernel"`.
 
-use super::reboot;
-use super::{StepContext, StepEnd, StepError, StepResult};
+use super::{StepContext, StepError};
 use crate::config::OnFailure;
 use crate::model::{Change, Fact, Finding, FindingKey, OneShotBoot, Severity, TrialEnd, Verdict};
 
@@ -62,16 +61,4 @@ pub(super) async fn take_back(ctx: &mut StepContext<'_>) -> Result<(), StepError
         Err(error) => ctx.note(error.to_string()),
     }
     Ok(())
-}
-
-/// Reboots into the kernel that ran before.
-pub(super) async fn revert(ctx: &mut StepContext<'_>) -> StepResult {
-    let Some(trial) = ctx.run().one_shot_boot().cloned() else {
-        return Ok(StepEnd::Skipped("no kernel is on trial".into()));
-    };
-    reboot::request(
-        ctx,
-        vec![format!("the host is not well under kernel {}; back to {}", trial.kernel, trial.fallback)],
-    )
-    .await
 }

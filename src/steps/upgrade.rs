@@ -1,6 +1,7 @@
 //! The dist-upgrade.
 
-use super::work::{self, Task, Work};
+use super::task::{self, Task};
+use super::work::{self, Work};
 use super::{StepContext, StepEnd, StepError, StepResult, locks, owed};
 use crate::config::StopOrder;
 use crate::host::PackageWork;
@@ -35,7 +36,7 @@ pub(super) async fn perform(ctx: &mut StepContext<'_>) -> StepResult {
     let outcome = work::run_to_end(ctx, work).await?;
     if !outcome.succeeded() {
         let failure = work::failure(ctx, "upgrade", &outcome).await;
-        if is_lock_conflict(&work::log_tail(ctx, "upgrade").await) {
+        if is_lock_conflict(&task::log_tail(ctx, "upgrade").await) {
             let holders = ctx.host.packages.lock_holders().await.unwrap_or_default();
             return Err(StepError::Failed(format!("{failure}; {}", locks::named(&holders))));
         }

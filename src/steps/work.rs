@@ -1,6 +1,6 @@
 //! Long work in a transient unit: started once, found again by its name, its outcome kept until it is saved.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -8,13 +8,11 @@ use super::deadline::{self, Deadline};
 use super::limits::{self, Meter};
 use super::package_locks;
 use super::standstill::{self, Watch};
+use super::task::{Task, attempt_number, log_path, unit, words, work_unit};
 use super::{StepContext, StepError};
 use crate::events::EventKind;
-use crate::host::{Host, PackageWork};
-use crate::model::{
-    Course, KernelSource, RunId, Standstill, Step, UnitName, WorkLook, WorkOutcome, WorkProgress, WorkSpec, build_logs,
-    error_summary,
-};
+use crate::host::PackageWork;
+use crate::model::{Course, Standstill, Step, UnitName, WorkLook, WorkOutcome, WorkSpec};
 
 /// How often the work is looked at. A look costs one D-Bus call and one read.
 pub(super) const LOOK_EVERY: SignedDuration = SignedDuration::from_millis(500);
@@ -34,49 +32,6 @@ pub(super) struct Work<'a> {
     pub(super) task: Task,
     /// How far it is.
     pub(super) course: Course,
-}
-
-/// What a work unit does.
-pub(super) enum Task {
-    /// apt or dpkg.
-    Packages(PackageWork),
-    /// A kernel from its source.
-    Kernel {
-        /// The source.
-        source: KernelSource,
-        /// How many jobs run side by side.
-        jobs: u32,
-    },
-    /// Modules for a kernel.
-    Dkms {
-        /// The kernel.
-        release: String,
-        /// The modules, each as in `zfs/2.1.11`.
-        modules: Vec<String>,
-    },
-}
-
-impl Task {
-    fn command(&self, host: &Host) -> (Vec<String>, Vec<(String, String)>) {
-        match self {
-            Self::Packages(work) => host.packages.command(work),
-            Self::Kernel { source, jobs } => host.kernel_builds.command(source, *jobs),
-            Self::Dkms { release, modules } => host.kernels.dkms_command(release, modules),
-        }
-    }
-
-    fn progress(&self, host: &Host, line: &str) -> Option<WorkProgress> {
-        match self {
-            Self::Packages(work) => host.packages.progress(work, line),
-            Self::Kernel { .. } => host.kernel_builds.progress(line),
-            Self::Dkms { .. } => None,
-        }
-    }
-}
-
-/// The name of the unit that does the work `name` in attempt `attempt` of a run's step.
-pub fn work_unit(run: &RunId, name: &str, attempt: u32) -> Option<UnitName> {
-    format!("patchday-{name}-{run}-{attempt}.service").parse().ok()
 }
 
 /// Starts the work, or finds it running or ended, and waits for its end.
@@ -155,11 +110,6 @@ pub(super) async fn has_begun(ctx: &StepContext<'_>, name: &str) -> Result<bool,
         WorkLook::Running | WorkLook::Exited(_) => Ok(true),
         WorkLook::Unknown(why) => Err(unknown(&unit, &why)),
     }
-}
-
-fn unit(ctx: &StepContext<'_>, name: &str) -> Result<UnitName, StepError> {
-    work_unit(&ctx.run().id, name, attempt_number(ctx))
-        .ok_or_else(|| StepError::Failed(format!("{name} names no unit")))
 }
 
 fn unknown(unit: &UnitName, why: &str) -> StepError {
@@ -263,43 +213,4 @@ pub(super) async fn failure(ctx: &StepContext<'_>, name: &str, outcome: &WorkOut
         (None, result) => format!("result {result}"),
     };
     StepError::Failed(format!("{name} ended with {ending}{}", words(ctx, name).await))
-}
-
-/// What the log of the work says of its failure, and what the logs say that it points to.
-pub(super) async fn words(ctx: &StepContext<'_>, name: &str) -> String {
-    let log = log_tail(ctx, name).await;
-    let mut lines = Vec::new();
-    // DKMS and dpkg only tell that a build failed: the compiler tells why.
-    for file in build_logs(&log) {
-        lines.extend(error_summary(&tail(ctx, Path::new(file)).await));
-        lines.push(format!("({file})"));
-    }
-    lines.extend(error_summary(&log));
-    let words = if lines.is_empty() { String::new() } else { format!(": {}", lines.join(" | ")) };
-    format!("{words} (whole output: {})", log_path(ctx, name).display())
-}
-
-/// The end of what the work has printed.
-pub(super) async fn log_tail(ctx: &StepContext<'_>, name: &str) -> String {
-    tail(ctx, &log_path(ctx, name)).await
-}
-
-async fn tail(ctx: &StepContext<'_>, file: &Path) -> String {
-    let mut text = String::new();
-    let mut offset = 0;
-    while let Ok((part, next)) = ctx.host.work.read_since(file, offset).await {
-        if next == offset {
-            break;
-        }
-        (text, offset) = (part, next);
-    }
-    text
-}
-
-pub(super) fn log_path(ctx: &StepContext<'_>, name: &str) -> PathBuf {
-    ctx.recorder.output_path(&format!("{name}-{}.log", attempt_number(ctx)))
-}
-
-pub(super) fn attempt_number(ctx: &StepContext<'_>) -> u32 {
-    ctx.run().attempt.as_ref().map_or(1, |attempt| attempt.number)
 }

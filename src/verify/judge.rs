@@ -27,7 +27,7 @@ pub(crate) struct Look<'a> {
 
 impl<'a> Look<'a> {
     pub(crate) async fn until_settled(with: &'a Verifying<'a>) -> Self {
-        let mut look = Self { with, ears: Ears::open(with).await, watched: with.services() };
+        let mut look = Self { with, ears: Ears::open(with).await, watched: watch::services(with) };
         watch::until_settled(with, &mut look.ears, &mut look.watched).await;
         look
     }

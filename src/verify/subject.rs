@@ -1,7 +1,6 @@
 //! What is judged: the host, its baseline, and what happened in between.
 
-use super::watch::Watched;
-use crate::config::{ServiceSettings, Settings};
+use crate::config::Settings;
 use crate::events::EventSink;
 use crate::host::Host;
 use crate::model::{
@@ -64,17 +63,5 @@ impl<'a> Verifying<'a> {
             rejected: run.rejected_kernel.as_ref(),
             failed_meanwhile: &run.failed_meanwhile,
         })
-    }
-
-    /// What did not run before need not run now.
-    pub(super) fn services(&self) -> Vec<Watched> {
-        let ran = self.settings.services.iter().filter(|service| self.baseline.service_ran(&service.unit));
-        let watched = |service: ServiceSettings| {
-            let was_not_ready = self.baseline.why_not_ready(&service.unit);
-            let mut watched = Watched::new(service);
-            watched.was_not_ready = was_not_ready;
-            watched
-        };
-        ran.cloned().map(watched).collect()
     }
 }

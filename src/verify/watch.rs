@@ -112,6 +112,18 @@ impl Watched {
     }
 }
 
+/// What did not run before need not run now.
+pub(super) fn services(with: &Verifying<'_>) -> Vec<Watched> {
+    let ran = with.settings.services.iter().filter(|service| with.baseline.service_ran(&service.unit));
+    let watched = |service: ServiceSettings| {
+        let was_not_ready = with.baseline.why_not_ready(&service.unit);
+        let mut watched = Watched::new(service);
+        watched.was_not_ready = was_not_ready;
+        watched
+    };
+    ran.cloned().map(watched).collect()
+}
+
 /// What systemd tells, or nothing where it tells nothing.
 pub(super) struct Ears(Option<Box<dyn UnitChanges>>);
 

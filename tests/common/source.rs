@@ -46,7 +46,11 @@ impl Tree {
 
     /// What a source names of the crate itself: for each the module and the whole path, after re-exports.
     pub fn imports(&self, source: &Source) -> Vec<(String, String)> {
-        let paths = source.paths().into_iter().filter_map(|path| source.within_crate(&path));
+        let below = |path: &str| {
+            let first = join(&source.module, path.split("::").next().unwrap_or_default());
+            self.modules.contains(&first).then(|| join(&source.module, path))
+        };
+        let paths = source.paths().into_iter().filter_map(|path| source.within_crate(&path).or_else(|| below(&path)));
         paths.map(|path| self.resolve(&path)).collect()
     }
 

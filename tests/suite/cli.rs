@@ -206,7 +206,7 @@ fn a_finished_run_can_be_followed_again() {
 
     let events = on_state(scenario.state_path(), &["attach", "--json", &id]);
     let lines: Vec<Value> = data(&events).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    assert_eq!(lines.first().unwrap()["step"], "preflight");
+    assert_eq!(lines.first().unwrap()["event"], "run-started");
     assert_eq!(lines.last().unwrap()["event"], "run-ended");
     assert!(lines.iter().all(|line| line["run"] == id.as_str() && line["v"] == EVENT_VERSION));
 }

@@ -58,6 +58,7 @@ mod store;
 mod store_compat;
 mod supply_chain;
 mod tidy;
+mod tidy_circles;
 mod tidy_clock;
 mod units;
 mod windows;

@@ -37,7 +37,7 @@ const LAYERS: [Layer; 26] = [
         &["model", "events", "config::settings"],
         "keeps the run, its events and its settings, acts on none",
     ),
-    layer("host", &["model"], "the ports speak our words, and know no adapter"),
+    layer("host", &["model", "host::ports"], "the ports speak our words, and know no adapter"),
     layer(
         "host::*",
         &[

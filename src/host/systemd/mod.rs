@@ -24,6 +24,7 @@ mod hold;
 mod jobs;
 mod manager;
 mod package_locks;
+mod property;
 mod proxy;
 mod relations;
 mod sandbox;

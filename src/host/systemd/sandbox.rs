@@ -16,7 +16,7 @@
 
 use zbus::Variant;
 
-use super::unit_spec::Property;
+use super::property::Property;
 
 /// Where a coordinator writes below what is read-only: GRUB's environment, and what is shown at logins.
 const WRITABLE: [&str; 2] = ["-/boot/grub", "-/etc/motd.d"];

@@ -4,11 +4,9 @@ use std::path::Path;
 
 use zbus::Variant;
 
+use super::property::Property;
 use super::sandbox;
 use crate::model::{SliceLimits, WorkSpec};
-
-/// Property of a transient unit: name and value.
-pub(super) type Property = (&'static str, Variant<'static>);
 
 /// The slice of all work, so that it can be limited as a whole.
 pub(super) const SLICE: &str = "patchday.slice";

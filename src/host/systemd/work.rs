@@ -10,8 +10,9 @@ use jiff::SignedDuration;
 
 use super::jobs::Goal;
 use super::manager::{Manager, RawUnit, exit_status};
+use super::property::Property;
 use super::proxy::{NO_SUCH_UNIT, UNIT_EXISTS, manager};
-use super::unit_spec::{Property, service_properties, unset_environment, work_properties};
+use super::unit_spec::{service_properties, unset_environment, work_properties};
 use super::work_processes;
 use crate::host::bus::{Bus, host_error, is_lost, is_named};
 use crate::host::{HostError, HostErrorKind, HostResult, WorkUnits};

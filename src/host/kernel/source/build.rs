@@ -7,6 +7,7 @@ use std::process::{Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 use super::objects::{self, Teller};
+use super::tree::{judged, run, told};
 use super::{RELEASE_FILE, built, configuration, distrusted, is_installed, tree};
 use crate::host::{command, foreign, trusted};
 use crate::model::KernelSource;
@@ -115,13 +116,6 @@ fn make(source: &KernelSource, tree: &Path, arguments: &[&str]) -> Command {
     make
 }
 
-/// Runs a program to its end. Its output is ours.
-pub(super) fn run(command: &mut Command) -> Result<(), String> {
-    let told = told(command);
-    let status = command.status().map_err(|error| format!("{told}: {error}"))?;
-    judged(&told, status)
-}
-
 fn output(command: &mut Command) -> Result<String, String> {
     let told = told(command);
     let mut said = String::new();
@@ -162,16 +156,4 @@ fn lines(command: &mut Command, mut hear: impl FnMut(&str)) -> std::io::Result<E
         }
     }
     child.wait()
-}
-
-fn judged(told: &str, status: ExitStatus) -> Result<(), String> {
-    if status.success() { Ok(()) } else { Err(format!("{told}: {status}")) }
-}
-
-/// The program and its arguments, without what puts it into a session of its own.
-fn told(command: &Command) -> String {
-    let mut words = command.get_args().skip(1);
-    let program = words.next().map(Path::new).and_then(Path::file_name).unwrap_or_default();
-    let words = std::iter::once(program).chain(words);
-    words.map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
 }

@@ -3,8 +3,8 @@
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus};
 
-use super::build::run;
 use crate::host::command;
 use crate::model::KernelSource;
 
@@ -58,4 +58,23 @@ pub(super) fn prepare(source: &KernelSource, cache: &Path) -> Result<PathBuf, St
     // Last: a tree that was cut off while it was unpacked has no origin, and is unpacked again.
     fs::write(cache.join(ORIGIN), origin).map_err(|error| failed(&cache.join(ORIGIN), error))?;
     Ok(tree)
+}
+
+/// Runs a program to its end. Its output is ours.
+pub(super) fn run(command: &mut Command) -> Result<(), String> {
+    let told = told(command);
+    let status = command.status().map_err(|error| format!("{told}: {error}"))?;
+    judged(&told, status)
+}
+
+pub(super) fn judged(told: &str, status: ExitStatus) -> Result<(), String> {
+    if status.success() { Ok(()) } else { Err(format!("{told}: {status}")) }
+}
+
+/// The program and its arguments, without what puts it into a session of its own.
+pub(super) fn told(command: &Command) -> String {
+    let mut words = command.get_args().skip(1);
+    let program = words.next().map(Path::new).and_then(Path::file_name).unwrap_or_default();
+    let words = std::iter::once(program).chain(words);
+    words.map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
 }
