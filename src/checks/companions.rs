@@ -9,8 +9,10 @@ use crate::model::{
     taken_along,
 };
 
-/// How far ahead a timer counts as one that comes due while services are down.
+/// How far ahead a timer counts as one that comes due while services are down, where no estimate is known.
 const SOON: SignedDuration = SignedDuration::from_hours(1);
+/// An estimate may be wrong: twice as long, and this.
+const MARGIN: SignedDuration = SignedDuration::from_mins(5);
 
 /// Timers of packages whose jobs need no service of anybody, and are taken up again where a reboot ends them. Some come due
 /// every few minutes.
@@ -166,16 +168,18 @@ check!(
     60,
     "no timer's job comes due while services may be down",
     "A job that needs the database fails while that is held, and a reboot in the middle of it ends it. Named is what comes due \
-     within an hour, but for timers of Debian's packages whose jobs need no service.",
+     within twice the time that a run is expected to take until all services are back, and five minutes; not timers of \
+     Debian's packages whose jobs need no service.",
     |check, inputs| {
         let inventory = inputs.host.inventories.inventory().await;
         let Reading::Known(timers) = &inventory.timers else { return Ok(None) };
         let now = inputs.host.clock.now();
+        let soon = inputs.until_back().await?.map_or(SOON, |takes| takes.saturating_mul(2).saturating_add(MARGIN));
         let is_harmless = |timer: &UnitName| {
             HARMLESS.contains(&timer.as_str()) || RIVALS.iter().any(|(unit, _)| *unit == timer.as_str())
         };
         let due = timers.iter().filter_map(|(timer, next)| {
-            let within = next.filter(|next| (*next >= now) && next.duration_since(now) <= SOON)?;
+            let within = next.filter(|next| (*next >= now) && next.duration_since(now) <= soon)?;
             (!is_harmless(timer)).then(|| format!("{timer} at {within:.0}"))
         });
         let lines: Vec<String> = due.collect();

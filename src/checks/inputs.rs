@@ -1,12 +1,14 @@
 //! What a check may look at. What several checks ask for is asked once.
 
 use futures_util::future::try_join_all;
+use jiff::SignedDuration;
 use tokio::sync::OnceCell;
 
 use crate::config::Settings;
+use crate::estimate::for_plan;
 use crate::host::{Host, HostResult};
 use crate::model::{
-    BootSurvey, Checkout, DkmsModule, KernelFacts, RunOptions, UnitName, UnitState, UnitSurvey, UpgradePlan,
+    BootSurvey, Checkout, DkmsModule, Estimate, KernelFacts, RunOptions, UnitName, UnitState, UnitSurvey, UpgradePlan,
 };
 
 /// What a check may look at: the ports themselves, and what more than one check wants to know.
@@ -17,6 +19,7 @@ pub struct CheckInputs<'a> {
     pub settings: &'a Settings,
     /// What the caller asked for.
     pub options: &'a RunOptions,
+    expected: Option<(Estimate, UpgradePlan)>,
     upgrade: OnceCell<HostResult<UpgradePlan>>,
     kernels: OnceCell<HostResult<KernelFacts>>,
     units: OnceCell<HostResult<Vec<(UnitName, UnitState)>>>,
@@ -33,6 +36,7 @@ impl<'a> CheckInputs<'a> {
             host,
             settings,
             options,
+            expected: None,
             upgrade: OnceCell::new(),
             kernels: OnceCell::new(),
             units: OnceCell::new(),
@@ -41,6 +45,18 @@ impl<'a> CheckInputs<'a> {
             dkms: OnceCell::new(),
             checkouts: OnceCell::new(),
         }
+    }
+
+    /// How long a run with this plan would take is known.
+    pub fn expecting(mut self, estimate: Estimate, plan: UpgradePlan) -> Self {
+        self.expected = Some((estimate, plan));
+        self
+    }
+
+    /// From now until every service is ready again, by the estimate; none where there is no estimate.
+    pub async fn until_back(&self) -> HostResult<Option<SignedDuration>> {
+        let Some((estimate, before)) = &self.expected else { return Ok(None) };
+        Ok(Some(for_plan(estimate, before, self.upgrade().await?).until_back()))
     }
 
     /// What a dist-upgrade would do now. Simulating it is the dearest question of all.

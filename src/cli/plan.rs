@@ -88,10 +88,13 @@ pub(super) async fn plan(app: &App, args: &PlanArgs) -> Result<u8, Failure> {
         allowed_checks: args.allow.clone(),
         ..RunOptions::new(Trigger::Operator)
     };
-    let inputs = CheckInputs::new(&host, &located.settings, &options);
+    let builds_kernel = steps::kernel_build_is_due(&host, &located.settings).await;
+    let may_reboot = gate::reboots(&located.settings, &options);
+    let nothing = UpgradePlan::default();
+    let expected = app.estimate(&located.settings, &options, &nothing, may_reboot, builds_kernel);
+    let inputs = CheckInputs::new(&host, &located.settings, &options).expecting(expected, nothing);
     let (checks, upgrade, kernels) = tokio::join!(checks::run_all(&inputs), inputs.upgrade(), inputs.kernels());
     let (upgrade, kernels) = (upgrade?, kernels?);
-    let builds_kernel = steps::kernel_build_is_due(&host, &located.settings).await;
     let owed = owed(app, &host).await?;
     let owed = steps::owed_now(&host, &located.settings, &owed).await;
     let tried = located.settings.tries_kernels();
@@ -110,7 +113,7 @@ pub(super) async fn plan(app: &App, args: &PlanArgs) -> Result<u8, Failure> {
         false => None,
     };
     let asked_for = !reasons.is_empty() || (settings.reboot.when == RebootWhen::Always && !upgrade.is_empty());
-    let reboots = gate::reboots(settings, &options) && asked_for;
+    let reboots = may_reboot && asked_for;
     let estimate = app.estimate(settings, &options, upgrade, reboots, builds_kernel);
     let savings = estimate::savings(&estimate, upgrade, &settings.limits);
     let last = app

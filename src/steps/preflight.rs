@@ -7,7 +7,10 @@ use crate::model::{CheckResult, Fact, Finding, Severity};
 
 pub(super) async fn perform(ctx: &mut StepContext<'_>) -> StepResult {
     let options = ctx.run().options.clone();
-    let inputs = CheckInputs::new(ctx.host, ctx.settings, &options);
+    let mut inputs = CheckInputs::new(ctx.host, ctx.settings, &options);
+    if let Some(estimate) = ctx.run().estimate.clone() {
+        inputs = inputs.expecting(estimate, ctx.run().upgrade.clone().unwrap_or_default());
+    }
     let results = checks::run_all(&inputs).await;
     for check in results.iter().filter(|check| check.finding.is_some()) {
         ctx.events.emit(EventKind::CheckFound { check: check.clone() });

@@ -63,7 +63,7 @@ const LAYERS: [Layer; 26] = [
     layer("doctor", &["model"], "pure: from symptoms to findings"),
     layer(
         "checks",
-        &["host::ports", "model", "config::settings"],
+        &["host::ports", "model", "estimate", "config::settings"],
         "look at the host through ports, under the settings",
     ),
     layer(

@@ -1,11 +1,15 @@
 //! Units unlike the lab's, on a host in memory: what systemd calls active is no proof that anything runs.
 
 use crate::fake_host::{API, Fault, MONGOD, Scenario, assert_in_service, at_every_moment, ended, host};
+use jiff::SignedDuration;
 use patchday::checks::{CheckInputs, run_all};
 use patchday::config::RebootWhen;
 use patchday::events::EventKind;
 use patchday::exit_code;
-use patchday::model::{Change, ReadinessProbe, Reading, Run, RunOptions, Severity, Step, Trigger};
+use patchday::model::{
+    Basis, Change, Estimate, Finding, ReadinessProbe, Reading, Run, RunOptions, Severity, Step, StepEstimate, Trigger,
+    UpgradePlan,
+};
 
 /// An init script, and a job that started the server, are active until they are stopped, whatever becomes of the server.
 const REMAINING: [&str; 2] = ["forking", "oneshot"];
@@ -208,12 +212,9 @@ fn a_socket_is_opened_before_its_service_even_where_that_still_runs() {
 #[test]
 fn what_a_stop_does_besides_and_what_cannot_be_done_is_known_before() {
     let check = |scenario: &Scenario, label: &str| {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let host = host(&scenario.world);
         let options = RunOptions::new(Trigger::Unattended);
-        let inputs = CheckInputs::new(&host, &scenario.settings, &options);
-        let results = runtime.block_on(run_all(&inputs));
-        results.into_iter().find(|check| check.label == label).unwrap().finding
+        found(&CheckInputs::new(&host, &scenario.settings, &options), label)
     };
     type Strange = fn(&mut Scenario);
     let cases: [(&str, Severity, &str, Strange); 7] = [
@@ -243,7 +244,7 @@ fn what_a_stop_does_besides_and_what_cannot_be_done_is_known_before() {
             scenario.world().unit("sidecar.service").is_transient = true;
         }),
         ("timers-due", Severity::Warning, "backup.timer at 2026-11-23T03:05:00Z", |scenario| {
-            let at = |minutes| Some(scenario.world().now + jiff::SignedDuration::from_mins(minutes));
+            let at = |minutes| Some(scenario.world().now + SignedDuration::from_mins(minutes));
             let timers = [
                 ("backup.timer", at(5)),
                 ("late.timer", at(500)),
@@ -263,4 +264,41 @@ fn what_a_stop_does_besides_and_what_cannot_be_done_is_known_before() {
         assert!(finding.evidence.len() == 1 && finding.evidence[0].contains(text), "{finding:?}");
         assert!(finding.remedy.is_some(), "{finding:?}");
     }
+}
+
+/// It was ready when it was brought back: how long the host is up has nothing to do with it.
+#[test]
+fn a_service_is_told_ready_once_where_nobody_reboots() {
+    let mut scenario = Scenario::new();
+    scenario.settings.reboot.when = RebootWhen::Never;
+    let (end, run) = scenario.run_to_end();
+    assert_eq!(ended(&end), exit_code::DONE, "{:?}", run.phase);
+    let told = scenario.state.events(&run.id).read_new().unwrap();
+    for name in [API, MONGOD] {
+        let is_it = |kind: &EventKind| matches!(kind, EventKind::ServiceReady { unit, .. } if unit.as_str() == name);
+        assert_eq!(told.iter().filter(|event| is_it(&event.kind)).count(), 1, "{name}");
+    }
+}
+
+/// An hour is a guess: where it is known how long the run takes, that counts.
+#[test]
+fn what_comes_due_is_judged_by_the_time_that_the_run_takes() {
+    for (takes, due_in, is_told) in [(1, 6, true), (1, 8, false), (120, 200, true), (120, 300, false)] {
+        let scenario = Scenario::new();
+        let at = scenario.world().now + SignedDuration::from_mins(due_in);
+        scenario.world().inventory.timers = Reading::Known([("backup.timer".parse().unwrap(), Some(at))].into());
+        let step = StepEstimate { step: Step::Reboot, takes: SignedDuration::from_mins(takes), basis: Basis::History };
+        let estimate = Estimate { steps: vec![step], until_ready: SignedDuration::ZERO };
+        let host = host(&scenario.world);
+        let options = RunOptions::new(Trigger::Unattended);
+        let inputs = CheckInputs::new(&host, &scenario.settings, &options).expecting(estimate, UpgradePlan::default());
+        let finding = found(&inputs, "timers-due");
+        assert_eq!(finding.is_some(), is_told, "a run of {takes} minutes, due in {due_in}: {finding:?}");
+    }
+}
+
+fn found(inputs: &CheckInputs<'_>, label: &str) -> Option<Finding> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let results = runtime.block_on(run_all(inputs));
+    results.into_iter().find(|check| check.label == label).unwrap().finding
 }
