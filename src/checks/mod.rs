@@ -19,6 +19,7 @@ mod services;
 mod space;
 
 pub use catalogue::{CATALOGUE, Check, CheckAnswer, Topic, labels};
+pub use companions::uncontrollable;
 pub use database_process::{server_of, trusts_unclear_process};
 pub use host::RIVALS;
 pub use inputs::CheckInputs;

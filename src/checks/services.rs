@@ -48,9 +48,7 @@ check!(
         if !reboots(inputs) {
             return Ok(None);
         }
-        // Static, generated and alias units are started by others; only these two say that nobody starts them.
-        let nobody_starts = |state: &UnitState| matches!(state.unit_file.as_str(), "disabled" | "masked");
-        let wrong = units_with(inputs, |state| state.is_up() && nobody_starts(state)).await?;
+        let wrong = units_with(inputs, |state| state.is_up() && state.is_started_by_nobody()).await?;
         let Some((first, _)) = wrong.first() else { return Ok(None) };
         let lines = wrong.iter().map(|(unit, state)| format!("{unit} is {}", state.unit_file));
         let finding = check.found("a unit runs but is not enabled: it would not come back after the reboot");

@@ -10,14 +10,15 @@ use std::time::Duration;
 
 use super::app::{App, online_cpus, require_root};
 use super::args::InitArgs;
+use crate::checks;
 use crate::config;
 use crate::discovery::{self, Candidate, HttpAnswer};
 use crate::error::{Failure, FailureKind};
 use crate::exit_code;
 use crate::host::bus::{Bus, BusAddress};
-use crate::host::systemd::SystemdUnits;
-use crate::host::{System, Units, placed, probe, sockets, system::HostSystem};
-use crate::model::{ListeningSocket, UnitName};
+use crate::host::systemd::{SystemdRelations, SystemdUnits};
+use crate::host::{Relations, System, Units, placed, probe, sockets, system::HostSystem};
+use crate::model::{ListeningSocket, UnitName, UnitRelations, UnitState};
 use crate::ui;
 
 /// A service that takes longer to answer is not asked again: the file says how to add a probe.
@@ -42,7 +43,8 @@ pub(super) async fn init(app: &App, args: &InitArgs) -> Result<u8, Failure> {
     write(&app.config, &text)?;
     let names: Vec<String> = candidates.iter().map(|candidate| candidate.unit.to_string()).collect();
     let found = if names.is_empty() { "no service was found to take along".into() } else { names.join(", ") };
-    let told = format!("wrote {}: {found}\nread it, then: patchday plan\n", app.config.display());
+    let notes: String = candidates.iter().flat_map(|one| &one.notes).map(|note| format!("note: {note}\n")).collect();
+    let told = format!("wrote {}: {found}\n{notes}read it, then: patchday plan\n", app.config.display());
     ui::print_data(&mut std::io::stderr(), &told);
     Ok(exit_code::DONE)
 }
@@ -60,7 +62,9 @@ fn write(path: &Path, text: &str) -> Result<(), Failure> {
 /// MongoDB, the units that hold connections to it, and the units that are ordered after it.
 async fn find_candidates() -> Result<Vec<Candidate>, Failure> {
     let root = Path::new("/");
-    let units = SystemdUnits::new(Bus::new(BusAddress::System), root);
+    let bus = Bus::new(BusAddress::System);
+    let known = SystemdRelations::new(bus.clone());
+    let units = SystemdUnits::new(bus, root);
     let mut listening = HostSystem::new(root.to_owned()).listening_sockets().await?;
     listening.retain(|socket| socket.protocol.starts_with("tcp"));
     let by_unit = addresses_by_unit(&listening);
@@ -86,6 +90,8 @@ async fn find_candidates() -> Result<Vec<Candidate>, Failure> {
         if !(is_mongod || holds > 0 || (follows_mongod && state.main_pid.is_some())) {
             continue;
         }
+        let mut relations = known.dependents(std::slice::from_ref(&unit)).await?;
+        let notes = notes(&unit, &state, relations.remove(&unit));
         let listens: Vec<SocketAddr> = by_unit.get(&unit).into_iter().flatten().copied().collect();
         let http_answers = if is_mongod { None } else { first_http_answer(&listens).await };
         candidates.push(Candidate {
@@ -95,12 +101,22 @@ async fn find_candidates() -> Result<Vec<Candidate>, Failure> {
             listens,
             holds_connections_to_mongodb: holds,
             after: state.after,
-            enabled: state.unit_file == "enabled",
+            notes,
             http_answers,
             unit,
         });
     }
     Ok(candidates)
+}
+
+/// Why the unit does not belong into the file as it is: a plan would refuse to run with it.
+fn notes(unit: &UnitName, state: &UnitState, relations: Option<UnitRelations>) -> Vec<String> {
+    let mut notes = relations.map_or(Vec::new(), |relations| checks::uncontrollable(unit, &relations));
+    notes.iter_mut().for_each(|note| note.push_str(". Give it a unit file of its own, or take it out."));
+    if state.is_started_by_nobody() {
+        notes.push(format!("no boot starts {unit}. Enable it, or take it out: it would not be back after the reboot."));
+    }
+    notes
 }
 
 fn addresses_by_unit(listening: &[ListeningSocket]) -> BTreeMap<UnitName, BTreeSet<SocketAddr>> {

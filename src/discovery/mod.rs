@@ -31,8 +31,8 @@ pub struct Candidate {
     pub holds_connections_to_mongodb: u32,
     /// `After=` of the unit, as systemd knows it; units that are no candidates are ignored.
     pub after: Vec<UnitName>,
-    /// Whether the unit is started by a boot.
-    pub enabled: bool,
+    /// Why it does not belong into the file as it is, each a sentence with what to do.
+    pub notes: Vec<String>,
     /// What a GET on one of its addresses answered.
     pub http_answers: Option<HttpAnswer>,
 }

@@ -52,8 +52,9 @@ fn one_service(text: &mut Text, service: &Placed<'_>) {
         text.comment(&description);
     }
     text.table(keys::UNIT.table);
-    let disabled = "NOTE: no boot starts this unit. Enable it, or take it out: it would not be back after the reboot.";
-    text.set(&keys::UNIT, string(candidate.unit.as_str()), (!candidate.enabled).then_some(disabled));
+    let notes = candidate.notes.iter().map(|note| format!("NOTE: {}", one_line(note)));
+    let notes = notes.collect::<Vec<_>>().join(" ");
+    text.set(&keys::UNIT, string(candidate.unit.as_str()), (!notes.is_empty()).then_some(notes.as_str()));
     if candidate.mongodb {
         text.set(&keys::KIND, "\"mongodb\"", None);
     } else {

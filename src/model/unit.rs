@@ -165,6 +165,11 @@ impl UnitState {
         matches!(self.active, ActiveState::Inactive | ActiveState::Failed)
     }
 
+    /// No boot starts it. Static, generated and alias units are started by others, and a transient one has no unit file.
+    pub fn is_started_by_nobody(&self) -> bool {
+        matches!(self.unit_file.as_str(), "disabled" | "masked")
+    }
+
     /// `active` and nothing else; reloading counts, since the service runs.
     pub fn is_up(&self) -> bool {
         matches!(self.active, ActiveState::Active | ActiveState::Reloading)

@@ -26,7 +26,7 @@ fn candidate(name: &str, description: &str) -> Candidate {
         listens: Vec::new(),
         holds_connections_to_mongodb: 0,
         after: Vec::new(),
-        enabled: true,
+        notes: Vec::new(),
         http_answers: None,
     }
 }
@@ -143,7 +143,7 @@ fn mongodb_and_its_clients() {
     let worker = Candidate {
         holds_connections_to_mongodb: 1,
         after: vec![unit("sample-api.service")],
-        enabled: false,
+        notes: vec!["no boot starts worker@1.service.\n[[service]]".to_owned()],
         ..candidate("worker@1.service", "Nightly\n[[service]]\nunit = \"evil\"")
     };
     let web = Candidate {
