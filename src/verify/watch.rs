@@ -238,8 +238,16 @@ async fn look(with: &Verifying<'_>, one: &mut Watched, booted: bool, longest_pau
             };
             one.problem = None;
             one.settled = true;
-            let after = one.ready_usec.and_then(|usec| i64::try_from(usec).ok()).unwrap_or_default();
-            with.events.emit(EventKind::ServiceReady { unit, after: SignedDuration::from_micros(after) });
+            // Without a boot it was brought back, and told of, before.
+            let since = match with.rebooted {
+                true => Some(0),
+                false => state.activation_began_usec.filter(|_| one.not_ready_usec.is_some()),
+            };
+            if let Some(since) = since {
+                let ready = one.ready_usec.unwrap_or(since).saturating_sub(since);
+                let after = i64::try_from(ready).unwrap_or_default();
+                with.events.emit(EventKind::ServiceReady { unit, after: SignedDuration::from_micros(after) });
+            }
         }
         Readiness::NotReady(_) | Readiness::TooOften(_) => {
             match said.ask_again_after() {
