@@ -1,11 +1,9 @@
 //! The database: which process it is, and what a clean end is.
 
-use super::{Scene, Situation};
+use super::servers;
+use super::services::NO_REBOOT;
+use super::{BACK, Scene, Situation};
 use anyhow::Result;
-use std::time::Duration;
-
-const NO_REBOOT: &str = "[reboot]\nwhen = \"never\"\n";
-const BACK: Duration = Duration::from_secs(60);
 
 /// As `openssl req -x509` makes it, for `127.0.0.1`.
 const SELF_SIGNED: &str = include_str!("../../../fixtures/tls/self-signed.pem");
@@ -33,6 +31,12 @@ fn started(name: &str, lines: &'static str) -> Situation {
 }
 
 pub(super) fn situations() -> Vec<Situation> {
+    let mut all = processes();
+    all.extend(servers::situations());
+    all
+}
+
+fn processes() -> Vec<Situation> {
     vec![
         Situation::new("mongod does not answer any more", |scene| {
             scene.machine().freeze("mongod.service")?;

@@ -24,8 +24,10 @@
 //! below `/srv/repo`: it takes no network and no time. Whoever needs Debian's packages takes them into the image:
 //! [`Situation::image`].
 
+mod companions;
 mod database;
 mod kernel;
+mod last_look;
 mod modules;
 mod outcome;
 mod package;
@@ -37,6 +39,7 @@ mod root;
 mod running;
 mod said;
 mod scene;
+mod servers;
 mod services;
 mod situation;
 mod world;
@@ -48,6 +51,9 @@ pub use running::Running;
 pub use said::Said;
 pub use scene::{Scene, UPDATE};
 pub use situation::Situation;
+
+/// How long both services may take to be back after a change of their units.
+const BACK: std::time::Duration = std::time::Duration::from_secs(60);
 
 /// What a situation is about, in the order of the table: its name, its heading, and its situations.
 pub const TOPICS: [Topic; 8] = [

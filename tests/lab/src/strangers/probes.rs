@@ -1,9 +1,8 @@
 //! Probes of readiness that never worked, or that hurt.
 
+use super::services::NO_REBOOT;
 use super::{Scene, Situation};
 use anyhow::Result;
-
-const NO_REBOOT: &str = "[reboot]\nwhen = \"never\"\n";
 
 /// Takes the request, so that the answer is not cut off by it.
 const TAKE_REQUEST: &str = "#!/bin/sh\nwhile read -r line; do [ \"${#line}\" -gt 1 ] || break; done\n";
