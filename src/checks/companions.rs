@@ -127,7 +127,8 @@ check!(
     60,
     "a stop of the configured units stops nothing else, and nothing would start them",
     "systemd stops what is bound to a unit (`Requires=`, `BindsTo=`, `PartOf=`), and starts none of it again; a socket whose \
-     service is held fails for good. Patchday stops all of it first, and starts it again with the service.",
+     service is held fails for good. Patchday stops all of it first, and starts it again with the service. A unit that a \
+     program made (`systemd-run`) is deleted by that, and is a blocker.",
     |check, inputs| {
         let units = configured(inputs);
         let known = inputs.host.relations.dependents(&units).await?;
@@ -154,7 +155,7 @@ check!(
         }
         let mut finding = check.found("more than the configured units goes down with them, and comes back with them");
         if lost {
-            finding.severity = Severity::Warning;
+            finding.severity = Severity::Blocker;
             finding.title = "a unit that nobody can start again goes down with a configured one".to_owned();
         }
         Ok(Some(finding.lines(lines).hint("list as a service what must be waited for until it is ready")))

@@ -6,7 +6,7 @@ use jiff::SignedDuration;
 
 use super::{RecordError, StepContext, StepError, ask_again};
 use crate::config::ServiceSettings;
-use crate::model::{Change, Companion, Fact, JobResult, UnitName, companions, is_handed_over, is_trigger};
+use crate::model::{Change, Companion, Fact, JobResult, LoadState, UnitName, companions, is_handed_over, is_trigger};
 
 /// A companion has no timeouts of ours: those of its unit end its jobs. This is for units that have none.
 const START_TIMEOUT: SignedDuration = SignedDuration::from_mins(2);
@@ -88,7 +88,7 @@ pub(super) async fn open_sockets(
             let _ = ctx.host.units.stop(&service.unit, service.stop_timeout).await;
             started = start(ctx, &socket).await;
         }
-        conclude(ctx, socket, &service.unit, started, &mut problems)?;
+        conclude(ctx, socket, &service.unit, started, &mut problems).await?;
     }
     Ok(problems)
 }
@@ -115,7 +115,7 @@ pub(super) async fn bring_back(ctx: &mut StepContext<'_>, down: &[UnitName]) -> 
             true => Err(format!("{with} is not back")),
             false => start(ctx, &unit).await,
         };
-        conclude(ctx, unit, &with, started, &mut problems)?;
+        conclude(ctx, unit, &with, started, &mut problems).await?;
     }
     Ok(problems)
 }
@@ -134,7 +134,12 @@ async fn start(ctx: &StepContext<'_>, unit: &UnitName) -> Result<(), String> {
     }
 }
 
-fn conclude(
+/// What a program made (`systemd-run`) is deleted by its stop: nobody can start it again, and that was told before.
+async fn is_gone(ctx: &StepContext<'_>, unit: &UnitName) -> bool {
+    ctx.host.units.state(unit).await.is_ok_and(|state| state.load == LoadState::NotFound)
+}
+
+async fn conclude(
     ctx: &mut StepContext<'_>,
     unit: UnitName,
     with: &UnitName,
@@ -143,6 +148,12 @@ fn conclude(
 ) -> Result<(), RecordError> {
     match started {
         Ok(()) => ctx.recorder.record(Fact::ChangeUndone(Change::TakenAlong { unit, with: with.clone() })),
+        Err(_) if is_gone(ctx, &unit).await => {
+            ctx.note(format!(
+                "{unit} went down with {with} and has no unit file: whoever made it has to make it again"
+            ));
+            ctx.recorder.record(Fact::ChangeUndone(Change::TakenAlong { unit, with: with.clone() }))
+        }
         Err(why) => {
             problems.push(format!("{unit}, which went down with {with}, is not back: {why}; systemctl start {unit}"));
             Ok(())

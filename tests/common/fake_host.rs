@@ -66,6 +66,11 @@ pub struct FakeUnit {
 }
 
 impl FakeUnit {
+    /// A stop deletes what a program made.
+    fn is_there(&self) -> bool {
+        !self.is_transient || self.active == "active"
+    }
+
     fn running() -> Self {
         Self {
             active: "active",
@@ -776,7 +781,10 @@ impl Units for Fake {
             load: match unit.as_str() {
                 name if world.masked == Some(name) => LoadState::Masked,
                 // systemd's own are there.
-                name if fake.is_some() || name.ends_with(".target") || name == "systemd-reboot.service" => {
+                name if fake.is_some_and(FakeUnit::is_there)
+                    || name.ends_with(".target")
+                    || name == "systemd-reboot.service" =>
+                {
                     LoadState::Loaded
                 }
                 _ => LoadState::NotFound,
@@ -812,6 +820,9 @@ impl Units for Fake {
             return Ok(JobResult::Failed);
         }
         let fake = world.unit(unit.as_str());
+        if !fake.is_there() {
+            return Err(HostError::new(HostErrorKind::NotFound, format!("start {unit}"), "no such unit"));
+        }
         if fake.fails_to_start {
             fake.active = "failed";
             return Ok(JobResult::Failed);

@@ -7,8 +7,8 @@ use patchday::config::RebootWhen;
 use patchday::events::EventKind;
 use patchday::exit_code;
 use patchday::model::{
-    Basis, Change, Estimate, Finding, ReadinessProbe, Reading, Run, RunOptions, Severity, Step, StepEstimate, Trigger,
-    UpgradePlan,
+    Basis, Change, Estimate, Finding, Outcome, ReadinessProbe, Reading, Run, RunOptions, Severity, Step, StepEstimate,
+    Trigger, UpgradePlan,
 };
 
 /// An init script, and a job that started the server, are active until they are stopped, whatever becomes of the server.
@@ -193,6 +193,23 @@ fn a_companion_that_does_not_come_back_is_told_and_tried_again_by_resume() {
     assert_companions_run(&scenario, &run, "after resume");
 }
 
+/// Its stop deletes what a program made. That is no failure of the run, and nothing that `resume` could mend.
+#[test]
+fn a_companion_that_nobody_can_start_again_is_told_and_keeps_nothing_on_record() {
+    let mut scenario = with_companions();
+    scenario.settings.reboot.when = RebootWhen::Never;
+    scenario.settings.allowed_checks.push("stop-along".to_owned());
+    scenario.world().unit("sidecar.service").is_transient = true;
+    let (end, run) = scenario.run_to_end();
+    let restore = run.last_record(&Step::Restore).unwrap();
+    assert_eq!(restore.outcome, Outcome::Succeeded, "{restore:?}");
+    assert_eq!(ended(&end), exit_code::NOT_VERIFIED, "it ran, and does not: {:?}", run.phase);
+    assert!(run.changes.is_empty(), "{:?}", run.changes);
+    let told = scenario.state.events(&run.id).read_new().unwrap();
+    let is_it = |kind: &EventKind| matches!(kind, EventKind::Noted { message } if message.contains("whoever made it"));
+    assert!(told.iter().any(|event| is_it(&event.kind)), "{told:#?}");
+}
+
 /// systemd does not open a socket while its service runs: a coordinator that died between the two stops left just that.
 #[test]
 fn a_socket_is_opened_before_its_service_even_where_that_still_runs() {
@@ -239,7 +256,7 @@ fn what_a_stop_does_besides_and_what_cannot_be_done_is_known_before() {
         ("stop-along", Severity::Info, "api.socket starts api.service when it is asked to", |scenario| {
             scenario.world().with_bond("api.socket", API);
         }),
-        ("stop-along", Severity::Warning, "its stop deletes it", |scenario| {
+        ("stop-along", Severity::Blocker, "its stop deletes it", |scenario| {
             scenario.world().with_bond("sidecar.service", API);
             scenario.world().unit("sidecar.service").is_transient = true;
         }),

@@ -116,11 +116,12 @@ pub(super) fn situations() -> Vec<Situation> {
         Situation::new("a unit of systemd-run's making is bound to the API", |scene| {
             scene.shell("systemd-run --quiet --unit=lab-tail -p BindsTo=sample-api.service -p After=sample-api.service sleep infinity")?;
             scene.undo("systemctl stop lab-tail.service 2>/dev/null || true");
-            scene.plan(&[])?.ends(0)?.says(&[
+            scene.plan(&[])?.says(&[
                 "a unit that nobody can start again goes down with a configured one",
                 "lab-tail.service is bound to sample-api.service; its stop deletes it, and nobody can start it again",
             ])?;
-            scene.run(&[])?.says(&["lab-tail.service"])?;
+            scene.run(&[])?.ends(20)?.says(&["goes down with a configured one"])?;
+            scene.run(&["--allow", "stop-along"])?.ends(23)?.says(&["lab-tail.service was active, and is not"])?.says_not(&["not undone"])?;
             Ok(())
         })
         .settings(NO_REBOOT)
