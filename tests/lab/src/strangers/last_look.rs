@@ -1,23 +1,29 @@
 //! Endings without a verification: ready once is not running.
 
 use super::services::NO_REBOOT;
-use super::{BACK, Scene, Situation};
+use super::{BACK, Said, Scene, Situation};
 use anyhow::{Result, bail};
 
-/// The unit is killed some seconds after each of its starts, so often.
-fn dies(scene: &Scene<'_>, unit: &str, times: u32) -> Result<()> {
-    // It may die from the upgrade on.
-    scene.undo("rm -f /run/lab-dies");
-    let kill = format!(
-        "n=$(cat /run/lab-dies 2>/dev/null || echo 0); if [ \"$n\" -gt 0 ]; then echo $((n - 1)) >/run/lab-dies; \
-         systemd-run --quiet --collect --on-active=4 --timer-property=AccuracySec=100ms systemctl kill -s KILL {unit}; fi"
-    );
-    scene.write_program("/usr/local/sbin/lab-dies", &format!("#!/bin/sh\n{kill}\n"))?;
-    scene.drop_in(unit, "[Service]\nRestart=no\nExecStartPost=+/usr/local/sbin/lab-dies\n")?;
-    scene.update_has("postinst", &format!("#!/bin/sh\necho {times} >/run/lab-dies\nsleep 3\n"))
+/// Where it stands, no service of `dies` starts.
+const BROKEN: &str = "/run/lab-broken";
+
+/// The unit is killed when the run has seen it ready and looks for the last time; this is what the upgrade begins for it.
+fn dies(scene: &Scene<'_>, unit: &str, for_good: bool) -> Result<String> {
+    let broken = if for_good { format!("touch {BROKEN}") } else { ":".to_owned() };
+    scene.undo(format!("rm -f {BROKEN}; systemctl stop lab-killer.service 2>/dev/null || true"));
+    scene.write_program(
+        "/usr/local/sbin/lab-killer",
+        &format!(
+            "#!/bin/sh\nuntil patchday status --json | grep -q '\"step\": *\"last-look\"'; do sleep 0.2; done\n\
+             {broken}\nsystemctl kill --signal=KILL {unit}\n"
+        ),
+    )?;
+    scene.drop_in(unit, &format!("[Service]\nRestart=no\nExecStartPre=/bin/sh -c '! [ -e {BROKEN} ]'\n"))?;
+    Ok("systemd-run --quiet --collect --unit=lab-killer /usr/local/sbin/lab-killer".to_owned())
 }
 
-fn aborted(scene: &Scene<'_>) -> Result<super::Said> {
+fn aborted(scene: &Scene<'_>, begins: &str) -> Result<Said> {
+    scene.update_has("postinst", &format!("#!/bin/sh\n{begins}\nsleep 3\n"))?;
     let run = scene.begin_run(&[])?;
     run.at("upgrade")?;
     scene.patchday(&["abort"])?;
@@ -27,36 +33,36 @@ fn aborted(scene: &Scene<'_>) -> Result<super::Said> {
 pub(super) fn situations() -> Vec<Situation> {
     vec![
         Situation::new("the API dies seconds after an abort brought it back", |scene| {
-            dies(scene, "sample-api.service", 1)?;
-            aborted(scene)?.ends(21)?.says(&["2 of 2 services serve", "started once more: sample-api.service"])?;
+            let begins = dies(scene, "sample-api.service", false)?;
+            aborted(scene, &begins)?.ends(21)?.says(&["2 of 2 services serve", "started once more: sample-api.service"])?;
             Ok(())
         })
         .settings(NO_REBOOT)
         .sharing("quick"),
         Situation::new("mongod dies seconds after an abort brought it back", |scene| {
-            dies(scene, "mongod.service", 1)?;
-            aborted(scene)?.ends(21)?.says(&["2 of 2 services serve", "started once more: mongod.service"])?;
+            let begins = dies(scene, "mongod.service", false)?;
+            aborted(scene, &begins)?.ends(21)?.says(&["2 of 2 services serve", "started once more: mongod.service"])?;
             Ok(())
         })
         .settings(NO_REBOOT)
         .sharing("quick"),
-        Situation::new("the API dies seconds after each start, and an abort", |scene| {
-            dies(scene, "sample-api.service", 9)?;
-            let said = aborted(scene)?;
+        Situation::new("the API dies seconds after an abort brought it back, and does not start again", |scene| {
+            let begins = dies(scene, "sample-api.service", true)?;
+            let said = aborted(scene, &begins)?;
             said.ends(21)?.says(&["sample-api.service is down", "systemctl restart sample-api.service"])?;
             said.says_not(&["services were brought back"])?;
             // What it died of is gone: one command brings it back.
-            scene.shell("rm -f /run/lab-dies")?;
+            scene.shell(&format!("rm -f {BROKEN}"))?;
             scene.patchday(&["resume"])?.ends(21)?;
             scene.machine().wait_until_healthy(BACK)
         })
         .settings(NO_REBOOT)
         .sharing("quick"),
         Situation::new("the API dies seconds after a reboot that is inhibited", |scene| {
-            dies(scene, "sample-api.service", 1)?;
+            let begins = dies(scene, "sample-api.service", false)?;
             scene.undo("systemctl stop lab-inhibit.service 2>/dev/null || true");
             let inhibit = "systemd-run --quiet --unit=lab-inhibit systemd-inhibit --mode=block --what=shutdown --why=\"a backup is at work\" sleep infinity";
-            scene.update_has("postinst", &format!("#!/bin/sh\necho 1 >/run/lab-dies\n{inhibit}\n"))?;
+            scene.update_has("postinst", &format!("#!/bin/sh\n{begins}\n{inhibit}\n"))?;
             scene.run(&[])?.ends(22)?.says(&["a backup is at work", "started once more: sample-api.service"])?;
             Ok(())
         })
