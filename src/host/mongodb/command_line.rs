@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 
+use crate::host::command::below;
 use crate::host::foreign;
 
 /// A command line is no longer (`ARG_MAX` has much more; no server needs it).
@@ -55,11 +56,20 @@ pub(super) fn of_processes(root: &Path, pids: impl IntoIterator<Item = u32>) -> 
 }
 
 /// The mongod that a unit's command starts, also by way of others; none where nobody can tell what that will be.
-pub(super) fn of_unit(argv: &[String]) -> Option<CommandLine> {
+pub(super) fn of_unit(root: &Path, argv: &[String]) -> Option<CommandLine> {
     let at = argv.iter().position(|word| is_mongod(word))?;
+    // An init script, or a wrapper that has the server's name.
+    if is_script(root, &argv[at]) {
+        return None;
+    }
     let before = &argv[..at];
     let is_known = before.first().is_none_or(|first| TRANSPARENT.contains(&base(first)));
     is_known.then(|| CommandLine { argv: argv[at..].to_vec(), user: None })
+}
+
+/// No server is as short as a script.
+fn is_script(root: &Path, program: &str) -> bool {
+    program.starts_with('/') && foreign::read(&below(root, program), MOST).is_ok_and(|text| text.starts_with("#!"))
 }
 
 fn base(word: &str) -> &str {
@@ -78,19 +88,30 @@ mod tests {
     #[test]
     fn the_servers_part_of_a_command_is_found() {
         let words = |text: &str| -> Vec<String> { text.split(' ').map(str::to_owned).collect() };
+        let dir = tempfile::tempdir().unwrap();
+        for (path, text) in [
+            ("etc/init.d/mongod", "#!/bin/sh\nexec /usr/bin/mongod\n"),
+            ("opt/bin/mongod", "#!/usr/bin/perl\n"),
+            ("usr/bin/mongod", "\u{7f}ELF"),
+        ] {
+            fs::create_dir_all(dir.path().join(path).parent().unwrap()).unwrap();
+            fs::write(dir.path().join(path), text).unwrap();
+        }
         for (command, expected) in [
             ("/usr/bin/mongod --config /etc/mongod.conf", Some("/usr/bin/mongod --config /etc/mongod.conf")),
             ("/usr/bin/numactl --interleave=all /usr/bin/mongod -f x", Some("/usr/bin/mongod -f x")),
             ("/usr/bin/env LC_ALL=C mongod-6.0 -f x", Some("mongod-6.0 -f x")),
             // As whom, with what paths, and whether at all: the script knows.
             ("/usr/local/sbin/start-mongod", None),
+            ("/etc/init.d/mongod start", None),
+            ("/usr/bin/numactl --interleave=all /opt/bin/mongod", None),
             ("/bin/sh -c mongod", None),
             ("/sbin/runuser -u mongodb -- /usr/bin/mongod -f x", None),
             ("/usr/bin/docker run mongo mongod", None),
             ("/usr/bin/mongodump --out x", None),
             ("/usr/bin/mongos -f x", None),
         ] {
-            let seen = of_unit(&words(command)).map(|line| line.argv.join(" "));
+            let seen = of_unit(dir.path(), &words(command)).map(|line| line.argv.join(" "));
             assert_eq!(seen.as_deref(), expected, "{command}");
         }
     }

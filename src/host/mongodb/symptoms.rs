@@ -44,7 +44,7 @@ pub(super) async fn symptoms(root: &Path, unit: &UnitName) -> HostResult<MongodS
         None => Some(argv(property("ExecStart"))).filter(|argv| argv.iter().all(|word| !word.contains('$'))),
     };
     // The next start is as the unit says. Where that is a script's to decide, the start that runs has to do.
-    let own = words.as_deref().and_then(command_line::of_unit);
+    let own = words.as_deref().and_then(|argv| command_line::of_unit(root, argv));
     let command = own.or_else(|| command_line::of_processes(root, pids_of(root, unit)));
     let is_named_so = unit.as_str().contains("mongod") || property("ExecStart").contains("mongod");
     if property("LoadState") != "masked" && command.is_none() && !(is_named_so && property("LoadState") == "loaded") {
