@@ -2,16 +2,48 @@
 
 /// Lines at the end of a log that are shown as they are.
 const TAIL_LINES: usize = 15;
-/// Lines before the end of a hook that are taken for what it said of it.
+/// Lines before the end of a hook or a script that are taken for what it said of it.
 const HOOK_LINES: usize = 2;
 /// Lines that name a cause.
 const CAUSE_LINES: usize = 6;
 /// Error lines that are shown: the first ones name the cause.
 const ERROR_LINES: usize = 20;
 
-/// What failed work says, from its log: the cause first (what a compiler or DKMS calls an error, and what a hook of the
-/// kernel said last), then the errors of apt (`E:`) and of dpkg, each once, then those of the last 15 lines that are not
-/// among them, word for word. Meters that dpkg redraws are left out.
+/// apt's line that only says that there are others.
+const OTHERS: &str = "E: Sub-process ";
+
+/// How apt, dpkg and debconf tell how far they are.
+const PROGRESS: [&str; 25] = [
+    "Reading ",
+    "Building dependency tree",
+    "Calculating ",
+    "Need to get ",
+    "After this operation",
+    "Get:",
+    "Hit:",
+    "Ign:",
+    "Fetched ",
+    "Selecting previously ",
+    "(Reading database",
+    "Preparing to ",
+    "Unpacking ",
+    "Replacing ",
+    "Setting up ",
+    "Removing ",
+    "Purging ",
+    "Processing triggers ",
+    "Preconfiguring ",
+    "Extracting templates ",
+    "debconf: ",
+    "dpkg: ",
+    "W: ",
+    "Waiting for ",
+    "WARNING: ",
+];
+
+/// What failed work says, from its log: the cause first (what a compiler or DKMS calls an error, what a hook of the kernel,
+/// a script of a package or a hook of apt said last), then the errors of apt (`E:`) and of dpkg, each once. Only of a log
+/// that names none of it the last 15 lines, word for word.
 pub fn error_summary(log: &str) -> Vec<String> {
     // Of a line that was redrawn with carriage returns only the last state was ever to be read.
     let lines: Vec<&str> = log
@@ -19,23 +51,49 @@ pub fn error_summary(log: &str) -> Vec<String> {
         .map(|line| line.trim_end().rsplit('\r').next().unwrap_or_default())
         .filter(|line| !line.trim().is_empty() && (!line.starts_with("(Reading database ...") || line.ends_with(')')))
         .collect();
-    let mut errors: Vec<&str> = causes(&lines);
+    let mut errors: Vec<String> = causes(&lines).into_iter().map(str::to_owned).collect();
     let mut explains_dpkg = false;
     for line in &lines {
-        let is_dpkg = line.starts_with("dpkg: error") || line.starts_with("dpkg-deb: error");
         // dpkg gives the reason on indented lines below the package's name.
-        let belongs = line.starts_with("E: ") || is_dpkg || (explains_dpkg && line.starts_with(' '));
-        explains_dpkg = is_dpkg || (explains_dpkg && belongs);
-        if belongs && errors.len() < ERROR_LINES && !errors.contains(line) {
-            errors.push(line);
+        if explains_dpkg && line.starts_with(' ') {
+            if let Some(named) = errors.last_mut() {
+                named.push_str(line);
+            }
+            continue;
+        }
+        let is_new = errors.len() < ERROR_LINES && errors.iter().all(|known| known != line);
+        explains_dpkg = is_dpkg_error(line) && is_new;
+        if is_new && (explains_dpkg || line.starts_with("E: ")) {
+            errors.push((*line).to_owned());
         }
     }
-    let tail = lines[lines.len().saturating_sub(TAIL_LINES)..].iter().filter(|line| !errors.contains(line));
-    errors.iter().chain(tail).map(|line| (*line).to_owned()).collect()
+    if errors.iter().any(|line| !line.starts_with(OTHERS)) {
+        errors.retain(|line| !line.starts_with(OTHERS));
+    }
+    if errors.is_empty() {
+        errors.extend(lines[lines.len().saturating_sub(TAIL_LINES)..].iter().map(|line| (*line).to_owned()));
+    }
+    errors
+}
+
+fn is_dpkg_error(line: &str) -> bool {
+    line.starts_with("dpkg: error") || line.starts_with("dpkg-deb: error")
+}
+
+fn is_progress(line: &str) -> bool {
+    PROGRESS.iter().any(|begins| line.starts_with(begins)) || line.contains(" newly installed, ")
+}
+
+/// What somebody said right before apt or dpkg says that it failed.
+fn said_before<'a>(lines: &[&'a str]) -> Vec<&'a str> {
+    let said = lines.iter().rev().take_while(|line| !is_progress(line) && !line.starts_with("E: ")).take(HOOK_LINES);
+    let mut said: Vec<&str> = said.copied().collect();
+    said.reverse();
+    said
 }
 
 /// dpkg and apt only tell that a script failed. Why stands above: what a compiler calls an error, what DKMS does, and
-/// what the hook that run-parts names said last.
+/// what the script, or the hook that run-parts names, said last.
 fn causes<'a>(lines: &[&'a str]) -> Vec<&'a str> {
     let is_error = |line: &str| {
         line.contains(": error: ")
@@ -49,6 +107,8 @@ fn causes<'a>(lines: &[&'a str]) -> Vec<&'a str> {
         if is_hook(line) {
             let said = lines[at.saturating_sub(HOOK_LINES)..at].iter().filter(|said| !said.ends_with(':'));
             causes.extend(said.chain([line]));
+        } else if is_dpkg_error(line) || (line.starts_with("E: ") && !line.starts_with(OTHERS)) {
+            causes.extend(said_before(&lines[..at]));
         } else if is_error(line) {
             causes.push(line);
         }
@@ -85,6 +145,7 @@ pub fn build_logs(log: &str) -> Vec<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeSet;
 
     #[test]
     fn only_the_logs_of_builds_are_pointed_to() {
@@ -101,19 +162,17 @@ mod tests {
     }
 
     #[test]
-    fn a_failed_script_is_named_first_and_the_tail_follows() {
+    fn what_a_script_said_last_comes_first_and_progress_is_left_out() {
         let log = include_str!("../../tests/fixtures/apt/failed-postinst-apt2.6.1.log");
         let summary = error_summary(log);
         assert_eq!(
-            &summary[..3],
+            summary,
             [
-                "dpkg: error processing package lab-fail (--configure):",
-                " installed lab-fail package post-installation script subprocess returned error exit status 3",
-                "E: Sub-process /usr/bin/dpkg returned an error code (1)",
+                "cannot reach the moon",
+                "dpkg: error processing package lab-fail (--configure): installed lab-fail package post-installation script \
+                 subprocess returned error exit status 3",
             ]
         );
-        assert!(summary.contains(&"cannot reach the moon".to_owned()));
-        assert!(summary.len() <= 18);
         assert!(!is_lock_conflict(log));
     }
 
@@ -144,9 +203,21 @@ mod tests {
         ] {
             let summary = error_summary(log);
             assert_eq!(summary[0], first);
-            let lines = log.lines().filter(|line| summary.contains(&(*line).to_owned())).count();
-            assert_eq!(summary.len(), lines, "each line once: {summary:#?}");
+            let once: BTreeSet<&String> = summary.iter().collect();
+            assert_eq!(summary.len(), once.len(), "each line once: {summary:#?}");
         }
+    }
+
+    /// As apt 2.6 says it where a command of `DPkg::Pre-Invoke` fails, and where packages do not fit.
+    #[test]
+    fn the_words_of_a_hook_of_apt_come_before_apts() {
+        let log = "Need to get 0 B/720 B of archives.\nGet:1 file:/srv/repo ./ lab-update 2 [720 B]\n\
+                   ** uncommitted changes in /etc\n\
+                   E: Problem executing scripts DPkg::Pre-Invoke 'etckeeper pre-install'\n\
+                   E: Sub-process returned an error code\n";
+        let summary = error_summary(log);
+        let scripts = "E: Problem executing scripts DPkg::Pre-Invoke 'etckeeper pre-install'";
+        assert_eq!(summary, ["** uncommitted changes in /etc", scripts]);
     }
 
     #[test]

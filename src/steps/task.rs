@@ -54,8 +54,15 @@ pub(super) fn unit(ctx: &StepContext<'_>, name: &str) -> Result<UnitName, StepEr
         .ok_or_else(|| StepError::Failed(format!("{name} names no unit")))
 }
 
-/// What the log of the work says of its failure, and what the logs say that it points to.
+/// What the log of the work says of its failure, behind a colon, and where all of it is.
 pub(super) async fn words(ctx: &StepContext<'_>, name: &str) -> String {
+    let (said, log) = (said(ctx, name).await, log_path(ctx, name));
+    let said = if said.is_empty() { said } else { format!(": {said}") };
+    format!("{said} (whole output: {})", log.display())
+}
+
+/// What the log of the work says of its failure, and what the logs say that it points to.
+pub(super) async fn said(ctx: &StepContext<'_>, name: &str) -> String {
     let log = log_tail(ctx, name).await;
     let mut lines = Vec::new();
     // DKMS and dpkg only tell that a build failed: the compiler tells why.
@@ -64,8 +71,7 @@ pub(super) async fn words(ctx: &StepContext<'_>, name: &str) -> String {
         lines.push(format!("({file})"));
     }
     lines.extend(error_summary(&log));
-    let words = if lines.is_empty() { String::new() } else { format!(": {}", lines.join(" | ")) };
-    format!("{words} (whole output: {})", log_path(ctx, name).display())
+    lines.join("; ")
 }
 
 /// The end of what the work has printed.

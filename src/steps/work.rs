@@ -8,7 +8,7 @@ use super::deadline::{self, Deadline};
 use super::limits::{self, Meter};
 use super::package_locks;
 use super::standstill::{self, Watch};
-use super::task::{Task, attempt_number, log_path, unit, words, work_unit};
+use super::task::{Task, attempt_number, log_path, said, unit, words, work_unit};
 use super::{StepContext, StepError};
 use crate::events::EventKind;
 use crate::host::PackageWork;
@@ -58,6 +58,7 @@ pub(super) async fn run_to_end(ctx: &mut StepContext<'_>, mut work: Work<'_>) ->
                 argv,
                 environment,
                 is_pinned: true,
+                is_sandboxed: false,
                 nice: ctx.settings.limits.nice,
                 log,
                 status: wants_status.then(|| status.clone()),
@@ -212,5 +213,7 @@ pub(super) async fn failure(ctx: &StepContext<'_>, name: &str, outcome: &WorkOut
         (Some(status), _) => format!("exit status {status}"),
         (None, result) => format!("result {result}"),
     };
-    StepError::Failed(format!("{name} ended with {ending}{}", words(ctx, name).await))
+    let (said, log) = (said(ctx, name).await, log_path(ctx, name));
+    let said = if said.is_empty() { String::new() } else { format!("{said}; ") };
+    StepError::Failed(format!("{said}{name} ended with {ending} (whole output: {})", log.display()))
 }
