@@ -36,6 +36,8 @@ struct Plan<'a> {
     format: u32,
     host: &'a str,
     blocked: bool,
+    /// Why no run would begin at all: another one is open, or has left something changed.
+    refused: Option<&'a str>,
     checks: &'a [CheckResult],
     upgrade: &'a UpgradePlan,
     selection: &'a PackageSelection,
@@ -83,6 +85,11 @@ pub(super) async fn plan(app: &App, args: &PlanArgs) -> Result<u8, Failure> {
     {
         return Ok(exit_code);
     }
+    // As `patchday run` asks.
+    let refused = match run::refuse_second_run(app) {
+        Ok(()) => run::refuse_over_leftovers(app, &host).await.err(),
+        Err(refused) => Some(refused),
+    };
     let options = RunOptions {
         no_reboot: args.no_reboot,
         allowed_checks: args.allow.clone(),
@@ -129,6 +136,7 @@ pub(super) async fn plan(app: &App, args: &PlanArgs) -> Result<u8, Failure> {
             format: PLAN_FORMAT,
             host: &name,
             blocked,
+            refused: refused.as_ref().map(|refused| refused.message.as_str()),
             checks: &checks,
             upgrade,
             selection: &settings.upgrade.selection,
@@ -148,6 +156,7 @@ pub(super) async fn plan(app: &App, args: &PlanArgs) -> Result<u8, Failure> {
     } else {
         let inputs = PlanInputs {
             host: &name,
+            refused: refused.as_ref().map(|refused| (refused.message.as_str(), refused.hint.as_deref())),
             checks: &checks,
             upgrade: Some(upgrade),
             selection: selection.as_deref(),
@@ -162,10 +171,11 @@ pub(super) async fn plan(app: &App, args: &PlanArgs) -> Result<u8, Failure> {
         ui::plan::render(&inputs, &app.stdout_style())
     };
     ui::print_data(&mut stdout(), &text);
-    Ok(match (blocked, fits) {
-        (true, _) => exit_code::UNTOUCHED,
-        (false, false) => exit_code::BLOCKED,
-        (false, true) => exit_code::DONE,
+    Ok(match (refused, blocked, fits) {
+        (Some(refused), ..) => refused.exit_code(),
+        (None, true, _) => exit_code::UNTOUCHED,
+        (None, false, false) => exit_code::BLOCKED,
+        (None, false, true) => exit_code::DONE,
     })
 }
 

@@ -16,6 +16,8 @@ use crate::report::words::{clock, count, one_line};
 pub struct PlanInputs<'a> {
     /// The host's name.
     pub host: &'a str,
+    /// Why no run would begin at all, and what to do about it; none where one would.
+    pub refused: Option<(&'a str, Option<&'a str>)>,
     /// What the preflight checks answered.
     pub checks: &'a [CheckResult],
     /// What apt would do; none where it was not asked.
@@ -60,6 +62,11 @@ const NAMED: usize = 12;
 pub fn render(plan: &PlanInputs<'_>, style: &Style) -> String {
     let mut lines =
         vec![format!("{} plan for {}", style.paint(Paint::Strong, "patchday"), style.paint(Paint::Strong, plan.host))];
+    if let Some((why, hint)) = plan.refused {
+        lines.push(String::new());
+        lines.extend(marked(Mark::Failed, &one_line(why), style));
+        lines.extend(hint.into_iter().flat_map(|hint| style.wrap(&format!("hint: {}", one_line(hint)), 6)));
+    }
     for (title, section) in [
         ("Checks", checks(plan.checks, style)),
         ("Packages", packages(plan, style)),
@@ -289,6 +296,9 @@ fn time(time: Option<PlanTime<'_>>, style: &Style) -> Vec<String> {
 }
 
 fn conclusion(plan: &PlanInputs<'_>) -> String {
+    if let Some((why, _)) = plan.refused {
+        return format!("no run would begin: {}", one_line(why));
+    }
     let blockers = found(plan.checks, Severity::Blocker).count();
     if blockers > 0 {
         return format!("a run would stop before it touches anything: {}", count(blockers, "blocker"));
@@ -329,6 +339,7 @@ mod tests {
         let reasons = ["a newer kernel is installed".to_owned()];
         let mut inputs = PlanInputs {
             host: &run.host,
+            refused: None,
             checks: &run.checks,
             upgrade: run.upgrade.as_ref(),
             selection: None,
@@ -373,6 +384,7 @@ mod tests {
                 ..inputs
             };
             assert_snapshot!("plan_blocked", render(&blocked, &Style::plain()));
+            inputs.refused = Some(("run 20261108t010203z-0a1b is not finished", Some("patchday resume")));
             inputs.upgrade = None;
             inputs.services = &[];
             inputs.checks = &[];
