@@ -2,7 +2,7 @@
 
 use super::{CheckInputs, check};
 use crate::host::{HostResult, Inhibitor};
-use crate::model::{ActiveState, FstabEntry, LoadState, Mount, Severity, UnitName};
+use crate::model::{ActiveState, FstabEntry, LoadState, Mount, Severity, UnitName, in_utc};
 
 /// Older ones lack what holds and work units are made of; tried with 252 and 257.
 const OLDEST_SYSTEMD: u32 = 247;
@@ -122,7 +122,7 @@ check!(
     "A shutdown that comes while dpkg works breaks packages. Let it pass, or cancel it.",
     |check, inputs| {
         let Some((kind, at)) = inputs.host.power.scheduled_shutdown().await? else { return Ok(None) };
-        let finding = check.found(format!("a {kind} is scheduled for {at}"));
+        let finding = check.found(format!("a {kind} is scheduled for {}", in_utc(at)));
         Ok(Some(finding.remedy("let it pass, or cancel it", "shutdown -c")))
     }
 );

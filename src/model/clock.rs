@@ -20,6 +20,11 @@ pub struct ClockAnchor {
     pub wall_ahead: SignedDuration,
 }
 
+/// A moment as people read it, in a sentence.
+pub fn in_utc(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%d %H:%M UTC").to_string()
+}
+
 impl ClockAnchor {
     /// The run's time when the kernel's clock says `since_boot`, on the anchor's boot.
     pub fn time(&self, since_boot: SignedDuration) -> Timestamp {

@@ -60,7 +60,7 @@ pub use attempt::{Attempt, AttemptRecord, Outcome};
 pub use baseline::{Baseline, ListeningSocket, ServiceBaseline};
 pub use boot_room::TightBoot;
 pub use change::Change;
-pub use clock::{ClockAnchor, time_on_next_boot};
+pub use clock::{ClockAnchor, in_utc, time_on_next_boot};
 pub use companion::{Companion, companions, is_handed_over, is_trigger, taken_along};
 pub use database::{
     Canary, ClientConnection, DatabaseCondition, DatabaseFacts, DatabaseReturn, DatabaseStartEvidence,

@@ -54,13 +54,18 @@ pub(super) async fn again(ctx: &mut StepContext<'_>) -> Result<Option<String>, S
         return Ok(None);
     }
     let gone = ctx.host.packages.unfetched().await?;
-    if gone.is_empty() {
-        return Ok(None);
-    }
-    ctx.note(format!("{} packages were fetched and are gone, {} among them; fetching them again", gone.len(), gone[0]));
+    let (was, again) = match gone.as_slice() {
+        [one] => (format!("{one} was fetched and is gone"), format!("{one} fetched again")),
+        [first, ..] => (
+            format!("{} packages were fetched and are gone, {first} among them", gone.len()),
+            format!("{} packages fetched again", gone.len()),
+        ),
+        [] => return Ok(None),
+    };
+    ctx.note(format!("{was}; fetching again"));
     packaging(ctx, Step::LookAgain, PackageWork::Download, "download-again", (0.0, 1.0)).await?;
     match ctx.host.packages.unfetched().await?.as_slice() {
-        [] => Ok(Some(format!("{} packages fetched again", gone.len()))),
+        [] => Ok(Some(again)),
         [first, ..] => {
             let why = format!("{first} was fetched twice, and is not in apt's cache: something empties it");
             Err(StepError::Failed(format!("{why}; see DPkg::Post-Invoke in: apt-config dump | grep -i invoke")))

@@ -26,9 +26,12 @@ pub(super) async fn perform(ctx: &mut StepContext<'_>) -> StepResult {
 
 /// The blockers, in one line; none where nothing stands in the way.
 pub(super) fn refusal(results: &[CheckResult]) -> Option<String> {
-    let titles: Vec<_> =
-        of_severity(results, Severity::Blocker).map(|finding| format!("{}: {}", finding.key, finding.title)).collect();
-    (!titles.is_empty()).then(|| titles.join("; "))
+    let said = |finding: &Finding| match finding.evidence.first() {
+        Some(first) => format!("{}: {}: {first}", finding.key, finding.title),
+        None => format!("{}: {}", finding.key, finding.title),
+    };
+    let said: Vec<_> = of_severity(results, Severity::Blocker).map(said).collect();
+    (!said.is_empty()).then(|| said.join("; "))
 }
 
 fn of_severity(results: &[CheckResult], severity: Severity) -> impl Iterator<Item = &Finding> {

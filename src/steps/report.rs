@@ -1,6 +1,7 @@
 //! Write down what happened.
 
 use super::{StepContext, StepEnd, StepError, StepResult, announce, limits, owed, package_locks, rivals, trial};
+use crate::model::in_utc;
 use crate::report;
 
 pub(super) async fn perform(ctx: &mut StepContext<'_>) -> StepResult {
@@ -16,7 +17,8 @@ pub(super) async fn perform(ctx: &mut StepContext<'_>) -> StepResult {
     owed::look(ctx, false).await?;
     if let Ok(Some((kind, at))) = ctx.host.power.scheduled_shutdown().await {
         ctx.note(format!(
-            "a {kind} of the host is scheduled for {at}, and not by this run; to take it back: shutdown -c"
+            "a {kind} of the host is scheduled for {}, and not by this run; to take it back: shutdown -c",
+            in_utc(at)
         ));
     }
     write_faces(ctx)?;

@@ -4,7 +4,7 @@ use jiff::SignedDuration;
 
 use super::watch::{self, Watched};
 use super::{Verifying, latency};
-use crate::model::{Finding, FindingKey, Severity, Subject, UnitName, UnitSurvey};
+use crate::model::{Finding, FindingKey, Severity, Subject, UnitName, UnitSurvey, in_utc};
 
 /// A boot that goes on after all services settled is waited for; this is how often it is looked at.
 const BOOT_LOOKS: SignedDuration = SignedDuration::from_millis(500);
@@ -42,7 +42,7 @@ pub(super) async fn scheduled_shutdown(with: &Verifying<'_>) -> Option<Finding> 
         Ok(None) => return None,
         Ok(Some((kind, at))) => {
             let said = "this run did not ask for it; the script of a package may have";
-            (Severity::Warning, format!("a {kind} of the host is scheduled for {at}"), said.to_owned())
+            (Severity::Warning, format!("a {kind} of the host is scheduled for {}", in_utc(at)), said.to_owned())
         }
         Err(error) => (Severity::Info, "whether a shutdown is scheduled is not known".to_owned(), error.to_string()),
     };
