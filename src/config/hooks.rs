@@ -22,6 +22,7 @@ pub(super) struct HookTable {
     command: Spanned<Vec<Spanned<String>>>,
     timeout: Option<Spanned<String>>,
     policy: Option<Spanned<String>>,
+    sandbox: Option<bool>,
 }
 
 /// `[announce]`.
@@ -39,6 +40,7 @@ pub(super) struct SilenceTable {
     begin: Option<Spanned<Vec<Spanned<String>>>>,
     end: Option<Spanned<Vec<Spanned<String>>>>,
     timeout: Option<Spanned<String>>,
+    sandbox: Option<Spanned<bool>>,
 }
 
 impl Check<'_> {
@@ -57,13 +59,15 @@ impl Check<'_> {
             (Some(begin), Some(end)) => {
                 let begin = self.program(&keys::SILENCE_BEGIN, begin);
                 let end = self.program(&keys::SILENCE_END, end);
-                Some(SilenceSettings { begin: begin?, end: end?, timeout })
+                let sandbox = given.sandbox.as_ref().is_none_or(|sandbox| *sandbox.get_ref());
+                Some(SilenceSettings { begin: begin?, end: end?, timeout, sandbox })
             }
             (Some(begin), None) => self.alone(&begin.span(), &keys::SILENCE_END, "begin"),
             (None, Some(end)) => self.alone(&end.span(), &keys::SILENCE_BEGIN, "end"),
             (None, None) => {
-                let given = given.timeout.as_ref();
-                given.and_then(|timeout| self.alone(&timeout.span(), &keys::SILENCE_BEGIN, "timeout"))
+                let timeout = given.timeout.as_ref().map(|timeout| (timeout.span(), "timeout"));
+                let sandbox = given.sandbox.as_ref().map(|sandbox| (sandbox.span(), "sandbox"));
+                timeout.or(sandbox).and_then(|(span, name)| self.alone(&span, &keys::SILENCE_BEGIN, name))
             }
         }
     }
@@ -96,7 +100,7 @@ impl Check<'_> {
             Some("ignore") => HookPolicy::Ignore,
             _ => HookPolicy::Warn,
         };
-        Some(Hook { point: point?, command: command?, timeout, policy })
+        Some(Hook { point: point?, command: command?, timeout, policy, sandbox: given.sandbox.unwrap_or(true) })
     }
 }
 

@@ -267,6 +267,8 @@ keys! {
         "The program that has it speak again, called at the end of every run that called `begin`, however it ends.";
     SILENCE_TIMEOUT = "silence", "timeout", Kind::Duration(HOUR), "\"30s\"", "\"10s\"",
         "How long each of them may run; only with `begin` and `end`.";
+    SILENCE_SANDBOX = "silence", "sandbox", Kind::Boolean, "true", "false",
+        "Whether they are in the sandbox of hooks; only with `begin` and `end`.";
 
     HOOK_POINT = HOOK, "point", Kind::Choice(&["before-stop", "after-stop", "before-reboot", "after-verify"]), "required",
         "\"before-stop\"",
@@ -277,6 +279,8 @@ keys! {
         "How long it may run before it is ended, with all that it started.";
     HOOK_POLICY = HOOK, "policy", Kind::Choice(&["must-succeed", "warn", "ignore"]), "\"warn\"", "\"must-succeed\"",
         "Where it does not succeed: end the run in safety, tell it as something that went wrong, or just tell it.";
+    HOOK_SANDBOX = HOOK, "sandbox", Kind::Boolean, "true", "false",
+        "Whether it is kept from the clock, from rebooting past systemd, and from more than half of the memory; `false` is the way out.";
 
     NOTIFY_KIND = NOTIFY, "kind", Kind::Choice(&["mail", "webhook", "ping", "metrics", "motd", "wall"]), "required",
         "\"mail\"",

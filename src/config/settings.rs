@@ -221,6 +221,9 @@ pub struct SilenceSettings {
     pub end: Vec<String>,
     /// How long each may run.
     pub timeout: SignedDuration,
+    /// Whether they are in the sandbox of hooks; not in a run that an older version began.
+    #[serde(default)]
+    pub sandbox: bool,
 }
 
 /// What the checks measure against.

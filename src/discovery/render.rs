@@ -150,7 +150,8 @@ fn reachable(address: SocketAddr) -> SocketAddr {
 }
 
 /// Their defaults count only beside another key, and without it they are refused.
-const LONELY: [&Key; 4] = [&keys::USERS_LIMIT, &keys::USERS_FIELD, &keys::USERS_WITHIN, &keys::SILENCE_TIMEOUT];
+const LONELY: [&Key; 5] =
+    [&keys::USERS_LIMIT, &keys::USERS_FIELD, &keys::USERS_WITHIN, &keys::SILENCE_TIMEOUT, &keys::SILENCE_SANDBOX];
 
 type Lines = &'static [(&'static Key, &'static str)];
 

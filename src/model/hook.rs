@@ -60,6 +60,9 @@ pub struct Hook {
     pub timeout: SignedDuration,
     /// What it means where it does not succeed.
     pub policy: HookPolicy,
+    /// Whether it is in the sandbox of hooks; not in a run that an older version began.
+    #[serde(default)]
+    pub sandbox: bool,
 }
 
 /// Names a hook of a run, as in `after-stop:2`.

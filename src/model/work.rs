@@ -22,6 +22,8 @@ pub struct WorkSpec {
     /// Whether that is all of its environment: what systemd's manager gives to every service stays out, but for proxies.
     /// For programs whose words are read by us; a program of the administrator is started as any service of the host is.
     pub is_pinned: bool,
+    /// Whether it is kept from what no program of an administrator needs; see [`crate::host::systemd`].
+    pub is_sandboxed: bool,
     /// `Nice=`; every other limit is the slice's.
     pub nice: i32,
     /// Output and errors are appended here.

@@ -2,6 +2,8 @@
 //!
 //! A call is recorded before it is made, and is never made twice: where its outcome is lost, it counts as interrupted.
 
+use std::path::Path;
+
 use jiff::SignedDuration;
 
 use super::stay::reason_to_stay;
@@ -9,12 +11,16 @@ use super::work::LOOK_EVERY;
 use super::{StepContext, StepEnd, StepError, StepResult, package_locks, task};
 use crate::events::EventKind;
 use crate::model::{
-    Fact, HookEnd, HookId, HookPoint, HookPolicy, HookRun, Outcome, Step, UnitName, WorkLook, WorkOutcome, WorkSpec,
+    Fact, Hook, HookEnd, HookId, HookPoint, HookPolicy, HookRun, Outcome, Step, UnitName, WorkLook, WorkOutcome,
+    WorkSpec,
 };
 
 /// How much of what a program wrote is kept in the run; all of it is in its log.
 const LINES: usize = 10;
 const LINE_LENGTH: usize = 200;
+
+/// How much a program may write before it is ended: its log is where the state is, and must leave room for it.
+const MOST_WRITTEN: u64 = 64 * 1024 * 1024;
 
 pub(super) async fn perform(ctx: &mut StepContext<'_>, id: HookId) -> StepResult {
     let reason = (id.point == HookPoint::BeforeReboot).then(|| reason_to_stay(ctx)).flatten();
@@ -32,8 +38,9 @@ pub(super) async fn perform(ctx: &mut StepContext<'_>, id: HookId) -> StepResult
         Some(end) => end,
         None => {
             let command = hook.command.clone();
-            let (point, timeout, policy) = (id.point.name(), hook.timeout, hook.policy);
-            call(ctx, &Call { name: &name, point, command: &command, timeout, policy }).await?
+            let Hook { timeout, policy, sandbox, .. } = hook;
+            let point = id.point.name();
+            call(ctx, &Call { name: &name, point, command: &command, timeout, policy, sandbox }).await?
         }
     };
     if end.outcome == Outcome::Succeeded {
@@ -59,6 +66,8 @@ pub(super) struct Call<'a> {
     pub(super) timeout: SignedDuration,
     /// What it means where it does not succeed.
     pub(super) policy: HookPolicy,
+    /// Whether it is in the sandbox of hooks.
+    pub(super) sandbox: bool,
 }
 
 impl Call<'_> {
@@ -127,6 +136,7 @@ fn spec(ctx: &StepContext<'_>, call: &Call<'_>, unit: &UnitName) -> WorkSpec {
         argv: call.command.to_vec(),
         environment: environment.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec(),
         is_pinned: false,
+        is_sandboxed: call.sandbox,
         nice: 0,
         log: task::log_path(ctx, call.name),
         status: None,
@@ -136,8 +146,18 @@ fn spec(ctx: &StepContext<'_>, call: &Call<'_>, unit: &UnitName) -> WorkSpec {
 
 /// Looks until it has ended: systemd ends it when its time is over.
 async fn follow(ctx: &StepContext<'_>, call: &Call<'_>, unit: &UnitName) -> Ended {
+    let log = work::log_path(ctx, call.name);
     loop {
         match ctx.host.work.look(unit).await {
+            WorkLook::Running if writes_without_end(ctx, &log).await => {
+                if let Err(error) = ctx.host.work.end(unit).await {
+                    ctx.note(error.to_string());
+                } else {
+                    let lines = last_lines(&work::log_tail(ctx, call.name).await);
+                    let mib = MOST_WRITTEN / 1024 / 1024;
+                    return Ended { lines, ..failed(format!("it was ended, since it wrote more than {mib} MiB")) };
+                }
+            }
             WorkLook::Exited(outcome) => {
                 let lines = last_lines(&task::log_tail(ctx, call.name).await);
                 return Ended { lines, ..judged(&outcome, call.timeout) };
@@ -147,6 +167,12 @@ async fn follow(ctx: &StepContext<'_>, call: &Call<'_>, unit: &UnitName) -> Ende
         }
         ctx.host.clock.sleep(LOOK_EVERY).await;
     }
+}
+
+/// A file that is shorter is read from its beginning.
+async fn writes_without_end(ctx: &StepContext<'_>, log: &Path) -> bool {
+    let read = ctx.host.work.read_since(log, MOST_WRITTEN).await;
+    read.is_ok_and(|(_, read_to)| read_to > MOST_WRITTEN)
 }
 
 /// While the bus is away nothing is known, and nothing is done.

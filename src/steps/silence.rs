@@ -21,7 +21,7 @@ pub(super) async fn begin(ctx: &mut StepContext<'_>) -> StepResult {
         Some(ended) => ended,
         None => {
             ctx.recorder.record(Fact::ChangeIntended(Change::Silenced { end: silence.end }))?;
-            call(ctx, &wanted("silence", "begin-silence", &silence.begin, silence.timeout)).await?
+            call(ctx, &wanted("silence", "begin-silence", &silence.begin, (silence.timeout, silence.sandbox))).await?
         }
     };
     if ended.outcome == Outcome::Succeeded {
@@ -31,8 +31,13 @@ pub(super) async fn begin(ctx: &mut StepContext<'_>) -> StepResult {
     Ok(StepEnd::Succeeded(Some(format!("{why}; the run goes on, and alarms may be raised"))))
 }
 
-fn wanted<'a>(name: &'a str, point: &'a str, command: &'a [String], timeout: SignedDuration) -> Call<'a> {
-    Call { name, point, command, timeout, policy: HookPolicy::Warn }
+fn wanted<'a>(
+    name: &'a str,
+    point: &'a str,
+    command: &'a [String],
+    (timeout, sandbox): (SignedDuration, bool),
+) -> Call<'a> {
+    Call { name, point, command, timeout, policy: HookPolicy::Warn, sandbox }
 }
 
 /// Tried again where it fails: it may be called more than once, and must bear that.
@@ -41,14 +46,15 @@ pub(super) async fn end(ctx: &mut StepContext<'_>) -> StepResult {
     let Some(Change::Silenced { end: command }) = change else {
         return Ok(StepEnd::Skipped("monitoring is not silenced".into()));
     };
-    let timeout = ctx.settings.silence.as_ref().map_or(TIMEOUT, |silence| silence.timeout);
+    let silence = ctx.settings.silence.as_ref();
+    let limits = silence.map_or((TIMEOUT, false), |silence| (silence.timeout, silence.sandbox));
     let mut why = String::new();
     for pause in PAUSES {
         ctx.host.clock.sleep(pause).await;
         // A call that a crash left open is the one to be found again.
         let calls = ctx.run().hooks.iter().filter(|made| made.step == Step::EndSilence && made.end.is_some()).count();
         let name = format!("end-silence-{}", calls + 1);
-        let ended = call(ctx, &wanted(&name, "end-silence", &command, timeout)).await?;
+        let ended = call(ctx, &wanted(&name, "end-silence", &command, limits)).await?;
         if ended.outcome == Outcome::Succeeded {
             ctx.recorder.record(Fact::ChangeUndone(Change::Silenced { end: command }))?;
             return Ok(StepEnd::Succeeded(None));

@@ -66,6 +66,7 @@ fn spec(status: bool) -> WorkSpec {
         argv: vec!["/bin/true".into()],
         environment: Vec::new(),
         is_pinned: true,
+        is_sandboxed: false,
         nice: 10,
         log: "/tmp/log".into(),
         status: status.then(|| "/tmp/status".into()),

@@ -165,6 +165,7 @@ fn a_program_that_others_could_replace_is_named() {
         command: vec!["/usr/local/sbin/drain".into()],
         timeout: SignedDuration::from_secs(1),
         policy: HookPolicy::Warn,
+        sandbox: true,
     };
     let settings = Settings { hooks: vec![hook], ..settings() };
     let mut host = host(&World::new());

@@ -247,6 +247,7 @@ fn whenever_the_world_ends_no_hook_is_called_twice_or_forgotten() {
                 command: vec![point.name().into()],
                 timeout: SignedDuration::from_secs(60),
                 policy: HookPolicy::Warn,
+                sandbox: true,
             };
             // What services do meanwhile is walked above.
             scenario.settings.services.clear();
@@ -255,6 +256,7 @@ fn whenever_the_world_ends_no_hook_is_called_twice_or_forgotten() {
                 begin: vec!["silence".into()],
                 end: vec!["speak".into()],
                 timeout: SignedDuration::from_secs(60),
+                sandbox: true,
             });
             scenario.settings.hooks = HookPoint::ALL.map(hook).to_vec();
             let scenario = scenario.crash_at(point, fault);

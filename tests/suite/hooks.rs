@@ -13,7 +13,7 @@ fn with_hooks(hooks: &[(HookPoint, &str, HookPolicy)]) -> Scenario {
 }
 
 fn hook(point: HookPoint, program: &str, policy: HookPolicy) -> Hook {
-    Hook { point, command: vec![program.into()], timeout: SignedDuration::from_secs(5), policy }
+    Hook { point, command: vec![program.into()], timeout: SignedDuration::from_secs(5), policy, sandbox: true }
 }
 
 /// What was called, and how each call ended.
@@ -115,6 +115,7 @@ fn silenced() -> Scenario {
         begin: vec!["silence".into()],
         end: vec!["speak".into(), "up now".into()],
         timeout: SignedDuration::from_secs(5),
+        sandbox: true,
     });
     scenario
 }

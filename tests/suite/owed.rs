@@ -34,6 +34,7 @@ const WAYS: [(&str, u8, Change); 7] = [
             command: vec!["drain".into()],
             timeout: jiff::SignedDuration::from_secs(5),
             policy: HookPolicy::MustSucceed,
+            sandbox: true,
         }];
     }),
     ("a failed look", exit_code::STEP_FAILED, |scenario| {

@@ -88,12 +88,14 @@ fn settings() -> Settings {
             begin: vec!["/usr/local/sbin/silence".into(), "on".into()],
             end: vec!["/usr/local/sbin/silence".into(), "off".into()],
             timeout: SignedDuration::from_secs(8),
+            sandbox: true,
         }),
         hooks: vec![Hook {
             point: HookPoint::AfterStop,
             command: vec!["/usr/local/sbin/snapshot".into(), "-q".into()],
             timeout: SignedDuration::from_secs(9),
             policy: HookPolicy::MustSucceed,
+            sandbox: true,
         }],
         notify: vec![Channel {
             way: crate::model::Way::Wall,

@@ -1,8 +1,10 @@
 //! The sandbox of a coordinator that was started by hand, and of the one that watches a reboot. The units in `systemd/`
 //! have the same; `tests/suite/sandbox.rs` holds them against this table.
 //!
+//! Hooks have a small one of their own, [`of_hooks`].
+//!
 //! A coordinator talks to systemd, to the database and to the network, reads the host and writes its own state. What
-//! works (apt, dpkg, a build, a hook) is in units of its own, which have none of this.
+//! works (apt, dpkg, a build) is in units of its own, which have none of this.
 //!
 //! Left out, each with its reason:
 //!
@@ -37,6 +39,43 @@ const CAPABILITIES: [u32; 11] = [
 ];
 
 const EPERM: i32 = 1;
+
+/// Bits of `CAP_…` that no hook has: what would reboot past systemd, set the clock, wake the host, or count processes.
+const NOT_FOR_HOOKS: [u32; 4] = [
+    20, // SYS_PACCT
+    22, // SYS_BOOT
+    25, // SYS_TIME
+    35, // WAKE_ALARM
+];
+
+/// What a hook may not call: as above, and what no program of today calls.
+const REFUSED_TO_HOOKS: [&str; 4] = ["@clock", "@reboot", "@obsolete", "@cpu-emulation"];
+
+/// Half of the host's memory, in parts of the largest number.
+const HALF: u32 = u32::MAX / 2;
+
+/// Properties for a program of the administrator. It may do nearly all that root does: install packages, mount, take a
+/// snapshot, mail, become another user. So it has none of what would take that away:
+///
+/// - `NoNewPrivileges=`, `RestrictSUIDSGID=`: `su`, `sudo` and `sendmail` would not work, nor dpkg, nor a backup by rsync.
+/// - Whatever gives it mounts of its own (`ProtectSystem=`, `ProtectKernelLogs=`, `PrivateTmp=` …): what it mounts for a
+///   later hook would be seen by nobody. `RestrictNamespaces=`: containers.
+/// - `ProtectClock=`, `DevicePolicy=`: LVM and backups need devices; the capability and the calls go all the same.
+///
+/// `[[hook]] sandbox = false` leaves all of it out.
+pub(super) fn of_hooks() -> Vec<Property> {
+    let words = |words: &[&str]| words.iter().map(|&word| word.to_owned()).collect::<Vec<_>>();
+    vec![
+        ("RestrictRealtime", true.into()),
+        ("LockPersonality", true.into()),
+        ("SystemCallArchitectures", words(&["native"]).into()),
+        ("SystemCallFilter", (false, words(&REFUSED_TO_HOOKS)).into()),
+        ("SystemCallErrorNumber", EPERM.into()),
+        ("CapabilityBoundingSet", NOT_FOR_HOOKS.iter().fold(u64::MAX, |all, bit| all & !(1 << bit)).into()),
+        ("MemoryMaxScale", HALF.into()),
+        ("TasksMax", 4096u64.into()),
+    ]
+}
 
 /// Properties for who writes to these directories as well. A directory that is not there is no error.
 pub(super) fn properties(writable: &[String]) -> Vec<Property> {

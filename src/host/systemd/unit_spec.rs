@@ -53,6 +53,9 @@ pub(super) fn work_properties(spec: &WorkSpec, program: &Path) -> Vec<Property> 
         ("IgnoreSIGPIPE", false.into()),
         ("TimeoutStartUSec", INFINITY.into()),
     ];
+    if spec.is_sandboxed {
+        properties.extend(sandbox::of_hooks());
+    }
     properties.extend(match spec.timeout.and_then(|timeout| u64::try_from(timeout.as_micros()).ok()) {
         None => vec![("TimeoutStopUSec", INFINITY.into()), ("KillMode", "mixed".into()), ("SendSIGKILL", false.into())],
         Some(timeout) => vec![
@@ -160,6 +163,7 @@ mod tests {
             argv: ["/usr/bin/apt-get", "-o", "APT::Status-Fd=@STATUS_FD@", "cost=$5"].map(String::from).to_vec(),
             environment: vec![("LC_ALL".into(), "C.UTF-8".into()), ("DEBIAN_FRONTEND".into(), "noninteractive".into())],
             is_pinned: true,
+            is_sandboxed: false,
             nice: 10,
             log: "/var/log/patchday/x.log".into(),
             status: status.map(Into::into),
@@ -237,6 +241,28 @@ mod tests {
             ("MemoryHigh", u64::MAX.into()),
         ];
         assert_eq!(slice_properties(&limits), wanted);
+    }
+
+    #[test]
+    fn only_a_program_of_the_administrator_is_in_the_sandbox_of_hooks() {
+        let program = Path::new("/usr/bin/patchday");
+        let hook = WorkSpec { is_sandboxed: true, ..spec(None) };
+        let of_hook: Vec<Property> = sandbox::of_hooks();
+        let has = |spec: &WorkSpec| {
+            let properties = work_properties(spec, program);
+            of_hook.iter().filter(|property| properties.contains(property)).count()
+        };
+        assert_eq!((has(&hook), has(&spec(None))), (of_hook.len(), 0));
+        // It installs packages and mounts; it does not set the clock, nor wake or reboot the host past systemd.
+        let refused = [20, 22, 25, 35].iter().fold(0u64, |all, bit| all | (1 << bit));
+        assert!(of_hook.contains(&("CapabilityBoundingSet", (!refused).into())));
+        // What makes mounts of its own hides from the host what a hook mounts; without new privileges neither `su` nor
+        // dpkg works.
+        for never in
+            ["NoNewPrivileges", "RestrictSUIDSGID", "ProtectSystem", "ProtectKernelLogs", "ProtectClock", "PrivateTmp"]
+        {
+            assert!(of_hook.iter().all(|(name, _)| *name != never), "{never}");
+        }
     }
 
     #[test]
