@@ -137,56 +137,8 @@ impl Site {
     }
 }
 
-/// Settings that people have, or that somebody left behind after a search for a fault. Each alone, and all at once.
-const HOSTILE: &[&str] = &[
-    "quiet \"2\";",
-    "quiet \"0\";",
-    "quiet::NoProgress \"true\";",
-    "quiet::NoStatistic \"true\";",
-    "quiet::NoUpdate \"true\";",
-    "APT::Color \"true\";",
-    "APT::Get::Show-Versions \"true\";",
-    "APT { Get { show-versions \"yes\"; }; };",
-    "Binary::apt-get::APT::Get::Show-Versions \"true\";",
-    "Binary::apt-get::quiet \"2\";",
-    "APT::Get::Show-Upgraded \"false\";",
-    "APT::Get::Assume-No \"true\";",
-    "APT::Get::Assume-Yes \"true\";",
-    "APT::Get::Trivial-Only \"true\";",
-    "APT::Get::Simulate \"true\";",
-    "APT::Get::Download-Only \"true\";",
-    "APT::Get::Download \"false\";",
-    "APT::Get::Print-URIs \"true\";",
-    "APT::Get::CallResolver \"false\";",
-    "APT::Get::Only-Upgrade \"true\";",
-    "APT::Get::ReInstall \"true\";",
-    "APT::Get::Force-Yes \"true\";",
-    "APT::Get::Remove \"false\";",
-    "APT::Get::Upgrade \"false\";",
-    "APT::Cache::AllVersions \"false\";",
-    "Debug::NoLocking \"true\";",
-    "Debug::Locking \"true\";",
-    "Debug::RunScripts \"true\";",
-    "Debug::pkgAcquire \"true\";",
-    "Debug::pkgAutoRemove \"true\";",
-    "Debug::pkgCacheGen \"true\";",
-    "Debug::pkgDepCache::Marker \"true\";",
-    "Debug::pkgDepCache::AutoInstall \"true\";",
-    "Debug::pkgDPkgPM \"true\";",
-    "Debug::pkgOrderList \"true\";",
-    "Debug::pkgPackageManager \"true\";",
-    "Debug::pkgPolicy \"true\";",
-    "Debug::pkgProblemResolver \"true\";",
-    "Dpkg::Progress \"true\";",
-    "Dpkg::Progress-Fancy \"true\";",
-    "Dpkg::Use-Pty \"true\";",
-    "DPkg::ConfigurePending \"false\";",
-    "DPkg::Options { \"--force-confnew\"; \"--force-confask\"; };",
-    "Acquire::ForceIPv4 \"true\";",
-    "Acquire::Languages { \"de\"; };",
-    "APT::Install-Recommends \"false\";",
-    "APT::Get::AutomaticRemove \"false\";",
-];
+/// Settings that people have, or that somebody left behind after a search for a fault: one a line, each alone and all at once.
+const HOSTILE: &str = include_str!("../fixtures/apt/hostile.conf");
 
 #[test]
 fn no_setting_of_a_site_changes_the_plan() {
@@ -197,11 +149,11 @@ fn no_setting_of_a_site_changes_the_plan() {
     assert_eq!((plan.kept_back.as_slice(), plan.sizes.len()), (["lab-held".to_owned()].as_slice(), 3));
     let sources = site.sources();
     assert_eq!(sources.len(), 1, "{sources:?}");
-    for settings in HOSTILE {
+    for settings in HOSTILE.lines() {
         site.set(settings);
         assert_eq!(site.plan().as_ref(), Ok(&plan), "{settings}");
     }
-    site.set(&HOSTILE.join("\n"));
+    site.set(HOSTILE);
     assert_eq!(site.plan(), Ok(plan));
     assert_eq!(site.sources(), sources);
 }
@@ -222,8 +174,8 @@ fn no_setting_of_a_site_keeps_an_upgrade_from_being_done() {
         assert!(!said.contains('\u{1b}'), "{settings}: {said}");
     };
     check("");
-    HOSTILE.iter().for_each(|settings| check(settings));
-    check(&HOSTILE.join("\n"));
+    HOSTILE.lines().for_each(&check);
+    check(HOSTILE);
 }
 
 #[test]

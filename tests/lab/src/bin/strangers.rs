@@ -16,9 +16,9 @@ const DOCUMENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/reliabil
 struct Arguments {
     #[command(flatten)]
     shipped: Shipped,
-    /// Only the situations whose name holds this text
-    #[arg(long, default_value = "")]
-    only: String,
+    /// Only the situations whose name holds this text; may be given more than once
+    #[arg(long)]
+    only: Vec<String>,
     /// Only this topic: services, database, probes, packages, kernel, reboot, root or world
     #[arg(long)]
     topic: Option<String>,
@@ -31,6 +31,9 @@ struct Arguments {
     /// How many machines work at a time
     #[arg(long, default_value_t = 2)]
     jobs: usize,
+    /// Print all that Patchday said last
+    #[arg(long)]
+    text: bool,
     /// Print the tables as they stand in docs/reliability.md
     #[arg(long)]
     markdown: bool,
@@ -49,12 +52,19 @@ fn all(arguments: &Arguments) -> Result<bool> {
     let mut outcomes = Vec::new();
     for topic in TOPICS.iter().filter(|topic| arguments.topic.as_deref().is_none_or(|name| name == topic.name)) {
         let mut situations = (topic.situations)();
-        situations.retain(|one| one.name().contains(&arguments.only) && (one.is_in_check() || !arguments.in_check));
+        let is_named = |name: &str| arguments.only.is_empty() || arguments.only.iter().any(|only| name.contains(only));
+        situations.retain(|one| is_named(one.name()) && (one.is_in_check() || !arguments.in_check));
         if arguments.list {
             situations.iter().for_each(|one| println!("{:<9} {}", topic.name, one.name()));
             continue;
         }
-        outcomes.extend(perform(stage, topic.name, situations, &tell));
+        let told = |outcome: &Outcome| {
+            tell(outcome);
+            if arguments.text {
+                println!("{}\n", outcome.text);
+            }
+        };
+        outcomes.extend(perform(stage, topic.name, situations, &told));
     }
     let wrong = outcomes.iter().filter(|outcome| outcome.wrong.is_some()).count();
     if arguments.markdown {

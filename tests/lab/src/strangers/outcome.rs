@@ -16,6 +16,8 @@ pub struct Outcome {
     pub name: String,
     /// What Patchday said last: the exit code, and the headline.
     pub said: String,
+    /// All that it said last.
+    pub text: String,
     /// How the host was afterwards.
     pub host: String,
     /// The report of its last run, as JSON; none where it began none.
@@ -87,7 +89,7 @@ mod tests {
 
     fn outcome(name: &str, said: &str) -> Outcome {
         let [name, said, host] = [name, said, "in service"].map(str::to_owned);
-        Outcome { name, said, host, report: None, wrong: None, took: Duration::ZERO }
+        Outcome { name, said, text: String::new(), host, report: None, wrong: None, took: Duration::ZERO }
     }
 
     #[test]

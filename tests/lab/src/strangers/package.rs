@@ -7,6 +7,7 @@ pub struct Package {
     pub(super) version: String,
     pub(super) fields: String,
     pub(super) files: Vec<(String, String)>,
+    pub(super) copies: Vec<(String, String)>,
     pub(super) scripts: Vec<(&'static str, String)>,
 }
 
@@ -18,6 +19,7 @@ impl Package {
             version: version.into(),
             fields: String::new(),
             files: Vec::new(),
+            copies: Vec::new(),
             scripts: Vec::new(),
         }
     }
@@ -32,6 +34,12 @@ impl Package {
     /// A file in it.
     pub fn file(mut self, path: impl Into<String>, content: impl Into<String>) -> Self {
         self.files.push((path.into(), content.into()));
+        self
+    }
+
+    /// A file in it that is a copy of one of the machine's, as a program or a library.
+    pub fn copy(mut self, path: impl Into<String>, of: impl Into<String>) -> Self {
+        self.copies.push((path.into(), of.into()));
         self
     }
 

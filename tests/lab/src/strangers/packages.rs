@@ -1,12 +1,21 @@
 //! Packages and their scripts, apt's settings and hooks.
 
-use super::{Scene, Situation};
+use super::{Package, Scene, Situation};
+use anyhow::{Result, ensure};
+
+const NO_REBOOT: &str = "[reboot]\nwhen = \"never\"\n";
+
+/// One setting a line.
+const HOSTILE: &str = include_str!("../../../fixtures/apt/hostile.conf");
 
 pub(super) fn situations() -> Vec<Situation> {
     vec![
         Situation::new("a package's script fails", |scene| {
             scene.update_has("postinst", "#!/bin/sh\necho the disk of the licence server is full >&2\nexit 3\n")?;
-            scene.run(&[])?.ends(21)?.says(&["lab-update"])?;
+            let said = scene.run(&[])?;
+            said.ends(21)?.says(&["lab-update"])?;
+            let first = "failed: upgrade the packages: the disk of the licence server is full";
+            ensure!(said.headline.starts_with(first), "the first line is {:?}", said.headline);
             // Services come first; dpkg is for the admin to finish.
             scene.machine().wait_until_healthy(std::time::Duration::from_secs(10))
         })
@@ -64,6 +73,61 @@ pub(super) fn situations() -> Vec<Situation> {
         })
         .settings("[upgrade]\norder = \"late-stop\"\n[reboot]\nwhen = \"never\"\n")
         .sharing("scripts"),
+        Situation::new(
+            "every hostile setting of apt at once, a host that speaks German, and an apt at work on the lists",
+            |scene| {
+                scene.install(&Package::new("lab-held", "1"))?;
+                scene.shell("apt-mark hold lab-held")?;
+                scene.undo("apt-mark unhold lab-held");
+                scene.publish(&Package::new("lab-held", "2"))?;
+                scene.shell("systemctl set-environment LANG=C.UTF-8 LANGUAGE=de")?;
+                scene.undo("systemctl unset-environment LANG LANGUAGE");
+                scene.write("/etc/default/locale", "LANG=C.UTF-8\nLANGUAGE=de\n")?;
+                let german = scene.shell("LANG=C.UTF-8 LANGUAGE=de apt-get --simulate dist-upgrade")?;
+                ensure!(german.contains("Paketlisten werden gelesen"), "apt speaks no German here:\n{german}");
+                scene.write("/etc/apt/apt.conf.d/99hostile", HOSTILE)?;
+                scene.plan(&[])?.ends(0)?.says(&["upgrade 1: lab-update", "kept back 1: lab-held"])?;
+                lock(scene, "/var/lib/apt/lists/lock", 8)?;
+                scene.run(&[])?.ends(0)?.says(&["1 package upgraded", "nothing found"])?;
+                Ok(())
+            },
+        )
+        .settings(NO_REBOOT)
+        .sharing("scripts")
+        .in_check(),
+        Situation::new("dpkg's statoverride names a user who is gone", |scene| {
+            scene.write("/var/lib/dpkg/statoverride", "gone-user root 0755 /usr/bin/lab\n")?;
+            scene.run(&[])?.ends(20)?.says(&["there is no user gone-user", "nothing was touched"])?;
+            Ok(())
+        })
+        .settings(NO_REBOOT)
+        .sharing("scripts"),
+        Situation::new("a hook of apt refuses, as etckeeper does over changes that nobody committed", |scene| {
+            let refuses = "DPkg::Pre-Invoke { \"echo '** uncommitted changes in /etc' >&2; exit 1\"; };\n";
+            scene.write("/etc/apt/apt.conf.d/05lab", refuses)?;
+            scene
+                .plan(&[])?
+                .says(&["apt calls commands before dpkg, and each may refuse the upgrade", "uncommitted"])?;
+            let said = scene.run(&[])?;
+            said.ends(21)?;
+            let first = "failed: upgrade the packages: ** uncommitted changes in /etc";
+            ensure!(said.headline.starts_with(first), "the first line is {:?}", said.headline);
+            Ok(())
+        })
+        .settings(NO_REBOOT)
+        .sharing("scripts"),
+        Situation::new("a package's script schedules a reboot in two minutes", |scene| {
+            scene.update_has("postinst", "#!/bin/sh\nshutdown -r +2 2>/dev/null\n")?;
+            scene.undo("shutdown -c 2>/dev/null");
+            scene.run(&[])?.ends(23)?.says(&[
+                "1 package upgraded",
+                "a reboot of the host is scheduled for",
+                "shutdown -c",
+            ])?;
+            Ok(())
+        })
+        .settings(NO_REBOOT)
+        .sharing("scripts"),
     ]
 }
 
@@ -73,4 +137,14 @@ const IMPATIENT: &str = "[upgrade]\nstall-timeout = \"50s\"\n[reboot]\nwhen = \"
 fn waits_for_mongod(scene: &Scene<'_>) -> String {
     let port = scene.machine().mongod_port();
     format!("#!/bin/bash\nuntil (exec 3<>/dev/tcp/127.0.0.1/{port}) 2>/dev/null; do sleep 1; done\n")
+}
+
+/// Somebody has a lock as apt takes it, for so many seconds.
+fn lock(scene: &Scene<'_>, path: &str, seconds: u32) -> Result<()> {
+    let script = format!(
+        "use Fcntl; open(F, '+<', '{path}') or die; my $l = pack('s s x4 q q i x4', F_WRLCK, 0, 0, 0, 0); \
+         fcntl(F, F_SETLK, $l) or die; open(R, '>', '/run/lab-lock') or die; close R; sleep {seconds}"
+    );
+    scene.machine().exec_ok(&["systemd-run", "--quiet", "--collect", "perl", "-e", &script])?;
+    scene.shell("until test -e /run/lab-lock; do sleep 0.1; done; rm /run/lab-lock").map(drop)
 }

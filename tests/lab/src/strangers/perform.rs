@@ -72,6 +72,7 @@ fn one_after_the_other(stage: Stage<'_>, topic: &str, group: &[(usize, Situation
         let mut outcome = Outcome {
             name: situation.name.clone(),
             said: String::new(),
+            text: String::new(),
             host: String::new(),
             report: None,
             wrong: None,
@@ -110,6 +111,7 @@ fn on(machine: &Machine, situation: &Situation, outcome: &mut Outcome) -> Result
     outcome.host = scene.afterwards();
     outcome.report = scene.report.take();
     if let Some(said) = &*scene.last.borrow() {
+        outcome.text.clone_from(&said.text);
         outcome.said = format!("{}: {}", said.exit(), said.headline);
     }
     if let Err(error) = acted.and(served) {

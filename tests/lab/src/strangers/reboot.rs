@@ -1,6 +1,7 @@
 //! The reboot: whether it is owed, asked for, and comes.
 
-use super::Situation;
+use super::{Package, Scene, Situation};
+use anyhow::Result;
 
 pub(super) fn situations() -> Vec<Situation> {
     vec![
@@ -32,5 +33,33 @@ pub(super) fn situations() -> Vec<Situation> {
             Ok(())
         })
         .settings("[reboot]\nwhen = \"always\"\n"),
+        Situation::new(
+            "a library is upgraded without a reboot, and a unit that nobody restarts still maps the old one",
+            |scene| {
+                maps_a_library(
+                    scene,
+                    "Type=oneshot\nRemainAfterExit=yes\nExecStart=/bin/sh -c '/bin/sleep infinity &'",
+                )?;
+                scene.run(&["--no-reboot"])?.ends(0)?.says(&["a boot is owed", "lab-old.service"])?;
+                scene.plan(&[])?.says(&["nothing to upgrade", "replaced files are still run by lab-old.service"])?;
+                scene.patchday(&["status"])?.says(&["a boot is owed", "lab-old.service"])?;
+                scene.run(&[])?.ends(0)?.says(&["back after"])?.says_not(&["owed"])?;
+                Ok(())
+            },
+        ),
     ]
+}
+
+/// A service that has a package's library in its memory, and an update that replaces it.
+fn maps_a_library(scene: &Scene<'_>, starts: &str) -> Result<()> {
+    const LIBRARY: &str = "/usr/lib/lab/liblab.so.1";
+    let package =
+        |version: &str| Package::new("liblab1", version).copy(LIBRARY, "$(ls /usr/lib/*/libz.so.1 | head -n 1)");
+    scene.install(&package("1"))?;
+    scene.unit(
+        "lab-old.service",
+        &format!("[Service]\nEnvironment=LD_PRELOAD={LIBRARY}\n{starts}\n[Install]\nWantedBy=multi-user.target\n"),
+    )?;
+    scene.shell("systemctl enable --now lab-old.service 2>/dev/null")?;
+    scene.publish(&package("2"))
 }

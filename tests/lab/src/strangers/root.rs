@@ -129,5 +129,78 @@ pub(super) fn situations() -> Vec<Situation> {
             Ok(())
         })
         .settings("[reboot]\nwhen = \"always\"\n\n[[notify]]\nkind = \"metrics\"\nfile = \"/etc/lab-metrics/patchday.prom\"\n"),
+        Situation::new("hooks mount, become another user, and see what an earlier one mounted; one has left the sandbox", |scene| {
+            let first = "#!/bin/sh\nset -e\ngrep -E '^(CapBnd|NoNewPrivs|Seccomp_filters)' /proc/self/status >/run/lab-first\n\
+                         su games -s /bin/sh -c 'id -un' | grep -x games\nmount -t tmpfs none /mnt\n";
+            let second = "#!/bin/sh\nset -e\ngrep -E '^(CapBnd|NoNewPrivs|Seccomp_filters)' /proc/self/status >/run/lab-second\n\
+                          mountpoint /mnt\numount /mnt\n";
+            scene.write_program("/usr/local/sbin/lab-first", first)?;
+            scene.write_program("/usr/local/sbin/lab-second", second)?;
+            let running = scene.begin_run(&[])?;
+            let level = wait_for("a hook", Duration::from_secs(60), || {
+                let unit = "$(systemctl list-units --all --plain --no-legend 'patchday-hook-*' | head -n 1 | cut -d ' ' -f 1)";
+                let script = format!("unit={unit}; test -z \"$unit\" || systemd-analyze security --no-pager \"$unit\" | grep Overall || :");
+                let said = scene.shell(&script)?;
+                Ok((!said.trim().is_empty()).then_some(said))
+            });
+            println!("{level:?}");
+            running.ended()?.ends(0)?.says(&["nothing found"])?;
+            let status = |which: &str| scene.machine().read_file(&format!("/run/lab-{which}"));
+            let field = |text: &str, name: &str| {
+                let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(":\t").map(str::to_owned));
+                line.with_context(|| format!("no {name} in {text}"))
+            };
+            let (first, second) = (status("first")?, status("second")?);
+            let bounds = |text: &str| -> Result<u64> { Ok(u64::from_str_radix(&field(text, "CapBnd")?, 16)?) };
+            let may_reboot = |text: &str| -> Result<bool> { Ok(bounds(text)? & (1 << 22) != 0) };
+            ensure!(!may_reboot(&first)? && may_reboot(&second)?, "capabilities: {first} and {second}");
+            let filters = |text: &str| -> Result<u32> { Ok(field(text, "Seccomp_filters")?.parse()?) };
+            ensure!(filters(&first)? > filters(&second)?, "filters: {first} and {second}");
+            ensure!(field(&first, "NoNewPrivs")? == "0", "{first}");
+            Ok(())
+        })
+        .settings(format!(
+            "{NO_REBOOT}[[hook]]\npoint = \"before-stop\"\ncommand = [\"/usr/local/sbin/lab-first\"]\npolicy = \"must-succeed\"\n\
+             [[hook]]\npoint = \"before-stop\"\ncommand = [\"/usr/local/sbin/lab-second\"]\npolicy = \"must-succeed\"\n\
+             sandbox = false\n"
+        ))
+        .sharing("hooks"),
+        Situation::new("a hook writes without end", |scene| {
+            scene.write_program("/usr/local/sbin/lab-hook", "#!/bin/sh\nexec yes\n")?;
+            scene.run(&[])?.ends(20)?.says(&["it was ended, since it wrote more than 64 MiB", "nothing was touched"])?;
+            Ok(())
+        })
+        .settings(format!(
+            "{NO_REBOOT}[[hook]]\npoint = \"before-stop\"\ncommand = [\"/usr/local/sbin/lab-hook\"]\npolicy = \"must-succeed\"\n"
+        ))
+        .sharing("hooks"),
+        Situation::new("a hook and a probe try to type into the terminal of whoever began the run", |scene| {
+            // TIOCSTI: as if root had typed it.
+            let types = "open(T, '+<', '/dev/tty') or exit 0; open(M, '>>', '/srv/has-terminal'); print M \"$0\\n\"; close M; \
+                         ioctl(T, 0x5412, $_) for split //, \"touch /srv/typed\\n\";";
+            for name in ["lab-hook", "lab-probe"] {
+                scene.write_program(&format!("/usr/local/sbin/{name}"), &format!("#!/usr/bin/perl\n{types}\n"))?;
+            }
+            let own = format!("probe = \"http\"\nurl = \"http://127.0.0.1:{}/health\"", scene.machine().api_port());
+            let text = scene.machine().read_file("/etc/patchday/patchday.toml")?;
+            let probe = "probe = \"command\"\ncommand = [\"/usr/local/sbin/lab-probe\"]";
+            scene.configure(&text.replace(&own, probe))?;
+            // A terminal of its own, whose keyboard nobody touches.
+            scene.write_program(
+                "/usr/local/sbin/lab-shell",
+                "#!/bin/bash\npatchday plan; patchday run --yes; while read -r -t 3 line; do eval \"$line\"; done\n",
+            )?;
+            scene.shell(
+                "rm -f /run/lab-keys; mkfifo /run/lab-keys; sleep 300 >/run/lab-keys & \
+                 script --quiet --command lab-shell /run/lab-typescript </run/lab-keys >/dev/null; kill $!",
+            )?;
+            for mark in ["/srv/has-terminal", "/srv/typed"] {
+                ensure!(!scene.machine().exists(mark)?, "{mark} is there");
+            }
+            scene.patchday(&["attach", "--last"])?.ends(0)?;
+            Ok(())
+        })
+        .settings(format!("{NO_REBOOT}[[hook]]\npoint = \"before-stop\"\ncommand = [\"/usr/local/sbin/lab-hook\"]\n"))
+        .sharing("hooks"),
     ]
 }

@@ -203,7 +203,7 @@ impl<'a> Scene<'a> {
     }
 
     fn put(&self, package: &Package) -> Result<()> {
-        let Package { name, version, fields, files, scripts } = package;
+        let Package { name, version, fields, files, copies, scripts } = package;
         let tree = format!("/srv/build/{name}");
         self.shell(&format!("rm -rf {tree}"))?;
         let control = format!(
@@ -220,6 +220,9 @@ impl<'a> Scene<'a> {
         }
         for (path, content) in files {
             self.machine.write_program(&format!("{tree}/{}", path.trim_start_matches('/')), content.as_bytes())?;
+        }
+        for (path, of) in copies {
+            self.shell(&format!("install -D -m 0755 {of} {tree}/{}", path.trim_start_matches('/')))?;
         }
         let deb = format!("{REPOSITORY}/{name}_{version}.deb");
         self.shell(&format!("dpkg-deb --root-owner-group --build {tree} {deb} >/dev/null\n{INDEX}")).map(drop)
