@@ -88,7 +88,7 @@ pub(super) const RULES: &[Rule] = &[
         title: "its configuration holds an option that it does not take",
         texts: &["Unrecognized option", "Error parsing YAML", "Error parsing INI", "unrecognised option", "BadValue"],
         exits: &[2],
-        hint: "mend the configuration; an option may be gone since the last upgrade",
+        hint: "fix the configuration; an option may be gone since the last upgrade",
         command: Some("mongod --config PATH --outputConfig"),
         ..NOTHING_ELSE
     },

@@ -139,7 +139,7 @@ pub(super) fn to_do(report: &Report) -> Vec<Advice> {
         add(format!("Look for microcode or settings against what nothing mitigates: {}", list(names)), None);
     }
     if matches!(report.ending, Ending::Failed | Ending::Aborted) {
-        let text = "When the cause is mended, see whether the next run would go through";
+        let text = "When the cause is fixed, see whether the next run would go through";
         add(text.to_owned(), Some("patchday plan"));
     }
     items

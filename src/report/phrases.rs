@@ -213,7 +213,7 @@ pub(super) fn order_words(edge: &EdgeReturn) -> (Mark, &'static str) {
         OrderKept::Kept => (Mark::Done, "kept: it became active when the other was ready"),
         OrderKept::Waited => (Mark::Done, "waited: it became active earlier, and ready later"),
         OrderKept::Broken => (Mark::Warning, "broken: it said that it was ready before the other was"),
-        OrderKept::Unknown => (Mark::Note, "unknown: both were ready when somebody first looked, or one never was"),
+        OrderKept::Unknown => (Mark::Note, "unknown: both were ready at the first look, or one never was"),
     }
 }
 

@@ -72,7 +72,7 @@ async fn readiness(ctx: &StepContext<'_>, service: &ServiceSettings) -> Result<R
     let options = &ctx.run().options;
     match said.problem() {
         Some(why) if !labels.iter().any(|label| is_allowed(ctx.settings, options, label)) => Err(StepError::Failed(
-            format!("{} is not ready any more: {why}; mend it, or say --allow {}", service.unit, labels[0]),
+            format!("{} is not ready any more: {why}; fix it, or say --allow {}", service.unit, labels[0]),
         )),
         _ => Ok(said),
     }

@@ -118,7 +118,7 @@ fn down(unit: &UnitName, why: &str) -> Finding {
     let finding = Finding::new(FindingKey::ServiceNotReady, Severity::Blocker, format!("{unit} is down: {why}"));
     let finding = finding.about(unit);
     finding.remedy(
-        format!("read journalctl -b -u {unit}; once its cause is mended, start it"),
+        format!("read journalctl -b -u {unit}; once its cause is fixed, start it"),
         format!("systemctl restart {unit}"),
     )
 }

@@ -19,7 +19,10 @@ pub(super) async fn perform(ctx: &mut StepContext<'_>) -> StepResult {
 
     let warnings = of_severity(&results, Severity::Warning).count();
     match refusal(&results) {
-        None => Ok(StepEnd::Succeeded(Some(format!("{} checks, {warnings} warnings", results.len())))),
+        None => {
+            let plural = if warnings == 1 { "" } else { "s" };
+            Ok(StepEnd::Succeeded(Some(format!("{} checks, {warnings} warning{plural}", results.len()))))
+        }
         Some(why) => Err(StepError::Failed(why)),
     }
 }

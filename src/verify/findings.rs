@@ -74,7 +74,7 @@ pub(super) fn service(one: &Watched) -> Option<Finding> {
         let title = format!("{unit} runs, and its probe does not succeed, as before the run: {problem}");
         let finding = Finding::new(FindingKey::ServiceNotReadyBefore, Severity::Info, title).about(unit);
         return Some(
-            finding.hint("mend the service or its probe: until then nobody can tell whether it came back well"),
+            finding.hint("fix the service or its probe: until then nobody can tell whether it came back well"),
         );
     }
     let finding = Finding::new(FindingKey::ServiceNotReady, Severity::Blocker, not_back(one, None)).about(unit);
@@ -140,6 +140,6 @@ pub(super) fn fell_back(with: &Verifying<'_>, running: &str) -> Option<Finding> 
         Some(because) => format!("under {}: {because}", trial.kernel),
         None => format!("{} did not come up, or not for long: the boot loader started {running}", trial.kernel),
     });
-    let hint = format!("mend what kept {} from working, then have it started once more", trial.kernel);
+    let hint = format!("fix what kept {} from working, then have it started once more", trial.kernel);
     Some(finding.remedy(hint, format!("grub-reboot '{}'", trial.kernel_entry)))
 }
