@@ -6,7 +6,7 @@ pub const DONE: u8 = 0;
 pub const UNEXPECTED: u8 = 1;
 /// The command line or the configuration is wrong; nothing was touched.
 pub const USAGE: u8 = 2;
-/// Refused: outside the window, held, not confirmed, too late to abort, or resumed on this boot already.
+/// Refused: not in a window, held, not confirmed, too late to abort, already resumed on this boot.
 pub const BLOCKED: u8 = 10;
 /// Another run holds the lock.
 pub const LOCKED: u8 = 11;
@@ -29,7 +29,7 @@ pub const ALL: [(u8, &str); 11] = [
     (DONE, "done, or nothing to do"),
     (UNEXPECTED, "unexpected error"),
     (USAGE, "wrong usage or configuration; nothing was touched"),
-    (BLOCKED, "refused: outside the window, held, not confirmed, too late to abort, or resumed on this boot already"),
+    (BLOCKED, "refused: not in a window, held, not confirmed, too late to abort, already resumed on this boot"),
     (LOCKED, "another run holds the lock"),
     (UNTOUCHED, "a step failed before anything was touched"),
     (STEP_FAILED, "a step failed or the run was aborted, without a reboot; or a change of the run is not undone"),

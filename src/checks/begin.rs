@@ -15,7 +15,7 @@ check!(
     Blocker,
     60,
     "dpkg reads all that it keeps, and would begin to work",
-    "dpkg refuses every package where it cannot read one of its own files, or where its statoverride names a user who is \
+    "dpkg refuses every package if it cannot read one of its own files, or if its statoverride names a user who is \
      gone. That is found here without side effects, and not with the services down.",
     |check, inputs| {
         let refusals = inputs.host.package_survey.refusals().await?;
@@ -23,7 +23,7 @@ check!(
             return Ok(None);
         }
         let finding = check.found("dpkg would refuse to install anything").lines(refusals);
-        Ok(Some(finding.remedy("mend what it names; an override is removed by", "dpkg-statoverride --remove PATH")))
+        Ok(Some(finding.remedy("fix what it names; an override is removed by", "dpkg-statoverride --remove PATH")))
     }
 );
 
@@ -33,9 +33,9 @@ check!(
     "apt-hooks",
     Info,
     20,
-    "nobody but apt decides whether dpkg may begin",
-    "apt calls these commands before dpkg, and gives up where one fails, as etckeeper's does while there are changes that \
-     nobody committed. Whether they refuse is known only when they are called, with the services down.",
+    "only apt decides whether dpkg may begin",
+    "apt calls these commands before dpkg, and gives up if one fails, as etckeeper's does while there are \
+     uncommitted changes. Whether they refuse is known only when they are called, with the services down.",
     |check, inputs| {
         let hooks = inputs.host.package_survey.hooks_before_dpkg().await?;
         // What cannot fail cannot refuse.
@@ -55,8 +55,8 @@ check!(
     Blocker,
     15,
     "no unit that a reboot needs is masked, or no reboot will follow",
-    "systemd refuses to reboot where reboot.target, or what it needs, is masked: as somebody does who wants no reboot, or an \
-     image that forbids it.",
+    "systemd refuses to reboot where reboot.target, or what it needs, is masked, by an administrator or by an image that \
+     forbids reboots.",
     |check, inputs| {
         if inputs.options.no_reboot || inputs.settings.reboot.when == RebootWhen::Never {
             return Ok(None);

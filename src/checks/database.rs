@@ -93,7 +93,7 @@ check!(
         let silent: Vec<_> = servers.filter_map(|(service, _, facts)| Some((&service.unit, facts.err()?))).collect();
         let hint = match silent.first() {
             Some((_, error)) if error.is_about_tls() => {
-                "mend the certificate, or how [service.mongodb] uri names it; docs/mongodb.md has both"
+                "fix the certificate, or how [service.mongodb] uri names it; docs/mongodb.md has both"
             }
             Some((_, error)) if error.kind == HostErrorKind::Refused => "give [service.mongodb] a valid login",
             _ => "see that it runs, and that [service.mongodb] leads to it: address, port, TLS",
@@ -110,7 +110,7 @@ check!(
     Blocker,
     60,
     "Patchday's user may shut every MongoDB down",
-    "Without the right the stop falls back to SIGTERM through the unit, and nobody steps down first.",
+    "Without the right the stop falls back to SIGTERM through the unit, and no primary steps down first.",
     |check, inputs| {
         let lacks = |_: &Server<'_>, condition: &DatabaseCondition| {
             let lacking = condition.lacks(&["shutdown"]);
@@ -180,7 +180,7 @@ check!(
     "database-clients",
     Warning,
     60,
-    "no flood of connections to MongoDB",
+    "MongoDB has no flood of connections",
     "Connections that leak are the first sign of an application that will not come back well.",
     |check, inputs| {
         let mut evidence = Vec::new();
@@ -232,8 +232,8 @@ check!(
     "database-locked",
     Blocker,
     60,
-    "nobody holds an fsyncLock",
-    "Whoever locks a server is copying its files; a stop would spoil the copy.",
+    "no client holds an fsyncLock",
+    "A server is locked to copy its files; a stop would spoil the copy.",
     |check, inputs| {
         let locked = |_: &Server<'_>, condition: &DatabaseCondition| {
             (condition.fsync_locked == Some(true)).then(|| "writes are blocked by fsyncLock".to_owned())
@@ -286,7 +286,7 @@ check!(
     Blocker,
     60,
     "every MongoDB may use its data, log, socket and keys at its next start",
-    "A server that runs does not notice that somebody changed the owner of a file; its next start fails.",
+    "A server that runs does not notice that a file has another owner now; its next start fails.",
     |check, inputs| {
         let mut evidence = Vec::new();
         for (service, ..) in running(inputs).await? {

@@ -57,8 +57,8 @@ check!(
     Blocker,
     10,
     "every entry of /etc/fstab can be mounted at boot",
-    "A device that is missing at boot ends it in emergency mode, where nobody can log in over the network. An entry with \
-     nofail only costs 90 seconds, and one that is not mounted now is told too.",
+    "A device that is missing at boot ends it in emergency mode, where no one can log in over the network. An entry with \
+     nofail only costs 90 seconds, and one that is not mounted now is shown too.",
     |check, inputs| {
         let (table, mounts) = (inputs.host.premises.fstab().await?, inputs.host.premises.mounts().await?);
         let at_boot: Vec<&FstabEntry> = table.iter().filter(|entry| !entry.has("noauto")).collect();
@@ -90,7 +90,7 @@ check!(
             finding.severity = Severity::Warning;
             "an entry of /etc/fstab does not hold now".clone_into(&mut finding.title);
         }
-        Ok(Some(finding.remedy("mend the entry, or add nofail to it", "findmnt --verify")))
+        Ok(Some(finding.remedy("fix the entry, or add nofail to it", "findmnt --verify")))
     }
 );
 
@@ -118,7 +118,7 @@ check!(
     "shutdown-scheduled",
     Blocker,
     60,
-    "nobody has scheduled a shutdown",
+    "no shutdown is scheduled",
     "A shutdown that comes while dpkg works breaks packages. Let it pass, or cancel it.",
     |check, inputs| {
         let Some((kind, at)) = inputs.host.power.scheduled_shutdown().await? else { return Ok(None) };
@@ -133,7 +133,7 @@ check!(
     "shutdown-inhibited",
     Warning,
     60,
-    "nobody inhibits a shutdown",
+    "no program inhibits a shutdown",
     "Since systemd 257 a lock stops the reboot; before, the reboot tramples on what the lock protects.",
     |check, inputs| {
         let holders = inputs.host.power.inhibitors().await?;
@@ -153,7 +153,7 @@ check!(
     60,
     "no other tool upgrades this host now",
     "Two that upgrade at once wait for each other's locks, and one of them may reboot under the other. A tool that only \
-     waits for its hour is told, and no more.",
+     waits for its hour is only named.",
     |check, inputs| {
         let mut lines = Vec::new();
         let mut at_work = None;
@@ -187,7 +187,7 @@ check!(
     "hooks-trusted",
     Blocker,
     10,
-    "nobody but root can replace a program that the run calls",
+    "only root can replace a program that the run calls",
     "The programs of [[hook]], [silence], [kernel] command and of probes run as root. Each must be a file that root owns \
      and nobody else can write, and so must every directory and every link on the way to it, what runs it where it is a \
      script, and the file that a shell is given to run. It is looked at again right before it is called.",

@@ -189,7 +189,7 @@ check!(
         let (facts, survey) = boot(inputs).await?;
         if let Err(error) = inputs.host.boot_loader.one_shot(&facts.running, &facts.running).await {
             let finding = check.found(format!("no kernel can be tried here: {}", error.why));
-            return Ok(Some(finding.hint("mend that, or take previous-kernel out of [verify] on-failure")));
+            return Ok(Some(finding.hint("fix that, or take previous-kernel out of [verify] on-failure")));
         }
         if survey.reboots_on_panic {
             return Ok(None);
@@ -320,7 +320,7 @@ check!(
     Info,
     10,
     "the host was booted within the last 90 days",
-    "A host that runs for long has seen changes that no boot has tried yet: mounts, units that nobody enabled.",
+    "A host that runs for long has seen changes that no boot has tried yet: mounts, units that are not enabled.",
     |check, inputs| {
         let days = inputs.host.system.uptime().await?.as_hours() / 24;
         let finding = check.found(format!("the host was booted {days} days ago"));

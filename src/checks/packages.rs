@@ -74,8 +74,8 @@ check!(
     "apt-lock",
     Warning,
     10,
-    "nobody holds a lock of apt or dpkg",
-    "Somebody else installs packages now. A run waits as long as [upgrade] lock-timeout says; nobody is killed for it.",
+    "no process holds a lock of apt or dpkg",
+    "Another process installs packages now. A run waits as long as [upgrade] lock-timeout says, and kills nothing.",
     |check, inputs| {
         let holders = inputs.host.packages.lock_holders().await?;
         let Some(first) = holders.first() else { return Ok(None) };
@@ -173,7 +173,7 @@ check!(
     Warning,
     120,
     "every package to upgrade comes from an archive that is expected",
-    "What neither Debian nor Ubuntu made was tested together with their packages by nobody. Name archives that you \
+    "No one tested packages of other archives together with those of Debian and Ubuntu. Name archives that you \
      expect in [preflight] trusted-origins.",
     |check, inputs| {
         let trusted = &inputs.settings.preflight.trusted_origins;
@@ -236,7 +236,7 @@ check!(
     Info,
     120,
     "no configuration file that was changed here belongs to a package to upgrade",
-    "Where the new package changes the file too, dpkg would ask. Nobody is there to answer: yours is kept, and the new \
+    "Where the new package changes the file too, dpkg would ask. No one is there to answer: yours is kept, and the new \
      one is put beside it as .dpkg-dist.",
     |check, inputs| {
         let plan = inputs.upgrade().await?;
@@ -257,7 +257,7 @@ check!(
     Blocker,
     90,
     "every source of apt answers",
-    "Patchday never upgrades from the lists of some sources and the old lists of others. Mend the source that fails, \
+    "Patchday never upgrades from the lists of some sources and the old lists of others. Fix the source that fails, \
      or take it out.",
     |check, inputs| {
         // What is fetched needs nobody to answer.
@@ -274,7 +274,7 @@ check!(
             return Ok(None);
         }
         let finding = check.found("a source of apt does not answer").lines(failed);
-        Ok(Some(finding.remedy("mend it, or take it out", "apt-get update")))
+        Ok(Some(finding.remedy("fix it, or take it out", "apt-get update")))
     }
 );
 
@@ -315,7 +315,7 @@ check!(
     Info,
     10,
     "the package lists are younger than a week",
-    "The plan is made from the lists as they are, and so tells of the day on which they were refreshed. A run refreshes \
+    "The plan is made from the lists as they are, as of the day on which they were refreshed. A run refreshes \
      them first, and may find more; with [upgrade] only-planned it does not.",
     |check, inputs| {
         let refresh = if inputs.settings.upgrade.only_planned { FETCH } else { "apt-get update" };

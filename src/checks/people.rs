@@ -13,7 +13,7 @@ check!(
     "users-logged-in",
     Warning,
     60,
-    "nobody but you is logged in",
+    "no one but you is logged in",
     "The reboot ends every session, and what was not saved in it. A run that a person starts expects one session: \
      that person's.",
     |check, inputs| {
@@ -35,7 +35,7 @@ check!(
     Warning,
     60,
     "no more clients are connected to the services than usual",
-    "The stop cuts these connections. [preflight] max-connections says how many are usual; fewer are only told. \
+    "The stop cuts these connections. [preflight] max-connections says how many are usual; fewer are only shown. \
      Connections of one configured service to another do not count.",
     |check, inputs| {
         let services: Vec<_> = inputs.settings.services.iter().map(|service| &service.unit).collect();
@@ -105,7 +105,7 @@ check!(
     Warning,
     10,
     "the host is not overloaded already",
-    "A busy host upgrades slowly, and somebody is being served. Wait, or find out what keeps it busy.",
+    "A busy host upgrades slowly, and serves users. Wait, or find out what keeps it busy.",
     |check, inputs| {
         let resources = inputs.host.system.resources().await?;
         if resources.load_one_minute <= 2.0 * f64::from(resources.cpus.max(1)) {

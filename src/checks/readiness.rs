@@ -57,7 +57,7 @@ check!(
         let Some((first, _)) = found.first() else { return Ok(None) };
         let finding = check.found("a service runs and is not ready: its probe does not succeed");
         let finding = finding.lines(found.iter().map(|(unit, why)| format!("{unit}: {why}")));
-        let hint = "mend the service, or the probe of its [[service]]";
+        let hint = "fix the service, or the probe of its [[service]]";
         Ok(Some(finding.remedy(hint, format!("systemctl status {first}"))))
     }
 );

@@ -35,7 +35,7 @@ async fn run_one(check: &Check, inputs: &CheckInputs<'_>) -> CheckResult {
 fn unanswered(check: &Check, why: &str) -> Finding {
     let severity = if check.severity == Severity::Info { Severity::Info } else { Severity::Blocker };
     let finding = Finding::new(FindingKey::labelled(check.label), severity, format!("the check cannot answer: {why}"));
-    finding.hint("mend what keeps it from answering; unknown is not healthy")
+    finding.hint("fix what keeps it from answering; unknown is not healthy")
 }
 
 fn lowered(mut finding: Finding, inputs: &CheckInputs<'_>) -> Finding {

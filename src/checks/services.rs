@@ -32,7 +32,7 @@ check!(
         let lines = wrong.iter().map(|(unit, state)| format!("{unit} is {}", state.load));
         let finding = check.found("a configured unit cannot be loaded").lines(lines);
         let command = format!("systemctl status {first}");
-        Ok(Some(finding.remedy("mend the unit, or take it out of the configuration", command)))
+        Ok(Some(finding.remedy("fix the unit, or take it out of the configuration", command)))
     }
 );
 
@@ -43,7 +43,7 @@ check!(
     Blocker,
     60,
     "every configured unit that runs is enabled",
-    "A unit that runs but is not enabled was started by hand. After the reboot nobody starts it.",
+    "A unit that runs but is not enabled was started by hand. After the reboot nothing starts it.",
     |check, inputs| {
         if !reboots(inputs) {
             return Ok(None);
@@ -108,7 +108,7 @@ check!(
     Warning,
     60,
     "systemd has read every configured unit as it is on disk",
-    "A unit file was changed and systemd not told. The reboot, or any package, makes the change come true.",
+    "A unit file was changed, and systemd has not read it. The reboot, or any package, makes the change come true.",
     |check, inputs| {
         let wrong = units_with(inputs, |state| state.needs_daemon_reload).await?;
         if wrong.is_empty() {
@@ -160,7 +160,7 @@ check!(
             let finding = check.found("systemd has given up starting a service");
             let finding = finding
                 .lines(hit.iter().map(|(unit, state)| format!("{unit} failed after {} restarts", state.restarts)));
-            return Ok(Some(finding.remedy("mend it, then", format!("systemctl reset-failed {first}"))));
+            return Ok(Some(finding.remedy("fix it, then", format!("systemctl reset-failed {first}"))));
         }
         let services = inputs.settings.services.iter().zip(inputs.units().await?);
         let hasty = services.filter(|(service, _)| !service.after.is_empty()).filter_map(|(_, (unit, state))| {
@@ -261,7 +261,7 @@ check!(
     Info,
     60,
     "no unit has failed already",
-    "What has failed before the run is not held against it. Mended first, it cannot hide a new failure.",
+    "What has failed before the run is not held against it. Fixed first, it cannot hide a new failure.",
     |check, inputs| {
         let failed = &inputs.survey().await?.failed;
         if failed.is_empty() {
@@ -269,7 +269,7 @@ check!(
         }
         let title = format!("{} units failed before the run; they will not count against it", failed.len());
         let finding = check.found(title).lines(failed.iter().map(ToString::to_string));
-        Ok(Some(finding.remedy("mend or reset them", "systemctl --failed")))
+        Ok(Some(finding.remedy("fix or reset them", "systemctl --failed")))
     }
 );
 

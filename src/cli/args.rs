@@ -8,6 +8,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::checks::Topic;
 use crate::config::{self, DEFAULT_PATH};
+use crate::exit_code;
 use crate::model::{RunId, UnitName};
 use crate::ui::ColorChoice;
 
@@ -17,32 +18,37 @@ const EXAMPLES: &str = "\
 Examples:
   patchday init                 find what runs, and write a configuration
   patchday plan                 what a run would do, and what stands in its way
-  patchday plan --fetch         the same, fetched for a later run --only-planned
+  patchday plan --fetch         the same, and fetch it for a later run --only-planned
   patchday run                  patch, reboot, verify
   patchday run --no-reboot      patch, bring the services back, reboot another day
-  patchday windows              when it may be patched next
+  patchday windows              when a run may begin next
   patchday attach               follow the run that is at work
-  patchday limits --cpu 80%     give its work more of the machine, now
+  patchday limits --cpu 80%     give that run more of the machine, now
   patchday report --format markdown
   patchday verify               is the host as it was before the last run?
 
-Exit codes: 0 done, 2 usage, 10 refused, 11 locked, 20 failed and untouched,
-21 failed and back in service, 22 not rebooted, 23 not healthy after the reboot,
-30 state unreadable.";
+Exit codes:
+";
+
+/// Examples, and every exit code with its meaning.
+fn after_help() -> String {
+    let codes = exit_code::ALL.map(|(code, meaning)| format!("  {code:>3}  {meaning}"));
+    format!("{EXAMPLES}{}", codes.join("\n"))
+}
 
 /// Takes this host through its patch and reboot, and proves that it came back as it was.
 #[derive(Debug, Parser)]
-#[command(name = "patchday", version, after_help = EXAMPLES, max_term_width = 100)]
+#[command(name = "patchday", version, after_help = after_help(), max_term_width = 100)]
 pub(super) struct Args {
-    /// The configuration file.
+    /// Configuration file.
     #[arg(long, global = true, value_name = "FILE", default_value = DEFAULT_PATH, env = "PATCHDAY_CONFIG")]
     pub(super) config: PathBuf,
 
-    /// Where runs are recorded.
+    /// Directory where runs are recorded.
     #[arg(long, global = true, value_name = "DIR", default_value = "/var/lib/patchday", env = "PATCHDAY_STATE")]
     pub(super) state: PathBuf,
 
-    /// When to colour (NO_COLOR is honoured).
+    /// When to use colours; NO_COLOR turns them off.
     #[arg(long, global = true, value_name = "WHEN", value_enum, default_value_t = Color::Auto)]
     pub(super) color: Color,
 
@@ -80,9 +86,9 @@ pub(super) enum Command {
     Checks(ChecksArgs),
     /// Patch, reboot and verify this host.
     Run(RunArgs),
-    /// Say why a MongoDB server does not start; changes nothing.
+    /// Find out why a MongoDB server does not start; changes nothing.
     Doctor(DoctorArgs),
-    /// Follow a run to its end. In a terminal `l` shows the output; Ctrl-C stops following, and the run goes on.
+    /// Follow a run to its end. Key `l` shows the output; Ctrl-C stops following, and the run goes on.
     Attach(AttachArgs),
     /// Show where the run stands.
     Status(JsonArgs),
@@ -90,7 +96,7 @@ pub(super) enum Command {
     Report(ReportArgs),
     /// List the recorded runs.
     History(JsonArgs),
-    /// Show who is told of a run, or try whether messages arrive.
+    /// Show who gets messages about runs, or send test messages.
     Notify(NotifyArgs),
     /// Compare the host, as it is now, with what it was before a run; changes nothing.
     Verify(VerifyArgs),
@@ -98,22 +104,22 @@ pub(super) enum Command {
     Resume(ResumeArgs),
     /// End the run at its next safe point, and bring the services back.
     Abort(AbortArgs),
-    /// Show when the host may be patched next, and what keeps it from being.
+    /// Show when a run may begin next, and what keeps it from beginning.
     Windows(WindowsArgs),
-    /// Let no run begin until then.
+    /// Keep runs from beginning until a given time.
     Hold(HoldArgs),
-    /// Take the hold back.
+    /// Take back a hold.
     Release,
-    /// Show what long work may take from the host and what it takes; change it while a run is at work.
+    /// Show how much of the host a run's work may use, and uses; change it during a run.
     Limits(LimitsArgs),
     /// Print a completion script for a shell.
     Completions {
-        /// The shell.
+        /// Shell.
         shell: clap_complete::Shell,
     },
     /// Write the man pages into a directory.
     Man {
-        /// The directory.
+        /// Directory, which must exist.
         directory: PathBuf,
     },
     /// Build a kernel from its source.
@@ -156,7 +162,7 @@ pub(super) enum Command {
 
 #[derive(Debug, clap::Args)]
 pub(super) struct JsonArgs {
-    /// As JSON.
+    /// Print JSON.
     #[arg(long)]
     pub(super) json: bool,
 }
@@ -173,92 +179,92 @@ pub(super) struct InitArgs {
 
 #[derive(Debug, clap::Args)]
 pub(super) struct PlanArgs {
-    /// As JSON.
+    /// Print JSON.
     #[arg(long)]
     pub(super) json: bool,
-    /// Count blockers of this check as warnings; may be given again.
+    /// Count blockers of this check as warnings; repeat it for more checks.
     #[arg(long, value_name = "LABEL")]
     pub(super) allow: Vec<String>,
     /// Plan for a run that does not reboot.
     #[arg(long)]
     pub(super) no_reboot: bool,
-    /// First refresh the package lists and fetch the packages, for a run with --only-planned; installs nothing.
+    /// First refresh the package lists and fetch the packages for a run with --only-planned; installs nothing.
     #[arg(long)]
     pub(super) fetch: bool,
-    /// Plan for a run that installs just what was fetched.
+    /// Plan for a run that installs only what was fetched.
     #[arg(long)]
     pub(super) only_planned: bool,
 }
 
 #[derive(Debug, clap::Args)]
 pub(super) struct ChecksArgs {
-    /// Only those about this: packages, space, kernel, services, database, people, deployments, host.
+    /// Only checks of this topic: packages, space, kernel, services, database, people, deployments, host.
     #[arg(long, value_name = "TOPIC")]
     pub(super) topic: Option<Topic>,
-    /// As JSON.
+    /// Print JSON.
     #[arg(long)]
     pub(super) json: bool,
 }
 
 #[derive(Debug, clap::Args)]
 pub(super) struct DoctorArgs {
-    /// The unit that starts it, as in mongod.service.
+    /// Unit of the server, as in mongod.service.
     pub(super) unit: UnitName,
-    /// As JSON.
+    /// Print JSON.
     #[arg(long)]
     pub(super) json: bool,
 }
 
 #[derive(Debug, clap::Args)]
 pub(super) struct WindowsArgs {
-    /// How many windows.
+    /// Number of windows to show.
     #[arg(long, short = 'n', value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u8).range(1..=100))]
     pub(super) count: u8,
-    /// As JSON.
+    /// Print JSON.
     #[arg(long)]
     pub(super) json: bool,
 }
 
 #[derive(Debug, clap::Args)]
 pub(super) struct HoldArgs {
-    /// A duration (12h), a day (2026-12-01, inclusive) or a minute ("2026-12-01 18:00").
+    /// End of the hold: a duration (12h), a day (2026-12-01, inclusive) or a minute ("2026-12-01 18:00").
     #[arg(long, value_name = "WHEN")]
     pub(super) until: String,
-    /// Why; told to whoever wants to begin a run.
+    /// Why; shown to whoever wants to begin a run.
     #[arg(long, value_name = "TEXT")]
     pub(super) reason: String,
-    /// In place of a hold that lasts longer.
+    /// Replace a hold that lasts longer.
     #[arg(long)]
     pub(super) replace: bool,
 }
 
 #[derive(Debug, clap::Args)]
 pub(super) struct AttachArgs {
-    /// The run; by default the one that is not finished.
+    /// Run to follow; by default the open one.
     pub(super) run: Option<RunId>,
-    /// Where none is open, show the last one from its beginning.
+    /// If no run is open, show the last one from its beginning.
     #[arg(long, conflicts_with = "run")]
     pub(super) last: bool,
-    /// Tell events as lines of JSON on stdout.
+    /// Print events as lines of JSON on stdout.
     #[arg(long)]
     pub(super) json: bool,
 }
 
 #[derive(Debug, clap::Args)]
 pub(super) struct LimitsArgs {
-    /// Share of the whole machine from now on, as in 80%.
+    /// CPU share of the whole machine from now on, as in 80%.
     #[arg(long, value_name = "SHARE", value_parser = share)]
     pub(super) cpu: Option<u8>,
-    /// Weight when CPUs are short, 1 to 10000, or 0 for what nobody else wants.
+    /// CPU weight when CPUs are short, 1 to 10000; 0 takes only what is left over.
     #[arg(long, value_name = "WEIGHT", value_parser = clap::value_parser!(u64).range(0..=10_000))]
     pub(super) cpu_weight: Option<u64>,
-    /// Weight when disks are busy, 1 to 10000.
+    /// Disk weight when disks are busy, 1 to 10000.
     #[arg(long, value_name = "WEIGHT", value_parser = clap::value_parser!(u64).range(1..=10_000))]
     pub(super) io_weight: Option<u64>,
-    /// Memory that may be used before the kernel slows the work down, as in 2G.
+    /// Memory that the work may use before the kernel slows it down, as in 2G.
     #[arg(long, value_name = "AMOUNT", value_parser = amount)]
     pub(super) memory_high: Option<u64>,
-    /// As JSON.
+    /// Print JSON.
     #[arg(long)]
     pub(super) json: bool,
 }
@@ -283,53 +289,53 @@ fn told(wrong: config::Wrong) -> String {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum ReportFormat {
-    /// For the terminal.
+    /// Plain text, for the terminal.
     Text,
-    /// For programs.
+    /// JSON, for programs.
     Json,
-    /// A post-mortem.
+    /// Markdown, a post-mortem.
     Markdown,
-    /// One page, with pictures of the shutdown and of the boot.
+    /// One HTML page, with pictures of the shutdown and of the boot.
     Html,
 }
 
 #[derive(Debug, clap::Args)]
 pub(super) struct ReportArgs {
-    /// The run; by default the last one.
+    /// Run to report; by default the open or the last one.
     pub(super) run: Option<RunId>,
-    /// Its face.
+    /// Format of the report.
     #[arg(long, value_enum, default_value_t = ReportFormat::Text)]
     pub(super) format: ReportFormat,
     /// Short for --format json.
     #[arg(long, conflicts_with = "format")]
     pub(super) json: bool,
-    /// Write it into a file instead of printing it; a file that exists is replaced.
+    /// Write the report into a file, replacing it, instead of printing it.
     #[arg(long, short, value_name = "FILE")]
     pub(super) output: Option<PathBuf>,
 }
 
 #[derive(Debug, clap::Args)]
 pub(super) struct NotifyArgs {
-    /// Send a test message by every way.
+    /// Send a test message over every channel.
     #[arg(long)]
     pub(super) test: bool,
 }
 
 #[derive(Debug, clap::Args)]
 pub(super) struct VerifyArgs {
-    /// The run whose baseline counts; by default the last one that has one.
+    /// Run whose baseline to compare with; by default the last one that has one.
     pub(super) run: Option<RunId>,
-    /// As JSON.
+    /// Print JSON.
     #[arg(long)]
     pub(super) json: bool,
 }
 
 #[derive(Debug, clap::Args)]
 pub(super) struct ResumeArgs {
-    /// Be the coordinator in this process; for units.
+    /// Do the work in this process; for units.
     #[arg(long)]
     pub(super) foreground: bool,
-    /// Go on at most once a boot; for the resume service.
+    /// Go on at most once per boot; for the resume service.
     #[arg(long, requires = "foreground")]
     pub(super) automatic: bool,
     /// End the run at its next safe point.
@@ -338,14 +344,14 @@ pub(super) struct ResumeArgs {
     /// Wait so many seconds, and go on only with a run that still waits for its reboot then.
     #[arg(long, hide = true, requires = "foreground", value_name = "SECONDS")]
     pub(super) unless_rebooted_in: Option<u64>,
-    /// Tell events as lines of JSON on stdout.
+    /// Print events as lines of JSON on stdout.
     #[arg(long)]
     pub(super) json: bool,
 }
 
 #[derive(Debug, clap::Args)]
 pub(super) struct AbortArgs {
-    /// Tell events as lines of JSON on stdout.
+    /// Print events as lines of JSON on stdout.
     #[arg(long)]
     pub(super) json: bool,
 }

@@ -34,7 +34,7 @@ impl Key {
             default => format!("`{}`", default.replace(", for mongodb ", "`; for mongodb `")),
         };
         format!(
-            "### `{name}`\n\n{}\n\n- Takes {kind}.\n- Default: {default}\n- Example: `{name} = {}`\n",
+            "### `{name}`\n\n{}\nTakes {kind}. Default: {default}. Example: `{name} = {}`\n",
             self.about, self.example
         )
     }
@@ -145,7 +145,7 @@ keys! {
     MAX_LAG = MONGODB, "max-lag", Kind::Duration(HOUR), "\"10s\"", "\"30s\"",
         "How far a member of a replica set may be behind its primary: to take over, and to be back.";
     CANARY = MONGODB, "canary", Kind::Collection, "none", "\"patchday.canary\"",
-        "Collection whose documents are counted and summed before and after; nobody should write to it.";
+        "Collection whose documents are counted and summed before and after; nothing should write to it.";
 
     CALENDAR = WINDOW, "calendar", Kind::Calendar, "required", "\"Sat *-*-8..14 22:00\"",
         "When the window opens, in the host's time zone or in the one at its end; see `systemd-analyze calendar`.";
@@ -159,19 +159,19 @@ keys! {
     BLACKOUT_UNTIL = BLACKOUT, "until", Kind::Day, "the day of `from`", "\"2027-01-02\"",
         "The last day, which still belongs to it, or the minute at which it ends.";
     BLACKOUT_REASON = BLACKOUT, "reason", Kind::Words, "required", "\"end of the year\"",
-        "Why; told to whoever wants to begin a run.";
+        "Why; shown to whoever wants to begin a run.";
 
     CPU = "limits", "cpu", Kind::Percent, "\"50%\"", "\"25%\"",
         "Share of the whole machine (all CPUs) that apt, DKMS and kernel builds may use together.";
     CPU_WEIGHT = "limits", "cpu-weight", Kind::Integer(0, 10_000), "20", "50",
-        "Their weight when CPUs are short; a unit has 100 unless told otherwise. 0 is what systemd calls idle: they get what nobody else wants.";
+        "Their weight when CPUs are short; a unit has 100 by default. 0 is what systemd calls idle: they get what is left over.";
     IO_WEIGHT = "limits", "io-weight", Kind::Integer(1, 10_000), "20", "50",
-        "Their weight when disks are busy; a unit has 100 unless told otherwise.";
+        "Their weight when disks are busy; a unit has 100 by default.";
 
     MEMORY_HIGH = "limits", "memory-high", Kind::Size, "none", "\"2G\"",
         "Memory that they may use together before the kernel slows them down and takes it back; nothing is killed.";
     NICE = "limits", "nice", Kind::Integer(0, 19), "10", "19",
-        "Their nice value: the one limit that also holds where a host has no cpu controller.";
+        "Their nice value: the one limit that also holds on a host without a cpu controller.";
 
     ALLOW_REMOVALS = "upgrade", "allow-removals", Kind::Packages, "[]", "[\"libold1\"]",
         "Packages that the upgrade may remove; any other removal stops the run before the host is touched.";
@@ -186,18 +186,18 @@ keys! {
     ORDER = "upgrade", "order", Kind::Choice(&["stop-first", "late-stop"]), "\"stop-first\"", "\"late-stop\"",
         "When services are stopped: before packages are upgraded, or when all else is done, right before the reboot.";
     LOCK_TIMEOUT = "upgrade", "lock-timeout", Kind::Duration(6 * HOUR), "\"10m\"", "\"30m\"",
-        "How long to wait for the apt and dpkg locks while somebody else holds them.";
+        "How long to wait for the apt and dpkg locks while another process holds them.";
     STALL_TIMEOUT = "upgrade", "stall-timeout", Kind::Duration(6 * HOUR), "\"10m\"", "\"5m\"",
-        "How long packaging work may stand still while services are down before they are started under it; a fifth of that where a script names a service that the run stopped.";
+        "How long packaging work may stand still with services down, before they are started under it; a fifth of that if a script names a service that the run stopped.";
     FETCH_TIMEOUT = "upgrade", "fetch-timeout", Kind::Duration(24 * HOUR), "\"1h\"", "\"3h\"",
         "How long the package lists may take to come, and after them the packages; the services run meanwhile.";
 
     DKMS = "kernel", "dkms", Kind::Boolean, "true", "false",
         "Whether missing DKMS modules are built for the kernel of the next boot.";
     OPTIONAL_MODULES = "kernel", "optional-modules", Kind::Modules, "[]", "[\"rtl88x2bu\"]",
-        "DKMS modules, by their names without versions, that the next boot can do without: where one does not build it is told, and the run goes on.";
+        "DKMS modules, by their names without versions, that the next boot can do without: if one does not build, the run says so and goes on.";
     REMOVE_OLD = "kernel", "remove-old", Kind::Boolean, "false", "true",
-        "Whether old kernels are removed where `/boot` is too tight for a new one: never the one that runs, the newest, and the newest of those that are older than the one that runs.";
+        "Whether old kernels are removed if `/boot` has no room for a new one: never the running one, the newest, and the newest of those that are older than the running one.";
     BUILD_TIMEOUT = "kernel", "build-timeout", Kind::Duration(48 * HOUR), "\"12h\"", "\"24h\"",
         "How long a kernel may take to build from its source.";
     MODULES_TIMEOUT = "kernel", "modules-timeout", Kind::Duration(24 * HOUR), "\"1h\"", "\"2h\"",
@@ -224,7 +224,7 @@ keys! {
     SETTLE = "verify", "settle", Kind::Duration(HOUR), "\"60s\"", "\"5m\"",
         "How long every service must stay ready, without a restart, before the verdict.";
     ON_FAILURE = "verify", "on-failure", Kind::Choice(&["report", "restart", "previous-kernel"]), "\"report\"", "\"restart\"",
-        "What to do where the host does not come back well: `report` it; `restart` each service that is not back, once, and say so; or boot a new kernel on trial, and go back to the `previous-kernel` where the verdict is failed.";
+        "What to do if the host does not come back well: `report` it; `restart` each service that is not back, once, and say so; or boot a new kernel on trial, and go back to the `previous-kernel` if the verdict is failed.";
     BOOT_TIMEOUT = "verify", "boot-timeout", Kind::Duration(2 * HOUR), "\"10m\"", "\"20m\"",
         "How long the boot may take before the services' own timeouts begin to count.";
 
@@ -255,7 +255,7 @@ keys! {
         "How many finished runs are kept.";
 
     ANNOUNCE_GRACE = "announce", "grace", Kind::Duration(6 * HOUR), "none", "\"5m\"",
-        "How long before the first stop it is told on the terminals; without it, at the stop and only if somebody is logged in.";
+        "How long before the first stop the terminals show it; without it, at the stop and only if somebody else is logged in.";
     ANNOUNCE_MESSAGE = "announce", "message", Kind::Words,
         "\"{host}: maintenance begins at {time}. Services will be stopped, and the host may reboot.\"",
         "\"{host} goes down at {time}, for about ten minutes\"",
@@ -272,19 +272,19 @@ keys! {
 
     HOOK_POINT = HOOK, "point", Kind::Choice(&["before-stop", "after-stop", "before-reboot", "after-verify"]), "required",
         "\"before-stop\"",
-        "Where in a run it is called; `before-reboot` only where the host will reboot, `after-verify` whatever the verdict.";
+        "Where in a run it is called; `before-reboot` only if the host will reboot, `after-verify` whatever the verdict.";
     HOOK_COMMAND = HOOK, "command", Kind::Command, "required", "[\"/usr/local/sbin/drain\", \"web1\"]",
-        "The program; nobody but root may be able to replace it. No shell reads this, and no secret belongs here.";
+        "The program; only root may be able to replace it. No shell reads this, and no secret belongs here.";
     HOOK_TIMEOUT = HOOK, "timeout", Kind::Duration(6 * HOUR), "\"1m\"", "\"5m\"",
         "How long it may run before it is ended, with all that it started.";
     HOOK_POLICY = HOOK, "policy", Kind::Choice(&["must-succeed", "warn", "ignore"]), "\"warn\"", "\"must-succeed\"",
-        "Where it does not succeed: end the run in safety, tell it as something that went wrong, or just tell it.";
+        "What to do if it fails: end the run in safety, report it as something that went wrong, or only note it.";
     HOOK_SANDBOX = HOOK, "sandbox", Kind::Boolean, "true", "false",
         "Whether it is kept from the clock, from rebooting past systemd, and from more than half of the memory; `false` is the way out.";
 
     NOTIFY_KIND = NOTIFY, "kind", Kind::Choice(&["mail", "webhook", "ping", "metrics", "motd", "wall"]), "required",
         "\"mail\"",
-        "How it is told: a mail, a POST, a dead-man's switch, a file of node_exporter, a login message, on terminals.";
+        "The channel: a mail, a POST, a dead-man's switch, a file of node_exporter, a login message, all terminals.";
     NOTIFY_WHEN = NOTIFY, "when", Kind::Choice(&["always", "change", "failure"]),
         "\"always\" for ping and metrics, else \"change\"", "\"failure\"",
         "Of which runs: all; those that did something or failed; those that ended with another exit code than 0.";

@@ -33,7 +33,7 @@ pub enum Ending {
 /// Everything about one run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Report {
-    /// [`REPORT_FORMAT`] of the writer.
+    /// Version of this format.
     pub format: u32,
     /// The run.
     pub run: RunId,
@@ -47,19 +47,19 @@ pub struct Report {
     pub built: Timestamp,
     /// When the run was minted.
     pub began: Timestamp,
-    /// When it was closed; none while it is open.
+    /// When the run ended; null while it is open.
     pub ended: Option<Timestamp>,
-    /// How it stands or ended.
+    /// How the run stands or ended.
     pub ending: Ending,
-    /// The same in one sentence.
+    /// The whole in one sentence.
     pub summary: Summary,
-    /// The judgement; none where there was none.
+    /// The verdict; null if the host was not judged.
     pub verdict: Option<Verdict>,
-    /// The exit code that the run is worth; none while it is open.
+    /// The exit code of the run; null while it is open.
     pub exit_code: Option<u8>,
-    /// The last durable fact.
+    /// The last durable fact, in words for people.
     pub phase: String,
-    /// What failed.
+    /// What failed; null if nothing did, or if the verdict says it.
     pub failure: Option<Failure>,
     /// Who ended the run, or asked for its end.
     pub aborted_by: Option<String>,
@@ -69,11 +69,11 @@ pub struct Report {
     pub packages: PackageStory,
     /// Services, dependencies first.
     pub services: Vec<ServiceStory>,
-    /// The time without services: from the first stop until the last of them was ready again. None where no service was
+    /// The time without services, from the first stop until the last of them was ready again; null if no service was
     /// stopped, and nothing was estimated.
     #[serde(default)]
     pub away: Option<TimeAway>,
-    /// Reboots, wanted or seen; none where there is nothing to say.
+    /// Reboots, wanted or seen; null if there was none.
     pub reboot: Option<RebootStory>,
     /// What is installed and only in force after another boot than the last one of the run.
     #[serde(default)]
@@ -105,7 +105,7 @@ pub struct Report {
     /// Programs of the administrator that the run called, and how they ended.
     #[serde(default)]
     pub hooks: Vec<HookRun>,
-    /// Whom the run told, and whether it arrived.
+    /// The messages of the run, and whether they arrived.
     #[serde(default)]
     pub notifications: Vec<Notification>,
     /// What happened, in order.

@@ -4,25 +4,25 @@ use crate::model::RunId;
 
 #[derive(Debug, Clone, PartialEq, Eq, Default, clap::Args)]
 pub(in crate::cli) struct RunArgs {
-    /// Do not ask.
+    /// Do not ask for confirmation.
     #[arg(long, short)]
     pub(in crate::cli) yes: bool,
     /// Stop before the reboot, and bring the services back.
     #[arg(long)]
     pub(in crate::cli) no_reboot: bool,
-    /// Count blockers of this check as warnings; may be given again.
+    /// Count blockers of this check as warnings; repeat it for more checks.
     #[arg(long, value_name = "LABEL")]
     pub(in crate::cli) allow: Vec<String>,
-    /// Install just what `patchday plan --fetch` fetched, and refresh no package lists.
+    /// Install only what `patchday plan --fetch` fetched, and refresh no package lists.
     #[arg(long)]
     pub(in crate::cli) only_planned: bool,
-    /// Begin outside the maintenance window or in a blackout, and heed neither; the report says so.
+    /// Ignore maintenance windows and blackouts; the report says so.
     #[arg(long)]
     pub(in crate::cli) outside_window: bool,
-    /// Tell events as lines of JSON on stdout.
+    /// Print events as lines of JSON on stdout.
     #[arg(long)]
     pub(in crate::cli) json: bool,
-    /// Be the coordinator in this process instead of starting it as a service; for units.
+    /// Do the work in this process instead of starting a service for it; for units.
     #[arg(long)]
     pub(in crate::cli) foreground: bool,
     /// The run's ID, minted by the caller.
