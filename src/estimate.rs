@@ -119,7 +119,7 @@ pub fn savings(estimate: &Estimate, plan: &UpgradePlan, limits: &Limits) -> Vec<
             work * (1.0 - 1.0 / slowdown),
         ));
         let late =
-            "everything before the services stop ([upgrade] order = \"late-stop\"); see docs/operations.md".to_owned();
+            "everything before the services stop ([upgrade] order = \"late-stop\"); see docs/packages.md".to_owned();
         savings.push((late, work + own_kernel));
         if !is_ahead {
             let ahead = "the new kernel before the services stop ([upgrade] ahead = true)".to_owned();

@@ -66,7 +66,7 @@ pub enum Decision {
 /// Attempts at one step before the run is given up; only lost outcomes lead to a second one.
 pub(super) const MAX_ATTEMPTS: u32 = 3;
 
-/// Decides by this table; total, without I/O.
+/// Decides by this table; total, without I/O. The steps whose work is one unit are those of [`Step::is_one_work`].
 ///
 /// | current attempt | boot ID | unit | decision |
 /// |---|---|---|---|
@@ -84,11 +84,11 @@ pub(super) const MAX_ATTEMPTS: u32 = 3;
 /// | none, judged, hooks after the verification left | same | – | call the next of them |
 /// | none, at the end, monitoring is silenced | same | – | end its silence |
 /// | none, verified or nothing to do | same | – | report, tell how it ended, close |
-/// | ahead, upgrade, build-kernel | same | running | attach |
-/// | ahead, upgrade, build-kernel | same | exited (kept) | collect |
-/// | ahead, upgrade, build-kernel | same | not loaded | count as interrupted; repair; begin again |
-/// | ahead, upgrade, build-kernel | same | unknown | stay |
-/// | ahead, upgrade, build-kernel | same | none was named | continue |
+/// | the work of one unit | same | running | attach |
+/// | the work of one unit | same | exited (kept) | collect |
+/// | the work of one unit | same | not loaded | count as interrupted; repair if it works on packages; begin again |
+/// | the work of one unit | same | unknown | stay |
+/// | the work of one unit | same | none was named | continue |
 /// | reboot or revert, requested | same, inside grace | – | await the reboot |
 /// | reboot or revert, requested | same, past grace, to be forced later | – | await the reboot |
 /// | reboot or revert, requested | same, past grace, to be forced now | – | force it, once; then a second grace period |

@@ -1,18 +1,5 @@
 //! The state directory: the only writer below it, and only with the lock in hand.
-//!
-//! ```text
-//! /var/lib/patchday/             0700
-//!   lock                         flock; opened, never replaced
-//!   open-run                     ID of the run that is not finished; the resume service's condition
-//!   holds.json                   who kept the host from being patched, until when and why
-//!   runs/RUN/run.json            the run, replaced whole
-//!   runs/RUN/settings.json       the settings it began with
-//!   runs/RUN/abort-wish          who wants the run to end; written while a step is at work
-//!   runs/RUN/abort-by            who is about to ask for that; written by `patchday abort`, without the lock
-//!   runs/RUN/events.jsonl        what the views are told
-//!   runs/RUN/report.{json,txt,md}
-//!   runs/RUN/NAME.{log,status}   output of work units, appended by them
-//! ```
+//! `docs/state-format.md` has every file of it.
 
 mod atomic;
 mod event_log;

@@ -1,13 +1,18 @@
 //! The documentation says what the code does.
 
+mod made;
+mod said;
+
+use std::collections::BTreeSet;
 use std::env::var_os;
 use std::fs::{read_dir, read_to_string, write};
 use std::io::Result;
 use std::path::{Path, PathBuf};
 
 use crate::maker::Types;
-use patchday::checks::{CATALOGUE, Topic};
+use crate::tidy::files_below;
 use patchday::exit_code;
+use patchday::model::Step;
 use serde_json::{Value, json};
 
 fn document(name: &str) -> Result<String> {
@@ -32,74 +37,6 @@ fn the_exit_codes_are_those_of_the_code() {
         exit_code::ALL.iter().map(|(code, meaning)| (code.to_string(), (*meaning).to_owned())).collect();
     assert_eq!(documented, known);
     assert!(rows(&text).iter().all(|row| row.len() == 3 && !row[2].is_empty()), "each code says what to do");
-}
-
-/// Between these stands what is generated.
-const GENERATED: [&str; 2] = ["<!-- from here on generated from src/checks -->\n", "<!-- until here -->\n"];
-
-/// The catalogue as documentation.
-fn catalogue() -> String {
-    let mut text = String::new();
-    for topic in Topic::ALL {
-        let checks: Vec<_> = CATALOGUE.iter().filter(|check| check.topic == topic).collect();
-        if checks.is_empty() {
-            continue;
-        }
-        text.push_str(&format!("\n## {}\n", topic.title()));
-        for check in checks {
-            let severity = serde_json::to_value(check.severity).unwrap();
-            let again = if check.asked_again { ", asked again right before the first stop" } else { "" };
-            let what = format!("{}{again}; content when {}.", severity.as_str().unwrap(), check.about);
-            text.push_str(&format!("\n### `{}`\n\n{}\n{}\n", check.label, wrapped(&what), wrapped(check.doc)));
-        }
-    }
-    text.push('\n');
-    text
-}
-
-/// Lines of 120 columns at most.
-fn wrapped(text: &str) -> String {
-    let mut lines = vec![String::new()];
-    for word in text.split(' ') {
-        if lines.last().is_some_and(|line| line.len() + word.len() >= 120) {
-            lines.push(String::new());
-        }
-        let line = lines.last_mut().unwrap();
-        let space = if line.is_empty() { "" } else { " " };
-        line.push_str(&format!("{space}{word}"));
-    }
-    lines.join("\n")
-}
-
-/// To write the catalogue anew: `UPDATE_DOCS=1 cargo test --test suite docs`.
-#[test]
-fn the_checks_are_those_of_the_catalogue() {
-    let text = document("docs/checks.md").unwrap();
-    let [begin, end] = GENERATED;
-    let (before, rest) = text.split_once(begin).unwrap();
-    let (documented, after) = rest.split_once(end).unwrap();
-    let known = catalogue();
-    if std::env::var_os("UPDATE_DOCS").is_some_and(|update| update == "1") {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/checks.md");
-        std::fs::write(path, format!("{before}{begin}{known}{end}{after}")).unwrap();
-        return;
-    }
-    assert!(
-        documented == known,
-        "docs/checks.md is out of date; write it with: UPDATE_DOCS=1 cargo test --test suite docs"
-    );
-}
-
-#[test]
-fn every_verb_is_told() {
-    let text = document("README.md").unwrap() + &document("docs/operations.md").unwrap();
-    let command = patchday::cli::command();
-    let verbs: Vec<&str> =
-        command.get_subcommands().filter(|verb| !verb.is_hide_set()).map(clap::Command::get_name).collect();
-    assert!(verbs.len() >= 9, "{verbs:?}");
-    for verb in verbs {
-        assert!(text.contains(&format!("patchday {verb}")), "neither README.md nor docs/operations.md tells of {verb}");
-    }
 }
 
 /// The variants of an enum in the source, with the fields that are written out below each.
@@ -131,14 +68,14 @@ fn kebab(name: &str) -> String {
 }
 
 #[test]
-fn every_event_is_told_with_its_fields() {
+fn every_event_is_documented_with_its_fields() {
     let text = document("docs/state-format.md").unwrap();
     let section = text.split_once("## events.jsonl").unwrap().1.split_once("\n## ").unwrap().0;
     let documented: Vec<(String, Vec<String>)> = rows(section)
         .iter()
         .map(|row| (row[0].replace('`', ""), row[1].split(',').map(|field| field.trim().replace('`', "")).collect()))
         .collect();
-    let source = document("src/events.rs").unwrap();
+    let source = declaring("src", "pub enum EventKind {");
     let known: Vec<(String, Vec<String>)> =
         variants(&source, "EventKind").into_iter().map(|(name, fields)| (kebab(&name), fields)).collect();
     assert!(known.len() > 10, "{known:?}");
@@ -146,23 +83,116 @@ fn every_event_is_told_with_its_fields() {
 }
 
 #[test]
-fn every_phase_and_every_field_of_a_run_is_told() {
+fn every_phase_and_every_field_of_a_run_is_documented() {
     let text = document("docs/state-format.md").unwrap();
     let section = text.split_once("## run.json").unwrap().1.split_once("\n## ").unwrap().0;
-    for (phase, _) in variants(&document("src/model/phase.rs").unwrap(), "Phase") {
+    let machine = document("docs/state-machine.md").unwrap();
+    for (phase, _) in variants(&declaring("src/model", "pub enum Phase {"), "Phase") {
         let phase = kebab(&phase);
+        assert!(machine.contains(&phase.replace('-', " ")), "state-machine.md does not name the phase {phase}");
         assert!(section.contains(&format!("`{phase}`")) || section.contains(&format!("{{\"{phase}\"")), "{phase}");
     }
-    for (source, structure, section) in [
-        ("src/model/run.rs", "pub struct Run {", section),
-        ("src/report/shape.rs", "pub struct Report {", text.split_once("## report.json").unwrap().1),
-    ] {
-        let source = document(source).unwrap();
-        let body = source.split_once(structure).unwrap().1.split_once("\n}").unwrap().0;
-        let fields = body.lines().filter_map(|line| line.trim().strip_prefix("pub ")?.split_once(':'));
-        for (field, _) in fields {
-            assert!(section.contains(&format!("`{field}`")), "{structure} {field}");
+    let source = declaring("src/model", "pub struct Run {");
+    let body = source.split_once("pub struct Run {").unwrap().1.split_once("\n}").unwrap().0;
+    for (field, _) in body.lines().filter_map(|line| line.trim().strip_prefix("pub ")?.split_once(':')) {
+        assert!(section.contains(&format!("`{field}`")), "state-format.md does not name the field {field} of a run");
+    }
+}
+
+/// The source below a directory that declares this.
+fn declaring(directory: &str, item: &str) -> String {
+    let found = files_below(directory, &["rs"]).into_iter().find(|(_, text)| text.contains(item));
+    found.unwrap_or_else(|| panic!("nothing below {directory} declares {item}")).1
+}
+
+#[test]
+fn every_step_and_every_change_is_documented() {
+    let text = document("docs/state-format.md").unwrap();
+    let section = text.split_once("## Common").unwrap().1.split_once("\n## ").unwrap().0;
+    let steps = section.split_once("- A step is a text: ").unwrap().1.split("\n- ").next().unwrap();
+    let documented: BTreeSet<String> = steps.split('`').skip(1).step_by(2).map(str::to_owned).collect();
+    for name in &documented {
+        let example = name.replace("UNIT", "a.service").replace("POINT", "after-stop").replace("NUMBER", "1");
+        assert!(example.parse::<Step>().is_ok(), "state-format.md names a step {name}");
+    }
+    for (variant, _) in variants(&declaring("src/model", "pub enum Step {"), "Step") {
+        let name = match variant.as_str() {
+            "Stop" => "stop:UNIT".to_owned(),
+            "Hook" => "hook:POINT:NUMBER".to_owned(),
+            "Notify" => "notify-end".to_owned(),
+            plain => kebab(plain),
+        };
+        assert!(documented.contains(&name), "state-format.md does not name the step {name}");
+    }
+    let row = text.lines().find(|line| line.starts_with("| `changes` |")).unwrap();
+    for (variant, _) in variants(&declaring("src/model", "pub enum Change {"), "Change") {
+        assert!(
+            row.contains(&format!("\"{}\"", kebab(&variant))),
+            "state-format.md does not name the change {variant}"
+        );
+    }
+}
+
+/// What a verb prints with `--json` is a structure with a `format`, in a file that is named after the verb.
+#[test]
+fn every_field_of_the_json_of_a_verb_is_documented() {
+    let text = document("docs/state-format.md").unwrap();
+    let mut verbs = BTreeSet::new();
+    let others = ["src/host/", "src/store/", "src/report/"];
+    let sources = files_below("src", &["rs"]);
+    for (file, source) in sources.iter().filter(|(file, _)| !others.iter().any(|other| file.starts_with(other))) {
+        for item in syn::parse_file(source).unwrap().items {
+            let syn::Item::Struct(item) = item else { continue };
+            let is_number = |kind: &syn::Type| matches!(kind, syn::Type::Path(path) if path.path.is_ident("u32"));
+            let name = |field: &syn::Field| field.ident.as_ref().map(ToString::to_string).unwrap_or_default();
+            if !item.fields.iter().any(|field| name(field) == "format" && is_number(&field.ty)) {
+                continue;
+            }
+            let fields: Vec<String> = item.fields.iter().map(name).collect();
+            let verb = Path::new(file).file_stem().unwrap().to_str().unwrap().to_owned();
+            let heading = format!("\n## patchday {verb} --json");
+            let section = text.split_once(&heading).unwrap_or_else(|| panic!("state-format.md has no{heading}")).1;
+            let section = section.split_once("\n## ").map_or(section, |(section, _)| section);
+            for field in fields {
+                assert!(section.contains(&format!("`{field}`")), "{file}: {heading} does not name {field}");
+            }
+            verbs.insert(verb);
         }
+    }
+    for (at, heading) in text.match_indices("\n## patchday ") {
+        let verb = text[at + heading.len()..].split(' ').next().unwrap();
+        assert!(verbs.contains(verb), "state-format.md has the JSON of {verb}, and no structure has a format there");
+    }
+}
+
+#[test]
+fn the_map_has_every_module() {
+    let map = document("docs/architecture.md").unwrap();
+    let library = document("src/lib.rs").unwrap();
+    let modules: Vec<&str> =
+        library.lines().filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';')).collect();
+    assert!(modules.len() > 10, "{modules:?}");
+    for module in modules {
+        let row = map.lines().find(|line| line.starts_with('|') && line.contains(&format!("`{module}`")));
+        let row = row.unwrap_or_else(|| panic!("architecture.md has no row for {module}"));
+        for name in row.split('`').skip(1).step_by(2).filter(|name| name.ends_with(".rs")) {
+            let places = [format!("src/{module}/{name}"), format!("src/{name}")];
+            let exists = places.iter().any(|place| Path::new(ROOT).join(place).exists());
+            assert!(exists, "architecture.md names {name} of {module}, which is not there");
+        }
+    }
+}
+
+/// How many checks there are is said by the program and by what it printed, never by prose.
+#[test]
+fn no_prose_counts_checks() {
+    for path in documents() {
+        let text = read_to_string(&path).unwrap();
+        let words: Vec<&str> = prose(&text).flat_map(str::split_whitespace).collect();
+        let counted = words
+            .windows(2)
+            .find(|pair| pair[1].starts_with("checks") && pair[0].chars().all(|letter| letter.is_ascii_digit()));
+        assert!(counted.is_none(), "{}: {counted:?}", path.display());
     }
 }
 
@@ -175,12 +205,23 @@ fn documents() -> Vec<PathBuf> {
     documents
 }
 
+/// The lines outside of blocks of code.
+fn prose(text: &str) -> impl Iterator<Item = &str> {
+    let mut is_code = false;
+    text.lines().filter(move |line| {
+        let is_fence = line.trim_start().starts_with("```");
+        is_code ^= is_fence;
+        !is_code && !is_fence
+    })
+}
+
 #[test]
-fn every_link_leads_to_a_file_of_the_project() {
+fn every_link_leads_to_a_file_or_a_heading_of_the_project() {
+    let mut links = 0;
     for path in documents() {
         let text = read_to_string(&path).unwrap();
-        for (_, rest) in text.match_indices("](").map(|(at, _)| text.split_at(at + 2)) {
-            let target = rest.split(')').next().unwrap();
+        for target in prose(&text).flat_map(|line| line.split("](").skip(1)) {
+            let target = target.split(')').next().unwrap();
             if target.contains("://") {
                 continue;
             }
@@ -189,10 +230,33 @@ fn every_link_leads_to_a_file_of_the_project() {
             assert!(linked.is_file(), "{}: {target} leads nowhere", path.display());
             if !heading.is_empty() {
                 let headings = read_to_string(&linked).unwrap();
-                let mut anchors = headings.lines().filter(|line| line.starts_with('#')).map(anchor);
+                let mut anchors = prose(&headings).filter(|line| line.starts_with('#')).map(anchor);
                 assert!(anchors.any(|anchor| anchor == heading), "{}: {target} names no heading", path.display());
             }
+            links += 1;
         }
+    }
+    assert!(links > 100, "only {links} links were found");
+}
+
+/// Who begins at the README finds every page, and a page that no other one links to is lost.
+#[test]
+fn every_document_can_be_reached() {
+    let root = Path::new(ROOT);
+    let mut reached = BTreeSet::from([root.join("README.md").canonicalize().unwrap()]);
+    let mut waiting: Vec<PathBuf> = reached.iter().cloned().collect();
+    while let Some(path) = waiting.pop() {
+        let text = read_to_string(&path).unwrap();
+        for target in prose(&text).flat_map(|line| line.split("](").skip(1)) {
+            let file = target.split([')', '#']).next().unwrap();
+            let Ok(linked) = path.parent().unwrap().join(file).canonicalize() else { continue };
+            if linked.extension().is_some_and(|kind| kind == "md") && reached.insert(linked.clone()) {
+                waiting.push(linked);
+            }
+        }
+    }
+    for path in documents() {
+        assert!(reached.contains(&path.canonicalize().unwrap()), "no page links to {}", path.display());
     }
 }
 

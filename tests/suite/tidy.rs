@@ -30,7 +30,7 @@ const LAYERS: [Layer; 26] = [
     layer("machine", &["model", "estimate", "config::settings::Policy"], "pure: every observation is an argument"),
     layer("estimate", &["model"], "pure: earlier runs and packages in, durations out"),
     layer("window", &["model"], "pure arithmetic on expressions, windows, blackouts and a hold"),
-    layer("events", &["model"], "what the views are told"),
+    layer("events", &["model"], "what happened, for the views"),
     layer("config", &["model", "window"], "settings are made of the model's words, and of windows"),
     layer(
         "store",
@@ -74,19 +74,19 @@ const LAYERS: [Layer; 26] = [
     layer(
         "steps",
         &["host::ports", "model", "events", "config::settings", "checks", "verify"],
-        "act through ports, tell events; preflight runs the checks",
+        "act through ports, emit events; preflight runs the checks",
     ),
     layer("steps::report", &["report"], "the one step that writes the report"),
-    layer("steps::notify", &["report", "notify"], "the one step that tells people outside"),
+    layer("steps::notify", &["report", "notify"], "the one step that sends messages"),
     layer(
         "coordinator",
         &["machine", "store", "steps", "host::ports", "host::clock", "model", "events", "config::settings"],
-        "the loop: it observes, decides, records, performs and tells",
+        "the loop: it observes, decides, records, performs and emits events",
     ),
     layer("report", &["model", "events", "exit_code"], "built from the run and its events, and from nothing else"),
-    layer("ui", &["events", "report", "model", "window"], "shows what it is told, and asks nobody"),
+    layer("ui", &["events", "report", "model", "window"], "shows events and data, and asks no one"),
     layer("error", &["config", "exit_code", "host::ports", "store"], "maps every kind of failure to its exit code"),
-    layer("notify", &["events", "report", "model"], "tells people outside what the report says"),
+    layer("notify", &["events", "report", "model"], "makes messages of the report"),
     layer("cli", &["*"], "the only place where everything meets"),
 ];
 
@@ -203,6 +203,11 @@ const LONG_FILES: [(&str, &str); 7] = [
 ];
 
 const TOP_LEVEL: [&str; 8] = ["Cargo.toml", "Cargo.lock", "LICENSE", "README.md", "docs", "src", "systemd", "tests"];
+
+/// Each layer that has a name: the module, what it may import, and why; for the documentation.
+pub(super) fn import_rows() -> impl Iterator<Item = (&'static str, &'static [&'static str], &'static str)> {
+    LAYERS.iter().filter(|layer| !layer.module.is_empty()).map(|layer| (layer.module, layer.may, layer.because))
+}
 
 fn layer_of(module: &str) -> Vec<&'static Layer> {
     let fits = |layer: &&Layer| match layer.module.strip_suffix("::*") {

@@ -144,7 +144,7 @@ fn every_row_of_the_table_is_true() {
 
     for work in &works {
         let run = open(work.clone());
-        let row = |unit| ["ahead, upgrade, build-kernel", "same", unit];
+        let row = |unit| ["the work of one unit", "same", unit];
         check(row("running"), &decided(&run, WorkLook::Running, 50), &format!("attach {work}"));
         check(row("exited (kept)"), &decided(&run, exited(), 50), &format!("collect {work}"));
         check(row("not loaded"), &decided(&run, WorkLook::NotLoaded, 50), &format!("interrupted {work}"));

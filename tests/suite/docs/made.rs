@@ -1,0 +1,165 @@
+//! What documents take from the code word for word. To write it anew: `UPDATE_DOCS=1 cargo test --test suite docs`.
+
+use std::collections::BTreeSet;
+use std::env::var_os;
+use std::fs::write;
+use std::path::Path;
+
+use crate::tidy::{files_below, import_rows};
+use patchday::checks::{CATALOGUE, Topic};
+use patchday::config::keys::{KEYS, header};
+use patchday::report::text::render;
+use patchday::report::{Report, Style};
+
+use super::{ROOT, document};
+
+/// A document, what a part of it is made from, and how.
+struct Made {
+    document: &'static str,
+    from: &'static str,
+    make: fn() -> String,
+}
+
+const MADE: [Made; 5] = [
+    Made { document: "README.md", from: RECORDED, make: recorded },
+    Made { document: "docs/checks.md", from: "src/checks", make: catalogue },
+    Made { document: "docs/operations.md", from: "src/cli", make: verbs },
+    Made { document: "docs/architecture.md", from: "src/host", make: ports },
+    Made { document: "docs/architecture.md", from: "tests/suite/tidy.rs", make: imports },
+];
+
+const RECORDED: &str = "tests/fixtures/demo/report.json";
+const HINT: &str = "write it with: UPDATE_DOCS=1 cargo test --test suite docs";
+
+fn is_update() -> bool {
+    var_os("UPDATE_DOCS").is_some_and(|update| update == "1")
+}
+
+#[test]
+fn what_is_made_from_the_code_is_up_to_date() {
+    for made in &MADE {
+        let text = document(made.document).unwrap();
+        let begin = format!("<!-- from here on generated from {} -->\n", made.from);
+        let missing = || panic!("{} has no place for what is made from {}", made.document, made.from);
+        let (before, rest) = text.split_once(&begin).unwrap_or_else(missing);
+        let (written, after) = rest.split_once("<!-- until here -->\n").unwrap_or_else(missing);
+        let known = format!("\n{}\n\n", (made.make)().trim());
+        if is_update() {
+            let text = format!("{before}{begin}{known}<!-- until here -->\n{after}");
+            write(Path::new(ROOT).join(made.document), text).unwrap();
+            continue;
+        }
+        assert!(written == known, "{} is behind {}; {HINT}", made.document, made.from);
+    }
+}
+
+/// The entry of each key stands below its table; what else the page says there stays as it is.
+#[test]
+fn the_configuration_is_that_of_the_keys() {
+    let page = document("docs/configuration.md").unwrap();
+    let mut made = String::new();
+    for section in page.split_inclusive("\n## ") {
+        let title = section.lines().next().unwrap_or_default();
+        let keys = KEYS.iter().filter(|key| title == format!("`{}`", header(key.table)));
+        let mut section = section.to_owned();
+        for key in keys {
+            let begin = section.find(&format!("### `{}`\n", key.name)).unwrap_or_else(|| panic!("no {}", key.path()));
+            let takes = begin + section[begin..].find("\nTakes ").unwrap() + 1;
+            let end = takes + section[takes..].find('\n').unwrap() + 1;
+            section.replace_range(begin..end, &key.entry());
+        }
+        made.push_str(&section);
+    }
+    if is_update() {
+        write(Path::new(ROOT).join("docs/configuration.md"), made).unwrap();
+    } else {
+        assert!(made == page, "docs/configuration.md is behind src/config; {HINT}");
+    }
+}
+
+/// The catalogue of checks.
+fn catalogue() -> String {
+    let mut text = String::new();
+    for topic in Topic::ALL {
+        let checks: Vec<_> = CATALOGUE.iter().filter(|check| check.topic == topic).collect();
+        if checks.is_empty() {
+            continue;
+        }
+        text.push_str(&format!("\n## {}\n", topic.title()));
+        for check in checks {
+            let severity = serde_json::to_value(check.severity).unwrap();
+            let again = if check.asked_again { ", asked again right before the first stop" } else { "" };
+            let what = format!("{}{again}; passes when {}.", severity.as_str().unwrap(), check.about);
+            text.push_str(&format!("\n### `{}`\n\n{}\n{}\n", check.label, wrapped(&what), wrapped(check.doc)));
+        }
+    }
+    text
+}
+
+/// Every verb that help shows, in its order.
+fn verbs() -> String {
+    let command = patchday::cli::command();
+    let mut text = "| command | what it does |\n|---|---|\n".to_owned();
+    for verb in command.get_subcommands().filter(|verb| !verb.is_hide_set()) {
+        let about = verb.get_about().unwrap().to_string();
+        assert!(!about.contains('|'), "{about}");
+        text.push_str(&format!("| `patchday {}` | {about} |\n", verb.get_name()));
+    }
+    text
+}
+
+/// The report of a run that was recorded, as this version shows it, without its lists of steps, packages and checks.
+/// `tests/lab/demo --keep-state DIRECTORY` records another one.
+fn recorded() -> String {
+    let mut report: Report = serde_json::from_str(&document(RECORDED).unwrap()).unwrap();
+    report.steps.clear();
+    report.packages.changes.clear();
+    report.checks.clear();
+    report.vulnerabilities.clear();
+    let style = Style { color: false, unicode: true, width: 100 };
+    format!("```text\n{}\n```", render(&report, &style).trim_end())
+}
+
+/// The ports: traits below `host` that the rest of the program gets as a value.
+fn ports() -> String {
+    let sources = files_below("src/host", &["rs"]);
+    let named = |before: &'static str| -> BTreeSet<String> {
+        let starts = sources.iter().flat_map(|(_, text)| text.split(before).skip(1));
+        starts.map(|rest| rest.chars().take_while(|letter| letter.is_alphanumeric()).collect()).collect()
+    };
+    let (traits, values) = (named("pub trait "), named("Arc<dyn "));
+    let ports: Vec<String> = traits.intersection(&values).map(|name| format!("`{name}`")).collect();
+    assert!(ports.len() >= 10, "{ports:?}");
+    wrapped(&format!("The ports are {}.", ports.join(", ")))
+}
+
+/// Who may import what.
+fn imports() -> String {
+    let mut text = "| module | may import | why |\n|---|---|---|\n".to_owned();
+    for (module, may, because) in import_rows() {
+        let may: Vec<String> = may
+            .iter()
+            .map(|name| match (name.strip_suffix('!'), *name) {
+                (Some(module), _) => format!("`{module}` (what `mod.rs` declares)"),
+                (None, "*") => "everything".to_owned(),
+                (None, name) => format!("`{name}`"),
+            })
+            .collect();
+        text.push_str(&format!("| `{module}` | {} | {because} |\n", may.join(", ")));
+    }
+    text
+}
+
+/// Lines of 120 columns at most.
+fn wrapped(text: &str) -> String {
+    let mut lines = vec![String::new()];
+    for word in text.split(' ') {
+        if lines.last().is_some_and(|line| line.len() + word.len() >= 120) {
+            lines.push(String::new());
+        }
+        let line = lines.last_mut().unwrap();
+        let space = if line.is_empty() { "" } else { " " };
+        line.push_str(&format!("{space}{word}"));
+    }
+    lines.join("\n")
+}
