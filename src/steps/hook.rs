@@ -146,14 +146,14 @@ fn spec(ctx: &StepContext<'_>, call: &Call<'_>, unit: &UnitName) -> WorkSpec {
 
 /// Looks until it has ended: systemd ends it when its time is over.
 async fn follow(ctx: &StepContext<'_>, call: &Call<'_>, unit: &UnitName) -> Ended {
-    let log = work::log_path(ctx, call.name);
+    let log = task::log_path(ctx, call.name);
     loop {
         match ctx.host.work.look(unit).await {
             WorkLook::Running if writes_without_end(ctx, &log).await => {
                 if let Err(error) = ctx.host.work.end(unit).await {
                     ctx.note(error.to_string());
                 } else {
-                    let lines = last_lines(&work::log_tail(ctx, call.name).await);
+                    let lines = last_lines(&task::log_tail(ctx, call.name).await);
                     let mib = MOST_WRITTEN / 1024 / 1024;
                     return Ended { lines, ..failed(format!("it was ended, since it wrote more than {mib} MiB")) };
                 }
