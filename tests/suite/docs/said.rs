@@ -123,7 +123,9 @@ fn every_cause_of_a_mongod_that_does_not_start_is_documented() {
     let sources = sources.iter().filter(|(file, _)| !file.ends_with("tests.rs"));
     let code: String = sources.filter_map(|(_, text)| text.split("#[cfg(test)]").next()).collect();
     let quoted = code.split("\"mongod-").skip(1).filter_map(|rest| rest.split('"').next());
-    let known: BTreeSet<String> = quoted.map(|rest| format!("mongod-{rest}")).collect();
+    let variants = code.split("FindingKey::Mongod").skip(1);
+    let named = variants.filter_map(|rest| rest.split(|c: char| !c.is_alphanumeric()).next()).map(str::to_lowercase);
+    let known: BTreeSet<String> = quoted.map(str::to_owned).chain(named).map(|rest| format!("mongod-{rest}")).collect();
     assert!(known.len() > 15, "{known:?}");
     let page = document("docs/mongodb.md").unwrap();
     let rows = page.split_once("| finding | recognised by |").unwrap().1;
