@@ -1,15 +1,12 @@
-//! The file's shapes, and the way from its text to [`Settings`].
-
-use std::path::Path;
+//! The file's shapes.
 
 use serde::Deserialize;
 use toml::Spanned;
-use toml::de::DeTable;
 
-use super::error::{ConfigError, Problem};
+use super::error::Problem;
 use super::place::Position;
 use super::settings::Settings;
-use super::{hooks, keys, schema, validate, window};
+use super::{hooks, keys, window};
 use crate::model::UnitName;
 
 /// The whole file.
@@ -222,37 +219,5 @@ impl Located {
     pub fn unit_problem(&self, unit: &UnitName, message: impl Into<String>, hint: impl Into<String>) -> Problem {
         let at = self.positions.unit(unit);
         Problem { at, key: Some(keys::UNIT.path()), message: message.into(), hint: hint.into() }
-    }
-}
-
-/// Reads the text of a configuration file. `path` is for the errors, `cpus` is the number of CPUs of the host, and
-/// `known_checks` are the labels that `[preflight] allow` may name.
-///
-/// # Errors
-///
-/// Everything that is wrong with the file, as far as it can be told: after an error of syntax nothing else is looked
-/// at, and after an unknown key or a wrong type no meaning.
-pub fn parse(text: &str, path: &Path, cpus: u32, known_checks: &[&str]) -> Result<Located, ConfigError> {
-    let table = DeTable::parse(text).map_err(|error| ConfigError::one(path, schema::syntax(text, &error)))?;
-    let problems = schema::check(text, table.get_ref());
-    if !problems.is_empty() {
-        return Err(ConfigError::sorted(path, problems));
-    }
-    let file: File = toml::from_str(text).map_err(|error| ConfigError::one(path, schema::syntax(text, &error)))?;
-    validate::validate(&file, text, cpus, known_checks).map_err(|problems| ConfigError::sorted(path, problems))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const GOOD: &str = include_str!("../../tests/fixtures/config/good/full.toml");
-
-    #[test]
-    fn spoiled_text_is_survived() {
-        let samples = [GOOD];
-        crate::host::hostile::survives(&samples, |text| {
-            let _ = parse(text, Path::new("/etc/patchday/patchday.toml"), 2, &["boot-space"]);
-        });
     }
 }

@@ -5,14 +5,12 @@ use std::ops::Range;
 use serde::Deserialize;
 use toml::Spanned;
 
+use super::check::Check;
 use super::keys::{self, Key};
 use super::kind::Kind;
 use super::settings::{AnnounceSettings, SilenceSettings};
-use super::validate::Check;
 use super::values::{self, Wrong, quoted};
-use crate::model::{Hook, HookPoint, HookPolicy};
-
-const TIMEOUT_SECONDS: i64 = 60;
+use crate::model::Hook;
 
 /// `[[hook]]`.
 #[derive(Debug, Deserialize)]
@@ -47,14 +45,14 @@ impl Check<'_> {
     pub(super) fn announce(&mut self, given: &AnnounceTable) -> AnnounceSettings {
         let AnnounceSettings { message, .. } = AnnounceSettings::default();
         AnnounceSettings {
-            grace: self.duration(&keys::ANNOUNCE_GRACE, given.grace.as_ref(), 0),
+            grace: self.duration(&keys::ANNOUNCE_GRACE, given.grace.as_ref()),
             message: self.text(&keys::ANNOUNCE_MESSAGE, given.message.as_ref(), message_text).unwrap_or(message),
         }
     }
 
     /// Both programs or none: a silence that nobody ends is worse than alarms.
     pub(super) fn silence(&mut self, given: &SilenceTable) -> Option<SilenceSettings> {
-        let timeout = self.duration(&keys::SILENCE_TIMEOUT, given.timeout.as_ref(), TIMEOUT_SECONDS / 2);
+        let timeout = self.duration(&keys::SILENCE_TIMEOUT, given.timeout.as_ref());
         match (&given.begin, &given.end) {
             (Some(begin), Some(end)) => {
                 let begin = self.program(&keys::SILENCE_BEGIN, begin);
@@ -91,16 +89,17 @@ impl Check<'_> {
     }
 
     pub(super) fn hook(&mut self, given: &HookTable) -> Option<Hook> {
-        let name = self.word(&keys::HOOK_POINT, Some(&given.point));
-        let point = HookPoint::ALL.into_iter().find(|point| Some(point.name()) == name);
+        let point = self.choice(&keys::HOOK_POINT, Some(&given.point));
         let command = self.program(&keys::HOOK_COMMAND, &given.command);
-        let timeout = self.duration(&keys::HOOK_TIMEOUT, given.timeout.as_ref(), TIMEOUT_SECONDS);
-        let policy = match self.word(&keys::HOOK_POLICY, given.policy.as_ref()) {
-            Some("must-succeed") => HookPolicy::MustSucceed,
-            Some("ignore") => HookPolicy::Ignore,
-            _ => HookPolicy::Warn,
-        };
-        Some(Hook { point: point?, command: command?, timeout, policy, sandbox: given.sandbox.unwrap_or(true) })
+        let timeout = self.duration(&keys::HOOK_TIMEOUT, given.timeout.as_ref());
+        let policy = self.choice(&keys::HOOK_POLICY, given.policy.as_ref());
+        Some(Hook {
+            point: point?,
+            command: command?,
+            timeout,
+            policy: policy?,
+            sandbox: keys::HOOK_SANDBOX.is_on(given.sandbox),
+        })
     }
 }
 

@@ -3,10 +3,10 @@
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 
+use super::check::Check;
 use super::file::Kernel;
 use super::keys;
 use super::settings::{OnFailure, Settings};
-use super::validate::Check;
 use super::values;
 use crate::model::KernelSource;
 

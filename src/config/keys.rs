@@ -25,6 +25,16 @@ impl Key {
         path(self.table, self.name)
     }
 
+    /// The default, where it is one text for all cases.
+    pub(super) fn default_text(&self) -> Option<&'static str> {
+        self.default.strip_prefix('"')?.strip_suffix('"').filter(|text| !text.contains('"'))
+    }
+
+    /// The value that is given, or the default, of a key that takes `true` or `false`.
+    pub(super) fn is_on(&self, given: Option<bool>) -> bool {
+        given.unwrap_or(self.default == "true")
+    }
+
     /// The key's entry in `docs/configuration.md`.
     pub fn entry(&self) -> String {
         let (name, kind) = (self.name, self.kind.expected());

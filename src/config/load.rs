@@ -8,8 +8,9 @@ use std::path::Path;
 use rustix::fs::OFlags;
 
 use super::error::{ConfigError, Problem};
-use super::file::{Located, parse};
+use super::file::Located;
 use super::keys;
+use super::parse::parse;
 use super::place::Position;
 
 /// Where the file is unless the command line says otherwise.

@@ -7,7 +7,8 @@
 //! error     every problem with its line, column, key, and one hint
 //! ```
 
-pub mod error;
+pub mod check;
+mod error;
 pub mod file;
 mod hooks;
 mod kernel;
@@ -16,6 +17,7 @@ mod kind;
 pub mod load;
 mod notify;
 mod order;
+mod parse;
 mod place;
 mod reboot;
 mod schema;
@@ -26,9 +28,10 @@ mod values;
 mod window;
 
 pub use error::{ConfigError, Problem};
-pub use file::{Located, Positions, parse};
+pub use file::{Located, Positions};
 pub use load::{DEFAULT_PATH, Trust, load, load_trusting};
 pub use order::dependency_order;
+pub use parse::parse;
 pub use place::Position;
 pub use settings::{
     AnnounceSettings, KernelSettings, LeftoverClients, LongOperations, MongodbSettings, OnFailure, Policy,

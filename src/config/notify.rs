@@ -4,17 +4,16 @@ use std::ops::Range;
 
 use toml::Spanned;
 
+use super::check::Check;
 use super::file::{Notify, Positions};
 use super::keys::{self, Key};
 use super::place::Position;
-use super::validate::Check;
 use super::values::{self, Wrong, quoted};
-use crate::model::{Channel, MailLogin, MailRoute, MailSecurity, NotifyWhen, UrlSource, Way, WebhookTemplate};
+use crate::model::{Channel, MailLogin, MailRoute, MailSecurity, NotifyWhen, UrlSource, Way};
 
 /// A key, where it was given, and the kinds that take it.
 type Given<'a> = (&'a Key, Option<Range<usize>>, &'a [&'a str]);
 
-const RETRY_SECONDS: i64 = Channel::usual_retry().as_secs();
 const METRICS_FILE: &str = "/var/lib/prometheus/node-exporter/patchday.prom";
 const MOTD_FILE: &str = "/etc/motd.d/patchday";
 
@@ -27,23 +26,15 @@ impl Check<'_> {
         let notify = given.get_ref();
         let kind = self.word(&keys::NOTIFY_KIND, Some(&notify.kind))?;
         self.misplaced(notify, kind);
-        let when = match self.word(&keys::NOTIFY_WHEN, notify.when.as_ref()) {
-            Some("always") => NotifyWhen::Always,
-            Some("failure") => NotifyWhen::Failure,
-            Some(_) => NotifyWhen::Change,
+        let when = match &notify.when {
+            Some(when) => self.choice(&keys::NOTIFY_WHEN, Some(when)).unwrap_or(NotifyWhen::Change),
             None if matches!(kind, "ping" | "metrics") => NotifyWhen::Always,
             None => NotifyWhen::Change,
         };
         let way = match kind {
             "mail" => self.mail(notify, positions)?,
             "webhook" => {
-                let template = match self.word(&keys::NOTIFY_TEMPLATE, notify.template.as_ref()) {
-                    Some("slack") => WebhookTemplate::Slack,
-                    Some("mattermost") => WebhookTemplate::Mattermost,
-                    Some("discord") => WebhookTemplate::Discord,
-                    Some("teams") => WebhookTemplate::Teams,
-                    _ => WebhookTemplate::Json,
-                };
+                let template = self.choice(&keys::NOTIFY_TEMPLATE, notify.template.as_ref())?;
                 Way::Webhook { url: self.url(notify, positions)?, template }
             }
             "ping" => Way::Ping { url: self.url(notify, positions)? },
@@ -51,7 +42,7 @@ impl Check<'_> {
             "motd" => Way::Motd { file: self.file(notify, MOTD_FILE) },
             _ => Way::Wall,
         };
-        let retry_for = self.duration(&keys::NOTIFY_RETRY_FOR, notify.retry_for.as_ref(), RETRY_SECONDS);
+        let retry_for = self.duration(&keys::NOTIFY_RETRY_FOR, notify.retry_for.as_ref());
         Some(Channel { way, when, retry_for })
     }
 
@@ -93,11 +84,7 @@ impl Check<'_> {
         }
         let to = self.list(&keys::NOTIFY_TO, &notify.to, values::mail);
         let from = self.text(&keys::NOTIFY_FROM, notify.from.as_ref(), values::mail);
-        let security = match self.word(&keys::NOTIFY_SECURITY, notify.security.as_ref()) {
-            Some("tls") => MailSecurity::Tls,
-            Some("plain") => MailSecurity::Plain,
-            _ => MailSecurity::Starttls,
-        };
+        let security = self.choice(&keys::NOTIFY_SECURITY, notify.security.as_ref())?;
         let user = self.text(&keys::NOTIFY_USER, notify.user.as_ref(), values::name);
         let password_file = self.secret(&keys::NOTIFY_PASSWORD_FILE, notify.password_file.as_ref(), positions);
         let password_credential =

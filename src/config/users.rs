@@ -4,23 +4,21 @@ use std::ops::Range;
 
 use toml::Spanned;
 
+use super::check::Check;
 use super::file::Preflight;
 use super::keys::{self, Key};
 use super::settings::{UserCount, UserSource};
-use super::validate::Check;
 use super::values;
 use crate::model::UnitName;
-
-const WITHIN_SECONDS: i64 = 300;
 
 impl Check<'_> {
     /// `mongodb` is the first MongoDB of the file.
     pub(super) fn users(&mut self, given: &Preflight, mongodb: Option<&UnitName>) -> Option<UserCount> {
-        let limit = self.integer(&keys::USERS_LIMIT, given.users_limit.as_ref(), 0_i64).unsigned_abs();
+        let limit = self.integer(&keys::USERS_LIMIT, given.users_limit.as_ref());
         let url = self.text(&keys::USERS_URL, given.users_url.as_ref(), values::url);
         let collection = self.text(&keys::USERS_COLLECTION, given.users_collection.as_ref(), values::collection);
         let field = self.text(&keys::USERS_FIELD, given.users_field.as_ref(), values::field);
-        let within = self.duration(&keys::USERS_WITHIN, given.users_within.as_ref(), WITHIN_SECONDS);
+        let within = self.duration(&keys::USERS_WITHIN, given.users_within.as_ref());
         let span = |value: &Option<Spanned<String>>| value.as_ref().map(Spanned::span);
         if given.users_collection.is_none() {
             self.needs(&keys::USERS_FIELD, span(&given.users_field), &keys::USERS_COLLECTION);

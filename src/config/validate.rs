@@ -5,18 +5,20 @@ use std::ops::Range;
 use jiff::SignedDuration;
 use toml::Spanned;
 
+use super::check::Check;
 use super::error::Problem;
 use super::file::{File, Located, Mongodb, Positions, Preflight, Readiness, Service};
 use super::keys::{self, Key};
-use super::kind::Kind;
 use super::order::dependency_order;
 use super::place::Position;
 use super::settings::{
-    KernelSettings, LeftoverClients, LongOperations, MongodbSettings, OnFailure, PreflightSettings, ServiceSettings,
-    Settings, StopOrder, UpgradeSettings, VerifySettings,
+    KernelSettings, MongodbSettings, PreflightSettings, ServiceSettings, Settings, UpgradeSettings, VerifySettings,
 };
 use super::values::{self, Wrong, quoted};
 use crate::model::{DatabaseAccess, Limits, PackageSelection, ReadinessProbe, ServiceKind, UnitName};
+
+/// Of a service, and of a MongoDB, which flushes what it has.
+const STOP_TIMEOUTS: [SignedDuration; 2] = [SignedDuration::from_secs(90), SignedDuration::from_secs(120)];
 
 const DEFAULT_URI: &str = "mongodb://127.0.0.1:27017";
 
@@ -29,61 +31,60 @@ pub(super) fn validate(file: &File, text: &str, cpus: u32, known: &[&str]) -> Re
     let order = check.order(file, &services);
     let is_mongodb = |service: &&ServiceSettings| service.kind == ServiceKind::Mongodb;
     let mongodb = services.iter().find(is_mongodb).map(|service| &service.unit);
-    let settings = Settings {
-        services: order.into_iter().filter_map(|at| services.get(at).cloned()).collect(),
-        windows: file.window.iter().filter_map(|window| check.window(window)).collect(),
-        blackouts: file.blackout.iter().filter_map(|blackout| check.blackout(blackout)).collect(),
-        limits: Limits {
-            cpu_percent: check.taken(&keys::CPU, file.limits.cpu.as_ref(), values::percent).unwrap_or(50),
-            cpu_weight: check.integer(&keys::CPU_WEIGHT, file.limits.cpu_weight.as_ref(), 20),
-            io_weight: check.integer(&keys::IO_WEIGHT, file.limits.io_weight.as_ref(), 20),
-            memory_high: check.taken(&keys::MEMORY_HIGH, file.limits.memory_high.as_ref(), values::size),
-            nice: check.integer(&keys::NICE, file.limits.nice.as_ref(), 10),
-            cpus,
-        },
-        upgrade: UpgradeSettings {
-            allow_removals: check.list(&keys::ALLOW_REMOVALS, &file.upgrade.allow_removals, values::package),
-            selection: PackageSelection {
-                exclude: check.list(&keys::EXCLUDE, &file.upgrade.exclude, values::package),
-                only_security: file.upgrade.only_security.unwrap_or(false),
+    let settings = || {
+        Some(Settings {
+            services: order.into_iter().filter_map(|at| services.get(at).cloned()).collect(),
+            windows: file.window.iter().filter_map(|window| check.window(window)).collect(),
+            blackouts: file.blackout.iter().filter_map(|blackout| check.blackout(blackout)).collect(),
+            limits: Limits {
+                cpu_percent: check.percent(&keys::CPU, file.limits.cpu.as_ref()),
+                cpu_weight: check.integer(&keys::CPU_WEIGHT, file.limits.cpu_weight.as_ref()),
+                io_weight: check.integer(&keys::IO_WEIGHT, file.limits.io_weight.as_ref()),
+                memory_high: check.taken(&keys::MEMORY_HIGH, file.limits.memory_high.as_ref(), values::size),
+                nice: check.integer(&keys::NICE, file.limits.nice.as_ref()),
+                cpus,
             },
-            only_planned: file.upgrade.only_planned.unwrap_or(false),
-            ahead: file.upgrade.ahead.unwrap_or(false),
-            order: match check.word(&keys::ORDER, file.upgrade.order.as_ref()) {
-                Some("late-stop") => StopOrder::LateStop,
-                _ => StopOrder::StopFirst,
+            upgrade: UpgradeSettings {
+                allow_removals: check.list(&keys::ALLOW_REMOVALS, &file.upgrade.allow_removals, values::package),
+                selection: PackageSelection {
+                    exclude: check.list(&keys::EXCLUDE, &file.upgrade.exclude, values::package),
+                    only_security: keys::ONLY_SECURITY.is_on(file.upgrade.only_security),
+                },
+                only_planned: keys::ONLY_PLANNED.is_on(file.upgrade.only_planned),
+                ahead: keys::AHEAD.is_on(file.upgrade.ahead),
+                order: check.choice(&keys::ORDER, file.upgrade.order.as_ref())?,
+                lock_timeout: check.duration(&keys::LOCK_TIMEOUT, file.upgrade.lock_timeout.as_ref()),
+                stall_timeout: check.duration(&keys::STALL_TIMEOUT, file.upgrade.stall_timeout.as_ref()),
+                fetch_timeout: check.duration(&keys::FETCH_TIMEOUT, file.upgrade.fetch_timeout.as_ref()),
             },
-            lock_timeout: check.duration(&keys::LOCK_TIMEOUT, file.upgrade.lock_timeout.as_ref(), 600),
-            stall_timeout: check.duration(&keys::STALL_TIMEOUT, file.upgrade.stall_timeout.as_ref(), 600),
-            fetch_timeout: check.duration(&keys::FETCH_TIMEOUT, file.upgrade.fetch_timeout.as_ref(), 3600),
-        },
-        kernel: KernelSettings {
-            dkms: file.kernel.dkms.unwrap_or(true),
-            build_timeout: check.duration(&keys::BUILD_TIMEOUT, file.kernel.build_timeout.as_ref(), 12 * 3600),
-            modules_timeout: check.duration(&keys::MODULES_TIMEOUT, file.kernel.modules_timeout.as_ref(), 3600),
-            optional_modules: check.list(&keys::OPTIONAL_MODULES, &file.kernel.optional_modules, values::module),
-            remove_old: file.kernel.remove_old.unwrap_or(false),
-            source: check.kernel_source(&file.kernel),
-        },
-        reboot: check.reboot(&file.reboot),
-        verify: VerifySettings {
-            settle: check.duration(&keys::SETTLE, file.verify.settle.as_ref(), 60),
-            boot_timeout: check.duration(&keys::BOOT_TIMEOUT, file.verify.boot_timeout.as_ref(), 600),
-            on_failure: match check.word(&keys::ON_FAILURE, file.verify.on_failure.as_ref()) {
-                Some("restart") => OnFailure::Restart,
-                Some("previous-kernel") => OnFailure::PreviousKernel,
-                _ => OnFailure::Report,
+            kernel: KernelSettings {
+                dkms: keys::DKMS.is_on(file.kernel.dkms),
+                build_timeout: check.duration(&keys::BUILD_TIMEOUT, file.kernel.build_timeout.as_ref()),
+                modules_timeout: check.duration(&keys::MODULES_TIMEOUT, file.kernel.modules_timeout.as_ref()),
+                optional_modules: check.list(&keys::OPTIONAL_MODULES, &file.kernel.optional_modules, values::module),
+                remove_old: keys::REMOVE_OLD.is_on(file.kernel.remove_old),
+                source: check.kernel_source(&file.kernel),
             },
-        },
-        preflight: check.preflight(&file.preflight, mongodb),
-        allowed_checks: check.list(&keys::ALLOW, &file.preflight.allow, |label| known_label(label, known)),
-        keep_runs: check.integer(&keys::KEEP, file.report.keep.as_ref(), 24),
-        announce: check.announce(&file.announce),
-        silence: check.silence(&file.silence),
-        hooks: file.hook.iter().filter_map(|hook| check.hook(hook)).collect(),
-        notify: file.notify.iter().filter_map(|channel| check.channel(channel, &mut positions)).collect(),
+            reboot: check.reboot(&file.reboot)?,
+            verify: VerifySettings {
+                settle: check.duration(&keys::SETTLE, file.verify.settle.as_ref()),
+                boot_timeout: check.duration(&keys::BOOT_TIMEOUT, file.verify.boot_timeout.as_ref()),
+                on_failure: check.choice(&keys::ON_FAILURE, file.verify.on_failure.as_ref())?,
+            },
+            preflight: check.preflight(&file.preflight, mongodb),
+            allowed_checks: check.list(&keys::ALLOW, &file.preflight.allow, |label| known_label(label, known)),
+            keep_runs: check.integer(&keys::KEEP, file.report.keep.as_ref()),
+            announce: check.announce(&file.announce),
+            silence: check.silence(&file.silence),
+            hooks: file.hook.iter().filter_map(|hook| check.hook(hook)).collect(),
+            notify: file.notify.iter().filter_map(|channel| check.channel(channel, &mut positions)).collect(),
+        })
     };
-    if check.problems.is_empty() { Ok(Located { settings, positions }) } else { Err(check.problems) }
+    let settings = settings();
+    match settings {
+        Some(settings) if check.problems.is_empty() => Ok(Located { settings, positions }),
+        _ => Err(check.problems),
+    }
 }
 
 fn known_label(label: &str, known: &[&str]) -> Result<(), Wrong> {
@@ -99,86 +100,12 @@ fn known_label(label: &str, known: &[&str]) -> Result<(), Wrong> {
     Err(Wrong::new(expected, quoted(label), hint))
 }
 
-pub(super) struct Check<'a> {
-    pub(super) text: &'a str,
-    problems: Vec<Problem>,
-}
-
 impl Check<'_> {
-    pub(super) fn problem(
-        &mut self,
-        span: &Range<usize>,
-        key: String,
-        message: impl Into<String>,
-        hint: impl Into<String>,
-    ) {
-        let at = Some(Position::start(self.text, span));
-        self.problems.push(Problem { at, key: Some(key), message: message.into(), hint: hint.into() });
-    }
-
-    pub(super) fn wrong(&mut self, span: &Range<usize>, key: &Key, wrong: Wrong) {
-        let message = format!("expected {}, found {}", wrong.expected, wrong.found);
-        self.problem(span, key.path(), message, wrong.hint);
-    }
-
-    /// A value that `take` understands; none where it is not given or wrong.
-    pub(super) fn taken<T>(
-        &mut self,
-        key: &Key,
-        value: Option<&Spanned<String>>,
-        take: impl Fn(&str) -> Result<T, Wrong>,
-    ) -> Option<T> {
-        let value = value?;
-        take(value.get_ref()).map_err(|wrong| self.wrong(&value.span(), key, wrong)).ok()
-    }
-
-    pub(super) fn text(
-        &mut self,
-        key: &Key,
-        value: Option<&Spanned<String>>,
-        take: impl Fn(&str) -> Result<(), Wrong>,
-    ) -> Option<String> {
-        self.taken(key, value, |text| take(text).map(|()| text.to_owned()))
-    }
-
-    pub(super) fn word<'v>(&mut self, key: &Key, value: Option<&'v Spanned<String>>) -> Option<&'v str> {
-        self.taken(key, value, |text| values::choice(key.kind, text))?;
-        value.map(|value| value.get_ref().as_str())
-    }
-
-    pub(super) fn duration(&mut self, key: &Key, value: Option<&Spanned<String>>, default: i64) -> SignedDuration {
-        self.taken(key, value, |text| values::duration(key.kind, text)).unwrap_or(SignedDuration::from_secs(default))
-    }
-
-    pub(super) fn integer<T: TryFrom<i64>>(&mut self, key: &Key, value: Option<&Spanned<i64>>, default: T) -> T {
-        let Some(value) = value else { return default };
-        let within = if let Kind::Integer(min, max) = key.kind { (min..=max).contains(value.get_ref()) } else { true };
-        match T::try_from(*value.get_ref()) {
-            Ok(number) if within => number,
-            _ => {
-                let found = value.get_ref().to_string();
-                let hint = format!("for example: {} = {}", key.name, key.example);
-                self.wrong(&value.span(), key, Wrong::new(key.kind.expected(), found, hint));
-                default
-            }
-        }
-    }
-
-    pub(super) fn list(
-        &mut self,
-        key: &Key,
-        values: &[Spanned<String>],
-        take: impl Fn(&str) -> Result<(), Wrong>,
-    ) -> Vec<String> {
-        values.iter().filter_map(|value| self.text(key, Some(value), &take)).collect()
-    }
-
     fn preflight(&mut self, given: &Preflight, mongodb: Option<&UnitName>) -> PreflightSettings {
-        let PreflightSettings { min_free_mib, max_restarts, max_connections, .. } = PreflightSettings::default();
         PreflightSettings {
-            min_free_mib: self.integer(&keys::MIN_FREE, given.min_free_mib.as_ref(), min_free_mib),
-            max_restarts: self.integer(&keys::MAX_RESTARTS, given.max_restarts.as_ref(), max_restarts),
-            max_connections: self.integer(&keys::MAX_CONNECTIONS, given.max_connections.as_ref(), max_connections),
+            min_free_mib: self.integer(&keys::MIN_FREE, given.min_free_mib.as_ref()),
+            max_restarts: self.integer(&keys::MAX_RESTARTS, given.max_restarts.as_ref()),
+            max_connections: self.integer(&keys::MAX_CONNECTIONS, given.max_connections.as_ref()),
             trusted_origins: self.list(&keys::TRUSTED_ORIGINS, &given.trusted_origins, values::origin),
             deployments: self.list(&keys::DEPLOYMENTS, &given.deployments, values::path),
             users: self.users(given, mongodb),
@@ -196,16 +123,22 @@ impl Check<'_> {
         let after =
             service.after.iter().filter_map(|name| self.taken(&keys::AFTER, Some(name), values::unit)).collect();
         let access = self.access(service.mongodb.as_ref(), kind);
-        let mongodb = service.mongodb.as_ref().map(|mongodb| self.mongodb(mongodb.get_ref())).unwrap_or_default();
+        let mongodb = match &service.mongodb {
+            Some(mongodb) => self.mongodb(mongodb.get_ref())?,
+            None => MongodbSettings::default(),
+        };
         let is_mongodb = kind == Some(ServiceKind::Mongodb);
-        let stop_timeout =
-            self.duration(&keys::STOP_TIMEOUT, service.stop_timeout.as_ref(), if is_mongodb { 120 } else { 90 });
-        let start_timeout = self.duration(&keys::START_TIMEOUT, service.start_timeout.as_ref(), 120);
-        let drain_timeout = self.duration(&keys::DRAIN_TIMEOUT, service.drain_timeout.as_ref(), 30);
+        let stop_timeout = self.duration_or(
+            &keys::STOP_TIMEOUT,
+            service.stop_timeout.as_ref(),
+            STOP_TIMEOUTS[usize::from(is_mongodb)],
+        );
+        let start_timeout = self.duration(&keys::START_TIMEOUT, service.start_timeout.as_ref());
+        let drain_timeout = self.duration(&keys::DRAIN_TIMEOUT, service.drain_timeout.as_ref());
         if let (Some(ServiceKind::Service), Some(drain)) = (kind, &service.drain_timeout) {
             self.problem(&drain.span(), keys::DRAIN_TIMEOUT.path(), MONGODB_ONLY, MONGODB_ONLY_HINT);
         }
-        let probe_timeout = self.duration(&keys::PROBE_TIMEOUT, service.readiness.timeout.as_ref(), 5);
+        let probe_timeout = self.duration(&keys::PROBE_TIMEOUT, service.readiness.timeout.as_ref());
         let readiness = self.readiness(&service.readiness, kind, access.as_ref());
         let (unit, kind) = (unit?, kind?);
         positions.units.push((unit.clone(), Position::start(self.text, &service.unit.span())));
@@ -228,23 +161,15 @@ impl Check<'_> {
         })
     }
 
-    fn mongodb(&mut self, given: &Mongodb) -> MongodbSettings {
-        MongodbSettings {
-            operation_limit: self.duration(&keys::OPERATION_LIMIT, given.operation_limit.as_ref(), 30),
-            long_operations: match self.word(&keys::LONG_OPERATIONS, given.long_operations.as_ref()) {
-                Some("kill") => LongOperations::Kill,
-                Some("abort") => LongOperations::Abort,
-                _ => LongOperations::Wait,
-            },
-            leftover_clients: match self.word(&keys::LEFTOVER_CLIENTS, given.leftover_clients.as_ref()) {
-                Some("kill") => LeftoverClients::Kill,
-                Some("abort") => LeftoverClients::Abort,
-                _ => LeftoverClients::Report,
-            },
-            client_limit: self.integer(&keys::CLIENT_LIMIT, given.client_limit.as_ref(), 200),
-            max_lag: self.duration(&keys::MAX_LAG, given.max_lag.as_ref(), 10),
+    fn mongodb(&mut self, given: &Mongodb) -> Option<MongodbSettings> {
+        Some(MongodbSettings {
+            operation_limit: self.duration(&keys::OPERATION_LIMIT, given.operation_limit.as_ref()),
+            long_operations: self.choice(&keys::LONG_OPERATIONS, given.long_operations.as_ref())?,
+            leftover_clients: self.choice(&keys::LEFTOVER_CLIENTS, given.leftover_clients.as_ref())?,
+            client_limit: self.integer(&keys::CLIENT_LIMIT, given.client_limit.as_ref()),
+            max_lag: self.duration(&keys::MAX_LAG, given.max_lag.as_ref()),
             canary: self.text(&keys::CANARY, given.canary.as_ref(), values::collection),
-        }
+        })
     }
 
     fn access(&mut self, given: Option<&Spanned<Mongodb>>, kind: Option<ServiceKind>) -> Option<DatabaseAccess> {
@@ -283,7 +208,7 @@ impl Check<'_> {
     ) -> Option<ReadinessProbe> {
         let address = self.text(&keys::ADDRESS, given.address.as_ref(), values::address);
         let url = self.text(&keys::URL, given.url.as_ref(), values::url);
-        let status = self.integer(&keys::STATUS, given.status.as_ref(), 200);
+        let status = self.integer(&keys::STATUS, given.status.as_ref());
         let probe = match (&given.probe, kind?) {
             (None, ServiceKind::Mongodb) => "mongodb",
             (None, ServiceKind::Service) => "unit",

@@ -4,9 +4,9 @@ use jiff::civil::{Date, DateTime, Time};
 use serde::Deserialize;
 use toml::Spanned;
 
+use super::check::Check;
 use super::keys;
 use super::kind::Kind;
-use super::validate::Check;
 use super::values::{Wrong, quoted};
 use crate::window::{self as model, Expression};
 
@@ -31,8 +31,8 @@ pub(super) struct Blackout {
 impl Check<'_> {
     pub(super) fn window(&mut self, given: &Window) -> Option<model::Window> {
         let calendar = self.taken(&keys::CALENDAR, Some(&given.calendar), calendar);
-        let duration = self.duration(&keys::WINDOW_DURATION, Some(&given.duration), 0);
-        let reserve = self.duration(&keys::RESERVE, given.reserve.as_ref(), 15 * 60);
+        let duration = self.duration(&keys::WINDOW_DURATION, Some(&given.duration));
+        let reserve = self.duration(&keys::RESERVE, given.reserve.as_ref());
         if !duration.is_zero() && duration <= reserve {
             let message = format!("expected more than the reserve of {reserve:#}, found {duration:#}");
             let hint = "a run needs time besides the reserve: choose a longer window, or a shorter reserve";
