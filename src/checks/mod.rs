@@ -1,7 +1,9 @@
 //! Preflight: what must be known before the host is touched. Each check is a row of [`CATALOGUE`].
 
+mod allowed;
 mod begin;
 mod catalogue;
+mod check;
 mod inputs;
 mod run;
 
@@ -18,13 +20,15 @@ mod readiness;
 mod services;
 mod space;
 
-pub use catalogue::{CATALOGUE, Check, CheckAnswer, Topic, labels};
+pub use allowed::is_allowed;
+pub use catalogue::{CATALOGUE, labels};
+pub use check::{Check, CheckAnswer, Topic};
 pub use companions::uncontrollable;
 pub use database_process::{server_of, trusts_unclear_process};
 pub use host::RIVALS;
 pub use inputs::CheckInputs;
 pub use packages::{BOOT_CRITICAL, refused_removals};
-pub use run::{is_allowed, run_again, run_all};
+pub use run::{run_again, run_all};
 pub use space::tight_boot;
 
-use catalogue::check;
+use check::check;

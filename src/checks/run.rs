@@ -2,15 +2,10 @@
 
 use futures_util::future::join_all;
 
-use super::catalogue::{CATALOGUE, Check};
+use super::catalogue::CATALOGUE;
+use super::check::Check;
 use super::inputs::CheckInputs;
-use crate::config::Settings;
-use crate::model::{CheckResult, Finding, FindingKey, RunOptions, Severity};
-
-/// Whether somebody lets a run go on in spite of this check.
-pub fn is_allowed(settings: &Settings, options: &RunOptions, label: &str) -> bool {
-    [&settings.allowed_checks, &options.allowed_checks].iter().any(|labels| labels.iter().any(|one| one == label))
-}
+use crate::model::{CheckResult, Finding, FindingKey, Severity};
 
 /// Runs all checks side by side, each under its own deadline.
 pub async fn run_all(inputs: &CheckInputs<'_>) -> Vec<CheckResult> {

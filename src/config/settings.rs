@@ -4,11 +4,11 @@ use jiff::SignedDuration;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
-pub use super::kernel::KernelSettings;
 use crate::model::{
     Channel, DatabaseAccess, Hook, HookId, HookPoint, Limits, PlannedService, ReadinessProbe, ServiceKind, UnitName,
 };
 use crate::window::{Blackout, Schedule, Window};
+pub use kernel::KernelSettings;
 
 /// Everything that a run needs to know.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -359,6 +359,7 @@ impl Settings {
     }
 }
 
+mod kernel;
 mod upgrade;
 
 pub use upgrade::{StopOrder, UpgradeSettings};

@@ -3,6 +3,7 @@
 mod attempt;
 mod baseline;
 mod boot_room;
+mod boot_source;
 mod change;
 mod clock;
 mod companion;
@@ -18,6 +19,7 @@ mod finding_key;
 mod graph;
 mod hold;
 mod hook;
+mod hook_run;
 mod ids;
 mod inventory;
 mod kernel;
@@ -59,6 +61,7 @@ mod work_log;
 pub use attempt::{Attempt, AttemptRecord, Outcome};
 pub use baseline::{Baseline, ListeningSocket, ServiceBaseline};
 pub use boot_room::TightBoot;
+pub use boot_source::{BootSource, LoaderDefault, LoaderEntry};
 pub use change::Change;
 pub use clock::{ClockAnchor, in_utc, time_on_next_boot};
 pub use companion::{Companion, companions, is_handed_over, is_trigger, taken_along};
@@ -75,7 +78,8 @@ pub use finding::{CheckResult, Finding, Remedy, Severity};
 pub use finding_key::FindingKey;
 pub use graph::DependencyGraph;
 pub use hold::{Hold, HoldEntry};
-pub use hook::{Hook, HookEnd, HookId, HookPoint, HookPolicy, HookRun};
+pub use hook::{Hook, HookId, HookPoint, HookPolicy};
+pub use hook_run::{HookEnd, HookRun};
 pub use ids::{BootId, InvalidId, RunId, UnitName};
 pub use inventory::{Address, Inventory, Modules, Reading, Route, Sysctl};
 pub use kernel::{
@@ -88,8 +92,8 @@ pub use limits::{CpuCap, GroupUse, Limits, SliceLimits, make_jobs, quota_of, sha
 pub use modules::{missing_modules, modules_of};
 pub use nature::{Inhibits, Nature, Work};
 pub use next_kernel::{
-    BootSource, KernelChange, LoaderDefault, LoaderEntry, compare_builds, images, kernel_change, newest_of_flavour,
-    next_kernel, next_kernel_after, next_kernel_problems, short_version,
+    KernelChange, compare_builds, images, kernel_change, newest_of_flavour, next_kernel, next_kernel_after,
+    next_kernel_problems, short_version,
 };
 pub use notify::{
     Channel, MailLogin, MailRoute, MailSecurity, Notification, NotifyWhen, Occasion, Parcel, UrlSource, Way,

@@ -1,6 +1,6 @@
 //! What is fixed about each step.
 
-use super::Phase;
+use super::{HookId, HookPoint, Occasion, Phase, Step};
 
 /// Who does a step's work, beside the coordinator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -30,7 +30,7 @@ pub enum Inhibits {
     Always,
 }
 
-/// One row of [`Step::nature`](super::Step::nature).
+/// One row of [`Step::nature`].
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Nature {
     /// The durable fact that its success makes true; None for the steps that serve others or a run's ending.
@@ -52,23 +52,76 @@ pub struct Nature {
 }
 
 impl Nature {
-    pub(super) fn makes(self, phase: Phase) -> Self {
+    fn makes(self, phase: Phase) -> Self {
         Self { phase_after: Some(phase), ..self }
     }
 
-    pub(super) fn untouched(self) -> Self {
+    fn untouched(self) -> Self {
         Self { leaves_host_untouched: true, ..self }
     }
 
-    pub(super) fn in_window(self) -> Self {
+    fn in_window(self) -> Self {
         Self { needs_window: true, ..self }
     }
 
-    pub(super) fn behind_reboot(self) -> Self {
+    fn behind_reboot(self) -> Self {
         Self { follows_reboot: true, ..self }
     }
 
-    pub(super) fn takes_locks(self) -> Self {
+    fn takes_locks(self) -> Self {
         Self { may_lock_packages: true, ..self }
+    }
+}
+
+impl Step {
+    /// What is fixed about it. Adding a step is a variant, a row here, its place in `steps::planned_steps`, and its work.
+    pub fn nature(&self) -> Nature {
+        use Inhibits::{Always, Never, OnceStopped};
+        use Work::{Apart, Fetching, None, OfRepair, OnPackages};
+        let row = |work, inhibits, seconds| Nature { work, inhibits, seconds, ..Nature::default() };
+        match self {
+            Self::Preflight => row(None, Never, 3.0).untouched().makes(Phase::PreflightPassed),
+            Self::Fetch => row(Fetching, Never, 2.0).untouched().makes(Phase::PackagesFetched),
+            Self::Baseline => row(None, Never, 2.0).untouched().makes(Phase::BaselineTaken),
+            Self::Announce | Self::Silence => row(None, Never, 2.0).untouched().in_window(),
+            Self::LookAgain => row(Fetching, Never, 2.0).untouched(),
+            Self::EndSilence => row(None, Never, 2.0),
+            Self::Hook(HookId { point, .. }) => match point {
+                HookPoint::BeforeStop => row(None, Never, 2.0).untouched().in_window(),
+                HookPoint::AfterStop | HookPoint::BeforeReboot => row(None, Always, 2.0).in_window(),
+                HookPoint::AfterVerify => row(None, Never, 2.0).behind_reboot(),
+            },
+            Self::RemoveKernels | Self::Ahead => row(OnPackages, Always, 2.0).in_window(),
+            Self::Stop(_) => row(None, Always, 3.0).in_window().makes(Phase::ServicesStopped),
+            Self::Upgrade => row(OnPackages, Always, 2.0).in_window().makes(Phase::PackagesUpgraded).takes_locks(),
+            Self::KernelSource => row(Apart, OnceStopped, 1800.0).in_window(),
+            Self::InstallKernel => row(OnPackages, Always, 30.0).in_window().takes_locks(),
+            Self::BuildKernel => row(OnPackages, Always, 2.0).in_window().makes(Phase::KernelBuilt),
+            Self::StageCheck => row(None, Always, 2.0).makes(Phase::Staged).takes_locks(),
+            Self::Reboot => row(None, Never, 60.0).in_window().makes(Phase::Rebooted).takes_locks(),
+            Self::Verify => row(None, Never, 2.0).behind_reboot().makes(Phase::Verified),
+            Self::Revert => row(None, Never, 2.0).takes_locks(),
+            Self::Repair => row(OfRepair, Always, 2.0),
+            Self::Restore | Self::LastLook => row(None, Always, 2.0),
+            Self::Report => row(None, Never, 2.0),
+            Self::Notify(Occasion::Start) => row(None, Never, 2.0).untouched(),
+            Self::Notify(Occasion::Reboot) => row(None, Always, 2.0),
+            Self::Notify(Occasion::End | Occasion::Test) => row(None, Never, 2.0),
+        }
+    }
+
+    /// Whether the step may leave packages half installed.
+    pub fn works_on_packages(&self) -> bool {
+        matches!(self.nature().work, Work::OnPackages | Work::OfRepair)
+    }
+
+    /// Whether all that the step does is done by one unit that is named after it and outlives a coordinator.
+    pub fn is_one_work(&self) -> bool {
+        matches!(self.nature().work, Work::OnPackages | Work::Apart)
+    }
+
+    /// Whether the step runs work in the limited slice.
+    pub fn does_long_work(&self) -> bool {
+        self.nature().work != Work::None
     }
 }

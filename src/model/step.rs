@@ -6,8 +6,7 @@ use std::str::FromStr;
 use serde::de::{self, IntoDeserializer, value};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::nature::{Inhibits, Nature, Work};
-use super::{HookId, HookPoint, InvalidId, Occasion, Phase, UnitName};
+use super::{HookId, HookPoint, InvalidId, Occasion, UnitName};
 
 /// One step. The order in which a run takes them is the run's own list, never the order here.
 ///
@@ -69,42 +68,6 @@ pub enum Step {
 }
 
 impl Step {
-    /// What is fixed about it. Adding a step is a variant, a row here, its place in `steps::planned_steps`, and its work.
-    pub fn nature(&self) -> Nature {
-        use Inhibits::{Always, Never, OnceStopped};
-        use Work::{Apart, Fetching, None, OfRepair, OnPackages};
-        let row = |work, inhibits, seconds| Nature { work, inhibits, seconds, ..Nature::default() };
-        match self {
-            Self::Preflight => row(None, Never, 3.0).untouched().makes(Phase::PreflightPassed),
-            Self::Fetch => row(Fetching, Never, 2.0).untouched().makes(Phase::PackagesFetched),
-            Self::Baseline => row(None, Never, 2.0).untouched().makes(Phase::BaselineTaken),
-            Self::Announce | Self::Silence => row(None, Never, 2.0).untouched().in_window(),
-            Self::LookAgain => row(Fetching, Never, 2.0).untouched(),
-            Self::EndSilence => row(None, Never, 2.0),
-            Self::Hook(HookId { point, .. }) => match point {
-                HookPoint::BeforeStop => row(None, Never, 2.0).untouched().in_window(),
-                HookPoint::AfterStop | HookPoint::BeforeReboot => row(None, Always, 2.0).in_window(),
-                HookPoint::AfterVerify => row(None, Never, 2.0).behind_reboot(),
-            },
-            Self::RemoveKernels | Self::Ahead => row(OnPackages, Always, 2.0).in_window(),
-            Self::Stop(_) => row(None, Always, 3.0).in_window().makes(Phase::ServicesStopped),
-            Self::Upgrade => row(OnPackages, Always, 2.0).in_window().makes(Phase::PackagesUpgraded).takes_locks(),
-            Self::KernelSource => row(Apart, OnceStopped, 1800.0).in_window(),
-            Self::InstallKernel => row(OnPackages, Always, 30.0).in_window().takes_locks(),
-            Self::BuildKernel => row(OnPackages, Always, 2.0).in_window().makes(Phase::KernelBuilt),
-            Self::StageCheck => row(None, Always, 2.0).makes(Phase::Staged).takes_locks(),
-            Self::Reboot => row(None, Never, 60.0).in_window().makes(Phase::Rebooted).takes_locks(),
-            Self::Verify => row(None, Never, 2.0).behind_reboot().makes(Phase::Verified),
-            Self::Revert => row(None, Never, 2.0).takes_locks(),
-            Self::Repair => row(OfRepair, Always, 2.0),
-            Self::Restore | Self::LastLook => row(None, Always, 2.0),
-            Self::Report => row(None, Never, 2.0),
-            Self::Notify(Occasion::Start) => row(None, Never, 2.0).untouched(),
-            Self::Notify(Occasion::Reboot) => row(None, Always, 2.0),
-            Self::Notify(Occasion::End | Occasion::Test) => row(None, Never, 2.0),
-        }
-    }
-
     /// Where in a run the hook is called; None for a step that is no hook.
     pub fn hook_point(&self) -> Option<HookPoint> {
         match self {
@@ -121,21 +84,6 @@ impl Step {
     /// Whether it stops a service.
     pub fn is_stop(&self) -> bool {
         matches!(self, Self::Stop(_))
-    }
-
-    /// Whether the step may leave packages half installed.
-    pub fn works_on_packages(&self) -> bool {
-        matches!(self.nature().work, Work::OnPackages | Work::OfRepair)
-    }
-
-    /// Whether all that the step does is done by one unit that is named after it and outlives a coordinator.
-    pub fn is_one_work(&self) -> bool {
-        matches!(self.nature().work, Work::OnPackages | Work::Apart)
-    }
-
-    /// Whether the step runs work in the limited slice.
-    pub fn does_long_work(&self) -> bool {
-        self.nature().work != Work::None
     }
 
     /// A few words for people.

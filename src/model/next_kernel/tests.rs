@@ -1,6 +1,7 @@
 //! One answer on the kernel of the next boot, for hosts of many kinds.
 
 use super::*;
+use crate::model::LoaderEntry;
 
 const OLD: &str = "6.1.0-50-cloud-amd64";
 const NEW: &str = "6.1.0-56-cloud-amd64";

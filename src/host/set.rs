@@ -1,0 +1,66 @@
+//! The ports of one host, together.
+
+use std::sync::Arc;
+
+use super::clock::RunClock;
+use super::ports::{
+    BootLoader, Budget, Database, DatabaseForensics, DatabaseInsight, Deployments, FetchedPlans, Inventories, Journal,
+    KernelBuilds, Kernels, Messenger, PackageLocks, PackageSurvey, Packages, People, Power, Premises, Prober,
+    Relations, RunningCode, Shutdown, System, Units, WorkUnits,
+};
+
+/// All ports of one host. Shared, since the prober asks systemd and the database through their ports.
+pub struct Host {
+    /// Units that run services.
+    pub units: Arc<dyn Units>,
+    /// Units as a whole.
+    pub relations: Arc<dyn Relations>,
+    /// What services say of themselves.
+    pub journal: Arc<dyn Journal>,
+    /// Everything else that a host has.
+    pub inventories: Arc<dyn Inventories>,
+    /// Transient units that do long work.
+    pub work: Arc<dyn WorkUnits>,
+    /// The limits of all work.
+    pub budget: Arc<dyn Budget>,
+    /// logind.
+    pub power: Arc<dyn Power>,
+    /// A shutdown that is under way.
+    pub shutdown: Arc<dyn Shutdown>,
+    /// MongoDB: who it is, and its end.
+    pub database: Arc<dyn Database>,
+    /// MongoDB: what it does, and how it stands.
+    pub insight: Arc<dyn DatabaseInsight>,
+    /// MongoDB: what it leaves in its files.
+    pub forensics: Arc<dyn DatabaseForensics>,
+    /// apt and dpkg.
+    pub packages: Arc<dyn Packages>,
+    /// The locks of apt and dpkg.
+    pub package_locks: Arc<dyn PackageLocks>,
+    /// What was fetched beforehand.
+    pub fetched_plans: Arc<dyn FetchedPlans>,
+    /// What of apt and dpkg is worth knowing before.
+    pub package_survey: Arc<dyn PackageSurvey>,
+    /// What runs, against what is installed.
+    pub running_code: Arc<dyn RunningCode>,
+    /// Kernels.
+    pub kernels: Arc<dyn Kernels>,
+    /// Kernels that are built here.
+    pub kernel_builds: Arc<dyn KernelBuilds>,
+    /// The boot loader.
+    pub boot_loader: Arc<dyn BootLoader>,
+    /// The host itself.
+    pub system: Arc<dyn System>,
+    /// What the host stands on.
+    pub premises: Arc<dyn Premises>,
+    /// Who uses the host.
+    pub people: Arc<dyn People>,
+    /// Checkouts from which services run.
+    pub deployments: Arc<dyn Deployments>,
+    /// Readiness of services.
+    pub prober: Arc<dyn Prober>,
+    /// The way to people.
+    pub messenger: Arc<dyn Messenger>,
+    /// The time of the run, and waiting.
+    pub clock: RunClock,
+}
