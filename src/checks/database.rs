@@ -1,9 +1,9 @@
 //! MongoDB. Only servers that run are asked: what is down needs no stop.
 
+use super::servers::{Server, answering, running};
 use super::{Check, CheckInputs, check};
-use crate::config::ServiceSettings;
 use crate::host::{HostError, HostErrorKind};
-use crate::model::{DatabaseAccess, DatabaseCondition, DatabaseFacts, Finding, summary_of_clients};
+use crate::model::{DatabaseCondition, Finding, summary_of_clients};
 
 /// What a run does on the cluster besides the shutdown, in any case.
 const NEEDED: [&str; 4] = ["serverStatus", "inprog", "getCmdLineOpts", "getParameter"];
@@ -23,32 +23,6 @@ fn grant(actions: &[&str]) -> String {
 fn untold(check: &Check, error: &HostError) -> Finding {
     let finding = check.found("MongoDB does not tell our user what this check looks at").evidence(error.to_string());
     finding.remedy(GRANT_HINT, grant(&["inprog"]))
-}
-
-pub(super) struct Server<'a> {
-    pub(super) service: &'a ServiceSettings,
-    pub(super) access: &'a DatabaseAccess,
-    pub(super) facts: DatabaseFacts,
-}
-
-/// Servers that run, each with its answer.
-async fn running<'a>(
-    inputs: &CheckInputs<'a>,
-) -> Result<Vec<(&'a ServiceSettings, &'a DatabaseAccess, Result<DatabaseFacts, HostError>)>, HostError> {
-    let mut running = Vec::new();
-    for service in &inputs.settings.services {
-        let Some(access) = &service.database else { continue };
-        if inputs.host.units.state(&service.unit).await?.is_up() {
-            running.push((service, access, inputs.host.database.facts(access).await));
-        }
-    }
-    Ok(running)
-}
-
-/// Servers that answer: that the others do not is told once, by `database-reachable`.
-pub(super) async fn answering<'a>(inputs: &CheckInputs<'a>) -> Result<Vec<Server<'a>>, HostError> {
-    let answered = running(inputs).await?.into_iter();
-    Ok(answered.filter_map(|(service, access, facts)| Some(Server { service, access, facts: facts.ok()? })).collect())
 }
 
 /// One line for each server in whose condition something is found.

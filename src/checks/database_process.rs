@@ -1,7 +1,7 @@
 //! Which process of a unit is its database, and whether its end could be proven. Asked before anything is stopped, and by
 //! the stop itself.
 
-use super::{check, database, is_allowed};
+use super::{check, is_allowed, servers};
 use crate::config::{ServiceSettings, Settings};
 use crate::host::{Host, HostResult};
 use crate::model::{DatabaseFacts, Finding, RunOptions, ServerProcess};
@@ -70,7 +70,7 @@ check!(
      elsewhere (`docker run`) is trusted with `--allow database-process`.",
     |check, inputs| {
         let mut found: Option<Finding> = None;
-        for server in database::answering(inputs).await? {
+        for server in servers::answering(inputs).await? {
             let unit = &server.service.unit;
             let (process, facts) = server_of(inputs.host, server.service, server.facts).await?;
             let Some((title, why)) = obstacle(&process, &facts) else { continue };

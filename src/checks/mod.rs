@@ -17,6 +17,7 @@ mod packages;
 mod people;
 mod places;
 mod readiness;
+mod servers;
 mod services;
 mod space;
 

@@ -26,7 +26,6 @@ pub mod premises;
 pub mod probe;
 pub mod running_code;
 pub mod secret;
-mod set;
 pub mod sockets;
 pub mod system;
 pub mod systemd;
@@ -35,9 +34,8 @@ pub mod trusted;
 pub mod way;
 
 pub use ports::{
-    BootLoader, Budget, Clock, Database, DatabaseForensics, DatabaseInsight, Deployments, FetchedPlans, HoldSpec,
+    BootLoader, Budget, Clock, Database, DatabaseForensics, DatabaseInsight, Deployments, FetchedPlans, HoldSpec, Host,
     HostError, HostErrorKind, HostResult, Inhibitor, InhibitorGuard, Inventories, Journal, KernelBuilds, Kernels,
     Messenger, PackageLocks, PackageSurvey, PackageWork, Packages, People, Power, Premises, Prober, Relations,
     RunningCode, Shutdown, ShutdownSpec, System, UnitChanges, Units, WorkUnits,
 };
-pub use set::Host;

@@ -3,7 +3,7 @@
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 
-use super::{Run, Step};
+use super::Step;
 
 /// What an estimate rests on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -70,26 +70,5 @@ impl Estimate {
     pub fn stops_late(&self) -> bool {
         let mut order = self.steps.iter().map(|estimate| &estimate.step);
         order.find(|step| matches!(step, Step::Stop(_) | Step::Upgrade)) == Some(&Step::Upgrade)
-    }
-
-    /// From the beginning of the step until every service is ready again. What the run has done already takes no time.
-    pub fn left_from(&self, step: &Step, run: &Run) -> SignedDuration {
-        let rest = self.steps.iter().skip_while(|estimate| &estimate.step != step);
-        let rest = rest.filter(|estimate| estimate.step != Step::Verify && !run.has_finished(&estimate.step));
-        rest.map(|estimate| estimate.takes).sum::<SignedDuration>() + self.until_ready
-    }
-}
-
-impl Run {
-    /// How long the services were away: from the first stop until the last of them was seen ready. None while one of them
-    /// is not back: what is not over has no length.
-    pub fn measured_downtime(&self) -> Option<SignedDuration> {
-        let began = self.history.iter().find(|record| record.attempt.step.is_stop())?.attempt.began;
-        let services = &self.verification.as_ref()?.services;
-        if services.iter().any(|service| service.problem.is_some()) {
-            return None;
-        }
-        let back = services.iter().filter_map(|service| service.ready_at).max()?;
-        Some(back.duration_since(began)).filter(SignedDuration::is_positive)
     }
 }

@@ -44,6 +44,7 @@ mod progress;
 mod resources;
 mod room;
 mod run;
+mod run_time;
 mod run_window;
 mod selection;
 mod server_process;

@@ -191,7 +191,7 @@ async fn graph(
     let known = match relations {
         Ok(mut known) => {
             let missing: Vec<UnitName> = failed.filter(|unit| !known.contains_key(*unit)).cloned().collect();
-            match observe::relations_of_each(with.host, &missing).await {
+            match super::relations::of_each(with.host, &missing).await {
                 Ok(more) => {
                     known.extend(more);
                     Ok(known)

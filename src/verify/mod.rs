@@ -11,10 +11,11 @@ pub(crate) mod latency;
 mod observe;
 pub(crate) mod old_code;
 mod order;
+mod relations;
 mod subject;
 mod watch;
 
 pub(crate) use judge::Look;
 pub use judge::judge;
-pub(crate) use observe::relations_of_each;
+pub(crate) use relations::of_each as relations_of_each;
 pub use subject::Verifying;

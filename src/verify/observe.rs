@@ -6,23 +6,13 @@ use futures_util::future::{join3, join4};
 use jiff::SignedDuration;
 
 use super::compare::{self, GoneUnit, Now};
-use super::{Verifying, old_code};
-use crate::host::{Host, HostResult};
-use crate::model::{Inventory, Outdated, Reading, UnitName, UnitRelations, UnitSurvey};
+use super::{Verifying, old_code, relations};
+use crate::host::HostResult;
+use crate::model::{Inventory, Outdated, Reading, UnitName, UnitSurvey};
 
 /// A clock that was in time is given this long after a boot to be so again.
 const CLOCK_PATIENCE: SignedDuration = SignedDuration::from_secs(60);
 const CLOCK_LOOKS: SignedDuration = SignedDuration::from_secs(2);
-
-pub(crate) async fn relations_of_each(
-    host: &Host,
-    units: &[UnitName],
-) -> HostResult<BTreeMap<UnitName, UnitRelations>> {
-    if units.is_empty() {
-        return Ok(BTreeMap::new());
-    }
-    host.relations.relations(units).await
-}
 
 /// The host as it is now.
 pub(super) async fn observe(with: &Verifying<'_>, services: &[UnitName]) -> Now {
@@ -31,7 +21,7 @@ pub(super) async fn observe(with: &Verifying<'_>, services: &[UnitName]) -> Now 
     let mut gone = BTreeMap::new();
     if let Some(survey) = units.known() {
         let asked = compare::ran_and_does_not(with.baseline, survey, services);
-        if let Ok(mut relations) = relations_of_each(host, &asked).await {
+        if let Ok(mut relations) = relations::of_each(host, &asked).await {
             for unit in asked {
                 if let (Some(relations), Ok(state)) = (relations.remove(&unit), host.units.state(&unit).await) {
                     gone.insert(unit, GoneUnit { relations, state });

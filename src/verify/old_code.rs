@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::observe::relations_of_each;
+use super::relations;
 use crate::config::Settings;
 use crate::host::{Host, HostResult};
 use crate::model::{BootReason, LoadState, OldCode, Outdated, Recovery, UnitName, UnitRelations, UnitState};
@@ -161,7 +161,7 @@ async fn safe(host: &Host, settings: &Settings, units: &[UnitName]) -> Vec<UnitN
     }
     let configured = settings.services.iter().map(|service| &service.unit);
     let asked: Vec<UnitName> = units.iter().chain(configured).cloned().collect();
-    let Ok(relations) = relations_of_each(host, &asked).await else { return Vec::new() };
+    let Ok(relations) = relations::of_each(host, &asked).await else { return Vec::new() };
     let mut safe = BTreeSet::new();
     for unit in units {
         let state = host.units.state(unit).await;

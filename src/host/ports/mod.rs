@@ -5,6 +5,7 @@ mod kernel;
 mod machine;
 mod packages;
 mod people;
+mod set;
 mod systemd;
 
 pub use database::{Database, DatabaseForensics, DatabaseInsight, ShutdownSpec};
@@ -12,6 +13,7 @@ pub use kernel::{BootLoader, KernelBuilds, Kernels};
 pub use machine::{Clock, Inventories, Premises, System};
 pub use packages::{FetchedPlans, PackageLocks, PackageSurvey, PackageWork, Packages, RunningCode};
 pub use people::{Deployments, Messenger, People, Prober};
+pub use set::Host;
 pub use systemd::{
     Budget, HoldSpec, Inhibitor, InhibitorGuard, Journal, Power, Relations, Shutdown, UnitChanges, Units, WorkUnits,
 };

@@ -121,7 +121,7 @@ pub(super) fn situations() -> Vec<Situation> {
                 "lab-tail.service is bound to sample-api.service; its stop deletes it, and nobody can start it again",
             ])?;
             scene.run(&[])?.ends(20)?.says(&["goes down with a configured one"])?;
-            scene.run(&["--allow", "stop-along"])?.ends(23)?.says(&["lab-tail.service was active, and is not"])?.says_not(&["not undone"])?;
+            scene.run(&["--allow", "stop-along"])?.ends(23)?.says(&["lab-tail.service ran, and does not"])?.says_not(&["not undone"])?;
             Ok(())
         })
         .settings(NO_REBOOT)

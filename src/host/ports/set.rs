@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use super::clock::RunClock;
-use super::ports::{
+use super::{
     BootLoader, Budget, Database, DatabaseForensics, DatabaseInsight, Deployments, FetchedPlans, Inventories, Journal,
     KernelBuilds, Kernels, Messenger, PackageLocks, PackageSurvey, Packages, People, Power, Premises, Prober,
     Relations, RunningCode, Shutdown, System, Units, WorkUnits,
 };
+use crate::host::clock::RunClock;
 
 /// All ports of one host. Shared, since the prober asks systemd and the database through their ports.
 pub struct Host {
