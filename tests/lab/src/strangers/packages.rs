@@ -1,9 +1,11 @@
 //! Packages and their scripts, apt's settings and hooks.
 
+use super::world::mirror;
 use super::{Package, Scene, Situation};
 use anyhow::{Result, ensure};
 
 const NO_REBOOT: &str = "[reboot]\nwhen = \"never\"\n";
+const HOOK: &str = "[[hook]]\npoint = \"before-stop\"\ncommand = [\"/usr/local/sbin/lab-hook\"]\n";
 
 /// One setting a line.
 const HOSTILE: &str = include_str!("../../../fixtures/apt/hostile.conf");
@@ -37,7 +39,7 @@ pub(super) fn situations() -> Vec<Situation> {
             scene.update_has("postinst", &waits_for_mongod(scene))?;
             let run = scene.begin_run(&[])?;
             run.at("upgrade")?;
-            scene.shell("until pkill -KILL -f info/lab-update.postinst; do sleep 0.2; done")?;
+            scene.shell("until pkill -KILL -f 'info/[l]ab-update.postinst'; do sleep 0.2; done")?;
             run.ended()?.ends(21)?.says(&["configure stands still for", "it may want mongod.service"])?;
             Ok(())
         })
@@ -58,7 +60,7 @@ pub(super) fn situations() -> Vec<Situation> {
             scene.run(&[])?.ends(21)?.says(&["upgrade stands still for", "sleep 7777", "process"])?;
             scene.machine().wait_until_healthy(std::time::Duration::from_secs(10))?;
             // Nobody but the admin ends it.
-            scene.shell("pkill -f 'sleep 7777'; while fuser -s /var/lib/dpkg/lock; do sleep 0.2; done")?;
+            scene.shell("pkill -f '[s]leep 7777'; while fuser -s /var/lib/dpkg/lock; do sleep 0.2; done")?;
             scene.undo("systemctl stop 'patchday-upgrade-*'");
             Ok(())
         })
@@ -95,6 +97,27 @@ pub(super) fn situations() -> Vec<Situation> {
         .settings(NO_REBOOT)
         .sharing("scripts")
         .in_check(),
+        Situation::new("a hook empties apt's cache when all was fetched", |scene| {
+            mirror(scene)?;
+            scene.write_program("/usr/local/sbin/lab-hook", "#!/bin/sh\nrm -f /var/cache/apt/archives/*.deb\n")?;
+            scene
+                .run(&[])?
+                .ends(0)?
+                .says(&["lab-update was fetched and is gone; fetching again", "1 package upgraded"])?;
+            Ok(())
+        })
+        .settings(format!("{NO_REBOOT}{HOOK}[upgrade]\nahead = true\n"))
+        .sharing("scripts"),
+        Situation::new("a hook empties apt's cache, and the mirror is gone too", |scene| {
+            mirror(scene)?;
+            let hook = "#!/bin/sh\nrm -f /var/cache/apt/archives/*.deb\nmv /srv/repo /srv/repo.away\n";
+            scene.write_program("/usr/local/sbin/lab-hook", hook)?;
+            scene.undo("test ! -e /srv/repo.away || mv /srv/repo.away /srv/repo");
+            scene.run(&[])?.ends(20)?.says(&["lab-update", "nothing was touched"])?;
+            Ok(())
+        })
+        .settings(format!("{NO_REBOOT}{HOOK}[upgrade]\nahead = true\n"))
+        .sharing("scripts"),
         Situation::new("dpkg's statoverride names a user who is gone", |scene| {
             scene.write("/var/lib/dpkg/statoverride", "gone-user root 0755 /usr/bin/lab\n")?;
             scene.run(&[])?.ends(20)?.says(&["there is no user gone-user", "nothing was touched"])?;
@@ -128,6 +151,12 @@ pub(super) fn situations() -> Vec<Situation> {
         })
         .settings(NO_REBOOT)
         .sharing("scripts"),
+        Situation::new("a package's script reboots the host", |scene| {
+            scene.update_has("postinst", "#!/bin/sh\nsystemctl reboot\nsleep 2\n")?;
+            scene.run(&[])?.ends(0)?.says(&["1 package upgraded"])?;
+            Ok(())
+        })
+        .settings("[reboot]\nwhen = \"always\"\n"),
     ]
 }
 

@@ -1,7 +1,8 @@
 //! The reboot: whether it is owed, asked for, and comes.
 
 use super::{Package, Scene, Situation};
-use anyhow::Result;
+use anyhow::{Result, ensure};
+use std::time::Duration;
 
 pub(super) fn situations() -> Vec<Situation> {
     vec![
@@ -47,6 +48,71 @@ pub(super) fn situations() -> Vec<Situation> {
                 Ok(())
             },
         ),
+        Situation::new("a library is upgraded, and the service that maps the old one is restarted", |scene| {
+            maps_a_library(scene, "ExecStart=/bin/sleep infinity")?;
+            scene
+                .run(&["--no-reboot"])?
+                .ends(0)?
+                .says(&["lab-old.service ran replaced files and was restarted"])?
+                .says_not(&["a boot is owed"])?;
+            Ok(())
+        })
+        .sharing("owed"),
+        Situation::new(
+            "a library is upgraded, and the service that maps the old one is not to be restarted",
+            |scene| {
+                maps_a_library(scene, "ExecStart=/bin/sleep infinity")?;
+                let said = scene.run(&["--no-reboot"])?;
+                said.ends(0)?.says(&["replaced files are still run by lab-old.service"])?;
+                ensure!(said.headline.contains("lab-old.service"), "the first line is {:?}", said.headline);
+                Ok(())
+            },
+        )
+        .settings("[reboot]\nrestart-outdated = false\n")
+        .sharing("owed"),
+        Situation::new("somebody masked reboot.target", |scene| {
+            scene.shell("systemctl mask --runtime reboot.target 2>/dev/null")?;
+            scene.undo("systemctl unmask --runtime reboot.target 2>/dev/null");
+            scene.run(&[])?.ends(20)?.says(&["reboot.target", "masked", "nothing was touched"])?;
+            Ok(())
+        })
+        .settings("[reboot]\nwhen = \"always\"\n")
+        .sharing("owed"),
+        Situation::new("an admin's apt waits for the lock while the run works, and the host reboots", |scene| {
+            scene.publish(&Package::new("lab-tool", "1").script("postinst", "#!/bin/sh\nsleep 5\n"))?;
+            scene.update_has(
+                "postinst",
+                "#!/bin/sh\nuntil grep -q install /proc/[0-9]*/cmdline; do sleep 0.1; done\nsleep 5\n",
+            )?;
+            let run = scene.begin_run(&[])?;
+            run.at("upgrade")?;
+            let install = "apt-get -q -y -o DPkg::Lock::Timeout=60 install lab-tool";
+            scene.shell(&format!("systemd-run --quiet --unit=lab-admin {install}"))?;
+            run.ended()?.ends(0)?.says(&["1 package upgraded, back after"])?;
+            let states = scene.shell("dpkg-query -W -f '${Package} ${db:Status-Abbrev}\n' 'lab-*' || true")?;
+            ensure!(!states.contains("lab-tool iU") && !states.contains("lab-tool iF"), "half installed: {states}");
+            Ok(())
+        })
+        .settings("[reboot]\nwhen = \"always\"\n"),
+        Situation::new(
+            "the file that names the open run is lost, and nothing goes on with it after the reboot",
+            |scene| {
+                scene.shell("systemctl disable patchday-resume.service 2>/dev/null")?;
+                let run = scene.begin_run(&[])?;
+                run.at("reboot")?;
+                scene.shell("rm /var/lib/patchday/open-run")?;
+                let machine = scene.machine();
+                drop(run);
+                machine.wait_for_boot(2, Duration::from_secs(120))?;
+                machine.wait_until_healthy(Duration::from_secs(60))?;
+                scene.patchday(&["status"])?.says(&["open"])?;
+                scene.plan(&[])?.ends(11)?.says(&["is not finished", "patchday resume"])?;
+                scene.run(&[])?.ends(11)?.says(&["patchday resume"])?;
+                scene.patchday(&["resume"])?.ends(0)?.says(&["1 package upgraded, back after"])?;
+                Ok(())
+            },
+        )
+        .settings("[reboot]\nwhen = \"always\"\n"),
     ]
 }
 

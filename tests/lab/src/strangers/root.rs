@@ -34,6 +34,21 @@ install -d -m 0777 /srv/trapped; rm -f /srv/trapped/*
 id deploy 2>/dev/null || useradd --system --create-home deploy
 "#;
 
+/// What `systemd-analyze security` says of each unit of ours that there is, by name, or by its description.
+const WATCHES: &str = r#"#!/bin/bash
+mkdir -p /var/lib/lab-exposure; cd /var/lib/lab-exposure || exit
+while :; do
+    for unit in $(systemctl list-units --all --plain --no-legend 'patchday*.service' 'run-*.service' | cut -d ' ' -f 1) \
+        patchday.service patchday-resume.service; do
+        name=$unit
+        [ "${unit#run-}" = "$unit" ] || name=$(systemctl show -P Description "$unit")
+        case $name in patchday*|Patchday*) ;; *) continue ;; esac
+        [ -s "$name" ] || systemd-analyze security --no-pager "$unit" 2>/dev/null | grep Overall >"$name"
+    done
+    sleep 0.2
+done
+"#;
+
 pub(super) fn situations() -> Vec<Situation> {
     vec![
         Situation::new("a hook lies in a directory that anybody may write to", |scene| {
@@ -98,37 +113,51 @@ pub(super) fn situations() -> Vec<Situation> {
         })
         .settings(format!("{NO_REBOOT}[preflight]\nallow = [\"boot-space\"]\ndeployments = [\"/srv/app\"]\n"))
         .image(WITH_GIT),
-        Situation::new("the coordinator is in a sandbox, and writes metrics where no service may write", |scene| {
-            scene.shell("mkdir -p /etc/lab-metrics")?;
+        Situation::new("every unit in its sandbox: metrics below /etc, a mail by sendmail, a hook, a checkout, a reboot", |scene| {
+            let machine = scene.machine();
+            scene.shell("mkdir -p /etc/lab-metrics; git init -q /srv/app")?;
             // As the shipped units say: what the configuration names below /etc is given to them.
             for unit in ["patchday", "patchday-resume"] {
                 let drop_in = format!("/etc/systemd/system/{unit}.service.d/metrics.conf");
                 scene.write(&drop_in, "[Service]\nReadWritePaths=/etc/lab-metrics\n")?;
             }
-            scene.shell("systemctl daemon-reload")?;
-            let running = scene.begin_run(&[])?;
-            let exposure = |unit: &str| -> Result<f64> {
-                let script = format!("systemd-analyze security --no-pager '{unit}' | grep 'Overall exposure'");
-                let said = scene.shell(&script)?;
-                let level = said.split_whitespace().find_map(|word| word.parse().ok());
-                level.with_context(|| format!("{unit}: {said}"))
+            // Slow enough to be looked at.
+            scene.shell("mv /usr/bin/git /usr/bin/git.real")?;
+            scene.write_program("/usr/bin/git", "#!/bin/sh\nsleep 2\nexec /usr/bin/git.real \"$@\"\n")?;
+            scene.write_program("/usr/sbin/sendmail", "#!/bin/sh\ncat >>/var/mail/lab\nsleep 2\n")?;
+            scene.write_program("/usr/local/sbin/lab-hook", "#!/bin/sh\nsleep 2\n")?;
+            scene.write_program("/usr/local/sbin/lab-watches", WATCHES)?;
+            scene.unit(
+                "lab-watches.service",
+                "[Unit]\nDefaultDependencies=no\n[Service]\nExecStart=/usr/local/sbin/lab-watches\n[Install]\nWantedBy=sysinit.target\n",
+            )?;
+            scene.shell("systemctl enable --now lab-watches.service 2>/dev/null")?;
+            scene.update_has("postinst", "#!/bin/sh\nsleep 2\n")?;
+            scene.run(&[])?.ends(0)?;
+            let levels = scene.shell("cd /var/lib/lab-exposure; for unit in *; do echo \"$unit = $(sed 's/.*: //' \"$unit\")\"; done")?;
+            println!("{levels}");
+            let level = |unit: &str| -> Result<f64> {
+                let line = levels.lines().find(|line| line.starts_with(unit));
+                let level = line.and_then(|line| line.split_once(" = ")?.1.split(' ').next()?.parse().ok());
+                level.with_context(|| format!("{unit}: {levels}"))
             };
-            let unit = wait_for("the coordinator", Duration::from_secs(60), || {
-                let listed = scene.shell("systemctl list-units --plain --no-legend 'patchday-run-*.service'")?;
-                Ok(listed.split_whitespace().next().map(str::to_owned))
-            })?;
-            let measured = [unit.as_str(), "patchday.service", "patchday-resume.service"].map(exposure);
-            running.ended()?.ends(0)?;
-            for level in measured {
-                let level = level?;
-                println!("exposure {level}");
-                ensure!(level < 5.0, "systemd-analyze security says {level}");
+            for unit in ["patchday-run-", "patchday-watch-", "patchday-locks-", "patchday.service", "patchday-resume.service"] {
+                ensure!(level(unit)? < 5.0, "{unit}: {levels}");
             }
+            ensure!(level("Patchday: asks a checkout")? < 2.0, "{levels}");
+            ensure!(level("patchday-hook-")? < level("patchday-upgrade-")?, "{levels}");
             let metrics = scene.shell("stat -c %a /etc/lab-metrics/patchday.prom")?;
             ensure!(metrics.trim() == "644", "the metrics have the mode {metrics}");
+            ensure!(machine.read_file("/var/mail/lab")?.contains("healthy"), "no mail came");
             Ok(())
         })
-        .settings("[reboot]\nwhen = \"always\"\n\n[[notify]]\nkind = \"metrics\"\nfile = \"/etc/lab-metrics/patchday.prom\"\n"),
+        .settings(
+            "[reboot]\nwhen = \"always\"\n\n[preflight]\nallow = [\"boot-space\"]\ndeployments = [\"/srv/app\"]\n\n\
+             [[hook]]\npoint = \"before-stop\"\ncommand = [\"/usr/local/sbin/lab-hook\"]\n\n\
+             [[notify]]\nkind = \"metrics\"\nfile = \"/etc/lab-metrics/patchday.prom\"\n\n\
+             [[notify]]\nkind = \"mail\"\nto = [\"root@localhost\"]\nwhen = \"always\"\n",
+        )
+        .image(WITH_GIT),
         Situation::new("hooks mount, become another user, and see what an earlier one mounted; one has left the sandbox", |scene| {
             let first = "#!/bin/sh\nset -e\ngrep -E '^(CapBnd|NoNewPrivs|Seccomp_filters)' /proc/self/status >/run/lab-first\n\
                          su games -s /bin/sh -c 'id -un' | grep -x games\nmount -t tmpfs none /mnt\n";
