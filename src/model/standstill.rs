@@ -71,21 +71,22 @@ impl Waiting {
     pub fn of(processes: &[WorkProcess], kept_down: &[KeptDown]) -> Option<Self> {
         let depth = |process: &WorkProcess| ancestors(processes, process).len();
         let script = processes.iter().filter(|process| process.script.is_some()).max_by_key(|process| depth(process));
-        let innermost = |from: Option<u32>| {
-            let below = |process: &&WorkProcess| from.is_none_or(|from| ancestors(processes, process).contains(&from));
-            processes.iter().filter(below).max_by_key(|process| (depth(process), process.pid))
-        };
-        let at_work = innermost(script.map(|script| script.pid));
         let Some((process, script)) = script.and_then(|process| Some((process, process.script.as_ref()?))) else {
-            let process = at_work?;
+            // The last that began, and that began none: what listens to dpkg all the time, as a status logger of
+            // needrestart does, is older.
+            let is_last = |process: &&WorkProcess| processes.iter().all(|other| other.parent != process.pid);
+            let last = processes.iter().filter(is_last).max_by_key(|process| process.pid);
+            let process = last.or_else(|| processes.first())?;
             return Some(Self { pid: process.pid, who: named(process), wants: Vec::new() });
         };
+        let below_it = |other: &&WorkProcess| ancestors(processes, other).contains(&process.pid);
+        let at_work = processes.iter().filter(below_it).max_by_key(|process| (depth(process), process.pid));
         let mut who = format!("{} of {} (process {}", script.name, script.package, process.pid);
         if let Some(child) = at_work {
             who.push_str(&format!(", at \"{}\"", line(child)));
         }
         who.push(')');
-        let below = processes.iter().filter(|other| ancestors(processes, other).contains(&process.pid));
+        let below = processes.iter().filter(below_it);
         let commands: Vec<String> = below.map(|process| process.command.join(" ")).collect();
         let names = |kept: &&KeptDown| {
             let said = |word: &String| is_named(&script.text, word) || commands.iter().any(|text| is_named(text, word));
@@ -202,6 +203,13 @@ mod tests {
         let all = [process(10, 1, "apt-get dist-upgrade"), process(11, 10, "/usr/bin/dpkg-deb mongod")];
         let waiting = Waiting::of(&all, &kept_down()).unwrap();
         assert_eq!(waiting.to_string(), "\"/usr/bin/dpkg-deb mongod\" (process 11) waits");
+        let listens = [
+            process(12, 11, "sh -c /usr/lib/needrestart/dpkg-status"),
+            process(13, 12, "/bin/sh /usr/lib/needrestart/dpkg-status"),
+            process(20, 11, "sleep 7777"),
+        ];
+        let waiting = Waiting::of(&[all.to_vec(), listens.to_vec()].concat(), &kept_down()).unwrap();
+        assert_eq!(waiting.to_string(), "\"sleep 7777\" (process 20) waits");
         assert_eq!(Waiting::of(&[], &kept_down()), None);
         // Process IDs that go round in a circle end the search.
         let circle = [process(10, 11, "a"), process(11, 10, "b")];

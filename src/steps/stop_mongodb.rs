@@ -51,7 +51,8 @@ pub(super) async fn stop(
     let began = ctx.host.clock.now();
     let quiesce = if clients_left.is_empty() { QUIESCE_ALONE } else { QUIESCE };
     let ended_by_signal = order(ctx, settings, access, (began, quiesce, part.leaves_as_a_whole())).await?;
-    server_gone::wait(ctx, settings, access, (&facts, process.pid()), began).await?;
+    // With patience, a server that is gone would be asked for as long as it may take to end.
+    server_gone::wait(ctx, settings, briefly, (&facts, process.pid()), began).await?;
     // Settles what Restart= may have queued, and ends a unit that stays active without its server.
     stop_unit(ctx, settings, began).await?;
     let state = wait_until_down(ctx, settings, began).await?;

@@ -1265,10 +1265,11 @@ impl Shutdown for Fake {
 
 #[async_trait]
 impl Database for Fake {
-    async fn facts(&self, _access: &DatabaseAccess) -> HostResult<DatabaseFacts> {
+    async fn facts(&self, access: &DatabaseAccess) -> HostResult<DatabaseFacts> {
         lock(&self.0).let_die();
         let by_hand = lock(&self.0).started_by_hand && lock(&self.0).unit(MONGOD).active == "inactive";
         if lock(&self.0).database_is_mute || !(lock(&self.0).unit(MONGOD).runs() || by_hand) {
+            lock(&self.0).now += access.patience.unwrap_or_default();
             return Err(unknown("mongod"));
         }
         Ok(lock(&self.0).database_facts.clone())

@@ -13,15 +13,16 @@ pub(super) fn situations() -> Vec<Situation> {
         .settings("[reboot]\nwhen = \"always\"\n"),
         Situation::new("logind is killed when it has just been asked for the reboot", |scene| {
             // Somebody wants a moment, in which the request is nowhere but in logind's memory.
-            scene
-                .shell("systemd-run --quiet --unit=lab-delay systemd-inhibit --mode=delay --what=shutdown sleep 600")?;
+            scene.shell(
+                "systemd-run --quiet --unit=run-lab-delay systemd-inhibit --mode=delay --what=shutdown sleep 600",
+            )?;
             let asks = "busctl get-property org.freedesktop.login1 /org/freedesktop/login1 \
                         org.freedesktop.login1.Manager PreparingForShutdown";
             let kill = format!(
-                "until {asks} | grep -q true; do sleep 0.05; done; systemctl stop lab-delay; \
+                "until {asks} | grep -q true; do sleep 0.05; done; systemctl stop run-lab-delay; \
                  systemctl kill -s KILL systemd-logind"
             );
-            scene.machine().exec_ok(&["systemd-run", "--quiet", "--unit=lab-kill", "sh", "-c", &kill])?;
+            scene.machine().exec_ok(&["systemd-run", "--quiet", "--unit=run-lab-kill", "sh", "-c", &kill])?;
             scene.run(&[])?.ends(0)?.says(&["no shutdown is under way, though one was asked for"])?;
             Ok(())
         })
