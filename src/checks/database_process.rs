@@ -69,6 +69,12 @@ check!(
      control group, below shells and other wrappers and in PID namespaces too. A unit that only steers a container \
      elsewhere (`docker run`) is trusted with `--allow database-process`.",
     |check, inputs| {
+        if let Some((unit, process)) = servers::without_their_unit(inputs).await?.first() {
+            let finding = check.found("a mongod answers, and the unit that should have started it does not run");
+            let finding = finding.evidence(format!("{unit} is down{process}"));
+            let hint = "see who started it; end it in mongosh with db.adminCommand({shutdown: 1}), and start the unit";
+            return Ok(Some(finding.remedy(hint, "pgrep -a mongod")));
+        }
         let mut found: Option<Finding> = None;
         for server in servers::answering(inputs).await? {
             let unit = &server.service.unit;

@@ -188,7 +188,7 @@ fn what_is_wrong_with_a_database_is_told() {
         mode: "0700".into(),
         problem: Some("mongodb cannot remove it".into()),
     };
-    let cases: [(&str, Severity, &str, Change); 10] = [
+    let cases: [(&str, Severity, &str, Change); 11] = [
         ("database-reachable", Severity::Blocker, "no answer in time", |world| world.database_is_mute = true),
         ("database-shutdown", Severity::Blocker, "lacks the action shutdown", |world| {
             world.condition.actions = Some(vec!["inprog".into()]);
@@ -213,6 +213,10 @@ fn what_is_wrong_with_a_database_is_told() {
         ("database-process", Severity::Blocker, "neither its mongod.lock nor its log", |world| {
             world.database_processes.push(UnitProcess { pid: 8, name: "mongod".into(), own_pid: 1 });
             (world.database_facts.pid, world.database_facts.db_path) = (Some(1), None);
+        }),
+        ("database-process", Severity::Blocker, "mongod.service is down; process", |world| {
+            world.unit("mongod.service").active = "inactive";
+            world.started_by_hand = true;
         }),
     ];
     for (label, severity, text, change) in cases {

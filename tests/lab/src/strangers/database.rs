@@ -87,6 +87,7 @@ fn processes() -> Vec<Situation> {
         .settings(NO_REBOOT)
         .sharing("quick"),
         Situation::new("a unit that only steers a mongod elsewhere, as docker does", |scene| {
+            scene.undo("systemctl stop mongod.service elsewhere.service 2>/dev/null || true");
             started_by(
                 scene,
                 "User=root\nGroup=root\nExecStart=\nExecStart=/usr/bin/systemd-run --quiet --wait --collect --unit=elsewhere --uid=mongod \

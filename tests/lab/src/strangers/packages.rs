@@ -149,8 +149,8 @@ pub(super) fn situations() -> Vec<Situation> {
         .settings(NO_REBOOT)
         .sharing("scripts"),
         Situation::new("a package's script reboots the host", |scene| {
-            scene.update_has("postinst", "#!/bin/sh\nsystemctl reboot\nsleep 2\n")?;
-            scene.run(&[])?.ends(0)?.says(&["1 package upgraded"])?;
+            scene.update_has("postinst", "#!/bin/sh\n[ -e /var/lib/lab-rebooted ] && exit\ntouch /var/lib/lab-rebooted; sync\nsystemctl reboot\nsleep 20\n")?;
+            scene.run(&[])?.ends(21)?.says(&["the host went down during"])?;
             Ok(())
         })
         .settings("[reboot]\nwhen = \"always\"\n"),

@@ -19,8 +19,8 @@ pub(super) fn situations() -> Vec<Situation> {
             let asks = "busctl get-property org.freedesktop.login1 /org/freedesktop/login1 \
                         org.freedesktop.login1.Manager PreparingForShutdown";
             let kill = format!(
-                "until {asks} | grep -q true; do sleep 0.05; done; systemctl stop run-lab-delay; \
-                 systemctl kill -s KILL systemd-logind"
+                "until {asks} | grep -q true; do sleep 0.05; done; systemctl kill -s KILL systemd-logind; \
+                 systemctl stop run-lab-delay"
             );
             scene.machine().exec_ok(&["systemd-run", "--quiet", "--unit=run-lab-kill", "sh", "-c", &kill])?;
             scene.run(&[])?.ends(0)?.says(&["no shutdown is under way, though one was asked for"])?;

@@ -36,7 +36,7 @@ pub(super) fn situations() -> Vec<Situation> {
             run.at("fetch")?;
             scene.shell("until test -e /run/lab-mirror-drips; do sleep 0.1; done")?;
             let began = Instant::now();
-            scene.patchday(&["abort"])?.ends(0)?;
+            scene.patchday(&["abort"])?.ends(20)?;
             run.ended()?.ends(20)?.says(&["aborted"])?;
             ensure!(began.elapsed() < Duration::from_secs(10), "it took {:?}", began.elapsed());
             Ok(())
@@ -66,7 +66,7 @@ pub(super) fn situations() -> Vec<Situation> {
             let kib: u64 = peak.split_whitespace().nth(1).context("no peak")?.parse()?;
             println!("peak of memory: {kib} KiB\n{}", scene.machine().read_file("/run/lab-plan")?);
             ensure!(kib < 200 * 1024, "it took {kib} KiB");
-            scene.plan(&[])?.says(&["users-url"])?;
+            scene.plan(&[])?.says(&["it answers with more than 64 KiB", "users-active"])?;
             Ok(())
         })
         .settings("[reboot]\nwhen = \"never\"\n[preflight]\nallow = [\"boot-space\"]\n")
