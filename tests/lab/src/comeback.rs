@@ -291,6 +291,8 @@ impl Comeback {
 
     /// One whole run, through its reboot; gives what its own verification said.
     pub fn run(&self) -> Result<Judgement> {
+        // A run does not begin where a service is not ready yet.
+        self.machine.wait_until_healthy(BOOT)?;
         let boot = self.machine.boot_id()?;
         let mut run = self.machine.spawn(&["patchday", "run", "--yes"])?;
         let rebooted = self.machine.wait_for_reboot(&boot, RUN);

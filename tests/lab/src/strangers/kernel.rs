@@ -1,7 +1,7 @@
 //! Kernels, what boots them, and `/boot`.
 
 use super::{Package, Scene, Situation};
-use anyhow::Result;
+use anyhow::{Result, ensure};
 
 /// Debian's kernels, GRUB's menu and DKMS; and a unit that plays firmware and boot loader, so that `uname` answers on each
 /// boot for the kernel that it has started.
@@ -108,6 +108,21 @@ fn boot_loaders() -> Vec<Situation> {
             scene.run(&[])?.ends(0)?.says(&[&newer, "will not be started", "nothing found"])?;
             Ok(())
         }),
+        of_kernels("a newer kernel is tried once, by GRUB's environment, from inside the sandbox", |scene| {
+            let (own, newer) = releases(scene)?;
+            let saved = || scene.shell("grub-editenv /boot/grub/grubenv list");
+            scene.write("/etc/default/grub", "GRUB_DEFAULT=saved\nGRUB_DISTRIBUTOR=Debian\n")?;
+            scene.shell("update-grub 2>/dev/null")?;
+            newer_comes(scene)?;
+            scene.run(&[])?.ends(0)?.says(&[
+                &format!("kernel {newer} is tried once; {own} stays the default until the verification"),
+                "nothing found",
+            ])?;
+            let kept = saved()?;
+            ensure!(kept.contains(&newer) && !kept.contains("next_entry=gnulinux"), "GRUB has {kept}");
+            Ok(())
+        })
+        .settings("[verify]\nsettle = \"1s\"\non-failure = \"previous-kernel\"\n"),
         of_kernels("GRUB's saved entry is that of the kernel that runs, and a newer one is installed", |scene| {
             let (own, _) = releases(scene)?;
             another(scene, "6.1.0-99-cloud-amd64")?;

@@ -112,7 +112,7 @@ pub(super) fn situations() -> Vec<Situation> {
             scene.shell("systemctl restart mongod.service")?;
             let port = scene.machine().mongod_port();
             scene.shell(&format!("bash -c 'until (: </dev/tcp/127.0.0.1/{port}) 2>/dev/null; do sleep 0.1; done'"))?;
-            scene.run(&[])?.ends(20)?.says(&["TLS", "tls=true"])?.says_not(&["unexpected end of file"])?;
+            scene.run(&[])?.ends(20)?.says(&["it wants TLS; add tls=true"])?;
             Ok(())
         })
         .settings(NO_REBOOT)
