@@ -291,12 +291,9 @@ impl Comeback {
 
     /// A run does not begin where a service is not ready yet. The network is the machine's own, so that it asks itself.
     fn wait_until_it_serves(&self) -> Result<()> {
-        let port = self.machine.api_port();
-        let ask = format!(
-            "exec 3<>/dev/tcp/127.0.0.1/{port} && printf 'GET /health HTTP/1.1\\r\\nHost: lab\\r\\nConnection: close\\r\\n\\r\\n' >&3 \
-             && head -n 1 <&3 | grep -q ' 200 '"
-        );
-        wait_for("the API to be ready", BOOT, || Ok(self.machine.exec(&["bash", "-c", &ask])?.success().then_some(())))
+        let port = self.machine.api_port().to_string();
+        let ask = ["bash", "-c", include_str!("../recipe/comeback/serves.sh"), &port];
+        wait_for("the API to be ready", BOOT, || Ok(self.machine.exec(&ask)?.success().then_some(())))
     }
 
     /// One whole run, through its reboot; gives what its own verification said.

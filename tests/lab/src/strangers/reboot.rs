@@ -2,7 +2,6 @@
 
 use super::{Package, Scene, Situation};
 use anyhow::{Result, ensure};
-use std::time::Duration;
 
 pub(super) fn situations() -> Vec<Situation> {
     vec![
@@ -94,25 +93,6 @@ pub(super) fn situations() -> Vec<Situation> {
             ensure!(!states.contains("lab-tool iU") && !states.contains("lab-tool iF"), "half installed: {states}");
             Ok(())
         })
-        .settings("[reboot]\nwhen = \"always\"\n"),
-        Situation::new(
-            "the file that names the open run is lost, and nothing goes on with it after the reboot",
-            |scene| {
-                scene.shell("systemctl disable patchday-resume.service 2>/dev/null")?;
-                let run = scene.begin_run(&[])?;
-                run.at("reboot")?;
-                scene.shell("rm /var/lib/patchday/open-run")?;
-                let machine = scene.machine();
-                drop(run);
-                machine.wait_for_boot(2, Duration::from_secs(120))?;
-                machine.wait_until_healthy(Duration::from_secs(60))?;
-                scene.patchday(&["status"])?.says(&["open"])?;
-                scene.plan(&[])?.ends(11)?.says(&["is not finished", "patchday resume"])?;
-                scene.run(&[])?.ends(11)?.says(&["patchday resume"])?;
-                scene.patchday(&["resume"])?.ends(0)?.says(&["1 package upgraded, back after"])?;
-                Ok(())
-            },
-        )
         .settings("[reboot]\nwhen = \"always\"\n"),
     ]
 }
