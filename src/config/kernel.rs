@@ -1,27 +1,20 @@
 //! `[kernel]`: the kernel that is built on this host, and what the next kernel must have.
 
-use super::check::Check;
-use super::file::Kernel;
 use super::keys;
+use super::reader::Reader;
 use super::settings::{OnFailure, Settings};
-use super::values;
 use crate::model::KernelSource;
 
-impl Check<'_> {
-    pub(super) fn kernel_source(&mut self, given: &Kernel) -> Option<KernelSource> {
-        let path = self.text(&keys::KERNEL_SOURCE, given.source.as_ref(), values::path);
-        let config = self.text(&keys::KERNEL_CONFIG, given.config.as_ref(), values::path);
-        let command = given.command.as_ref().and_then(|command| self.program(&keys::KERNEL_COMMAND, command));
-        let make = given.make.iter().map(|argument| argument.get_ref().clone()).collect();
-        if given.source.is_none() {
-            let lonely = [
-                (given.config.as_ref().map(toml::Spanned::span), &keys::KERNEL_CONFIG),
-                (given.make.first().map(toml::Spanned::span), &keys::KERNEL_MAKE),
-                (given.command.as_ref().map(toml::Spanned::span), &keys::KERNEL_COMMAND),
-            ];
-            for (span, key) in lonely {
-                if let Some(span) = span {
-                    self.alone::<()>(&span, &keys::KERNEL_SOURCE, key.name);
+impl Reader<'_> {
+    pub(super) fn kernel_source(self) -> Option<KernelSource> {
+        let path = self.text(&keys::KERNEL_SOURCE);
+        let config = self.text(&keys::KERNEL_CONFIG);
+        let command = self.program(&keys::KERNEL_COMMAND);
+        let make = self.list(&keys::KERNEL_MAKE);
+        if self.span(&keys::KERNEL_SOURCE).is_none() {
+            for key in [&keys::KERNEL_CONFIG, &keys::KERNEL_MAKE, &keys::KERNEL_COMMAND] {
+                if let Some(span) = self.span(key) {
+                    self.missing(&keys::KERNEL_SOURCE, &span, key.name);
                 }
             }
         }

@@ -1,6 +1,9 @@
 //! Every key of the file, once. The schema check, the hints, the documentation and `patchday init` read this table.
 
+use jiff::SignedDuration;
+
 use super::kind::Kind;
+use super::values;
 
 /// One key.
 #[derive(Debug, PartialEq, Eq)]
@@ -11,8 +14,10 @@ pub struct Key {
     pub name: &'static str,
     /// What it takes.
     pub kind: Kind,
-    /// Its default in words; TOML where it is one value for all cases.
+    /// Its default: in TOML, or in words if it depends on the host or on other keys.
     pub default: &'static str,
+    /// Its default in a service of `kind = "mongodb"`, in TOML. None if that is the same.
+    pub mongodb_default: Option<&'static str>,
     /// A valid value, in TOML.
     pub example: &'static str,
     /// What it means.
@@ -25,14 +30,28 @@ impl Key {
         path(self.table, self.name)
     }
 
-    /// The default, where it is one text for all cases.
+    /// The default of a key that takes a text.
     pub(super) fn default_text(&self) -> Option<&'static str> {
-        self.default.strip_prefix('"')?.strip_suffix('"').filter(|text| !text.contains('"'))
+        unquoted(self.default)
     }
 
-    /// The value that is given, or the default, of a key that takes `true` or `false`.
-    pub(super) fn is_on(&self, given: Option<bool>) -> bool {
-        given.unwrap_or(self.default == "true")
+    /// The default in a service that is a MongoDB.
+    pub(super) fn mongodb_text(&self) -> Option<&'static str> {
+        self.mongodb_default.and_then(unquoted).or_else(|| self.default_text())
+    }
+
+    /// The default of a key that takes a duration; no time at all if there is none.
+    pub(super) fn default_duration(&self) -> SignedDuration {
+        self.duration(self.default_text())
+    }
+
+    /// The default duration in a service that is a MongoDB.
+    pub(super) fn mongodb_duration(&self) -> SignedDuration {
+        self.duration(self.mongodb_text())
+    }
+
+    fn duration(&self, text: Option<&str>) -> SignedDuration {
+        text.and_then(|text| values::duration(self.kind, text).ok()).unwrap_or_default()
     }
 
     /// The key's entry in `docs/configuration.md`.
@@ -41,13 +60,19 @@ impl Key {
         let default = match self.default {
             "required" | "none" => self.default.to_owned(),
             default if default.starts_with("the ") => default.to_owned(),
-            default => format!("`{}`", default.replace(", for mongodb ", "`; for mongodb `")),
+            default => format!("`{default}`"),
         };
+        let of_mongodb = self.mongodb_default.map(|default| format!("; for mongodb `{default}`")).unwrap_or_default();
         format!(
-            "### `{name}`\n\n{}\nTakes {kind}. Default: {default}. Example: `{name} = {}`\n",
+            "### `{name}`\n\n{}\nTakes {kind}. Default: {default}{of_mongodb}. Example: `{name} = {}`\n",
             self.about, self.example
         )
     }
+}
+
+/// A text without the quotes that TOML has around it.
+fn unquoted(toml: &'static str) -> Option<&'static str> {
+    toml.strip_prefix('"')?.strip_suffix('"').filter(|text| !text.contains('"'))
 }
 
 /// Table and key, as in `[service.readiness] probe`.
@@ -92,12 +117,27 @@ pub const TABLES: [&str; 16] = [
     NOTIFY,
 ];
 
+const fn default_of_mongodb(given: &[&'static str]) -> Option<&'static str> {
+    match given {
+        [default, ..] => Some(default),
+        [] => None,
+    }
+}
+
 macro_rules! keys {
-    ($($id:ident = $table:expr, $name:literal, $kind:expr, $default:literal, $example:literal, $about:literal;)*) => {
+    ($($id:ident = $table:expr, $name:literal, $kind:expr, $default:literal $(/ $mongodb:literal)?, $example:literal,
+        $about:literal;)*) => {
         $(
             #[doc = $about]
-            pub const $id: Key =
-                Key { table: $table, name: $name, kind: $kind, default: $default, example: $example, about: $about };
+            pub const $id: Key = Key {
+                table: $table,
+                name: $name,
+                kind: $kind,
+                default: $default,
+                mongodb_default: default_of_mongodb(&[$($mongodb)?]),
+                example: $example,
+                about: $about,
+            };
         )*
 
         /// Every key, in the order of the documentation.
@@ -112,14 +152,14 @@ keys! {
         "`mongodb` is shut down through its own command and proven clean; everything else is a `service`.";
     AFTER = SERVICE, "after", Kind::Units, "[]", "[\"mongod.service\"]",
         "Services of this file that must be ready before this one starts; they stop after it.";
-    STOP_TIMEOUT = SERVICE, "stop-timeout", Kind::Duration(HOUR), "\"90s\", for mongodb \"2m\"", "\"2m\"",
+    STOP_TIMEOUT = SERVICE, "stop-timeout", Kind::Duration(HOUR), "\"90s\"" / "\"2m\"", "\"2m\"",
         "How long it may take to stop before the run is given up and everything is started again.";
     START_TIMEOUT = SERVICE, "start-timeout", Kind::Duration(2 * HOUR), "\"2m\"", "\"5m\"",
         "How long it may take from its start until it is ready.";
     DRAIN_TIMEOUT = SERVICE, "drain-timeout", Kind::Duration(HOUR), "\"30s\"", "\"1m\"",
         "How long connections of stopped services may linger in the server; only with `kind = \"mongodb\"`.";
 
-    PROBE = READINESS, "probe", Kind::Choice(&["unit", "tcp", "http", "mongodb", "command"]), "\"unit\", for mongodb \"mongodb\"",
+    PROBE = READINESS, "probe", Kind::Choice(&["unit", "tcp", "http", "mongodb", "command"]), "\"unit\"" / "\"mongodb\"",
         "\"http\"",
         "What proves that it is ready: the unit is active, a port accepts, a GET answers, the server answers `ping`, a command succeeds.";
     ADDRESS = READINESS, "address", Kind::Address, "none", "\"127.0.0.1:8080\"",
@@ -254,7 +294,7 @@ keys! {
         "A page that answers with the number of active users, alone or as the only number of a JSON object.";
     USERS_COLLECTION = "preflight", "users-collection", Kind::Collection, "none", "\"shop.sessions\"",
         "Instead of `users-url`: a collection of the first MongoDB of this file, with a document for each user.";
-    USERS_FIELD = "preflight", "users-field", Kind::Words, "\"lastSeen\"", "\"lastSeen\"",
+    USERS_FIELD = "preflight", "users-field", Kind::Field, "\"lastSeen\"", "\"lastSeen\"",
         "The field with the time at which the user was last seen; only with `users-collection`.";
     USERS_WITHIN = "preflight", "users-within", Kind::Duration(24 * HOUR), "\"5m\"", "\"15m\"",
         "How long ago that may be for a user who is active; only with `users-collection`.";
@@ -266,7 +306,7 @@ keys! {
 
     ANNOUNCE_GRACE = "announce", "grace", Kind::Duration(6 * HOUR), "none", "\"5m\"",
         "How long before the first stop the terminals show it; without it, at the stop and only if somebody else is logged in.";
-    ANNOUNCE_MESSAGE = "announce", "message", Kind::Words,
+    ANNOUNCE_MESSAGE = "announce", "message", Kind::Announcement,
         "\"{host}: maintenance begins at {time}. Services will be stopped, and the host may reboot.\"",
         "\"{host} goes down at {time}, for about ten minutes\"",
         "What terminals and logins show, in one line; `{time}` is when the first service stops, `{host}` the host's name.";
@@ -321,8 +361,8 @@ keys! {
     NOTIFY_TEMPLATE = NOTIFY, "template", Kind::Choice(&["json", "slack", "mattermost", "discord", "teams"]),
         "\"json\"", "\"slack\"",
         "What the other end understands; `json` has the whole report. Only for `kind = \"webhook\"`.";
-    NOTIFY_FILE = NOTIFY, "file", Kind::Path, "none", "\"/var/lib/prometheus/node-exporter/patchday.prom\"",
-        "Where to write; only for `metrics` (the example is its default) and `motd` (by default `/etc/motd.d/patchday`).";
+    NOTIFY_FILE = NOTIFY, "file", Kind::Path, "none", "\"/var/lib/node_exporter/patchday.prom\"",
+        "Where to write; only for `metrics` (by default `/var/lib/prometheus/node-exporter/patchday.prom`) and `motd` (by default `/etc/motd.d/patchday`).";
     NOTIFY_RETRY_FOR = NOTIFY, "retry-for", Kind::Duration(HOUR), "\"2m\"", "\"10m\"",
         "How long a message of the run's end that did not arrive is tried again, since the network of a fresh boot may come late.";
 }

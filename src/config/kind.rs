@@ -29,6 +29,8 @@ pub enum Kind {
     Credential,
     /// `DATABASE.COLLECTION`.
     Collection,
+    /// A field of a document.
+    Field,
     /// An absolute path.
     Path,
     /// A list of Debian packages.
@@ -43,6 +45,8 @@ pub enum Kind {
     Day,
     /// Any words, in one line.
     Words,
+    /// Words in one line, with places for the time and the host.
+    Announcement,
     /// A list of absolute paths.
     Paths,
     /// A list of archives, as apt names them before the colon.
@@ -62,6 +66,22 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// Whether it is written as a list of texts.
+    pub(super) fn is_list(self) -> bool {
+        matches!(
+            self,
+            Self::Units
+                | Self::Packages
+                | Self::Modules
+                | Self::Labels
+                | Self::Paths
+                | Self::Origins
+                | Self::Mails
+                | Self::Arguments
+                | Self::Command
+        )
+    }
+
     /// What is expected, in words.
     pub fn expected(self) -> String {
         match self {
@@ -78,13 +98,14 @@ impl Kind {
             Self::MongodbUri => "a connection string of one server".to_owned(),
             Self::Credential => "the name of a systemd credential".to_owned(),
             Self::Collection => "a database and a collection".to_owned(),
+            Self::Field => "the name of a field".to_owned(),
             Self::Path => "an absolute path".to_owned(),
             Self::Packages => "a list of package names".to_owned(),
             Self::Modules => "a list of names of modules".to_owned(),
             Self::Labels => "a list of labels of preflight checks".to_owned(),
             Self::Calendar => "a systemd calendar expression".to_owned(),
             Self::Day => "a day, or a day and a time".to_owned(),
-            Self::Words => "a line of text".to_owned(),
+            Self::Words | Self::Announcement => "a line of text".to_owned(),
             Self::Paths => "a list of absolute paths".to_owned(),
             Self::Origins => "a list of names of archives".to_owned(),
             Self::Mail => "a mail address".to_owned(),

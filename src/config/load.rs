@@ -8,8 +8,8 @@ use std::path::Path;
 use rustix::fs::OFlags;
 
 use super::error::{ConfigError, Problem};
-use super::file::Located;
-use super::keys;
+use super::keys::Key;
+use super::located::Located;
 use super::parse::parse;
 use super::place::Position;
 
@@ -87,7 +87,7 @@ fn unreadable(path: &Path, error: &io::Error) -> (String, String) {
 }
 
 /// Reads a configuration file that root owns and nobody else can write, and the [`parse`]d settings of it. Files that
-/// hold connection strings must be there and be root's alone.
+/// hold secrets must be there and be root's alone.
 ///
 /// # Errors
 ///
@@ -125,20 +125,12 @@ pub fn load_trusting(trust: Trust, path: &Path, cpus: u32, known_checks: &[&str]
     if problems.is_empty() { Ok(located) } else { Err(ConfigError::sorted(path, problems)) }
 }
 
-/// What is wrong with the files that hold connection strings.
+/// What is wrong with the files that hold secrets.
 fn secret_files(trust: Trust, located: &Located) -> Vec<Problem> {
-    let told = located.positions.secret_files.iter().filter_map(|(file, key, at)| {
+    let files = located.positions.secret_files.iter();
+    let problem = |(file, key, at): &(String, &'static Key, Position)| {
         let (message, hint) = trust.open(Path::new(file), true).err()?;
         Some(Problem { at: Some(*at), key: Some(key.path()), message: format!("{file}: {message}"), hint })
-    });
-    let services = located.settings.services.iter();
-    services
-        .filter_map(|service| {
-            let file = service.database.as_ref()?.uri_file.as_ref()?;
-            let (message, hint) = trust.open(Path::new(file), true).err()?;
-            let at = located.positions.uri_file(&service.unit);
-            Some(Problem { at, key: Some(keys::URI_FILE.path()), message: format!("{file}: {message}"), hint })
-        })
-        .chain(told)
-        .collect()
+    };
+    files.filter_map(problem).collect()
 }

@@ -1,26 +1,27 @@
-//! Configuration: the file's shapes, and the settings that they become once they are valid.
+//! Configuration: from the file to settings.
 //!
 //! ```text
 //! load      opens the file, if root alone can change it
-//! file      parses it: TOML -> schema (keys and types) -> shapes -> validate (meaning) -> Settings
-//! keys      every key once: type, default, bounds, meaning; the documentation and `patchday init` are checked by it
+//! parse     TOML -> schema (keys and types) -> reader (values) and validate (meaning) -> Settings
+//! keys      every key once: type, default, bounds, meaning; the documentation and `patchday init` are made of it
 //! error     every problem with its line, column, key, and one hint
 //! ```
 
-pub mod check;
 mod error;
-pub mod file;
 mod hooks;
 mod kernel;
 pub mod keys;
 mod kind;
 pub mod load;
+mod located;
 mod notify;
 mod order;
 mod parse;
 mod place;
+mod reader;
 mod reboot;
 mod schema;
+mod service;
 pub mod settings;
 mod users;
 mod validate;
@@ -28,8 +29,8 @@ mod values;
 mod window;
 
 pub use error::{ConfigError, Problem};
-pub use file::{Located, Positions};
 pub use load::{DEFAULT_PATH, Trust, load, load_trusting};
+pub use located::{Located, Positions};
 pub use order::dependency_order;
 pub use parse::parse;
 pub use place::Position;

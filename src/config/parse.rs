@@ -1,12 +1,14 @@
 //! From the text of a file to settings.
 
+use std::cell::RefCell;
 use std::path::Path;
 
 use toml::de::DeTable;
 
 use super::error::ConfigError;
-use super::file::{File, Located};
-use super::{schema, validate};
+use super::located::Located;
+use super::reader::{Notes, Reader};
+use super::schema;
 
 /// Reads the text of a configuration file. `path` is for the errors, `cpus` is the number of CPUs of the host, and
 /// `known_checks` are the labels that `[preflight] allow` may name.
@@ -21,8 +23,13 @@ pub fn parse(text: &str, path: &Path, cpus: u32, known_checks: &[&str]) -> Resul
     if !problems.is_empty() {
         return Err(ConfigError::sorted(path, problems));
     }
-    let file: File = toml::from_str(text).map_err(|error| ConfigError::one(path, schema::syntax(text, &error)))?;
-    validate::validate(&file, text, cpus, known_checks).map_err(|problems| ConfigError::sorted(path, problems))
+    let notes = RefCell::new(Notes::default());
+    let settings = Reader::new(text, table.get_ref(), &notes).settings(cpus, known_checks);
+    let Notes { problems, positions } = notes.into_inner();
+    match settings {
+        Some(settings) if problems.is_empty() => Ok(Located { settings, positions }),
+        _ => Err(ConfigError::sorted(path, problems)),
+    }
 }
 
 #[cfg(test)]

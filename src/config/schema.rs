@@ -56,25 +56,9 @@ fn key_of_line(text: &str, offset: usize) -> Option<(&'static Key, &str)> {
 fn expected(kind: Kind) -> String {
     match kind {
         Kind::Boolean | Kind::Integer(..) => kind.expected(),
-        kind if is_list(kind) => kind.expected(),
+        kind if kind.is_list() => kind.expected(),
         _ => format!("{} in quotes", kind.expected()),
     }
-}
-
-/// Whether it is written as a list of texts.
-fn is_list(kind: Kind) -> bool {
-    matches!(
-        kind,
-        Kind::Units
-            | Kind::Packages
-            | Kind::Modules
-            | Kind::Labels
-            | Kind::Paths
-            | Kind::Origins
-            | Kind::Mails
-            | Kind::Arguments
-            | Kind::Command
-    )
 }
 
 fn example(key: &Key) -> String {
@@ -149,14 +133,14 @@ impl Check<'_> {
             return self.unknown(table, (name, value));
         };
         let of_type = match (key.kind, value.get_ref()) {
-            (kind, DeValue::Array(items)) if is_list(kind) => {
+            (kind, DeValue::Array(items)) if kind.is_list() => {
                 for item in items.iter().filter(|item| !item.get_ref().is_str()) {
                     let message = format!("expected text in quotes, found {}", found(item.get_ref()));
                     self.wrong(&item.span(), key.path(), message, example(key));
                 }
                 true
             }
-            (kind, _) if is_list(kind) => false,
+            (kind, _) if kind.is_list() => false,
             (Kind::Boolean, value) => value.is_bool(),
             (Kind::Integer(..), DeValue::Integer(number)) => {
                 i64::from_str_radix(number.as_str(), number.radix()).is_ok()

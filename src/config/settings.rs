@@ -4,6 +4,7 @@ use jiff::SignedDuration;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
+use super::keys;
 use crate::model::{
     Channel, DatabaseAccess, Hook, HookId, HookPoint, Limits, PlannedService, ReadinessProbe, ServiceKind, UnitName,
 };
@@ -80,10 +81,11 @@ pub struct ServiceSettings {
 }
 
 /// What to do about operations that are still running when the drain time is over.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum LongOperations {
     /// Wait on, as long as the stop may take, and then end the run.
+    #[default]
     Wait,
     /// End them with `killOp`.
     Kill,
@@ -92,10 +94,11 @@ pub enum LongOperations {
 }
 
 /// What to do about clients that are still connected when the drain time is over.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum LeftoverClients {
     /// Name them and go on: the server closes their connections when it ends.
+    #[default]
     Report,
     /// End their operations and their users' sessions first.
     Kill,
@@ -121,22 +124,9 @@ pub struct MongodbSettings {
     pub canary: Option<String>,
 }
 
-impl Default for MongodbSettings {
-    fn default() -> Self {
-        Self {
-            operation_limit: SignedDuration::from_secs(30),
-            long_operations: LongOperations::Wait,
-            leftover_clients: LeftoverClients::Report,
-            client_limit: 200,
-            max_lag: SignedDuration::from_secs(10),
-            canary: None,
-        }
-    }
-}
-
 /// Before it could be set.
 fn default_probe_timeout() -> SignedDuration {
-    SignedDuration::from_secs(5)
+    keys::PROBE_TIMEOUT.default_duration()
 }
 
 /// When to reboot.
@@ -205,13 +195,6 @@ pub struct AnnounceSettings {
     pub message: String,
 }
 
-impl Default for AnnounceSettings {
-    fn default() -> Self {
-        let message = "{host}: maintenance begins at {time}. Services will be stopped, and the host may reboot.";
-        Self { grace: SignedDuration::ZERO, message: message.to_owned() }
-    }
-}
-
 /// Two programs: one has monitoring be quiet, the other has it speak again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SilenceSettings {
@@ -242,19 +225,6 @@ pub struct PreflightSettings {
     pub deployments: Vec<String>,
     /// How active users are counted; none where they are not.
     pub users: Option<UserCount>,
-}
-
-impl Default for PreflightSettings {
-    fn default() -> Self {
-        Self {
-            min_free_mib: 500,
-            max_restarts: 5,
-            max_connections: 100,
-            trusted_origins: Vec::new(),
-            deployments: Vec::new(),
-            users: None,
-        }
-    }
 }
 
 /// How active users are counted, and how many may be.

@@ -37,25 +37,43 @@ pub(super) fn nearest<'a>(text: &str, candidates: impl IntoIterator<Item = &'a s
     let limit = (length / 3).clamp(1, 3);
     let rated = candidates.into_iter().map(|candidate| {
         let begun = length >= 3 && candidate.starts_with(text);
-        (if begun { 1 } else { distance(text, candidate) }, candidate)
+        (if begun { 1 } else { strsim::levenshtein(text, candidate) }, candidate)
     });
     rated.filter(|(distance, _)| *distance <= limit).min_by_key(|(distance, _)| *distance).map(|(_, found)| found)
 }
 
-/// Levenshtein's distance.
-fn distance(from: &str, to: &str) -> usize {
-    let to: Vec<char> = to.chars().collect();
-    let mut row: Vec<usize> = (0..=to.len()).collect();
-    for (line, left) in from.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = line + 1;
-        for (column, right) in to.iter().enumerate() {
-            let replaced = diagonal + usize::from(left != *right);
-            diagonal = row[column + 1];
-            row[column + 1] = replaced.min(row[column] + 1).min(diagonal + 1);
-        }
+/// Whether a text, or an item of a list, is what the kind takes. What has a meaning of its own (a calendar, a label of a
+/// check) is judged where that is known.
+pub(super) fn check(kind: Kind, given: &str) -> Taken<()> {
+    match kind {
+        Kind::Unit | Kind::Units => unit(given).map(drop),
+        Kind::Choice(_) => choice(kind, given),
+        Kind::Duration(_) => duration(kind, given).map(drop),
+        Kind::Percent => percent(given).map(drop),
+        Kind::Size => size(given).map(drop),
+        Kind::Address => address(given),
+        Kind::Url => url(given),
+        Kind::MongodbUri => mongodb_uri(given),
+        Kind::Credential => credential(given),
+        Kind::Collection => collection(given),
+        Kind::Field => field(given),
+        Kind::Path | Kind::Paths => path(given),
+        Kind::Packages => package(given),
+        Kind::Modules => module(given),
+        Kind::Origins => origin(given),
+        Kind::Mail | Kind::Mails => mail(given),
+        Kind::Words => words(given),
+        Kind::Announcement => announcement(given),
+        Kind::Header => header(given),
+        Kind::Text => text(given),
+        Kind::Integer(..)
+        | Kind::Boolean
+        | Kind::Labels
+        | Kind::Calendar
+        | Kind::Day
+        | Kind::Command
+        | Kind::Arguments => Ok(()),
     }
-    row[to.len()]
 }
 
 /// A duration from one second up to `max` seconds.
@@ -141,7 +159,7 @@ pub(super) fn unit(text: &str) -> Taken<UnitName> {
 }
 
 /// A Debian package, with or without its architecture.
-pub(super) fn package(text: &str) -> Taken<()> {
+fn package(text: &str) -> Taken<()> {
     let (name, arch) = text.split_once(':').unwrap_or((text, "any"));
     let word = |text: &str| text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
     let valid = name.len() >= 2
@@ -157,7 +175,7 @@ pub(super) fn package(text: &str) -> Taken<()> {
 }
 
 /// The name of a DKMS module, as `dkms status` writes it before the slash.
-pub(super) fn module(text: &str) -> Taken<()> {
+fn module(text: &str) -> Taken<()> {
     if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._+-".contains(&byte)) {
         return Ok(());
     }
@@ -178,7 +196,7 @@ pub(super) fn path(text: &str) -> Taken<()> {
 }
 
 /// The name of an archive, as apt writes it before the colon.
-pub(super) fn origin(text: &str) -> Taken<()> {
+fn origin(text: &str) -> Taken<()> {
     if !text.is_empty() && text.trim() == text && !text.contains([':', ',', '\n']) {
         return Ok(());
     }
@@ -187,7 +205,7 @@ pub(super) fn origin(text: &str) -> Taken<()> {
 }
 
 /// `NAME: VALUE`, as in an answer over HTTP.
-pub(super) fn header(text: &str) -> Taken<()> {
+fn header(text: &str) -> Taken<()> {
     let is_token = |name: &str| {
         !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
     };
@@ -198,7 +216,7 @@ pub(super) fn header(text: &str) -> Taken<()> {
 }
 
 /// Any text but an empty one, which everything holds.
-pub(super) fn text(text: &str) -> Taken<()> {
+fn text(text: &str) -> Taken<()> {
     if text.is_empty() {
         return Err(Wrong::new(Kind::Text.expected(), quoted(text), "take it out, or write what must be there"));
     }
@@ -206,7 +224,7 @@ pub(super) fn text(text: &str) -> Taken<()> {
 }
 
 /// `HOST:PORT`.
-pub(super) fn address(text: &str) -> Taken<()> {
+fn address(text: &str) -> Taken<()> {
     if is_address(text, true) {
         return Ok(());
     }
@@ -256,7 +274,7 @@ pub(super) fn url(text: &str) -> Taken<()> {
 }
 
 /// A mail address, with or without a name before it.
-pub(super) fn mail(text: &str) -> Taken<()> {
+fn mail(text: &str) -> Taken<()> {
     let plain = text.trim_end_matches('>').rsplit('<').next().unwrap_or(text);
     let valid = plain.split_once('@').is_some_and(|(user, host)| !user.is_empty() && !host.is_empty())
         && !plain.contains([' ', ',', ';'])
@@ -267,12 +285,22 @@ pub(super) fn mail(text: &str) -> Taken<()> {
     Err(Wrong::new(Kind::Mail.expected(), quoted(text), "write it as in \"ops@example.org\""))
 }
 
-/// A name for a login.
-pub(super) fn name(text: &str) -> Taken<()> {
-    if !text.is_empty() && !text.contains(char::is_control) {
-        return Ok(());
+/// Words in one line.
+fn words(text: &str) -> Taken<()> {
+    if text.trim().is_empty() || text.chars().any(char::is_control) {
+        return Err(Wrong::new(Kind::Words.expected(), quoted(text), "say it in a few words"));
     }
-    Err(Wrong::new(Kind::Words.expected(), quoted(text), "write the name as the server knows it"))
+    Ok(())
+}
+
+/// Terminals show it: one line, and nothing that would command them.
+fn announcement(text: &str) -> Taken<()> {
+    let other = text.split('{').skip(1).find(|rest| !rest.starts_with("time}") && !rest.starts_with("host}"));
+    if text.trim().is_empty() || text.chars().any(char::is_control) || other.is_some() {
+        let hint = "only {time} and {host} stand between braces, and it is one line";
+        return Err(Wrong::new(Kind::Announcement.expected(), quoted(text), hint));
+    }
+    Ok(())
 }
 
 /// What options that hold secrets are called.
@@ -280,7 +308,7 @@ const SECRET_OPTIONS: [&str; 2] = ["password=", "aws_session_token"];
 
 /// A connection string of one server, without credentials: the `shutdown` command must not reach another server than
 /// the unit's own.
-pub(super) fn mongodb_uri(text: &str) -> Taken<()> {
+fn mongodb_uri(text: &str) -> Taken<()> {
     let wrong = |expected: &str, hint: &str| Err(Wrong::new(expected, quoted(&redacted(text)), hint));
     let expected = Kind::MongodbUri.expected();
     let example = "write it as in \"mongodb://127.0.0.1:27017\"";
@@ -308,7 +336,7 @@ pub(super) fn mongodb_uri(text: &str) -> Taken<()> {
 }
 
 /// As systemd takes them: a file name without anything that needs quoting.
-pub(super) fn credential(text: &str) -> Taken<()> {
+fn credential(text: &str) -> Taken<()> {
     let plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
     if !text.is_empty() && text.len() <= 255 && !text.starts_with('.') && text.chars().all(plain) {
         return Ok(());
@@ -317,16 +345,16 @@ pub(super) fn credential(text: &str) -> Taken<()> {
     Err(Wrong::new(Kind::Credential.expected(), quoted(text), hint))
 }
 
-/// A collection may have dots in its name, a database may not.
 /// A field of a document, as in `lastSeen` or `session.seen`: no operator of a query.
-pub(super) fn field(text: &str) -> Taken<()> {
+fn field(text: &str) -> Taken<()> {
     if text.is_empty() || text.starts_with('$') || text.contains(['\0', ' ']) || text.contains(".$") {
         return Err(Wrong::new("the name of a field", quoted(text), "write it as in \"lastSeen\""));
     }
     Ok(())
 }
 
-pub(super) fn collection(text: &str) -> Taken<()> {
+/// A collection may have dots in its name, a database may not.
+fn collection(text: &str) -> Taken<()> {
     match text.split_once('.') {
         Some((database, collection))
             if !database.is_empty() && !collection.is_empty() && !text.contains(['$', '\0', ' ', '/']) =>
@@ -450,7 +478,6 @@ mod tests {
         assert_eq!(nearest("kin", words), Some("kind"));
         assert_eq!(nearest("colour", words), None);
         assert_eq!(nearest("", words), None);
-        assert_eq!((distance("kitten", "sitting"), distance("", "ab"), distance("é", "e")), (3, 2, 1));
     }
 
     #[test]

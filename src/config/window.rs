@@ -1,55 +1,37 @@
 //! `[[window]]` and `[[blackout]]`.
 
 use jiff::civil::{Date, DateTime, Time};
-use serde::Deserialize;
-use toml::Spanned;
 
-use super::check::Check;
 use super::keys;
 use super::kind::Kind;
+use super::reader::Reader;
 use super::values::{Wrong, quoted};
 use crate::window::{self as model, Expression};
 
-/// `[[window]]`.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Window {
-    calendar: Spanned<String>,
-    duration: Spanned<String>,
-    reserve: Option<Spanned<String>>,
-}
-
-/// `[[blackout]]`.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Blackout {
-    from: Spanned<String>,
-    until: Option<Spanned<String>>,
-    reason: Spanned<String>,
-}
-
-impl Check<'_> {
-    pub(super) fn window(&mut self, given: &Window) -> Option<model::Window> {
-        let calendar = self.taken(&keys::CALENDAR, Some(&given.calendar), calendar);
-        let duration = self.duration(&keys::WINDOW_DURATION, Some(&given.duration));
-        let reserve = self.duration(&keys::RESERVE, given.reserve.as_ref());
+impl Reader<'_> {
+    pub(super) fn window(self) -> Option<model::Window> {
+        let calendar = self.taken(&keys::CALENDAR, calendar);
+        let duration = self.duration(&keys::WINDOW_DURATION);
+        let reserve = self.duration(&keys::RESERVE);
         if !duration.is_zero() && duration <= reserve {
             let message = format!("expected more than the reserve of {reserve:#}, found {duration:#}");
             let hint = "a run needs time besides the reserve: choose a longer window, or a shorter reserve";
-            self.problem(&given.duration.span(), keys::WINDOW_DURATION.path(), message, hint);
+            self.problem_of(&keys::WINDOW_DURATION, message, hint);
         }
         Some(model::Window { calendar: calendar?, duration, reserve })
     }
 
-    pub(super) fn blackout(&mut self, given: &Blackout) -> Option<model::Blackout> {
-        let from = self.taken(&keys::BLACKOUT_FROM, Some(&given.from), |text| day(text, DayEnd::Begin));
-        let last = given.until.as_ref().unwrap_or(&given.from);
-        let until = self.taken(&keys::BLACKOUT_UNTIL, Some(last), |text| day(text, DayEnd::End));
-        let reason = self.text(&keys::BLACKOUT_REASON, Some(&given.reason), words);
+    pub(super) fn blackout(self) -> Option<model::Blackout> {
+        let from = self.taken(&keys::BLACKOUT_FROM, |text| day(text, DayEnd::Begin));
+        let until = match self.written(&keys::BLACKOUT_UNTIL) {
+            Some(_) => self.taken(&keys::BLACKOUT_UNTIL, |text| day(text, DayEnd::End)),
+            None => self.written(&keys::BLACKOUT_FROM).and_then(|text| day(text, DayEnd::End).ok()),
+        };
+        let reason = self.text(&keys::BLACKOUT_REASON);
         let (from, until) = (from?, until?);
         if until <= from {
             let (message, hint) = ("expected an end after the begin, found one before it", "exchange from and until");
-            self.problem(&last.span(), keys::BLACKOUT_UNTIL.path(), message, hint);
+            self.problem_of(&keys::BLACKOUT_UNTIL, message, hint);
         }
         Some(model::Blackout { from, until, reason: reason? })
     }
@@ -80,11 +62,4 @@ fn day(text: &str, end: DayEnd) -> Result<DateTime, Wrong> {
         let hint = "write it as in \"2026-12-20\" or \"2026-12-20 18:00\"";
         Wrong::new(Kind::Day.expected(), quoted(text), hint)
     })
-}
-
-fn words(text: &str) -> Result<(), Wrong> {
-    if text.trim().is_empty() || text.chars().any(char::is_control) {
-        return Err(Wrong::new(Kind::Words.expected(), quoted(text), "say it in a few words"));
-    }
-    Ok(())
 }

@@ -276,6 +276,18 @@ fn every_key_of_the_table_is_taken_with_its_example() {
     }
 }
 
+/// A key that nothing reads is taken, and does nothing.
+#[test]
+fn every_key_of_the_table_changes_the_settings() {
+    for key in KEYS.iter().filter(|key| key.default != key.example) {
+        let line = format!("{} = {}\n", key.name, key.example);
+        let with = with_key(key.table, line.trim_end());
+        let settings = |text: &str| parsed(key.name, text).map(|located| located.settings).ok();
+        assert!(with.contains(&line));
+        assert_ne!(settings(&with), settings(&with.replacen(&line, "", 1)), "{}", key.path());
+    }
+}
+
 #[test]
 fn the_documentation_has_every_key_and_its_examples_are_valid() {
     let page = include_str!("../../docs/configuration.md");

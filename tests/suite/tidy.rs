@@ -103,7 +103,7 @@ const fn guard(what: &'static str, only: &'static [&'static str], because: &'sta
 
 const NOBODY: &[&str] = &[];
 /// Any single one that forbids is enough. A path of one name is a crate; a longer one is found anywhere in a path.
-const GUARDS: [Guard; 46] = [
+const GUARDS: [Guard; 47] = [
     guard(
         "zbus",
         &["host::bus", "host::systemd", "host::logind", "host::people", "host::premises"],
@@ -172,6 +172,7 @@ const GUARDS: [Guard; 46] = [
     guard("clap_complete", &["cli"], "the command line"),
     guard("clap_mangen", &["cli"], "the command line"),
     guard("toml", &["config"], "the configuration file"),
+    guard("strsim", &["config::values"], "what a misspelt word of the file was meant to be"),
     guard("tracing", &["host", "store", "coordinator", "cli"], "the log is for people; pure code has nothing to log"),
     guard("tracing_subscriber", &["cli"], "where log lines go is decided once"),
     guard("println!", NOBODY, "a closed pipe makes it panic; ui writes to the stream that it is given"),

@@ -3,6 +3,7 @@
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 
+use super::super::keys;
 use crate::model::KernelSource;
 
 /// Kernel work.
@@ -37,9 +38,9 @@ impl KernelSettings {
 
 /// What a run of before these keys had begun with.
 fn build_timeout() -> SignedDuration {
-    SignedDuration::from_hours(12)
+    keys::BUILD_TIMEOUT.default_duration()
 }
 
 fn modules_timeout() -> SignedDuration {
-    SignedDuration::from_hours(1)
+    keys::MODULES_TIMEOUT.default_duration()
 }

@@ -3,6 +3,7 @@
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 
+use super::super::keys;
 use crate::model::PackageSelection;
 
 /// Packages.
@@ -34,12 +35,12 @@ pub struct UpgradeSettings {
 
 /// Before it could be set.
 fn default_fetch_timeout() -> SignedDuration {
-    SignedDuration::from_hours(1)
+    keys::FETCH_TIMEOUT.default_duration()
 }
 
 /// Before it could be set.
 fn default_stall_timeout() -> SignedDuration {
-    SignedDuration::from_mins(10)
+    keys::STALL_TIMEOUT.default_duration()
 }
 
 /// When services are stopped.

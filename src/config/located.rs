@@ -1,0 +1,39 @@
+//! Settings with their places in the file.
+
+use super::error::Problem;
+use super::keys::{self, Key};
+use super::place::Position;
+use super::settings::Settings;
+use crate::model::UnitName;
+
+/// Where things are in the file that only the host can judge.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Positions {
+    pub(super) units: Vec<(UnitName, Position)>,
+    /// Files that hold secrets, with the key that names each.
+    pub(super) secret_files: Vec<(String, &'static Key, Position)>,
+}
+
+impl Positions {
+    /// Where the service's unit is named.
+    pub fn unit(&self, unit: &UnitName) -> Option<Position> {
+        self.units.iter().find(|(name, _)| name == unit).map(|(_, at)| *at)
+    }
+}
+
+/// Valid settings, and where they came from.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Located {
+    /// The settings.
+    pub settings: Settings,
+    /// Where some of them are in the file.
+    pub positions: Positions,
+}
+
+impl Located {
+    /// The problem of a unit that only the host can judge, as in `this host has no such unit`.
+    pub fn unit_problem(&self, unit: &UnitName, message: impl Into<String>, hint: impl Into<String>) -> Problem {
+        let at = self.positions.unit(unit);
+        Problem { at, key: Some(keys::UNIT.path()), message: message.into(), hint: hint.into() }
+    }
+}
