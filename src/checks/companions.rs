@@ -53,7 +53,7 @@ fn configured(inputs: &CheckInputs<'_>) -> Vec<UnitName> {
 /// Why nobody could take the unit down and up again, as systemd knows it; none where it can be done.
 pub fn uncontrollable(unit: &UnitName, relations: &UnitRelations) -> Vec<String> {
     let transient = format!("{unit} was made by a program (systemd-run), and its stop deletes it");
-    let refuses = |job: &String| format!("{unit} refuses to be told to {job} (RefuseManual{}=)", capital(job));
+    let refuses = |job: &String| format!("{unit} refuses to {job} by hand (RefuseManual{}=)", capital(job));
     relations.is_transient.then_some(transient).into_iter().chain(relations.refuses.iter().map(refuses)).collect()
 }
 
@@ -138,7 +138,7 @@ check!(
             for one in companions(unit, &known, &units) {
                 let is_lost = known.get(&one.unit).is_some_and(|relations| relations.is_transient);
                 lost |= is_lost;
-                let end = if is_lost { "; its stop deletes it, and nobody can start it again" } else { "" };
+                let end = if is_lost { "; its stop deletes it, and nothing can start it again" } else { "" };
                 lines.push(format!("{}{end}", one.described()));
             }
             let Some(relations) = known.get(unit) else { continue };
@@ -146,7 +146,9 @@ check!(
                 relations.upheld_by.iter().map(|by| format!("{by} upholds {unit}: it tries in vain to start it")),
             );
             if relations.service_type == "dbus" {
-                lines.push(format!("D-Bus starts {unit} when it is asked for: whoever asks meanwhile gets an error"));
+                lines.push(format!(
+                    "D-Bus starts {unit} when it is asked for: a program that asks meanwhile gets an error"
+                ));
             }
         }
         lines.dedup();
@@ -156,7 +158,7 @@ check!(
         let mut finding = check.found("more than the configured units goes down with them, and comes back with them");
         if lost {
             finding.severity = Severity::Blocker;
-            finding.title = "a unit that nobody can start again goes down with a configured one".to_owned();
+            finding.title = "a unit that cannot be started again goes down with a configured one".to_owned();
         }
         Ok(Some(finding.lines(lines).hint("list as a service what must be waited for until it is ready")))
     }

@@ -171,7 +171,7 @@ check!(
                 evidence.extend(summary_of_clients(&clients));
             }
         }
-        let title = "MongoDB has more client connections than it should: somebody leaks them";
+        let title = "MongoDB has more client connections than it should: a client leaks them";
         Ok(told(check, title, evidence, "see which application leaks connections; client-limit sets the limit"))
     }
 );
@@ -212,7 +212,7 @@ check!(
         let locked = |_: &Server<'_>, condition: &DatabaseCondition| {
             (condition.fsync_locked == Some(true)).then(|| "writes are blocked by fsyncLock".to_owned())
         };
-        let title = "somebody has locked a MongoDB, most likely for a backup";
+        let title = "a MongoDB is locked, most likely for a backup";
         Ok(told(check, title, in_condition(inputs, locked).await?, "let the backup end, or unlock: db.fsyncUnlock()"))
     }
 );

@@ -44,7 +44,7 @@ fn obstacle(process: &ServerProcess, facts: &DatabaseFacts) -> Option<(&'static 
         ServerProcess::Untold | ServerProcess::Of { is_main: true, .. } => None,
         ServerProcess::Another(why) => Some((ANOTHER, why.clone())),
         ServerProcess::Unclear(why) => {
-            Some(("it cannot be told which process of the unit is the database", why.clone()))
+            Some(("Patchday cannot see which process of the unit is the database", why.clone()))
         }
         // The exit status of whatever started it may be anything.
         ServerProcess::Of { pid, .. } if facts.db_path.is_none() && facts.log_path.is_none() => Some((

@@ -39,7 +39,7 @@ check!(
     Warning,
     60,
     "no deployment has changes that were never committed",
-    "Somebody changed the code on the host itself. After the reboot it runs for the first time as it is now.",
+    "The code was changed on the host itself. After the reboot it runs for the first time as it is now.",
     |check, inputs| {
         let title = "a deployment has changes that were never committed";
         let lines = |checkout: &Checkout| checkout.changes.clone();
@@ -54,7 +54,7 @@ check!(
     Warning,
     60,
     "no deployment has stashed changes",
-    "A stash is a change that somebody meant to bring back, and that no other copy has.",
+    "A stash is a change that was meant to come back, and that no other copy has.",
     |check, inputs| {
         let lines = |checkout: &Checkout| checkout.stashes.clone();
         each(check, inputs, "a deployment has stashed changes", lines, ("look at them", "stash list")).await

@@ -28,7 +28,7 @@ check!(
     Warning,
     10,
     "everything that is mounted will be mounted again",
-    "What somebody mounted by hand is gone after the reboot, and services write into the empty directory below it.",
+    "What was mounted by hand is gone after the reboot, and services write into the empty directory below it.",
     |check, inputs| {
         // Without the mounts of the kernel, of containers and of sessions.
         let lasting = inputs.host.system.mounts().await?;
@@ -139,7 +139,7 @@ check!(
         let holders = inputs.host.power.inhibitors().await?;
         let lines: Vec<String> =
             holders.iter().filter(|holder| holder.blocks_shutdown()).map(Inhibitor::to_string).collect();
-        let finding = check.found("somebody inhibits a shutdown now");
+        let finding = check.found("a shutdown is inhibited now");
         Ok((!lines.is_empty())
             .then(|| finding.lines(lines).remedy("it must be gone before the reboot", "systemd-inhibit --list")))
     }

@@ -85,7 +85,7 @@ check!(
             (None, None) => format!("fuser -v {}", first.lock),
         };
         let finding =
-            check.found("somebody else is using apt or dpkg").lines(holders.iter().map(LockHolder::to_string));
+            check.found("another process is using apt or dpkg").lines(holders.iter().map(LockHolder::to_string));
         Ok(Some(finding.remedy("let it end", command)))
     }
 );

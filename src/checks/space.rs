@@ -136,7 +136,9 @@ check!(
             tight.wanted.div_ceil(MIB)
         ));
         if !tight.suffices {
-            return Ok(Some(finding.remedy("remove kernels that nobody boots", "apt-get autoremove --purge")));
+            return Ok(Some(
+                finding.remedy("remove kernels that are not booted any more", "apt-get autoremove --purge"),
+            ));
         }
         let releases = tight.dispensable.join(", ");
         if inputs.settings.kernel.remove_old {

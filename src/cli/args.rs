@@ -230,7 +230,7 @@ pub(super) struct HoldArgs {
     /// End of the hold: a duration (12h), a day (2026-12-01, inclusive) or a minute ("2026-12-01 18:00").
     #[arg(long, value_name = "WHEN")]
     pub(super) until: String,
-    /// Why; shown to whoever wants to begin a run.
+    /// Why; shown to those who want to begin a run.
     #[arg(long, value_name = "TEXT")]
     pub(super) reason: String,
     /// Replace a hold that lasts longer.

@@ -16,7 +16,7 @@ use crate::steps;
 use crate::store::{RunStore, WishBox};
 
 /// What became of the pointer to the open run.
-const LOST: &str = "somebody removed the file open-run";
+const LOST: &str = "the file open-run was removed";
 
 /// Records a new run, and carries it to its end.
 pub(super) async fn new_run(
@@ -168,7 +168,7 @@ fn wish_for_abort(abort: &AbortFlag, wishes: &WishBox, boot: &BootId, signal: &s
 pub(super) fn no_boot_id() -> Failure {
     Failure::new(
         FailureKind::Unexpected,
-        "/proc/sys/kernel/random/boot_id holds no boot ID; a reboot could not be told",
+        "/proc/sys/kernel/random/boot_id holds no boot ID; a reboot could not be noticed",
     )
 }
 

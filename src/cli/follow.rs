@@ -119,7 +119,7 @@ fn abandoned(app: &App, id: &RunId) -> Result<Option<u8>, Failure> {
                 .hint("patchday attach, once the host is back"))
         }
         (None, phase) => {
-            let message = format!("nobody is at work on run {id}; it stands at \"{}\"", phase.name());
+            let message = format!("no coordinator is at work on run {id}; it stands at \"{}\"", phase.name());
             Err(Failure::new(FailureKind::Unexpected, message).hint("patchday resume"))
         }
     }

@@ -20,7 +20,7 @@ pub(super) async fn notify(app: &App, args: &NotifyArgs) -> Result<u8, Failure> 
     require_root("notify")?;
     let settings = app.load_config()?.settings;
     if settings.notify.is_empty() {
-        let message = "nobody is told of a run: the configuration has no [[notify]]";
+        let message = "the configuration has no [[notify]]: no one hears of a run";
         return Err(Failure::new(FailureKind::Usage, message).hint("see docs/configuration.md"));
     }
     if !args.test {

@@ -209,7 +209,7 @@ keys! {
     BLACKOUT_UNTIL = BLACKOUT, "until", Kind::Day, "the day of `from`", "\"2027-01-02\"",
         "The last day, which still belongs to it, or the minute at which it ends.";
     BLACKOUT_REASON = BLACKOUT, "reason", Kind::Words, "required", "\"end of the year\"",
-        "Why; shown to whoever wants to begin a run.";
+        "Why; shown to those who want to begin a run.";
 
     CPU = "limits", "cpu", Kind::Percent, "\"50%\"", "\"25%\"",
         "Share of the whole machine (all CPUs) that apt, DKMS and kernel builds may use together.";
@@ -305,7 +305,7 @@ keys! {
         "How many finished runs are kept.";
 
     ANNOUNCE_GRACE = "announce", "grace", Kind::Duration(6 * HOUR), "none", "\"5m\"",
-        "How long before the first stop the terminals show it; without it, at the stop and only if somebody else is logged in.";
+        "How long before the first stop the terminals show it; without it, at the stop and only if others are logged in.";
     ANNOUNCE_MESSAGE = "announce", "message", Kind::Announcement,
         "\"{host}: maintenance begins at {time}. Services will be stopped, and the host may reboot.\"",
         "\"{host} goes down at {time}, for about ten minutes\"",

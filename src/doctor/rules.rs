@@ -112,7 +112,7 @@ pub(super) const RULES: &[Rule] = &[
         key: "mongod-socket-owner",
         title: "a socket of another user is in its way",
         records: &[23_024],
-        hint: "somebody started mongod as another user; remove the socket",
+        hint: "mongod was started as another user; remove the socket",
         command: Some("rm PATH"),
         ..NOTHING_ELSE
     },
@@ -175,7 +175,7 @@ pub(super) const RULES: &[Rule] = &[
     },
     Rule {
         key: "mongod-dbpath-owner",
-        title: "its user may not use its data: somebody started mongod, or copied data, as another user",
+        title: "its user may not use its data: mongod was started, or data was copied, as another user",
         texts: &["Permission denied", "read-only directory", "Operation not permitted"],
         host: Host::Unusable(DATA),
         hint: "give all of the data directory back to USER",
@@ -346,7 +346,7 @@ pub(super) fn apply(rule: &Rule, symptoms: &MongodSymptoms) -> Option<Finding> {
     finding.evidence = signs;
     finding.evidence.extend(files.iter().map(|file| file.described()));
     if rule.key == "mongod-port-in-use" {
-        let holder = symptoms.port_holder.as_deref().unwrap_or("nobody whom this host shows");
+        let holder = symptoms.port_holder.as_deref().unwrap_or("a process that this host does not show");
         finding.evidence.push(format!("port {}: {holder}", symptoms.port));
     }
     if rule.key == "mongod-disk-full" {

@@ -108,7 +108,7 @@ impl Probe {
         let facts = self.database.facts(access).await.map_err(|error| error.to_string())?;
         if facts.role == "other" {
             let why = "neither primary nor secondary of its replica set yet".to_owned();
-            return Err(format!("the server answers, and serves nobody: {}", facts.outside.unwrap_or(why)));
+            return Err(format!("the server answers, and takes no requests: {}", facts.outside.unwrap_or(why)));
         }
         Ok(())
     }

@@ -18,7 +18,7 @@ const WORDS: &[Word] = &[
     },
     Word {
         says: &["UnknownIssuer"],
-        means: "the server's certificate is signed by nobody whom this host trusts",
+        means: "the server's certificate is signed by an authority that this host does not trust",
         way_out: "name the CA that signed it (TRUST), or the certificate itself where it is self-signed",
     },
     Word {
@@ -103,7 +103,7 @@ mod tests {
     fn each_word_has_a_meaning_and_a_way_out() {
         let naming = Naming { trust: "tlsCAFile=", client: "tlsCertificateKeyFile=" };
         for (said, means, way_out) in [
-            ("invalid peer certificate: UnknownIssuer", "signed by nobody", "tlsCAFile="),
+            ("invalid peer certificate: UnknownIssuer", "does not trust", "tlsCAFile="),
             ("invalid peer certificate: Other(OtherError(CaUsedAsEndEntity))", "CA's own", "CA:FALSE"),
             (
                 "invalid peer certificate: certificate not valid for name \"127.0.0.1\"; certificate is only valid for \

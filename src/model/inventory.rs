@@ -19,7 +19,7 @@ pub enum Reading<T> {
 
 impl<T> Default for Reading<T> {
     fn default() -> Self {
-        Self::Unknown("nobody has read it".to_owned())
+        Self::Unknown("it was not read".to_owned())
     }
 }
 

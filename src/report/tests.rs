@@ -320,7 +320,7 @@ fn an_open_run_has_no_exit_code() {
 
 #[test]
 fn advice_of_the_preflight_ends_with_it() {
-    let finding = Finding::new(FindingKey::labelled("apt-lock"), Severity::Warning, "somebody else is using apt")
+    let finding = Finding::new(FindingKey::labelled("apt-lock"), Severity::Warning, "another process is using apt")
         .remedy("let it end", "ps");
     let checks = vec![CheckResult { label: "apt-lock".into(), finding: Some(finding) }];
     let told = |mut story: Story| {
@@ -329,7 +329,7 @@ fn advice_of_the_preflight_ends_with_it() {
     };
     assert!(!told(Story::healthy()) && !told(aborted()));
     let mut blocked = Story::new();
-    blocked.fail(Step::Preflight, 1.0, "apt-lock: somebody else is using apt");
+    blocked.fail(Step::Preflight, 1.0, "apt-lock: another process is using apt");
     blocked.close(20);
     assert!(told(blocked));
 }

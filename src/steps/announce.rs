@@ -29,9 +29,9 @@ pub(super) async fn perform(ctx: &mut StepContext<'_>) -> StepResult {
     }
     wait(ctx, began, until).await?;
     let told = match people {
-        0 => "nobody is logged in".to_owned(),
-        1 => "1 session was told".to_owned(),
-        many => format!("{many} sessions were told"),
+        0 => "no one is logged in".to_owned(),
+        1 => "1 session was warned".to_owned(),
+        many => format!("{many} sessions were warned"),
     };
     let waited = if grace.is_zero() { String::new() } else { format!(", {grace:#} ago") };
     Ok(StepEnd::Succeeded(Some(format!("{told}{waited}"))))
@@ -64,7 +64,7 @@ async fn people(ctx: &StepContext<'_>) -> usize {
 
 async fn send(ctx: &StepContext<'_>, parcel: Parcel) {
     if let Err(error) = ctx.host.messenger.send(&parcel).await {
-        ctx.note(format!("not everybody was told: {error}"));
+        ctx.note(format!("not all sessions were warned: {error}"));
     }
 }
 

@@ -150,7 +150,7 @@ async fn conclude(
         Ok(()) => ctx.recorder.record(Fact::ChangeUndone(Change::TakenAlong { unit, with: with.clone() })),
         Err(_) if is_gone(ctx, &unit).await => {
             ctx.note(format!(
-                "{unit} went down with {with} and has no unit file: whoever made it has to make it again"
+                "{unit} went down with {with} and has no unit file: the program that made it has to make it again"
             ));
             ctx.recorder.record(Fact::ChangeUndone(Change::TakenAlong { unit, with: with.clone() }))
         }

@@ -57,7 +57,7 @@ pub(super) fn named(holders: &[LockHolder]) -> String {
             names.push(holder.to_string());
         }
     }
-    if names.is_empty() { "whoever held them has let go, or cannot be seen".into() } else { names.join("; ") }
+    if names.is_empty() { "the process that held them has ended, or cannot be seen".into() } else { names.join("; ") }
 }
 
 /// Waits until nobody holds a lock that the upgrade needs: the last look while the services still run.

@@ -27,7 +27,7 @@ pub(super) async fn perform(ctx: &mut StepContext<'_>, occasion: Occasion) -> St
     }
     let mut waiting = messages(ctx, occasion);
     if waiting.is_empty() {
-        return Ok(StepEnd::Skipped("nobody is to be told".into()));
+        return Ok(StepEnd::Skipped("no one is to be told".into()));
     }
     let all = waiting.len();
     let mut waited = SignedDuration::ZERO;

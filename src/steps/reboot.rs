@@ -45,7 +45,7 @@ pub(super) async fn request(ctx: &mut StepContext<'_>, reasons: Vec<String>) -> 
     // Started while services can be: a shutdown that hangs ends this coordinator, and nobody else would look after it.
     let patience = ctx.settings.reboot.force_after.unwrap_or(ctx.settings.reboot.grace);
     if let Err(error) = ctx.host.shutdown.watch(&ctx.run().id, patience + WATCH_MARGIN).await {
-        ctx.note(format!("nobody looks whether the reboot comes to its end: {error}"));
+        ctx.note(format!("no unit watches whether the reboot comes to its end: {error}"));
     }
     ctx.recorder.record(Fact::RebootRequested { at: ctx.host.clock.now() })?;
     ctx.events.emit(EventKind::RebootRequested { reasons });

@@ -171,7 +171,7 @@ fn canary_finding(unit: &str, was: &Canary, is: &Canary) -> Option<Finding> {
     let finding = Finding::new(FindingKey::DatabaseCanary, Severity::Blocker, title)
         .evidence(format!("before: {} documents, {}", was.documents, sum(was)))
         .evidence(format!("after: {} documents, {}", is.documents, sum(is)));
-    Some(finding.hint("see whether somebody wrote to it; if nobody did, data was lost"))
+    Some(finding.hint("see whether a person or a program wrote to it; if not, data was lost"))
 }
 
 #[cfg(test)]

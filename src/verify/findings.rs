@@ -74,7 +74,7 @@ pub(super) fn service(one: &Watched) -> Option<Finding> {
         let title = format!("{unit} runs, and its probe does not succeed, as before the run: {problem}");
         let finding = Finding::new(FindingKey::ServiceNotReadyBefore, Severity::Info, title).about(unit);
         return Some(
-            finding.hint("fix the service or its probe: until then nobody can tell whether it came back well"),
+            finding.hint("fix the service or its probe: until then Patchday cannot tell whether it came back well"),
         );
     }
     let finding = Finding::new(FindingKey::ServiceNotReady, Severity::Blocker, not_back(one, None)).about(unit);

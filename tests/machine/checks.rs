@@ -64,7 +64,7 @@ const PROVOKED: &[(&str, &str, &[&str])] = &[
     ("unit-enabled", "blocker", &["sample-api.service is disabled", "systemctl enable sample-api.service"]),
     ("unit-running", "warning", &["lab-down.service is inactive (dead)"]),
     ("readiness", "blocker", &["lab-deaf.service: ", "127.0.0.1:9"]),
-    ("unit-control", "blocker", &["lab-deaf.service refuses to be told to stop (RefuseManualStop=)"]),
+    ("unit-control", "blocker", &["lab-deaf.service refuses to stop by hand (RefuseManualStop=)"]),
     ("stop-along", "info", &["lab-bound.service is bound to lab-deaf.service"]),
     ("timers-due", "warning", &["lab-often.timer at 20", "systemctl list-timers lab-often.timer"]),
     ("resume-enabled", "blocker", &["patchday-resume.service is disabled"]),

@@ -35,9 +35,9 @@ async fn a_certificate_that_is_refused_is_told_with_the_way_out() {
         ("good.pem", ca.clone(), None),
         // Self-signed, as openssl makes it unasked: CA:TRUE.
         ("self-signed.pem", own("self-signed.pem"), Some(["CA's own certificate", "CA:FALSE"])),
-        ("self-signed-leaf.pem", "tls=true".to_owned(), Some(["signed by nobody", "tlsCAFile="])),
-        ("self-signed-leaf.pem", ca.clone(), Some(["signed by nobody", "tlsCAFile="])),
-        ("good.pem", "tls=true".to_owned(), Some(["signed by nobody", "tlsCAFile="])),
+        ("self-signed-leaf.pem", "tls=true".to_owned(), Some(["does not trust", "tlsCAFile="])),
+        ("self-signed-leaf.pem", ca.clone(), Some(["does not trust", "tlsCAFile="])),
+        ("good.pem", "tls=true".to_owned(), Some(["does not trust", "tlsCAFile="])),
         ("self-signed-leaf.pem", own("self-signed-leaf.pem"), None),
         ("other-name.pem", ca.clone(), Some(["not for the name", "subjectAltName"])),
         ("no-name.pem", ca.clone(), Some(["not for the name", "the CN does not count"])),

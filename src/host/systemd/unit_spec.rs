@@ -124,7 +124,7 @@ const LOCKS_FOR_USEC: u64 = 3_600_000_000;
 /// Properties of the service that holds the locks of apt and dpkg. It outlives everybody who could want them: services and
 /// sessions end after `basic.target`, and the directories that the locks are in are unmounted after it.
 pub(super) fn locks_properties(argv: &[String]) -> Vec<Property> {
-    let mut properties = service_properties("Patchday: nobody begins to work on packages before the reboot", argv, &[]);
+    let mut properties = service_properties("Patchday: holds the locks of apt and dpkg until the reboot", argv, &[]);
     properties.extend([
         ("DefaultDependencies", false.into()),
         ("Before", vec!["basic.target"].into()),

@@ -64,7 +64,7 @@ fn judge_route<'a>(lost: &Route, mut now: impl Iterator<Item = &'a Route>) -> Di
     }
     let told = ["dhcp", "ra", "bgp", "ospf", "bird", "zebra"].contains(&protocol.as_str());
     if told && now.any(|other| other.destination == *destination) {
-        return Difference::expected(title, "a server or a router told it, and tells another one now");
+        return Difference::expected(title, "a server or a router gave it, and gives another one now");
     }
     let finding = Finding::new(FindingKey::RouteMissing, Severity::Warning, title).about(destination);
     finding.remedy("see what the network's configuration makes of the interface", "ip route").into()

@@ -8,7 +8,7 @@ pub(super) fn compare(now: &Now, between: &Between<'_>, differences: &mut Vec<Di
         Reading::Known(None) => return,
         Reading::Known(Some(outdated)) => outdated,
         Reading::Unknown(why) => {
-            let title = "nobody can tell what runs with files that were replaced";
+            let title = "Patchday could not see what runs with files that were replaced";
             let finding = Finding::new(FindingKey::Outdated, Severity::Info, title).about("running code").evidence(why);
             differences.push(finding.remedy("look by hand", "grep -l 'r-xp.*(deleted)' /proc/[0-9]*/maps").into());
             return;

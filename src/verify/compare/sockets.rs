@@ -79,11 +79,11 @@ pub(super) fn compare(before: &Baseline, now: &Now, differences: &mut Vec<Differ
             }
             Fate::Free if port(socket).is_some_and(|port| port >= FIRST_PASSING_PORT) => {
                 let rule = "ports from 32768 on are given away by the kernel, anew at each start";
-                differences.push(Difference::expected(format!("nobody listens on {what}; {program} did"), rule));
+                differences.push(Difference::expected(format!("nothing listens on {what}; {program} did"), rule));
                 continue;
             }
             Fate::Free => {
-                let title = format!("nobody listens on {what}; {program} did");
+                let title = format!("nothing listens on {what}; {program} did");
                 let finding = Finding::new(FindingKey::SocketMissing, Severity::Warning, title);
                 let finding =
                     finding.about(Subject::socket(socket)).evidence(format!("it was a socket of {unit_name}"));
