@@ -1868,9 +1868,20 @@ pub fn host(world: &Shared) -> Host {
 }
 
 /// The real store, with a crash point before and after each save, and saves that may fail.
+/// To write a run as JSON is more than half of what a walk over crashes costs. So only the last one that was saved is
+/// written, when the coordinator has ended or the world has: nobody reads it before.
 struct CrashingStore {
     store: RunStore,
     world: Shared,
+    saved: Mutex<Option<Run>>,
+}
+
+impl Drop for CrashingStore {
+    fn drop(&mut self) {
+        if let Some(run) = self.saved.get_mut().unwrap().take() {
+            self.store.save(&run).unwrap();
+        }
+    }
 }
 
 impl RunStorage for CrashingStore {
@@ -1885,7 +1896,7 @@ impl RunStorage for CrashingStore {
             let source = std::io::Error::from(std::io::ErrorKind::StorageFull);
             return Err(StoreError::Io { action: "write", path: PathBuf::from("run.json"), source });
         }
-        self.store.save(run)?;
+        *self.saved.lock().unwrap() = Some(run.clone());
         point(&self.world, "saved");
         Ok(())
     }
@@ -2118,7 +2129,7 @@ impl Scenario {
                 }
             };
             let narrator = Narrator::new(id.clone(), store.event_log().unwrap(), clock, Box::new(view));
-            let storage = CrashingStore { store, world: self.world.clone() };
+            let storage = CrashingStore { store, world: self.world.clone(), saved: Mutex::default() };
             let mut coordinator =
                 Coordinator::new(&host, &self.settings, Journal::new(run, storage), &narrator, &abort);
             runtime.block_on(async { coordinator.carry(life).await })
