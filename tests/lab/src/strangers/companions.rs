@@ -117,8 +117,8 @@ pub(super) fn situations() -> Vec<Situation> {
             scene.shell("systemd-run --quiet --unit=lab-tail -p BindsTo=sample-api.service -p After=sample-api.service sleep infinity")?;
             scene.undo("systemctl stop lab-tail.service 2>/dev/null || true");
             scene.plan(&[])?.says(&[
-                "a unit that nobody can start again goes down with a configured one",
-                "lab-tail.service is bound to sample-api.service; its stop deletes it, and nobody can start it again",
+                "a unit that cannot be started again goes down with a configured one",
+                "lab-tail.service is bound to sample-api.service; its stop deletes it, and nothing can start it again",
             ])?;
             scene.run(&[])?.ends(20)?.says(&["goes down with a configured one"])?;
             scene.run(&["--allow", "stop-along"])?.ends(23)?.says(&["lab-tail.service ran, and does not"])?.says_not(&["not undone"])?;
