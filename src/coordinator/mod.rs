@@ -20,7 +20,7 @@ pub use crate::steps::AbortFlag;
 use crate::config::Settings;
 use crate::events::{EventKind, EventSink};
 use crate::host::{Host, InhibitorGuard};
-use crate::machine::{Decision, decide, may_abort};
+use crate::machine::{Decision, OpenWork, decide, may_abort};
 use crate::model::{Change, Fact, Inhibits, Observation, Outcome, Phase, Run, Step, WindowMissed, WorkLook};
 use crate::steps::{self, Recorder, StepContext, StepEnd, StepError, StepResult};
 
@@ -162,9 +162,7 @@ impl<'a, S: RunStorage> Coordinator<'a, S> {
                         self.perform(&step).await;
                     }
                 }
-                Decision::Continue(step) | Decision::Attach(step) | Decision::Collect(step) => {
-                    self.perform(&step).await;
-                }
+                Decision::GoOn { step, .. } => self.perform(&step).await,
                 Decision::CountAsInterrupted(step) => {
                     let note = "its work unit is gone, and with it the outcome";
                     self.end_step(&step, Outcome::Interrupted, Some(note.into()));
@@ -366,9 +364,14 @@ fn units_of(changes: &[Change]) -> String {
 fn describe(decision: &Decision) -> String {
     match decision {
         Decision::Begin(step) => format!("begin: {}", step.title()),
-        Decision::Continue(step) => format!("continue: {}", step.title()),
-        Decision::Attach(step) => format!("follow what is still running: {}", step.title()),
-        Decision::Collect(step) => format!("record what ended meanwhile: {}", step.title()),
+        Decision::GoOn { step, with } => {
+            let how = match with {
+                OpenWork::None => "continue",
+                OpenWork::Running => "follow what is still running",
+                OpenWork::Ended => "record what ended meanwhile",
+            };
+            format!("{how}: {}", step.title())
+        }
         Decision::CountAsInterrupted(step) => format!("interrupted: {}", step.title()),
         Decision::RecordBoot => "the host has rebooted".into(),
         Decision::RecordSoftReboot { .. } => "the host was soft-rebooted".into(),

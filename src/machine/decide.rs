@@ -13,12 +13,13 @@ use crate::model::{
 pub enum Decision {
     /// Record the intent, then perform the step.
     Begin(Step),
-    /// Perform the step again under its open attempt: it looks before it acts.
-    Continue(Step),
-    /// Its work unit is still running: follow it.
-    Attach(Step),
-    /// Its work unit ended while nobody watched: record the outcome.
-    Collect(Step),
+    /// Perform the step again under its open attempt.
+    GoOn {
+        /// The step.
+        step: Step,
+        /// What it will find.
+        with: OpenWork,
+    },
     /// The outcome of its work is lost: record `interrupted`. A repair follows, then the step begins again.
     CountAsInterrupted(Step),
     /// Record that another boot runs.
@@ -63,6 +64,17 @@ pub enum Decision {
     },
 }
 
+/// What is left of an open attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OpenWork {
+    /// No unit of its own, or none that was named: the step looks before it acts.
+    None,
+    /// Its unit still runs, and is followed.
+    Running,
+    /// Its unit ended meanwhile: the outcome is recorded.
+    Ended,
+}
+
 /// Attempts at one step before the run is given up; only lost outcomes lead to a second one.
 pub(super) const MAX_ATTEMPTS: u32 = 3;
 
@@ -84,16 +96,16 @@ pub(super) const MAX_ATTEMPTS: u32 = 3;
 /// | none, judged, hooks after the verification left | same | – | call the next of them |
 /// | none, at the end, monitoring is silenced | same | – | end its silence |
 /// | none, verified or nothing to do | same | – | report, tell how it ended, close |
-/// | the work of one unit | same | running | attach |
-/// | the work of one unit | same | exited (kept) | collect |
+/// | the work of one unit | same | running | go on: follow it |
+/// | the work of one unit | same | exited (kept) | go on: record its outcome |
 /// | the work of one unit | same | not loaded | count as interrupted; repair if it works on packages; begin again |
 /// | the work of one unit | same | unknown | stay |
-/// | the work of one unit | same | none was named | continue |
+/// | the work of one unit | same | none was named | go on |
 /// | reboot or revert, requested | same, inside grace | – | await the reboot |
 /// | reboot or revert, requested | same, past grace, to be forced later | – | await the reboot |
 /// | reboot or revert, requested | same, past grace, to be forced now | – | force it, once; then a second grace period |
 /// | reboot or revert, requested | same, past grace | – | conclude that it did not happen |
-/// | any other | same | – | continue: these steps look before they act |
+/// | any other | same | – | go on: these steps look before they act |
 pub fn decide(run: &Run, observation: &Observation, now: Timestamp, policy: &Policy) -> Decision {
     let Some(boot) = &observation.boot else {
         return Decision::Stay { reason: "the boot ID cannot be read".into() };
@@ -104,21 +116,20 @@ pub fn decide(run: &Run, observation: &Observation, now: Timestamp, policy: &Pol
     if let Some(count) = observation.soft_reboots.filter(|count| run.is_soft_rebooted(Some(*count))) {
         return Decision::RecordSoftReboot { count };
     }
-    match &run.attempt {
-        None => decide_without_attempt(run, now, policy),
-        Some(attempt) => match (&attempt.step, &observation.work) {
-            (step, look) if step.is_one_work() => match look {
-                WorkLook::Running => Decision::Attach(step.clone()),
-                WorkLook::Exited(_) => Decision::Collect(step.clone()),
-                WorkLook::NotLoaded => Decision::CountAsInterrupted(step.clone()),
-                WorkLook::NoWork => Decision::Continue(step.clone()),
-                WorkLook::Unknown(why) => Decision::Stay { reason: format!("the work of {step} is unknown: {why}") },
-            },
-            (step, _) if step.asks_for_reboot() && run.phase == Phase::RebootRequested => {
-                decide_reboot(run, now, policy)
-            }
-            (step, _) => Decision::Continue(step.clone()),
+    let Some(attempt) = &run.attempt else {
+        return decide_without_attempt(run, now, policy);
+    };
+    let go_on = |with| Decision::GoOn { step: attempt.step.clone(), with };
+    match &attempt.step {
+        step if step.is_one_work() => match &observation.work {
+            WorkLook::Running => go_on(OpenWork::Running),
+            WorkLook::Exited(_) => go_on(OpenWork::Ended),
+            WorkLook::NotLoaded => Decision::CountAsInterrupted(step.clone()),
+            WorkLook::NoWork => go_on(OpenWork::None),
+            WorkLook::Unknown(why) => Decision::Stay { reason: format!("the work of {step} is unknown: {why}") },
         },
+        step if step.asks_for_reboot() && run.phase == Phase::RebootRequested => decide_reboot(run, now, policy),
+        _ => go_on(OpenWork::None),
     }
 }
 

@@ -5,7 +5,7 @@ mod changes;
 mod decide;
 mod transition;
 
-pub use decide::{Decision, decide, may_abort};
+pub use decide::{Decision, OpenWork, decide, may_abort};
 pub use transition::{IllegalTransition, apply};
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! What is decided, in a few words.
 
 use super::sample::{POLICY, at};
-use crate::machine::decide::{Decision, decide};
+use crate::machine::decide::{Decision, OpenWork, decide};
 use crate::model::{Observation, Run, WorkLook, WorkOutcome};
 
 pub(super) fn exited() -> WorkLook {
@@ -21,9 +21,9 @@ pub(super) fn next(run: &Run) -> Decision {
 pub(super) fn words(decision: &Decision) -> String {
     match decision {
         Decision::Begin(step) => format!("begin {step}"),
-        Decision::Continue(step) => format!("continue {step}"),
-        Decision::Attach(step) => format!("attach {step}"),
-        Decision::Collect(step) => format!("collect {step}"),
+        Decision::GoOn { step, with: OpenWork::None } => format!("continue {step}"),
+        Decision::GoOn { step, with: OpenWork::Running } => format!("attach {step}"),
+        Decision::GoOn { step, with: OpenWork::Ended } => format!("collect {step}"),
         Decision::CountAsInterrupted(step) => format!("interrupted {step}"),
         Decision::RecordBoot => "record boot".into(),
         Decision::RecordSoftReboot { count } => format!("record soft-reboot {count}"),

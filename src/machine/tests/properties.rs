@@ -9,7 +9,7 @@ use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{TestCaseError, TestRunner};
 
 use super::sample::{POLICY, api, at, boot, judged, planned, proof};
-use crate::machine::{Decision, apply, decide, may_abort};
+use crate::machine::{Decision, OpenWork, apply, decide, may_abort};
 use crate::model::{
     Change, Fact, Observation, Outcome, Phase, Run, RunWindow, Step, WindowMissed, WorkLook, WorkOutcome,
 };
@@ -158,18 +158,18 @@ impl World {
                     self.perform(&step, fails)?;
                 }
             }
-            Decision::Continue(step) => {
+            Decision::GoOn { step, with: OpenWork::None } => {
                 let fails = self.once_in(12);
                 self.perform(&step, fails)?;
             }
             // It ends while it is followed, or whoever follows is killed.
-            Decision::Attach(step) => {
+            Decision::GoOn { step, with: OpenWork::Running } => {
                 if !self.once_in(4) {
                     let fails = self.once_in(12);
                     self.perform(&step, fails)?;
                 }
             }
-            Decision::Collect(step) => {
+            Decision::GoOn { step, with: OpenWork::Ended } => {
                 let succeeded = matches!(&seen.work, WorkLook::Exited(outcome) if outcome.succeeded());
                 self.end(&step, if succeeded { Outcome::Succeeded } else { Outcome::Failed })?;
             }
