@@ -9,10 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
-use patchday::config::{
-    AnnounceSettings, KernelSettings, MongodbSettings, OnFailure, PreflightSettings, RebootSettings, RebootWhen,
-    ServiceSettings, Settings, StopOrder, UpgradeSettings, VerifySettings,
-};
+use patchday::config::Settings;
 use patchday::coordinator::{AbortFlag, Beginning, Coordinator, Journal, Narrator, NewRun, RunEnd, RunStorage};
 use patchday::events::{Event, EventKind};
 use patchday::host::clock::RunClock;
@@ -1917,72 +1914,46 @@ impl RunStorage for CrashingStore {
     }
 }
 
+/// Short waits, and the defaults.
 pub fn settings() -> Settings {
-    let service = |unit: &str, kind, after: &[&str], database| ServiceSettings {
-        unit: unit.parse().unwrap(),
-        kind,
-        after: after.iter().map(|unit| unit.parse().unwrap()).collect(),
-        stop_timeout: SignedDuration::from_secs(10),
-        start_timeout: SignedDuration::from_secs(10),
-        readiness: ReadinessProbe::Unit,
-        probe_timeout: SignedDuration::from_secs(5),
-        database,
-        drain_timeout: SignedDuration::from_secs(5),
-        mongodb: MongodbSettings::default(),
-    };
-    let access = DatabaseAccess { uri: Some("mongodb://127.0.0.1".into()), ..DatabaseAccess::default() };
-    Settings {
-        services: vec![
-            service(MONGOD, ServiceKind::Mongodb, &[], Some(access)),
-            service(API, ServiceKind::Service, &[MONGOD], None),
-        ],
-        windows: Vec::new(),
-        blackouts: Vec::new(),
-        limits: Limits { cpu_percent: 50, cpu_weight: 20, io_weight: 20, memory_high: None, nice: 10, cpus: 2 },
-        upgrade: UpgradeSettings {
-            allow_removals: vec![],
-            selection: PackageSelection::default(),
-            only_planned: false,
-            ahead: false,
-            order: StopOrder::StopFirst,
-            lock_timeout: SignedDuration::from_secs(60),
-            stall_timeout: SignedDuration::from_mins(10),
-            fetch_timeout: SignedDuration::from_hours(1),
-        },
-        kernel: KernelSettings {
-            dkms: true,
-            optional_modules: Vec::new(),
-            remove_old: false,
-            build_timeout: SignedDuration::from_hours(12),
-            modules_timeout: SignedDuration::from_hours(1),
-            source: None,
-        },
-        reboot: RebootSettings {
-            when: RebootWhen::Needed,
-            grace: SignedDuration::from_mins(5),
-            force_after: None,
-            restart_outdated: true,
-        },
-        verify: VerifySettings {
-            settle: SignedDuration::from_secs(5),
-            boot_timeout: SignedDuration::from_mins(2),
-            on_failure: OnFailure::Report,
-        },
-        allowed_checks: vec![],
-        preflight: PreflightSettings::default(),
-        keep_runs: 5,
-        announce: AnnounceSettings::default(),
-        silence: None,
-        hooks: Vec::new(),
-        notify: vec![
-            Channel { way: Way::Wall, when: NotifyWhen::Change, retry_for: Channel::usual_retry() },
-            Channel {
-                way: Way::Ping { url: UrlSource::File("/etc/ping".into()) },
-                when: NotifyWhen::Always,
-                retry_for: Channel::usual_retry(),
-            },
-        ],
-    }
+    let text = format!(
+        r#"
+        [[service]]
+        unit = "{MONGOD}"
+        kind = "mongodb"
+        stop-timeout = "10s"
+        start-timeout = "10s"
+        drain-timeout = "5s"
+        readiness.probe = "unit"
+
+        [[service]]
+        unit = "{API}"
+        after = ["{MONGOD}"]
+        stop-timeout = "10s"
+        start-timeout = "10s"
+
+        [upgrade]
+        lock-timeout = "1m"
+
+        [reboot]
+        grace = "5m"
+
+        [verify]
+        settle = "5s"
+        boot-timeout = "2m"
+
+        [report]
+        keep = 5
+
+        [[notify]]
+        kind = "wall"
+
+        [[notify]]
+        kind = "ping"
+        url-file = "/etc/ping"
+        "#
+    );
+    patchday::config::parse(&text, Path::new("patchday.toml"), 2, &[]).unwrap().settings
 }
 
 /// One run on one world, over all its crashes and boots.

@@ -6,12 +6,9 @@ use std::path::Path;
 
 use jiff::SignedDuration;
 use patchday::config::keys::KEYS;
-use patchday::config::{
-    AnnounceSettings, KernelSettings, MongodbSettings, OnFailure, PreflightSettings, RebootSettings, RebootWhen,
-    ServiceSettings, Settings, StopOrder, UpgradeSettings, VerifySettings, parse,
-};
+use patchday::config::{MongodbSettings, ServiceSettings, Settings, parse};
 use patchday::discovery::{Candidate, HttpAnswer, render};
-use patchday::model::{DatabaseAccess, Limits, PackageSelection, ReadinessProbe, ServiceKind, UnitName};
+use patchday::model::{DatabaseAccess, ReadinessProbe, ServiceKind, UnitName};
 
 fn unit(name: &str) -> UnitName {
     name.parse().unwrap()
@@ -67,46 +64,9 @@ fn server(name: &str, uri: &str) -> ServiceSettings {
     }
 }
 
+/// The defaults of all else.
 fn settings(services: Vec<ServiceSettings>) -> Settings {
-    let minutes = SignedDuration::from_mins;
-    Settings {
-        services,
-        windows: Vec::new(),
-        blackouts: Vec::new(),
-        limits: Limits { cpu_percent: 50, cpu_weight: 20, io_weight: 20, memory_high: None, nice: 10, cpus: 4 },
-        upgrade: UpgradeSettings {
-            allow_removals: Vec::new(),
-            selection: PackageSelection::default(),
-            only_planned: false,
-            ahead: false,
-            order: StopOrder::StopFirst,
-            lock_timeout: minutes(10),
-            stall_timeout: minutes(10),
-            fetch_timeout: minutes(60),
-        },
-        kernel: KernelSettings {
-            dkms: true,
-            optional_modules: Vec::new(),
-            remove_old: false,
-            build_timeout: minutes(720),
-            modules_timeout: minutes(60),
-            source: None,
-        },
-        reboot: RebootSettings {
-            when: RebootWhen::Needed,
-            grace: minutes(10),
-            force_after: None,
-            restart_outdated: true,
-        },
-        verify: VerifySettings { settle: minutes(1), boot_timeout: minutes(10), on_failure: OnFailure::Report },
-        allowed_checks: Vec::new(),
-        preflight: PreflightSettings::default(),
-        keep_runs: 24,
-        announce: AnnounceSettings::default(),
-        silence: None,
-        hooks: Vec::new(),
-        notify: Vec::new(),
-    }
+    Settings { services, ..parse("", Path::new("empty"), 4, &[]).unwrap().settings }
 }
 
 /// The text for the candidates; it is a valid file, names every key, and is narrow enough to be read.
