@@ -37,7 +37,7 @@ use crate::host::{Clock as _, Host, Units};
 use crate::model::{Estimate, LoadState, Run, RunId, RunOptions, UpgradePlan, Way};
 use crate::steps;
 use crate::store::StateDir;
-use crate::ui::{self, Style, View, ViewInputs, ViewKind};
+use crate::ui::{self, Answer, Style, View, ViewInputs, ViewKind};
 
 /// What every verb needs.
 pub(super) struct App {
@@ -85,6 +85,13 @@ impl App {
 
     pub(super) fn stdout_style(&self) -> Style {
         ui::style(&self.inputs, stdout().is_terminal())
+    }
+
+    /// Prints what a verb answers.
+    pub(super) fn answer(&self, answer: &impl Answer, json: bool) -> Result<(), Failure> {
+        let text = if json { json_text(answer)? } else { answer.render(&self.stdout_style()) };
+        ui::print_data(&mut stdout(), &text);
+        Ok(())
     }
 
     /// The real host.

@@ -1,25 +1,12 @@
 //! `patchday history`.
 
-use std::io::stdout;
-
-use serde::Serialize;
-
-use super::app::{App, json_text};
+use super::app::App;
 use super::args::JsonArgs;
 use super::report;
 use crate::error::Failure;
 use crate::exit_code;
-use crate::report::ReportSummary;
 use crate::ui;
-
-/// Version of the shape of `patchday history --json`.
-const HISTORY_FORMAT: u32 = 1;
-
-#[derive(Serialize)]
-struct History {
-    format: u32,
-    runs: Vec<ReportSummary>,
-}
+use crate::ui::history::{FORMAT, History};
 
 pub(super) fn history(app: &App, args: &JsonArgs) -> Result<u8, Failure> {
     let mut runs = Vec::new();
@@ -35,11 +22,6 @@ pub(super) fn history(app: &App, args: &JsonArgs) -> Result<u8, Failure> {
             }
         }
     }
-    let text = if args.json {
-        json_text(&History { format: HISTORY_FORMAT, runs })?
-    } else {
-        ui::history::render(&runs, &app.stdout_style())
-    };
-    ui::print_data(&mut stdout(), &text);
+    app.answer(&History { format: FORMAT, runs }, args.json)?;
     Ok(exit_code)
 }

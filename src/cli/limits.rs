@@ -1,36 +1,18 @@
 //! `patchday limits`.
 
-use std::io::stdout;
 use std::time::Duration;
 
-use serde::Serialize;
-
-use super::app::{App, json_text, online_cpus, require_root};
+use super::app::{App, online_cpus, require_root};
 use super::args::LimitsArgs;
 use crate::error::{Failure, FailureKind};
 use crate::exit_code;
 use crate::host::clock::SystemClock;
 use crate::host::{Clock as _, Host};
-use crate::model::{Change, GroupUse, Limits, Run, RunId, SliceLimits, quota_of};
-use crate::ui;
-use crate::ui::limits::LimitsInputs;
-
-/// Version of the shape of `patchday limits --json`.
-const LIMITS_FORMAT: u32 = 1;
+use crate::model::{Change, GroupUse, Run, quota_of};
+use crate::ui::limits::{FORMAT, LimitsNow};
 
 /// Between two readings of the CPU time used: long enough for a share that means something.
 const BETWEEN: Duration = Duration::from_secs(1);
-
-#[derive(Serialize)]
-struct Shown<'a> {
-    format: u32,
-    run: Option<&'a RunId>,
-    cpus: u32,
-    configured: &'a Limits,
-    set: &'a SliceLimits,
-    in_force: Option<GroupUse>,
-    cpu_usec_per_sec: Option<u64>,
-}
 
 pub(super) async fn limits(app: &App, args: &LimitsArgs) -> Result<u8, Failure> {
     require_root("limits")?;
@@ -45,29 +27,17 @@ pub(super) async fn limits(app: &App, args: &LimitsArgs) -> Result<u8, Failure> 
         change(&host, run.as_ref(), args).await?;
     }
     let set = host.budget.limits().await?;
-    let (in_force, rate) = measure(&host).await?;
-    let text = if args.json {
-        json_text(&Shown {
-            format: LIMITS_FORMAT,
-            run: open.as_ref(),
-            cpus: online_cpus(),
-            configured: &settings.limits,
-            set: &set,
-            in_force,
-            cpu_usec_per_sec: rate,
-        })?
-    } else {
-        let inputs = LimitsInputs {
-            run: open.as_ref(),
-            cpus: online_cpus(),
-            configured: &settings.limits,
-            set: &set,
-            in_force,
-            cpu_usec_per_sec: rate,
-        };
-        ui::limits::render(&inputs, &app.stdout_style())
+    let (in_force, cpu_usec_per_sec) = measure(&host).await?;
+    let now = LimitsNow {
+        format: FORMAT,
+        run: open.as_ref(),
+        cpus: online_cpus(),
+        configured: &settings.limits,
+        set: &set,
+        in_force,
+        cpu_usec_per_sec,
     };
-    ui::print_data(&mut stdout(), &text);
+    app.answer(&now, args.json)?;
     Ok(exit_code::DONE)
 }
 

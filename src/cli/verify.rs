@@ -1,29 +1,13 @@
 //! `patchday verify`: look at the host as it is now, and compare it with the baseline of a run.
 
-use std::io::stdout;
-
-use serde::Serialize;
-
-use super::app::{App, hostname, json_text, require_root};
+use super::app::{App, hostname, require_root};
 use super::args::VerifyArgs;
 use crate::error::{Failure, FailureKind};
 use crate::events::{EventKind, EventSink};
 use crate::exit_code;
-use crate::model::{Run, RunId, Verdict, Verification};
-use crate::ui;
+use crate::model::{Run, RunId, Verdict};
+use crate::ui::verify::{FORMAT, Verified};
 use crate::verify::{self, Verifying};
-
-/// Version of the shape of `patchday verify --json`.
-const VERIFY_FORMAT: u32 = 1;
-
-#[derive(Serialize)]
-struct Verified<'a> {
-    format: u32,
-    host: &'a str,
-    /// Whose baseline counted.
-    run: &'a RunId,
-    verification: &'a Verification,
-}
 
 /// No run, no events: the answer is the data.
 struct Silence;
@@ -41,13 +25,8 @@ pub(super) async fn verify(app: &App, args: &VerifyArgs) -> Result<u8, Failure> 
     let with = Verifying::of_run(&run, boot, &host, &located.settings, &Silence).ok_or_else(no_baseline)?;
     let judged = verify::judge(&with).await;
 
-    let name = hostname();
-    let text = if args.json {
-        json_text(&Verified { format: VERIFY_FORMAT, host: &name, run: &run.id, verification: &judged })?
-    } else {
-        ui::verify::render(&name, &run.id, &judged, &app.stdout_style())
-    };
-    ui::print_data(&mut stdout(), &text);
+    let verified = Verified { format: FORMAT, host: &hostname(), run: &run.id, verification: &judged };
+    app.answer(&verified, args.json)?;
     Ok(if judged.verdict == Verdict::Healthy { exit_code::DONE } else { exit_code::NOT_VERIFIED })
 }
 

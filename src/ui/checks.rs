@@ -1,33 +1,59 @@
 //! `patchday checks`: the catalogue, by topic.
 
-use super::{Paint, Style};
+use serde::Serialize;
+
+use super::{Answer, Paint, Style};
 use crate::model::Severity;
 
-/// One check, as it is listed.
-#[derive(Debug, Clone, Copy)]
-pub struct CheckRow<'a> {
-    /// The heading below which it stands.
-    pub topic: &'a str,
-    /// Its label.
-    pub label: &'a str,
-    /// The worst that it says.
-    pub severity: Severity,
-    /// When it is content.
-    pub about: &'a str,
+/// Version of the shape of `patchday checks --json`.
+pub const FORMAT: u32 = 1;
+
+/// The checks, those of one topic together.
+#[derive(Debug, Clone, Serialize)]
+pub struct Checks {
+    /// Version of this shape.
+    pub format: u32,
+    /// One row for each check.
+    pub checks: Vec<CheckRow>,
 }
 
-/// The table. Rows of one topic stand together.
-pub fn render(checks: &[CheckRow<'_>], style: &Style) -> String {
+/// One check, as it is listed.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct CheckRow {
+    /// The name of its topic.
+    pub topic: &'static str,
+    /// The heading of its topic.
+    #[serde(skip)]
+    pub heading: &'static str,
+    /// Its label.
+    pub label: &'static str,
+    /// The worst that it says.
+    pub severity: Severity,
+    /// After so long without an answer it counts as failed.
+    pub deadline_seconds: u64,
+    /// When it passes.
+    pub about: &'static str,
+    /// Why it matters.
+    pub doc: &'static str,
+}
+
+impl Answer for Checks {
+    fn render(&self, style: &Style) -> String {
+        table(&self.checks, style)
+    }
+}
+
+fn table(checks: &[CheckRow], style: &Style) -> String {
     let label_width = checks.iter().map(|check| check.label.len()).max().unwrap_or_default();
     let mut lines = Vec::new();
-    let mut topic = "";
+    let mut heading = "";
     for check in checks {
-        if check.topic != topic {
-            topic = check.topic;
+        if check.heading != heading {
+            heading = check.heading;
             if !lines.is_empty() {
                 lines.push(String::new());
             }
-            lines.push(style.paint(Paint::Strong, topic));
+            lines.push(style.paint(Paint::Strong, heading));
         }
         let (word, paint) = match check.severity {
             Severity::Blocker => ("blocker", Paint::Bad),
@@ -54,7 +80,10 @@ mod tests {
 
     #[test]
     fn checks_stand_below_their_topic() {
-        let row = |topic, label, severity, about| CheckRow { topic, label, severity, about };
+        let row = |heading, label, severity, about| {
+            let (topic, deadline_seconds, doc) = ("", 0, "");
+            CheckRow { topic, heading, label, severity, deadline_seconds, about, doc }
+        };
         let rows = [
             row(
                 "Packages",
@@ -66,8 +95,8 @@ mod tests {
             row("Host", "container", Severity::Info, "the host is no container"),
         ];
         snapshots(|| {
-            assert_snapshot!("checks", render(&rows, &Style::plain()));
-            assert_snapshot!("checks_narrow", render(&rows, &Style { width: 60, ..Style::plain() }));
+            assert_snapshot!("checks", table(&rows, &Style::plain()));
+            assert_snapshot!("checks_narrow", table(&rows, &Style { width: 60, ..Style::plain() }));
         });
     }
 }

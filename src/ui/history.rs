@@ -1,19 +1,34 @@
 //! `patchday history`: one line for each run, the newest first.
 
-use super::{Paint, Style};
+use serde::Serialize;
+
+use super::{Answer, Paint, Style};
 use crate::report::words::{between, duration};
 use crate::report::{self, ReportSummary};
 
-/// The table. The order is the caller's.
-pub fn render(runs: &[ReportSummary], style: &Style) -> String {
-    if runs.is_empty() {
-        return "no run yet\n".to_owned();
+/// Version of the shape of `patchday history --json`.
+pub const FORMAT: u32 = 1;
+
+/// The runs.
+#[derive(Debug, Clone, Serialize)]
+pub struct History {
+    /// Version of this shape.
+    pub format: u32,
+    /// One row for each run, in the order in which they are shown.
+    pub runs: Vec<ReportSummary>,
+}
+
+impl Answer for History {
+    fn render(&self, style: &Style) -> String {
+        if self.runs.is_empty() {
+            return "no run yet\n".to_owned();
+        }
+        let head =
+            format!("    {:<16}  {:<21}  {:>10}  {:>4}  {}", "began (UTC)", "run", "took", "exit", "what came of it");
+        let mut lines = vec![style.paint(Paint::Dim, &head)];
+        lines.extend(self.runs.iter().map(|run| row(run, style)));
+        lines.join("\n") + "\n"
     }
-    let head =
-        format!("    {:<16}  {:<21}  {:>10}  {:>4}  {}", "began (UTC)", "run", "took", "exit", "what came of it");
-    let mut lines = vec![style.paint(Paint::Dim, &head)];
-    lines.extend(runs.iter().map(|run| row(run, style)));
-    lines.join("\n") + "\n"
 }
 
 fn row(run: &ReportSummary, style: &Style) -> String {
@@ -50,11 +65,13 @@ mod tests {
         failed.close(20);
         let mut open = Story::new();
         open.begin(Step::Fetch);
-        let runs = [open, failed, Story::healthy()].map(|story| story.report().summarised());
+        let runs = [open, failed, Story::healthy()].map(|story| story.report().summarised()).into();
+        let mut history = History { format: FORMAT, runs };
         snapshots(|| {
-            assert_snapshot!("history", render(&runs, &Style::plain()));
-            assert_snapshot!("history_wide", render(&runs, &Style { width: 120, ..Style::plain() }));
+            assert_snapshot!("history", history.render(&Style::plain()));
+            assert_snapshot!("history_wide", history.render(&Style { width: 120, ..Style::plain() }));
         });
-        assert_eq!(render(&[], &Style::plain()), "no run yet\n");
+        history.runs.clear();
+        assert_eq!(history.render(&Style::plain()), "no run yet\n");
     }
 }

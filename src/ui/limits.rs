@@ -1,13 +1,20 @@
 //! `patchday limits`: what is configured, what is set, and what the kernel makes of it.
 
+use serde::Serialize;
+
 use super::status::field;
-use super::{Paint, Style};
+use super::{Answer, Paint, Style};
 use crate::model::{CpuCap, GroupUse, Limits, RunId, SliceLimits, share_of};
 use crate::report::words::duration;
 
-/// What is shown.
-#[derive(Debug, Clone)]
-pub struct LimitsInputs<'a> {
+/// Version of the shape of `patchday limits --json`.
+pub const FORMAT: u32 = 1;
+
+/// The limits, as they are configured, set and in force.
+#[derive(Debug, Clone, Serialize)]
+pub struct LimitsNow<'a> {
+    /// Version of this shape.
+    pub format: u32,
     /// The open run.
     pub run: Option<&'a RunId>,
     /// Online CPUs.
@@ -16,32 +23,34 @@ pub struct LimitsInputs<'a> {
     pub configured: &'a Limits,
     /// What systemd has for the slice.
     pub set: &'a SliceLimits,
-    /// What the kernel says; none while no work runs.
+    /// What the kernel says; none if no work runs.
     pub in_force: Option<GroupUse>,
     /// CPU time used a second.
     pub cpu_usec_per_sec: Option<u64>,
 }
 
-/// The limits as text.
-pub fn render(inputs: &LimitsInputs<'_>, style: &Style) -> String {
-    let head = inputs.run.map_or("no run is open".to_owned(), |run| format!("run {run}"));
-    let mut lines = vec![format!("{} {head}", style.paint(Paint::Strong, "patchday")), String::new()];
-    let limits = inputs.configured;
-    let configured = format!("{}, nice {}", words(&limits.of_slice(), inputs.cpus), limits.nice);
-    lines.extend(field("configured", &configured, style));
-    lines.extend(field("set", &words(inputs.set, inputs.cpus), style));
-    lines.extend(field("in force", &in_force(inputs), style));
-    if let Some(used) = inputs.cpu_usec_per_sec {
-        lines.extend(field("used", &share(used, inputs.cpus), style));
+impl Answer for LimitsNow<'_> {
+    fn render(&self, style: &Style) -> String {
+        let head = self.run.map_or("no run is open".to_owned(), |run| format!("run {run}"));
+        let mut lines = vec![format!("{} {head}", style.paint(Paint::Strong, "patchday")), String::new()];
+        let limits = self.configured;
+        let configured = format!("{}, nice {}", words(&limits.of_slice(), self.cpus), limits.nice);
+        lines.extend(field("configured", &configured, style));
+        lines.extend(field("set", &words(self.set, self.cpus), style));
+        lines.extend(field("in force", &in_force(self.in_force, self.cpus), style));
+        if let Some(used) = self.cpu_usec_per_sec {
+            lines.extend(field("used", &share(used, self.cpus), style));
+        }
+        let micros = |usec: u64| jiff::SignedDuration::from_micros(i64::try_from(usec).unwrap_or(i64::MAX));
+        if let Some(throttled) = self.in_force.and_then(|group| group.throttled_usec) {
+            let words = format!("for {} so far, over all CPUs", duration(micros(throttled)));
+            lines.extend(field("held back", &words, style));
+        }
+        if let Some(memory) = self.in_force.and_then(|group| group.memory) {
+            lines.extend(field("memory", &mebibytes(memory), style));
+        }
+        lines.join("\n") + "\n"
     }
-    let micros = |usec: u64| jiff::SignedDuration::from_micros(i64::try_from(usec).unwrap_or(i64::MAX));
-    if let Some(throttled) = inputs.in_force.and_then(|group| group.throttled_usec) {
-        lines.extend(field("held back", &format!("for {} so far, over all CPUs", duration(micros(throttled))), style));
-    }
-    if let Some(memory) = inputs.in_force.and_then(|group| group.memory) {
-        lines.extend(field("memory", &mebibytes(memory), style));
-    }
-    lines.join("\n") + "\n"
 }
 
 fn words(limits: &SliceLimits, cpus: u32) -> String {
@@ -59,10 +68,10 @@ fn words(limits: &SliceLimits, cpus: u32) -> String {
     .join(", ")
 }
 
-fn in_force(inputs: &LimitsInputs<'_>) -> String {
-    match inputs.in_force.map(|group| group.cpu) {
+fn in_force(group: Option<GroupUse>, cpus: u32) -> String {
+    match group.map(|group| group.cpu) {
         None => "no work is running".to_owned(),
-        Some(CpuCap::Enforced(quota)) => share(quota, inputs.cpus),
+        Some(CpuCap::Enforced(quota)) => share(quota, cpus),
         Some(CpuCap::Unlimited) => "no share of the machine".to_owned(),
         Some(CpuCap::NotEnforced) => {
             "set but not enforced: the slice has no cpu controller on this host; the nice value is in force".to_owned()
@@ -102,8 +111,9 @@ mod tests {
         let nothing_counted =
             GroupUse { cpu_usec: None, throttled_usec: None, memory: None, ..group(CpuCap::NotEnforced) };
         let render = |run, set, in_force, rate| {
-            let inputs = LimitsInputs { run, cpus: 4, configured: &limits, set, in_force, cpu_usec_per_sec: rate };
-            super::render(&inputs, &Style::plain())
+            let (format, cpus, configured) = (FORMAT, 4, &limits);
+            let now = LimitsNow { format, run, cpus, configured, set, in_force, cpu_usec_per_sec: rate };
+            now.render(&Style::plain())
         };
         let untouched = SliceLimits::default();
         snapshots(|| {

@@ -19,6 +19,8 @@ mod systemd;
 pub mod verify;
 pub mod windows;
 
+use serde::Serialize;
+
 use crate::events::Event;
 
 pub use crate::report::{Mark, Paint, Style};
@@ -27,6 +29,13 @@ pub use error::{print_data, print_error, render_error};
 pub use jsonl::JsonLines;
 pub use lines::Lines;
 pub use systemd::{NotifySocket, StatusLine, Systemd};
+
+/// What a verb answers. With `--json` its fields are printed, as `docs/state-format.md` has them, otherwise its text; a field
+/// that only the text needs is skipped.
+pub trait Answer: Serialize {
+    /// The answer for people.
+    fn render(&self, style: &Style) -> String;
+}
 
 /// Something that shows events.
 pub trait View: Send {

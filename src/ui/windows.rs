@@ -2,56 +2,65 @@
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use serde::Serialize;
 
 use super::status::field;
-use super::{Mark, Paint, Style};
+use super::{Answer, Mark, Paint, Style};
 use crate::model::Hold;
 use crate::report::words::{duration, one_line};
 use crate::window::{Piece, clock_time};
 
-/// What is shown.
-#[derive(Debug, Clone, Copy)]
-pub struct WindowsInputs<'a> {
-    /// Now.
-    pub now: Timestamp,
-    /// Whose clock is shown.
-    pub zone: &'a TimeZone,
-    /// No window is configured.
+/// Version of the shape of `patchday windows --json`.
+pub const FORMAT: u32 = 1;
+
+/// The next windows, and what keeps the host from being patched in them.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct Windows<'a> {
+    /// Version of this shape.
+    pub format: u32,
+    /// No window is configured: the host may always be patched, but in blackouts.
     pub always: bool,
     /// The hold in force.
     pub hold: Option<&'a Hold>,
     /// The next openings, cut by blackouts and the hold.
     pub pieces: &'a [Piece],
+    /// Now.
+    #[serde(skip)]
+    pub now: Timestamp,
+    /// Whose clock the text shows.
+    #[serde(skip)]
+    pub zone: &'a TimeZone,
 }
 
-/// The table.
-pub fn render(inputs: &WindowsInputs<'_>, style: &Style) -> String {
-    let mut lines = Vec::new();
-    if let Some(hold) = inputs.hold {
-        let text = format!("{}, until {}", one_line(&hold.to_string()), clock_time(hold.until, inputs.zone));
-        lines.extend(field("hold", &text, style).iter().map(|line| style.paint(Paint::Warn, line)));
-        lines.push(String::new());
+impl Answer for Windows<'_> {
+    fn render(&self, style: &Style) -> String {
+        let mut lines = Vec::new();
+        if let Some(hold) = self.hold {
+            let text = format!("{}, until {}", one_line(&hold.to_string()), clock_time(hold.until, self.zone));
+            lines.extend(field("hold", &text, style).iter().map(|line| style.paint(Paint::Warn, line)));
+            lines.push(String::new());
+        }
+        if self.always {
+            lines.push("no window is configured: a run may begin at any time, but for the blackouts".to_owned());
+        } else if self.pieces.is_empty() {
+            lines.push("no window opens any more".to_owned());
+        } else {
+            let head = format!("    {:<21}  {:<21}  {:>7}  {}", "from", "until", "open", "");
+            lines.push(style.paint(Paint::Dim, head.trim_end()));
+        }
+        let bounded = self.pieces.iter().filter(|piece| !self.always || piece.blocked.is_some());
+        lines.extend(bounded.map(|piece| row(piece, self, style)));
+        lines.join("\n") + "\n"
     }
-    if inputs.always {
-        lines.push("no window is configured: a run may begin at any time, but for the blackouts".to_owned());
-    } else if inputs.pieces.is_empty() {
-        lines.push("no window opens any more".to_owned());
-    } else {
-        let head = format!("    {:<21}  {:<21}  {:>7}  {}", "from", "until", "open", "");
-        lines.push(style.paint(Paint::Dim, head.trim_end()));
-    }
-    let bounded = inputs.pieces.iter().filter(|piece| !inputs.always || piece.blocked.is_some());
-    lines.extend(bounded.map(|piece| row(piece, inputs, style)));
-    lines.join("\n") + "\n"
 }
 
-fn row(piece: &Piece, inputs: &WindowsInputs<'_>, style: &Style) -> String {
+fn row(piece: &Piece, windows: &Windows<'_>, style: &Style) -> String {
     let (mark, note) = match &piece.blocked {
         Some(reason) => (Mark::Failed, format!("not: {}", one_line(reason))),
-        None if piece.from <= inputs.now => (Mark::Done, "open now".to_owned()),
+        None if piece.from <= windows.now => (Mark::Done, "open now".to_owned()),
         None => (Mark::Note, String::new()),
     };
-    let [from, until] = [piece.from, piece.until].map(|at| clock_time(at, inputs.zone));
+    let [from, until] = [piece.from, piece.until].map(|at| clock_time(at, windows.zone));
     let long = duration(piece.until.duration_since(piece.from));
     let text = format!("{from:<21}  {until:<21}  {long:>7}  {note}");
     let text = style.cut(text.trim_end(), style.width.saturating_sub(4));

@@ -148,7 +148,12 @@ fn every_field_of_the_json_of_a_verb_is_documented() {
             if !item.fields.iter().any(|field| name(field) == "format" && is_number(&field.ty)) {
                 continue;
             }
-            let fields: Vec<String> = item.fields.iter().map(name).collect();
+            // What only the text needs is not in the JSON.
+            let is_skipped = |field: &&syn::Field| {
+                let mut serde = field.attrs.iter().filter(|attribute| attribute.path().is_ident("serde"));
+                serde.any(|attribute| attribute.parse_args::<syn::Path>().is_ok_and(|path| path.is_ident("skip")))
+            };
+            let fields: Vec<String> = item.fields.iter().filter(|field| !is_skipped(field)).map(name).collect();
             let verb = Path::new(file).file_stem().unwrap().to_str().unwrap().to_owned();
             let heading = format!("\n## patchday {verb} --json");
             let section = text.split_once(&heading).unwrap_or_else(|| panic!("state-format.md has no{heading}")).1;
