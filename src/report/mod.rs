@@ -12,7 +12,9 @@ mod ending;
 pub mod harmless;
 pub mod html;
 mod impact;
+mod item;
 pub mod json;
+mod layout;
 pub mod markdown;
 mod outcome;
 pub mod owed;
@@ -25,6 +27,7 @@ pub mod text;
 pub mod words;
 
 pub use build::build;
+pub use item::Item;
 pub(crate) use phrases::grade;
 pub use shape::{
     Downtime, Ending, Failure, KernelStory, Moment, PackageCertainty, PackageLine, PackageStory, REPORT_FORMAT,

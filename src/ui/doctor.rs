@@ -2,9 +2,8 @@
 
 use serde::Serialize;
 
-use super::{Answer, Mark, Paint, Style};
-use crate::model::{Finding, Severity, UnitName};
-use crate::report::words::one_line;
+use super::{Answer, Mark, Style};
+use crate::model::{Finding, UnitName};
 
 /// Version of the shape of `patchday doctor --json`.
 pub const FORMAT: u32 = 1;
@@ -27,26 +26,14 @@ impl Answer for Diagnosis<'_> {
         if self.findings.is_empty() {
             return format!("{} {} runs\n", style.mark(Mark::Done), self.unit);
         }
-        let mut lines = Vec::new();
-        for finding in self.findings {
-            let mark = if finding.severity == Severity::Blocker { Mark::Failed } else { Mark::Warning };
-            let title = format!("{} ({})", one_line(&finding.title), finding.key);
-            lines.push(format!("{} {}", style.mark(mark), style.paint(Paint::Strong, &title)));
-            lines.extend(finding.evidence.iter().flat_map(|line| style.wrap(&one_line(line), 4)));
-            if let Some(remedy) = &finding.remedy {
-                lines.extend(style.wrap(&format!("hint: {}", one_line(&remedy.hint)), 4));
-                let command = remedy.command.iter().map(|command| style.paint(Paint::Accent, &one_line(command)));
-                lines.extend(command.map(|command| format!("          {command}")));
-            }
-        }
-        lines.join("\n") + "\n"
+        style.findings(self.findings).join("\n") + "\n"
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::FindingKey;
+    use crate::model::{FindingKey, Severity};
 
     #[test]
     fn a_finding_is_told_with_its_proof_and_the_way_out() {

@@ -2,7 +2,6 @@
 
 use serde::Serialize;
 
-use super::status::field;
 use super::{Answer, Paint, Style};
 use crate::model::{CpuCap, GroupUse, Limits, RunId, SliceLimits, share_of};
 use crate::report::words::duration;
@@ -35,19 +34,19 @@ impl Answer for LimitsNow<'_> {
         let mut lines = vec![format!("{} {head}", style.paint(Paint::Strong, "patchday")), String::new()];
         let limits = self.configured;
         let configured = format!("{}, nice {}", words(&limits.of_slice(), self.cpus), limits.nice);
-        lines.extend(field("configured", &configured, style));
-        lines.extend(field("set", &words(self.set, self.cpus), style));
-        lines.extend(field("in force", &in_force(self.in_force, self.cpus), style));
+        lines.extend(style.field("configured", &configured));
+        lines.extend(style.field("set", &words(self.set, self.cpus)));
+        lines.extend(style.field("in force", &in_force(self.in_force, self.cpus)));
         if let Some(used) = self.cpu_usec_per_sec {
-            lines.extend(field("used", &share(used, self.cpus), style));
+            lines.extend(style.field("used", &share(used, self.cpus)));
         }
         let micros = |usec: u64| jiff::SignedDuration::from_micros(i64::try_from(usec).unwrap_or(i64::MAX));
         if let Some(throttled) = self.in_force.and_then(|group| group.throttled_usec) {
             let words = format!("for {} so far, over all CPUs", duration(micros(throttled)));
-            lines.extend(field("held back", &words, style));
+            lines.extend(style.field("held back", &words));
         }
         if let Some(memory) = self.in_force.and_then(|group| group.memory) {
-            lines.extend(field("memory", &mebibytes(memory), style));
+            lines.extend(style.field("memory", &mebibytes(memory)));
         }
         lines.join("\n") + "\n"
     }

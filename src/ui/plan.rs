@@ -1,8 +1,9 @@
 //! `patchday plan`: what a run would do, and what stands in its way.
 
+use std::cmp::Reverse;
+
 use jiff::SignedDuration;
 
-use super::status::field;
 use super::{Mark, Paint, Style};
 use crate::model::{
     Basis, CheckResult, Estimate, Finding, KernelPlan, PackageAction, PackageChange, PlannedService, Severity, Step,
@@ -64,7 +65,7 @@ pub fn render(plan: &PlanInputs<'_>, style: &Style) -> String {
         vec![format!("{} plan for {}", style.paint(Paint::Strong, "patchday"), style.paint(Paint::Strong, plan.host))];
     if let Some((why, hint)) = plan.refused {
         lines.push(String::new());
-        lines.extend(marked(Mark::Failed, &one_line(why), style));
+        lines.extend(style.marked(Mark::Failed, &one_line(why)));
         lines.extend(hint.into_iter().flat_map(|hint| style.wrap(&format!("hint: {}", one_line(hint)), 6)));
     }
     for (title, section) in [
@@ -75,64 +76,23 @@ pub fn render(plan: &PlanInputs<'_>, style: &Style) -> String {
         ("Steps", steps(plan, style)),
         ("Time", time(plan.time, style)),
     ] {
-        if !section.is_empty() {
-            lines.extend([String::new(), style.paint(Paint::Strong, title)]);
-            lines.extend(section);
-        }
+        lines.extend(style.section(title, section));
     }
     lines.push(String::new());
     lines.extend(style.wrap(&conclusion(plan), 0));
     lines.join("\n") + "\n"
 }
 
-fn found(checks: &[CheckResult], severity: Severity) -> impl Iterator<Item = (&str, &Finding)> {
-    let all = checks.iter().filter_map(|check| Some((check.label.as_str(), check.finding.as_ref()?)));
-    all.filter(move |(_, finding)| finding.severity == severity)
-}
-
 fn checks(checks: &[CheckResult], style: &Style) -> Vec<String> {
-    let mut lines = Vec::new();
-    for (severity, mark) in
-        [(Severity::Blocker, Mark::Failed), (Severity::Warning, Mark::Warning), (Severity::Info, Mark::Note)]
-    {
-        for (label, finding) in found(checks, severity) {
-            lines.extend(marked(mark, &one_line(&format!("{} ({label})", finding.title)), style));
-            lines.extend(below(finding, style));
-        }
-    }
+    let mut found: Vec<&Finding> = checks.iter().filter_map(|check| check.finding.as_ref()).collect();
+    found.sort_by_key(|finding| Reverse(finding.severity));
+    let mut lines = style.findings(found);
     let content = checks.iter().filter(|check| check.finding.is_none()).count();
     if content > 0 {
         lines.push(format!("  {} {} content", style.mark(Mark::Done), count(content, "check")));
     }
     if lines.is_empty() {
         lines.push(format!("  {} no check was made", style.mark(Mark::Note)));
-    }
-    lines
-}
-
-/// Findings, the gravest first as they are given.
-pub(super) fn findings<'a>(all: impl Iterator<Item = &'a Finding>, style: &Style) -> Vec<String> {
-    let lines = all.flat_map(|finding| {
-        let mark = match finding.severity {
-            Severity::Blocker => Mark::Failed,
-            Severity::Warning => Mark::Warning,
-            Severity::Info => Mark::Note,
-        };
-        let mut lines = marked(mark, &one_line(&format!("{} ({})", finding.title, finding.key)), style);
-        lines.extend(below(finding, style));
-        lines
-    });
-    lines.collect()
-}
-
-/// What proves a finding, and the way out.
-fn below(finding: &Finding, style: &Style) -> Vec<String> {
-    let evidence = finding.evidence.iter().flat_map(|evidence| style.wrap(&one_line(evidence), 6));
-    let mut lines: Vec<String> = evidence.map(|line| style.paint(Paint::Dim, &line)).collect();
-    if let Some(remedy) = &finding.remedy {
-        lines.extend(style.wrap(&format!("hint: {}", one_line(&remedy.hint)), 6));
-        let command = remedy.command.iter();
-        lines.extend(command.map(|command| format!("            {}", style.paint(Paint::Accent, &one_line(command)))));
     }
     lines
 }
@@ -147,10 +107,10 @@ fn packages(plan: &PlanInputs<'_>, style: &Style) -> Vec<String> {
         lines.push(format!("  {} nothing to upgrade", style.mark(Mark::Done)));
     }
     if let Some(selection) = plan.selection {
-        lines.extend(field("selection", &one_line(selection), style));
+        lines.extend(style.field("selection", &one_line(selection)));
     }
     if let Some(fetched) = plan.fetched {
-        lines.extend(field("fetched", &format!("{fetched}; nothing newer counts"), style));
+        lines.extend(style.field("fetched", &format!("{fetched}; nothing newer counts")));
     }
     let security: Vec<&PackageChange> = upgrade.changes.iter().filter(|change| change.is_security()).collect();
     for (name, changes) in [
@@ -159,19 +119,19 @@ fn packages(plan: &PlanInputs<'_>, style: &Style) -> Vec<String> {
         ("security", security),
     ] {
         if !changes.is_empty() {
-            lines.extend(field(name, &named(changes.iter().map(|change| change.name.as_str())), style));
+            lines.extend(style.field(name, &named(changes.iter().map(|change| change.name.as_str()))));
         }
     }
     // Removals are never only counted: each may be one too many.
     let removals: Vec<&str> = upgrade.removals().collect();
     if !removals.is_empty() {
         let text = format!("{}: {}", removals.len(), one_line(&removals.join(", ")));
-        lines.extend(field("remove", &text, style).iter().map(|line| style.paint(Paint::Warn, line)));
+        lines.extend(style.field("remove", &text).iter().map(|line| style.paint(Paint::Warn, line)));
     }
     lines.extend(table(upgrade, style));
     for (name, packages) in [("kept back", &upgrade.kept_back), ("phased", &upgrade.phased)] {
         if !packages.is_empty() {
-            lines.extend(field(name, &named(packages.iter().map(String::as_str)), style));
+            lines.extend(style.field(name, &named(packages.iter().map(String::as_str))));
         }
     }
     lines
@@ -194,24 +154,24 @@ fn services(services: &[PlannedService], style: &Style) -> Vec<String> {
     let order = |units: Vec<&str>| units.join(if style.unicode { " → " } else { " -> " });
     let start: Vec<&str> = services.iter().map(|service| service.unit.as_str()).collect();
     let stop: Vec<&str> = start.iter().rev().copied().collect();
-    let mut lines = field("stop", &order(stop), style);
-    lines.extend(field("start", &order(start), style));
+    let mut lines = style.field("stop", &order(stop));
+    lines.extend(style.field("start", &order(start)));
     lines
 }
 
 fn reboot(plan: &PlanInputs<'_>, style: &Style) -> Vec<String> {
     if !plan.steps.contains(&Step::Reboot) {
-        return field("reboot", "not by this run", style);
+        return style.field("reboot", "not by this run");
     }
     let mut lines = match plan.reboot_reasons {
-        [] => field("reboot", "nothing asks for it yet; looked at again after the upgrade", style),
-        reasons => field("because", &telling::reasons(reasons), style),
+        [] => style.field("reboot", "nothing asks for it yet; looked at again after the upgrade"),
+        reasons => style.field("because", &telling::reasons(reasons)),
     };
     if let Some(kernel) = plan.next_kernel {
         let version = kernel.version.as_deref().map(|version| format!(" ({})", short_version(version)));
         let why = if kernel.why.is_empty() { String::new() } else { format!("; {}", kernel.why) };
         let text = format!("{}{} expected{why}", kernel.expected, version.unwrap_or_default());
-        lines.extend(field("kernel", &one_line(&text), style));
+        lines.extend(style.field("kernel", &one_line(&text)));
     }
     lines
 }
@@ -247,7 +207,7 @@ fn table(upgrade: &UpgradePlan, style: &Style) -> Vec<String> {
         lines.push(style.paint(Paint::Dim, &format!("    and {rest} more: patchday plan --json")));
     }
     if upgrade.download_bytes() > 0 {
-        lines.extend(field("to fetch", &bytes(upgrade.download_bytes()), style));
+        lines.extend(style.field("to fetch", &bytes(upgrade.download_bytes())));
     }
     lines
 }
@@ -281,16 +241,16 @@ fn steps(plan: &PlanInputs<'_>, style: &Style) -> Vec<String> {
 
 fn time(time: Option<PlanTime<'_>>, style: &Style) -> Vec<String> {
     let Some(time) = time else { return Vec::new() };
-    let mut lines = field("in all", &clock(time.estimate.total()), style);
-    lines.extend(field("services", &format!("away for about {}", clock(time.estimate.downtime())), style));
+    let mut lines = style.field("in all", &clock(time.estimate.total()));
+    lines.extend(style.field("services", &format!("away for about {}", clock(time.estimate.downtime()))));
     if let Some((took, estimated)) = time.last {
         let than = estimated.map_or(String::new(), |estimated| format!(", estimated {}", clock(estimated)));
-        lines.extend(field("last time", &format!("{}{than}", clock(took)), style));
+        lines.extend(style.field("last time", &format!("{}{than}", clock(took))));
     }
     for (what, saves) in time.savings {
-        lines.extend(field("less", &format!("{}: {what}", clock(*saves)), style));
+        lines.extend(style.field("less", &format!("{}: {what}", clock(*saves))));
     }
-    let window = field("window", &one_line(time.window), style);
+    let window = style.field("window", &one_line(time.window));
     lines.extend(window.iter().map(|line| if time.fits { line.clone() } else { style.paint(Paint::Warn, line) }));
     lines
 }
@@ -299,7 +259,8 @@ fn conclusion(plan: &PlanInputs<'_>) -> String {
     if let Some((why, _)) = plan.refused {
         return format!("no run would begin: {}", one_line(why));
     }
-    let blockers = found(plan.checks, Severity::Blocker).count();
+    let found = plan.checks.iter().filter_map(|check| check.finding.as_ref());
+    let blockers = found.filter(|finding| finding.severity == Severity::Blocker).count();
     if blockers > 0 {
         return format!("a run would stop before it touches anything: {}", count(blockers, "blocker"));
     }
@@ -313,14 +274,6 @@ fn conclusion(plan: &PlanInputs<'_>) -> String {
         _ if plan.fetched.is_some() => format!("nothing was installed; to do it: {}", plan.command),
         _ => format!("nothing was changed; to do it: {}", plan.command),
     }
-}
-
-fn marked(mark: Mark, text: &str, style: &Style) -> Vec<String> {
-    let mut lines = style.wrap(text, 4);
-    if let Some(first) = lines.first_mut() {
-        *first = format!("  {} {}", style.mark(mark), first.trim_start());
-    }
-    lines
 }
 
 #[cfg(test)]

@@ -18,26 +18,25 @@ pub fn render(run: &Run, undone: &[Change], owed: &[Owed], now: Timestamp, style
     )];
     lines.push(String::new());
     if run.is_open() {
-        lines.extend(field("now", &now_words(run, now), style));
-        lines.extend(field(
-            "began",
-            &format!("{}, {} ago", instant(run.planned), running(now.duration_since(run.planned))),
-            style,
-        ));
-        lines.extend(field("recorded", run.phase.name(), style));
-        lines.extend(field("steps", &steps_words(run), style));
+        lines.extend(style.field("now", &now_words(run, now)));
+        lines.extend(
+            style
+                .field("began", &format!("{}, {} ago", instant(run.planned), running(now.duration_since(run.planned)))),
+        );
+        lines.extend(style.field("recorded", run.phase.name()));
+        lines.extend(style.field("steps", &steps_words(run)));
     } else {
         lines.extend(summary(run, now, style));
     }
     lines.extend(changed(run, undone, style));
     if let Some(words) = owed::told(owed) {
-        let lines_of_it = field("boot owed", &words, style);
+        let lines_of_it = style.field("boot owed", &words);
         lines.extend(lines_of_it.iter().map(|line| style.paint(Paint::Warn, line)));
     }
     if let Some(abort) = run.abort.as_ref().filter(|_| run.is_open()) {
-        lines.extend(field("abort", &format!("asked for by {} at {}", one_line(&abort.by), instant(abort.at)), style));
+        lines.extend(style.field("abort", &format!("asked for by {} at {}", one_line(&abort.by), instant(abort.at))));
     }
-    lines.extend(field("next", &next(run), style));
+    lines.extend(style.field("next", &next(run)));
     lines.join("\n") + "\n"
 }
 
@@ -50,15 +49,12 @@ fn summary(run: &Run, now: Timestamp, style: &Style) -> Vec<String> {
     // The summary of a closed run does not depend on its events, except for one duration.
     let report = report::build(run, &[], now);
     let (mark, _) = report::grade(report.ending, report.verdict);
-    let mut lines: Vec<String> = style.wrap(&report.summary.to_string(), 4);
-    if let Some(first) = lines.first_mut() {
-        *first = format!("  {} {}", style.mark(mark), first.trim_start());
-    }
+    let mut lines = style.marked(mark, &report.summary.to_string());
     lines.push(String::new());
     if let Some(closing) = run.closed {
         let ago = running(now.duration_since(closing.at));
-        lines.extend(field("ended", &format!("{}, {ago} ago", instant(closing.at)), style));
-        lines.extend(field("exit code", &closing.exit_code.to_string(), style));
+        lines.extend(style.field("ended", &format!("{}, {ago} ago", instant(closing.at))));
+        lines.extend(style.field("exit code", &closing.exit_code.to_string()));
     }
     lines
 }
@@ -93,7 +89,7 @@ fn changed(run: &Run, undone: &[Change], style: &Style) -> Vec<String> {
     if !undone.is_empty() {
         words.push_str(&format!("; a boot since then has undone {}", telling::changes(undone)));
     }
-    let mut lines = field("changed", &words, style);
+    let mut lines = style.field("changed", &words);
     if run.changes.is_empty() {
         return lines;
     }
@@ -126,17 +122,6 @@ fn next(run: &Run) -> String {
         [only] => only.title(),
         [first, rest @ ..] => format!("{}, then {}", first.title(), count(rest.len(), "more step")),
     }
-}
-
-/// A name and what belongs to it, broken below itself.
-pub(super) fn field(name: &str, value: &str, style: &Style) -> Vec<String> {
-    const COLUMN: usize = 14;
-    let mut lines = style.wrap(value, COLUMN);
-    if let Some(first) = lines.first_mut() {
-        let name = style.paint(Paint::Dim, &format!("  {name:<width$}", width = COLUMN - 2));
-        *first = format!("{name}{}", first.trim_start());
-    }
-    lines
 }
 
 #[cfg(test)]

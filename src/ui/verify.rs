@@ -2,7 +2,6 @@
 
 use serde::Serialize;
 
-use super::plan::findings;
 use super::{Answer, Mark, Paint, Style};
 use crate::model::{RunId, Verdict, Verification};
 use crate::report::words::{count, one_line};
@@ -36,10 +35,7 @@ impl Answer for Verified<'_> {
             format!("{} verify on {}", style.paint(Paint::Strong, "patchday"), style.paint(Paint::Strong, host)),
             format!("  {} {verdict}, against the baseline of run {run}", style.mark(mark)),
         ];
-        if !judged.findings.is_empty() {
-            lines.extend([String::new(), style.paint(Paint::Strong, "What is not as it was")]);
-            lines.extend(findings(judged.findings.iter(), style));
-        }
+        lines.extend(style.section("What is not as it was", style.findings(&judged.findings)));
         let services: Vec<String> = judged
             .services
             .iter()
@@ -53,10 +49,7 @@ impl Answer for Verified<'_> {
                 format!("  {} {}{text}", style.mark(mark), service.unit)
             })
             .collect();
-        if !services.is_empty() {
-            lines.extend([String::new(), style.paint(Paint::Strong, "Services")]);
-            lines.extend(services);
-        }
+        lines.extend(style.section("Services", services));
         if !judged.expected.is_empty() {
             let text = format!(
                 "{} that a boot or the upgrade makes (--json names them)",

@@ -4,7 +4,6 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::Serialize;
 
-use super::status::field;
 use super::{Answer, Mark, Paint, Style};
 use crate::model::Hold;
 use crate::report::words::{duration, one_line};
@@ -37,7 +36,7 @@ impl Answer for Windows<'_> {
         let mut lines = Vec::new();
         if let Some(hold) = self.hold {
             let text = format!("{}, until {}", one_line(&hold.to_string()), clock_time(hold.until, self.zone));
-            lines.extend(field("hold", &text, style).iter().map(|line| style.paint(Paint::Warn, line)));
+            lines.extend(style.field("hold", &text).iter().map(|line| style.paint(Paint::Warn, line)));
             lines.push(String::new());
         }
         if self.always {
