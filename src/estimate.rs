@@ -3,7 +3,7 @@
 use jiff::SignedDuration;
 
 use crate::model::{
-    Basis, Estimate, Limits, Outcome, PlannedService, Run, ServiceKind, Step, StepEstimate, UpgradePlan,
+    Basis, Estimate, Limits, Outcome, PlannedService, Run, Saving, ServiceKind, Step, StepEstimate, UpgradePlan,
 };
 
 /// What an estimate is made of.
@@ -103,7 +103,7 @@ fn work_of(step: &Step, plan: &UpgradePlan, is_ahead: bool) -> f64 {
 }
 
 /// What would shorten the time without the services, the most first.
-pub fn savings(estimate: &Estimate, plan: &UpgradePlan, limits: &Limits) -> Vec<(String, SignedDuration)> {
+pub fn savings(estimate: &Estimate, plan: &UpgradePlan, limits: &Limits) -> Vec<Saving> {
     let takes = |step: &Step| estimate.takes(step).as_secs_f64();
     let slowdown = slowdown(limits);
     let is_ahead = estimate.steps.iter().any(|one| one.step == Step::Ahead);
@@ -128,7 +128,7 @@ pub fn savings(estimate: &Estimate, plan: &UpgradePlan, limits: &Limits) -> Vec<
     }
     savings.retain(|(_, seconds)| *seconds >= 1.0);
     savings.sort_by(|(_, one), (_, other)| other.total_cmp(one));
-    savings.into_iter().map(|(what, seconds)| (what, whole(seconds))).collect()
+    savings.into_iter().map(|(what, seconds)| Saving { what, saves: whole(seconds) }).collect()
 }
 
 /// dpkg works on one CPU: a share that is more than one slows nothing down.
@@ -242,11 +242,11 @@ mod tests {
         let plan = Story::healthy().run.upgrade.unwrap();
         let savings = savings(&of(&[], &slow, true), &plan, &slow);
         assert_eq!(savings.len(), 4, "{savings:?}");
-        assert!(savings.is_sorted_by(|one, other| one.1 >= other.1));
+        assert!(savings.is_sorted_by(|one, other| one.saves >= other.saves));
         // Without a reboot there is none to save, and a rest that has no kernel cannot come ahead of itself.
         let rest = plan.without_new_kernels();
         let savings = super::savings(&of(&[], &limits(100, 1), false), &rest, &limits(100, 1));
-        assert!(savings.len() == 1 && savings[0].0.contains("late-stop"), "{savings:?}");
+        assert!(savings.len() == 1 && savings[0].what.contains("late-stop"), "{savings:?}");
     }
 
     #[test]
@@ -278,9 +278,9 @@ mod tests {
         let ahead = of_steps(&steps);
         let saved = (after_stop.downtime() - ahead.downtime()).as_secs();
         let promised = savings(&after_stop, plan, limits);
-        let (_, promised) = promised.iter().find(|(what, _)| what.contains("ahead = true")).unwrap();
+        let promised = promised.iter().find(|saving| saving.what.contains("ahead = true")).unwrap().saves;
         assert!(saved > 5 && (saved - promised.as_secs()).abs() <= 1, "{saved} s, {promised:#} promised");
-        assert!(!savings(&ahead, plan, limits).iter().any(|(what, _)| what.contains("ahead = true")));
+        assert!(!savings(&ahead, plan, limits).iter().any(|saving| saving.what.contains("ahead = true")));
     }
 
     #[test]

@@ -7,6 +7,7 @@ use super::app::App;
 use crate::config::{RebootWhen, Settings};
 use crate::error::{Failure, FailureKind};
 use crate::model::{RunId, RunOptions, RunWindow, Trigger};
+use crate::ui::plan::PlanWindow;
 use crate::window::{Closed, Piece, clock_time};
 
 /// The window of a run that begins now; none where it need not heed one.
@@ -56,26 +57,27 @@ pub(super) fn may_begin(
 
 /// For a plan: whether a window is open, whether a run that takes so long fits into it or into the next one, and both
 /// in words.
-pub(super) fn outlook(app: &App, settings: &Settings, takes: SignedDuration) -> Result<(bool, bool, String), Failure> {
+pub(super) fn outlook(app: &App, settings: &Settings, takes: SignedDuration) -> Result<PlanWindow, Failure> {
     let (now, zone) = (Timestamp::now(), TimeZone::system());
     let hold = app.state.hold()?;
     let schedule = settings.schedule(&zone);
     let fits = |piece: &Piece| takes + piece.opening.reserve <= piece.until.duration_since(piece.from.max(now));
-    match schedule.open_at(now, hold.as_ref()) {
-        Ok(piece) if piece.until == Timestamp::MAX => Ok((true, true, "none is configured: open".to_owned())),
+    let (open, fits, told) = match schedule.open_at(now, hold.as_ref()) {
+        Ok(piece) if piece.until == Timestamp::MAX => (true, true, "none is configured: open".to_owned()),
         Ok(piece) => {
             let fits = fits(&piece);
             let word = if fits { "a run fits" } else { "too late for a run" };
-            Ok((true, fits, format!("open until {}; {word}", clock_time(piece.until, &zone))))
+            (true, fits, format!("open until {}; {word}", clock_time(piece.until, &zone)))
         }
         Err(closed) => {
             let pieces = schedule.pieces(now, hold.as_ref(), 20);
             let next = pieces.iter().find(|piece| piece.blocked.is_none());
             let fits = next.is_some_and(fits);
             let word = if fits { "a run fits into the next one" } else { "a run does not fit into the next one" };
-            Ok((false, fits, format!("{}; {word}", closed.told(&zone))))
+            (false, fits, format!("{}; {word}", closed.told(&zone)))
         }
-    }
+    };
+    Ok(PlanWindow { open, fits, told })
 }
 
 /// Whether the run may reboot: whether it will is only known after the upgrade.

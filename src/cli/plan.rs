@@ -3,10 +3,8 @@
 use std::io::stdout;
 
 use jiff::tz::TimeZone;
-use jiff::{SignedDuration, Timestamp};
-use serde::Serialize;
 
-use super::app::{App, hostname, json_text, require_labels, require_root};
+use super::app::{App, hostname, require_labels, require_root};
 use super::args::{PlanArgs, RunArgs};
 use super::{follow, gate, hand_over, report, run};
 use crate::checks::{self, CheckInputs};
@@ -16,61 +14,13 @@ use crate::error::Failure;
 use crate::estimate;
 use crate::exit_code;
 use crate::host::Host;
-use crate::model::{
-    CheckResult, Estimate, KernelPlan, Owed, PackageSelection, PlannedService, RunOptions, Severity, Step, Trigger,
-    UpgradePlan, next_kernel_after,
-};
+use crate::model::{CheckResult, Estimate, Owed, RunOptions, Severity, Trigger, UpgradePlan, next_kernel_after};
 use crate::steps;
 use crate::ui;
-use crate::ui::plan::{PlanInputs, PlanTime};
-use crate::window::clock_time;
-
-/// Version of the shape of `patchday plan --json`.
-const PLAN_FORMAT: u32 = 1;
+use crate::ui::plan::{FORMAT, Plan};
 
 /// What installs a plan that was fetched, where the configuration does not say so.
 const ONLY_PLANNED: &str = "patchday run --only-planned";
-
-#[derive(Serialize)]
-struct Plan<'a> {
-    format: u32,
-    host: &'a str,
-    blocked: bool,
-    /// Why no run would begin at all: another one is open, or has left something changed.
-    refused: Option<&'a str>,
-    checks: &'a [CheckResult],
-    upgrade: &'a UpgradePlan,
-    selection: &'a PackageSelection,
-    /// When it was fetched, for a run that installs just that.
-    fetched: Option<Timestamp>,
-    services: &'a [PlannedService],
-    steps: &'a [Step],
-    reboot_reasons: &'a [String],
-    /// The kernel of the next boot, after the upgrade, and why that one.
-    next_kernel: &'a KernelPlan,
-    /// What a boot owes since earlier runs.
-    owed: &'a [Owed],
-    estimate: &'a Estimate,
-    total: SignedDuration,
-    downtime: SignedDuration,
-    savings: Vec<Saving<'a>>,
-    window: PlanWindow<'a>,
-}
-
-#[derive(Serialize)]
-struct Saving<'a> {
-    what: &'a str,
-    saves: SignedDuration,
-}
-
-#[derive(Serialize)]
-struct PlanWindow<'a> {
-    /// A run may begin now, for all that windows, blackouts and a hold say.
-    open: bool,
-    /// It would end in time, now or when the next one opens.
-    fits: bool,
-    told: &'a str,
-}
 
 pub(super) async fn plan(app: &App, args: &PlanArgs) -> Result<u8, Failure> {
     require_labels(&args.allow)?;
@@ -111,7 +61,6 @@ pub(super) async fn plan(app: &App, args: &PlanArgs) -> Result<u8, Failure> {
     let blockers = |check: &CheckResult| check.finding.as_ref().is_some_and(|f| f.severity == Severity::Blocker);
     let blocked = checks.iter().any(blockers);
 
-    let name = hostname();
     let services = located.settings.planned_services();
     let settings = &located.settings;
     let steps = steps::planned_steps(settings, &options);
@@ -128,50 +77,33 @@ pub(super) async fn plan(app: &App, args: &PlanArgs) -> Result<u8, Failure> {
         .into_iter()
         .rev()
         .find_map(|run| Some((run.measured_downtime()?, run.estimate.as_ref().map(Estimate::downtime))));
-    let (open, fits, window) = gate::outlook(app, settings, estimate.until_back())?;
-    let selection = settings.upgrade.selection.words();
-    let fetched_at = fetched.map(|at| clock_time(at, &TimeZone::system()));
-    let text = if args.json {
-        let plan = Plan {
-            format: PLAN_FORMAT,
-            host: &name,
-            blocked,
-            refused: refused.as_ref().map(|refused| refused.message.as_str()),
-            checks: &checks,
-            upgrade,
-            selection: &settings.upgrade.selection,
-            fetched,
-            services: &services,
-            steps: &steps,
-            reboot_reasons: &reasons,
-            next_kernel: &next_kernel,
-            owed: &owed,
-            total: estimate.total(),
-            downtime: estimate.downtime(),
-            savings: savings.iter().map(|(what, saves)| Saving { what, saves: *saves }).collect(),
-            window: PlanWindow { open, fits, told: &window },
-            estimate: &estimate,
-        };
-        json_text(&plan)?
-    } else {
-        let inputs = PlanInputs {
-            host: &name,
-            refused: refused.as_ref().map(|refused| (refused.message.as_str(), refused.hint.as_deref())),
-            checks: &checks,
-            upgrade: Some(upgrade),
-            selection: selection.as_deref(),
-            fetched: fetched_at.as_deref(),
-            command: if settings.upgrade.only_planned == only_planned { "patchday run" } else { ONLY_PLANNED },
-            services: &services,
-            steps: &steps,
-            reboot_reasons: &reasons,
-            next_kernel: Some(&next_kernel),
-            time: Some(PlanTime { estimate: &estimate, savings: &savings, last, window: &window, fits }),
-        };
-        ui::plan::render(&inputs, &app.stdout_style())
+    let window = gate::outlook(app, settings, estimate.until_back())?;
+    let plan = Plan {
+        format: FORMAT,
+        host: &hostname(),
+        blocked,
+        refused: refused.as_ref().map(|refused| refused.message.as_str()),
+        refused_hint: refused.as_ref().and_then(|refused| refused.hint.as_deref()),
+        checks: &checks,
+        upgrade,
+        selection: &settings.upgrade.selection,
+        fetched,
+        services: &services,
+        steps: &steps,
+        reboot_reasons: &reasons,
+        next_kernel: &next_kernel,
+        owed: &owed,
+        estimate: &estimate,
+        total: estimate.total(),
+        downtime: estimate.downtime(),
+        savings: &savings,
+        window: &window,
+        last,
+        command: if settings.upgrade.only_planned == only_planned { "patchday run" } else { ONLY_PLANNED },
+        zone: &TimeZone::system(),
     };
-    ui::print_data(&mut stdout(), &text);
-    Ok(match (refused, blocked, fits) {
+    app.answer(&plan, args.json)?;
+    Ok(match (refused, blocked, window.fits) {
         (Some(refused), ..) => refused.exit_code(),
         (None, true, _) => exit_code::UNTOUCHED,
         (None, false, false) => exit_code::BLOCKED,

@@ -37,6 +37,15 @@ pub struct Estimate {
     pub until_ready: SignedDuration,
 }
 
+/// What would shorten the time without the services.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Saving {
+    /// What to do.
+    pub what: String,
+    /// How much shorter it gets.
+    pub saves: SignedDuration,
+}
+
 impl Estimate {
     /// How long one step will take; nothing where it is not planned.
     pub fn takes(&self, step: &Step) -> SignedDuration {

@@ -72,7 +72,7 @@ pub use database::{
 };
 pub use database_access::DatabaseAccess;
 pub use deployment::Checkout;
-pub use estimate::{Basis, Estimate, StepEstimate};
+pub use estimate::{Basis, Estimate, Saving, StepEstimate};
 pub use fact::Fact;
 pub use fetched_plan::FetchedPlan;
 pub use finding::{CheckResult, Finding, Remedy, Severity};

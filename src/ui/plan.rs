@@ -2,85 +2,114 @@
 
 use std::cmp::Reverse;
 
-use jiff::SignedDuration;
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
+use serde::Serialize;
 
-use super::{Mark, Paint, Style};
+use super::{Answer, Mark, Paint, Style};
 use crate::model::{
-    Basis, CheckResult, Estimate, Finding, KernelPlan, PackageAction, PackageChange, PlannedService, Severity, Step,
-    UpgradePlan, short_version,
+    Basis, CheckResult, Estimate, Finding, KernelPlan, Owed, PackageAction, PackageChange, PackageSelection,
+    PlannedService, Saving, Severity, Step, UpgradePlan, short_version,
 };
 use crate::report::telling;
 use crate::report::words::{clock, count, one_line};
+use crate::window::clock_time;
+
+/// Version of the shape of `patchday plan --json`.
+pub const FORMAT: u32 = 1;
 
 /// What a run would do.
-#[derive(Debug, Clone, Copy)]
-pub struct PlanInputs<'a> {
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct Plan<'a> {
+    /// Version of this shape.
+    pub format: u32,
     /// The host's name.
     pub host: &'a str,
-    /// Why no run would begin at all, and what to do about it; none where one would.
-    pub refused: Option<(&'a str, Option<&'a str>)>,
+    /// A check found a blocker.
+    pub blocked: bool,
+    /// Why no run would begin at all: another one is open, or has left something changed.
+    pub refused: Option<&'a str>,
+    /// What to do about it.
+    #[serde(skip)]
+    pub refused_hint: Option<&'a str>,
     /// What the preflight checks answered.
     pub checks: &'a [CheckResult],
-    /// What apt would do; none where it was not asked.
-    pub upgrade: Option<&'a UpgradePlan>,
-    /// Which updates are taken; none where all are.
-    pub selection: Option<&'a str>,
-    /// When it was fetched, in words; none for a run that fetches for itself.
-    pub fetched: Option<&'a str>,
-    /// What does it.
-    pub command: &'a str,
+    /// What apt would do.
+    pub upgrade: &'a UpgradePlan,
+    /// Which updates are taken.
+    pub selection: &'a PackageSelection,
+    /// When it was fetched, for a run that installs just that.
+    pub fetched: Option<Timestamp>,
     /// The services, dependencies first.
     pub services: &'a [PlannedService],
     /// The steps of the run.
     pub steps: &'a [Step],
-    /// Why the host would reboot; empty where nothing asks for it yet.
+    /// Why the host would reboot; empty if nothing asks for it yet.
     pub reboot_reasons: &'a [String],
-    /// The kernel of the next boot, and why that one; none where nobody asked.
-    pub next_kernel: Option<&'a KernelPlan>,
-    /// How long it takes; none where that was not asked.
-    pub time: Option<PlanTime<'a>>,
+    /// The kernel of the next boot, after the upgrade, and why that one.
+    pub next_kernel: &'a KernelPlan,
+    /// What a boot owes since earlier runs.
+    pub owed: &'a [Owed],
+    /// How long it takes, step by step.
+    pub estimate: &'a Estimate,
+    /// How long it takes in all.
+    pub total: SignedDuration,
+    /// How long the services are away.
+    pub downtime: SignedDuration,
+    /// What would shorten that.
+    pub savings: &'a [Saving],
+    /// When it may be.
+    pub window: &'a PlanWindow,
+    /// What the services were away for the last time, and what was estimated then.
+    #[serde(skip)]
+    pub last: Option<(SignedDuration, Option<SignedDuration>)>,
+    /// The command that does what is planned.
+    #[serde(skip)]
+    pub command: &'a str,
+    /// Whose clock the text shows.
+    #[serde(skip)]
+    pub zone: &'a TimeZone,
 }
 
-/// How long it takes, and when it may be.
-#[derive(Debug, Clone, Copy)]
-pub struct PlanTime<'a> {
-    /// Step by step.
-    pub estimate: &'a Estimate,
-    /// What would shorten the time without the services.
-    pub savings: &'a [(String, SignedDuration)],
-    /// What the services were away for the last time, and what was estimated then.
-    pub last: Option<(SignedDuration, Option<SignedDuration>)>,
-    /// The window, in words.
-    pub window: &'a str,
-    /// Whether a run fits into it.
+/// The window of a plan.
+#[derive(Debug, Clone, Serialize)]
+pub struct PlanWindow {
+    /// A run may begin now, for all that windows, blackouts and a hold say.
+    pub open: bool,
+    /// It would end in time, now or when the next one opens.
     pub fits: bool,
+    /// Both in words.
+    pub told: String,
 }
 
 /// Packages that are named; the rest is counted.
 const NAMED: usize = 12;
 
-/// Renders the plan: what stands in the way comes first.
-pub fn render(plan: &PlanInputs<'_>, style: &Style) -> String {
-    let mut lines =
-        vec![format!("{} plan for {}", style.paint(Paint::Strong, "patchday"), style.paint(Paint::Strong, plan.host))];
-    if let Some((why, hint)) = plan.refused {
+impl Answer for Plan<'_> {
+    /// What stands in the way comes first.
+    fn render(&self, style: &Style) -> String {
+        let (program, host) = (style.paint(Paint::Strong, "patchday"), style.paint(Paint::Strong, self.host));
+        let mut lines = vec![format!("{program} plan for {host}")];
+        if let Some(why) = self.refused {
+            lines.push(String::new());
+            lines.extend(style.marked(Mark::Failed, &one_line(why)));
+            let hint = self.refused_hint.iter();
+            lines.extend(hint.flat_map(|hint| style.wrap(&format!("hint: {}", one_line(hint)), 6)));
+        }
+        for (title, section) in [
+            ("Checks", checks(self.checks, style)),
+            ("Packages", packages(self, style)),
+            ("Services", services(self.services, style)),
+            ("Reboot", reboot(self, style)),
+            ("Steps", steps(self, style)),
+            ("Time", time(self, style)),
+        ] {
+            lines.extend(style.section(title, section));
+        }
         lines.push(String::new());
-        lines.extend(style.marked(Mark::Failed, &one_line(why)));
-        lines.extend(hint.into_iter().flat_map(|hint| style.wrap(&format!("hint: {}", one_line(hint)), 6)));
+        lines.extend(style.wrap(&conclusion(self), 0));
+        lines.join("\n") + "\n"
     }
-    for (title, section) in [
-        ("Checks", checks(plan.checks, style)),
-        ("Packages", packages(plan, style)),
-        ("Services", services(plan.services, style)),
-        ("Reboot", reboot(plan, style)),
-        ("Steps", steps(plan, style)),
-        ("Time", time(plan.time, style)),
-    ] {
-        lines.extend(style.section(title, section));
-    }
-    lines.push(String::new());
-    lines.extend(style.wrap(&conclusion(plan), 0));
-    lines.join("\n") + "\n"
 }
 
 fn checks(checks: &[CheckResult], style: &Style) -> Vec<String> {
@@ -97,20 +126,19 @@ fn checks(checks: &[CheckResult], style: &Style) -> Vec<String> {
     lines
 }
 
-fn packages(plan: &PlanInputs<'_>, style: &Style) -> Vec<String> {
-    let Some(upgrade) = plan.upgrade else {
-        return vec![format!("  {} apt was not asked", style.mark(Mark::Note))];
-    };
+fn packages(plan: &Plan<'_>, style: &Style) -> Vec<String> {
+    let upgrade = plan.upgrade;
     let of = |action: PackageAction| upgrade.changes.iter().filter(move |change| change.action == action);
     let mut lines = Vec::new();
     if upgrade.is_empty() {
         lines.push(format!("  {} nothing to upgrade", style.mark(Mark::Done)));
     }
-    if let Some(selection) = plan.selection {
-        lines.extend(style.field("selection", &one_line(selection)));
+    if let Some(selection) = plan.selection.words() {
+        lines.extend(style.field("selection", &one_line(&selection)));
     }
     if let Some(fetched) = plan.fetched {
-        lines.extend(style.field("fetched", &format!("{fetched}; nothing newer counts")));
+        let words = format!("{}; nothing newer counts", clock_time(fetched, plan.zone));
+        lines.extend(style.field("fetched", &words));
     }
     let security: Vec<&PackageChange> = upgrade.changes.iter().filter(|change| change.is_security()).collect();
     for (name, changes) in [
@@ -159,7 +187,7 @@ fn services(services: &[PlannedService], style: &Style) -> Vec<String> {
     lines
 }
 
-fn reboot(plan: &PlanInputs<'_>, style: &Style) -> Vec<String> {
+fn reboot(plan: &Plan<'_>, style: &Style) -> Vec<String> {
     if !plan.steps.contains(&Step::Reboot) {
         return style.field("reboot", "not by this run");
     }
@@ -167,12 +195,11 @@ fn reboot(plan: &PlanInputs<'_>, style: &Style) -> Vec<String> {
         [] => style.field("reboot", "nothing asks for it yet; looked at again after the upgrade"),
         reasons => style.field("because", &telling::reasons(reasons)),
     };
-    if let Some(kernel) = plan.next_kernel {
-        let version = kernel.version.as_deref().map(|version| format!(" ({})", short_version(version)));
-        let why = if kernel.why.is_empty() { String::new() } else { format!("; {}", kernel.why) };
-        let text = format!("{}{} expected{why}", kernel.expected, version.unwrap_or_default());
-        lines.extend(style.field("kernel", &one_line(&text)));
-    }
+    let kernel = plan.next_kernel;
+    let version = kernel.version.as_deref().map(|version| format!(" ({})", short_version(version)));
+    let why = if kernel.why.is_empty() { String::new() } else { format!("; {}", kernel.why) };
+    let text = format!("{}{} expected{why}", kernel.expected, version.unwrap_or_default());
+    lines.extend(style.field("kernel", &one_line(&text)));
     lines
 }
 
@@ -221,11 +248,10 @@ fn bytes(number: u64) -> String {
     }
 }
 
-fn steps(plan: &PlanInputs<'_>, style: &Style) -> Vec<String> {
+fn steps(plan: &Plan<'_>, style: &Style) -> Vec<String> {
     let row = |(number, step): (usize, &Step)| {
         let number = style.paint(Paint::Dim, &format!("  {number:>2}"));
-        let all = plan.time.iter().flat_map(|time| &time.estimate.steps);
-        let Some(one) = all.into_iter().find(|one| &one.step == step) else {
+        let Some(one) = plan.estimate.steps.iter().find(|one| &one.step == step) else {
             return format!("{number}  {}", step.title());
         };
         let basis = match one.basis {
@@ -239,24 +265,24 @@ fn steps(plan: &PlanInputs<'_>, style: &Style) -> Vec<String> {
     (1..).zip(plan.steps).map(row).collect()
 }
 
-fn time(time: Option<PlanTime<'_>>, style: &Style) -> Vec<String> {
-    let Some(time) = time else { return Vec::new() };
-    let mut lines = style.field("in all", &clock(time.estimate.total()));
-    lines.extend(style.field("services", &format!("away for about {}", clock(time.estimate.downtime()))));
-    if let Some((took, estimated)) = time.last {
+fn time(plan: &Plan<'_>, style: &Style) -> Vec<String> {
+    let mut lines = style.field("in all", &clock(plan.total));
+    lines.extend(style.field("services", &format!("away for about {}", clock(plan.downtime))));
+    if let Some((took, estimated)) = plan.last {
         let than = estimated.map_or(String::new(), |estimated| format!(", estimated {}", clock(estimated)));
         lines.extend(style.field("last time", &format!("{}{than}", clock(took))));
     }
-    for (what, saves) in time.savings {
-        lines.extend(style.field("less", &format!("{}: {what}", clock(*saves))));
+    for saving in plan.savings {
+        lines.extend(style.field("less", &format!("{}: {}", clock(saving.saves), saving.what)));
     }
-    let window = style.field("window", &one_line(time.window));
-    lines.extend(window.iter().map(|line| if time.fits { line.clone() } else { style.paint(Paint::Warn, line) }));
+    let window = style.field("window", &one_line(&plan.window.told));
+    lines
+        .extend(window.iter().map(|line| if plan.window.fits { line.clone() } else { style.paint(Paint::Warn, line) }));
     lines
 }
 
-fn conclusion(plan: &PlanInputs<'_>) -> String {
-    if let Some((why, _)) = plan.refused {
+fn conclusion(plan: &Plan<'_>) -> String {
+    if let Some(why) = plan.refused {
         return format!("no run would begin: {}", one_line(why));
     }
     let found = plan.checks.iter().filter_map(|check| check.finding.as_ref());
@@ -264,16 +290,14 @@ fn conclusion(plan: &PlanInputs<'_>) -> String {
     if blockers > 0 {
         return format!("a run would stop before it touches anything: {}", count(blockers, "blocker"));
     }
-    if plan.time.is_some_and(|time| !time.fits) {
+    if !plan.window.fits {
         return "no run would begin: it does not fit into the window".to_owned();
     }
-    match plan.upgrade {
-        Some(upgrade) if upgrade.is_empty() && plan.reboot_reasons.is_empty() => {
-            "a run would find nothing to upgrade, and no reason to reboot".to_owned()
-        }
-        _ if plan.fetched.is_some() => format!("nothing was installed; to do it: {}", plan.command),
-        _ => format!("nothing was changed; to do it: {}", plan.command),
+    if plan.upgrade.is_empty() && plan.reboot_reasons.is_empty() {
+        return "a run would find nothing to upgrade, and no reason to reboot".to_owned();
     }
+    let done = if plan.fetched.is_some() { "installed" } else { "changed" };
+    format!("nothing was {done}; to do it: {}", plan.command)
 }
 
 #[cfg(test)]
@@ -289,60 +313,67 @@ mod tests {
         let mut story = Story::new();
         story.prepare();
         let run = story.run;
-        let reasons = ["a newer kernel is installed".to_owned()];
-        let mut inputs = PlanInputs {
-            host: &run.host,
-            refused: None,
-            checks: &run.checks,
-            upgrade: run.upgrade.as_ref(),
-            selection: None,
-            fetched: None,
-            command: "patchday run",
-            services: &run.services,
-            steps: &run.steps,
-            reboot_reasons: &reasons,
-            next_kernel: None,
-            time: None,
-        };
+        let upgrade = run.upgrade.clone().unwrap_or_default();
         let takes = |secs| SignedDuration::from_secs(secs);
         let one = |step: &Step| StepEstimate { step: step.clone(), takes: takes(12), basis: Basis::Sizes };
         let estimate = Estimate { steps: run.steps.iter().map(one).collect(), until_ready: takes(20) };
-        let savings = [("no reboot now (patchday run --no-reboot)".to_owned(), takes(12))];
-        let window = "open until Sun 2026-11-08 02:00 UTC";
-        let last = Some((takes(95), Some(takes(90))));
-        inputs.time = Some(PlanTime { estimate: &estimate, savings: &savings, last, window, fits: true });
+        let what = "no reboot now (patchday run --no-reboot)".to_owned();
+        let kernel = "6.1.0-40-cloud-amd64";
+        let plan = Plan {
+            format: FORMAT,
+            host: &run.host,
+            blocked: false,
+            refused: None,
+            refused_hint: None,
+            checks: &run.checks,
+            upgrade: &upgrade,
+            selection: &PackageSelection::default(),
+            fetched: None,
+            services: &run.services,
+            steps: &run.steps,
+            reboot_reasons: &["a newer kernel is installed".to_owned()],
+            next_kernel: &KernelPlan { expected: kernel.into(), ..KernelPlan::default() },
+            owed: &[],
+            estimate: &estimate,
+            total: estimate.total(),
+            downtime: estimate.downtime(),
+            savings: &[Saving { what, saves: takes(12) }],
+            window: &PlanWindow { open: true, fits: true, told: "open until Sun 2026-11-08 02:00 UTC".into() },
+            last: Some((takes(95), Some(takes(90)))),
+            command: "patchday run",
+            zone: &TimeZone::UTC,
+        };
+        let too_late = PlanWindow { fits: false, ..plan.window.clone() };
+        let too_late = Plan { window: &too_late, ..plan };
+        assert!(too_late.render(&Style::plain()).contains("no run would begin"));
+        let finding = Finding::new(FindingKey::DpkgClean, Severity::Blocker, "dpkg was interrupted")
+            .remedy("finish what dpkg began", "dpkg --configure -a");
+        let blocker = CheckResult { label: "dpkg-clean".into(), finding: Some(finding) };
+        let blocked = [run.checks.clone(), vec![blocker]].concat();
+        let removal =
+            PackageChange { name: "udev".into(), action: PackageAction::Remove, from: None, to: None, origin: None };
+        let upgrade = UpgradePlan { changes: vec![removal], ..UpgradePlan::default() };
+        let selection = PackageSelection { exclude: vec!["docker-ce".into()], only_security: false };
+        let fetched = Some("2026-11-26T14:03:00Z".parse().unwrap());
+        let blocked = Plan { checks: &blocked, upgrade: &upgrade, selection: &selection, fetched, ..plan };
+        let refused = Plan {
+            refused: Some("run 20261108t010203z-0a1b is not finished"),
+            refused_hint: Some("patchday resume"),
+            checks: &[],
+            upgrade: &UpgradePlan::default(),
+            services: &[],
+            steps: &[],
+            reboot_reasons: &[],
+            estimate: &Estimate::default(),
+            savings: &[],
+            last: None,
+            ..plan
+        };
         snapshots(|| {
-            assert_snapshot!("plan", render(&inputs, &Style::plain()));
-            assert_snapshot!("plan_wide", render(&inputs, &Style { width: 140, ..Style::plain() }));
-            inputs.time = inputs.time.map(|time| PlanTime { fits: false, ..time });
-            assert!(render(&inputs, &Style::plain()).contains("no run would begin"));
-            inputs.time = None;
-            let finding = Finding::new(FindingKey::DpkgClean, Severity::Blocker, "dpkg was interrupted")
-                .remedy("finish what dpkg began", "dpkg --configure -a");
-            let blocked =
-                [run.checks.clone(), vec![CheckResult { label: "dpkg-clean".into(), finding: Some(finding) }]].concat();
-            let removal = PackageChange {
-                name: "udev".into(),
-                action: PackageAction::Remove,
-                from: Some("252".into()),
-                to: None,
-                origin: None,
-            };
-            let upgrade = UpgradePlan { changes: vec![removal], ..UpgradePlan::default() };
-            let blocked = PlanInputs {
-                checks: &blocked,
-                upgrade: Some(&upgrade),
-                selection: Some("without docker-ce"),
-                fetched: Some("Thu 2026-11-26 14:03 UTC"),
-                ..inputs
-            };
-            assert_snapshot!("plan_blocked", render(&blocked, &Style::plain()));
-            inputs.refused = Some(("run 20261108t010203z-0a1b is not finished", Some("patchday resume")));
-            inputs.upgrade = None;
-            inputs.services = &[];
-            inputs.checks = &[];
-            inputs.steps = &[];
-            assert_snapshot!("plan_empty", render(&inputs, &Style::plain()));
+            assert_snapshot!("plan", plan.render(&Style::plain()));
+            assert_snapshot!("plan_wide", plan.render(&Style { width: 140, ..Style::plain() }));
+            assert_snapshot!("plan_blocked", blocked.render(&Style::plain()));
+            assert_snapshot!("plan_refused", refused.render(&Style::plain()));
         });
     }
 }
