@@ -120,7 +120,6 @@ mod tests {
     fn topics_have_names_that_lead_back() {
         for topic in Topic::ALL {
             assert_eq!(topic.name().parse(), Ok(topic));
-            assert_eq!(serde_json::to_value(topic).unwrap(), topic.name());
         }
         assert!("weather".parse::<Topic>().unwrap_err().contains("deployments"));
     }

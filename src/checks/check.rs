@@ -4,15 +4,13 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use serde::Serialize;
 
 use super::inputs::CheckInputs;
 use crate::host::HostError;
 use crate::model::{Finding, FindingKey, Severity};
 
 /// What a check is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Topic {
     /// apt, dpkg and what they would do.
     Packages,
