@@ -1,22 +1,8 @@
 //! What went wrong and what to do about it, for the faces that are read afterwards.
 
-use super::words::{capital, command_line, count, list};
-use super::{Ending, Mark, Report, owed, phrases, telling};
-use crate::model::{Change, Finding, Outcome, Severity, Step, Subject};
-
-/// Something that went wrong.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Problem {
-    pub(super) title: String,
-    /// The finding's key.
-    pub(super) label: Option<String>,
-    pub(super) evidence: Vec<String>,
-    /// The last lines of the journal of a first cause.
-    pub(super) journal: Vec<String>,
-    /// What explains it.
-    pub(super) because_of: Option<Subject>,
-    pub(super) severity: Severity,
-}
+use super::words::{capital, command_line, list};
+use super::{Ending, Item, Mark, Report, owed, page, phrases, telling};
+use crate::model::{Change, Finding, Outcome, Severity, Step};
 
 /// Something to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,15 +12,8 @@ pub(super) struct Advice {
 }
 
 /// Everything that went wrong, first cause first.
-pub(super) fn wrong(report: &Report) -> Vec<Problem> {
-    let plain = |title: String| Problem {
-        title,
-        label: None,
-        evidence: Vec::new(),
-        journal: Vec::new(),
-        because_of: None,
-        severity: Severity::Blocker,
-    };
+pub(super) fn wrong(report: &Report) -> Vec<Item> {
+    let plain = |text: String| Item::new(Mark::Failed, text);
     let mut problems = Vec::new();
     if let Some(failure) = &report.failure {
         problems.push(plain(format!("{} failed: {}", capital(&failure.step.title()), failure.reason)));
@@ -47,28 +26,17 @@ pub(super) fn wrong(report: &Report) -> Vec<Problem> {
         problems.push(plain(format!("{} was interrupted{note}", capital(&step.title))));
     }
     if let Some(unplanned) = report.reboot.as_ref().map(|reboot| reboot.unplanned).filter(|unplanned| *unplanned > 0) {
-        problems.push(plain(format!("{} that Patchday had not asked for", count(unplanned as usize, "reboot"))));
+        problems.push(plain(telling::unplanned_reboots(unplanned)));
     }
     if let Some(soft) = report.reboot.as_ref().map(|reboot| reboot.soft).filter(|soft| *soft > 0) {
         problems.push(plain(telling::soft_reboots(soft)));
     }
-    problems.extend(grave(report).map(|finding| Problem {
-        title: finding.title.clone(),
-        label: Some(finding.key.to_string()),
-        evidence: finding.evidence.clone(),
-        journal: finding.journal.clone(),
-        because_of: finding.because_of.clone(),
-        severity: finding.severity,
-    }));
-    problems.extend(report.hooks.iter().filter(|call| call.problem().is_some()).map(|call| Problem {
-        severity: if call.is_fatal() { Severity::Blocker } else { Severity::Warning },
-        evidence: call.end.iter().flat_map(|end| end.lines.clone()).collect(),
-        ..plain(capital(&phrases::call_words(call)))
-    }));
-    problems.extend(report.notifications.iter().filter(|told| told.problem.is_some()).map(|told| Problem {
-        severity: Severity::Warning,
-        ..plain(format!("A message did not arrive: {}", phrases::notification(told)))
-    }));
+    problems.extend(grave(report).map(Item::from));
+    let hooks = page::hooks(report).into_iter();
+    let hooks = hooks.filter(|item| matches!(item.mark, Mark::Failed | Mark::Warning));
+    problems.extend(hooks.map(|item| Item { text: capital(&item.text), ..item }));
+    let messages = page::messages(report).into_iter().filter(|item| item.mark == Mark::Warning);
+    problems.extend(messages.map(|item| Item { text: format!("A message did not arrive: {}", item.text), ..item }));
     if report.ended.is_some() {
         problems.extend(report.still_changed.iter().map(|change| {
             plain(match change {
@@ -89,7 +57,7 @@ pub(super) fn wrong(report: &Report) -> Vec<Problem> {
 }
 
 /// What the verification found, and what blocked the run before it began.
-fn grave(report: &Report) -> impl Iterator<Item = &Finding> {
+pub(super) fn grave(report: &Report) -> impl Iterator<Item = &Finding> {
     let blockers = report.checks.iter().filter_map(|check| check.finding.as_ref());
     let found = report.findings.iter().filter(|finding| finding.severity > Severity::Info);
     found.chain(blockers.filter(|finding| finding.severity == Severity::Blocker))

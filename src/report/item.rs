@@ -22,6 +22,13 @@ pub struct Item {
     pub follows: bool,
 }
 
+impl Item {
+    pub(super) fn new(mark: Mark, text: impl Into<String>) -> Self {
+        let (evidence, journal) = (Vec::new(), Vec::new());
+        Self { mark, text: text.into(), label: None, evidence, journal, remedy: None, follows: false }
+    }
+}
+
 impl From<&Finding> for Item {
     fn from(finding: &Finding) -> Self {
         Self {

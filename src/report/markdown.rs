@@ -1,9 +1,9 @@
 //! The report as a ready post-mortem.
 
 use super::advice::{self, Advice};
-use super::words::{capital, duration, instant, one_line, time_of_day};
-use super::{Report, ServiceStory, owed, phrases, telling};
-use crate::model::{ExpectedDifference, Severity};
+use super::words::{capital, duration, one_line, time_of_day};
+use super::{Report, ServiceStory, page, phrases};
+use crate::model::ExpectedDifference;
 
 /// Renders the post-mortem: summary, impact, timeline, what changed, what went wrong, what to do.
 pub fn render(report: &Report) -> String {
@@ -12,8 +12,8 @@ pub fn render(report: &Report) -> String {
     out.extend(section("Impact", impact(report)));
     out.extend(section("Timeline", timeline(report)));
     out.extend(section("What changed", changed(report)));
-    out.extend(section("What went wrong", wrong(report)));
-    out.extend(section("What to do", to_do(report)));
+    out.extend(section(page::WENT_WRONG, wrong(report)));
+    out.extend(section(page::TO_DO, to_do(report)));
     let mut text = out.join("\n");
     text.push('\n');
     text
@@ -24,25 +24,15 @@ fn section(title: &str, lines: Vec<String>) -> Vec<String> {
 }
 
 fn summary(report: &Report) -> Vec<String> {
-    let trigger = phrases::trigger(report.trigger);
-    let took = report.took().map(|took| format!(", after {}", duration(took))).unwrap_or_default();
-    let end = match report.ended {
-        Some(ended) => format!("| Ended | {}{took} |", instant(ended)),
-        None => format!("| As of | {}{took}; the run is not finished |", instant(report.built)),
-    };
     let verdict = report.verdict.map_or("none: nobody judged the host", |verdict| verdict.name());
-    let mut lines = vec![
-        format!("{}.", escape(&capital(&report.summary.to_string()))),
-        String::new(),
-        "| | |".to_owned(),
-        "|---|---|".to_owned(),
-        format!("| Run | `{}`, Patchday {} |", report.run, escape(&report.patchday_version)),
-        format!("| Began | {}, {trigger} |", instant(report.began)),
-        end,
-        format!("| Verdict | {verdict} |"),
-    ];
-    lines.extend(report.away.map(|away| format!("| Services away | {} |", phrases::away_words(&away))));
-    lines.extend(report.exit_code.map(|code| format!("| Exit code | {code} |")));
+    let run = format!("`{}`, Patchday {}", report.run, escape(&report.patchday_version));
+    let facts = page::head(report).into_iter().map(|fact| (fact.lead, escape(&fact.value)));
+    let mut facts: Vec<(&str, String)> = [("Run", run)].into_iter().chain(facts).collect();
+    // Behind its beginning and its end.
+    facts.insert(3, ("Verdict", verdict.to_owned()));
+    let mut lines = vec![format!("{}.", escape(&capital(&report.summary.to_string()))), String::new()];
+    lines.extend(["| | |".to_owned(), "|---|---|".to_owned()]);
+    lines.extend(facts.iter().map(|(name, value)| format!("| {name} | {value} |")));
     lines
 }
 
@@ -69,20 +59,9 @@ fn impact(report: &Report) -> Vec<String> {
         lines.push(format!("| `{}` | {} | {until} | {took} |", service.unit, time_of_day(downtime.from)));
     }
     lines.push(String::new());
-    for service in &report.services {
-        if let Some(proof) = &service.stopped {
-            lines.push(format!("- `{}` stopped: {}.", service.unit, escape(&phrases::stop_words(proof))));
-        }
-        if let Some(returned) = &service.returned {
-            let words = phrases::return_words(returned, service.ready_position, phrases::was_rebooted(report));
-            lines.push(format!("- `{}` returned: {}.", service.unit, escape(&words)));
-        }
-        if let Some(words) = phrases::latency_words(service) {
-            lines.push(format!("- `{}` answers: {}.", service.unit, escape(&words)));
-        }
-        if let Some(database) = &service.database {
-            lines.push(format!("- `{}` database: {}.", service.unit, escape(&phrases::database_words(database))));
-        }
+    for service in page::services(report) {
+        let detail = |(name, words): &(_, String)| format!("- `{}` {name}: {}.", service.unit, escape(words));
+        lines.extend(service.details.iter().map(detail));
     }
     lines
 }
@@ -97,33 +76,14 @@ fn timeline(report: &Report) -> Vec<String> {
 }
 
 fn changed(report: &Report) -> Vec<String> {
-    let mut lines = Vec::new();
-    if let Some(reboot) = &report.reboot {
-        if !reboot.reasons.is_empty() {
-            lines.push(format!("- A reboot was wanted: {}.", escape(&telling::reasons(&reboot.reasons))));
-        }
-        match (reboot.noticed, reboot.back_after) {
-            (_, Some(after)) => lines.push(format!("- The host was back {} after the request.", duration(after))),
-            (Some(noticed), None) => lines.push(format!("- Another boot was noticed at {}.", instant(noticed))),
-            (None, None) if reboot.requested.is_none() => lines.push("- No reboot was requested.".to_owned()),
-            (None, None) => lines.push("- No other boot was seen.".to_owned()),
-        }
-    }
-    lines.extend(owed::told(&report.owed).map(|text| format!("- A boot is owed: {}.", escape(&text))));
-    lines.extend(phrases::kernel(report).map(|text| format!("- Kernel: {}.", escape(&text))));
-    for note in report.findings.iter().filter(|finding| finding.severity == Severity::Info) {
-        lines.push(format!("- Noted: {} (`{}`).", escape(&note.title), note.key));
-    }
-    for edge in &report.order {
-        let (_, words) = phrases::order_words(edge);
-        lines.push(format!("- Order, `{}` after `{}`: {}.", edge.unit, edge.on, words));
-    }
-    for unit in &report.recovered {
-        lines.push(format!("- `{unit}` came back only when it was restarted."));
-    }
-    for story in &report.vulnerabilities {
-        lines.push(format!("- CPU vulnerability {}.", escape(&phrases::vulnerability(story, "→"))));
-    }
+    let facts = page::boot(report, "→");
+    let mut lines: Vec<String> =
+        facts.iter().map(|fact| format!("- {}: {}.", fact.lead, escape(&fact.value))).collect();
+    lines.extend(page::notes(report).map(|note| format!("- Noted: {} (`{}`).", escape(&note.title), note.key)));
+    let items = page::order(report).into_iter().chain(page::recovered(report));
+    lines.extend(items.map(|item| format!("- {}.", escape(&item.text))));
+    let vulnerabilities = page::vulnerabilities(report, "→").into_iter();
+    lines.extend(vulnerabilities.map(|item| format!("- CPU vulnerability {}.", escape(&item.text))));
     if !report.packages.changes.is_empty() {
         lines.push(format!("- {}:", phrases::packages_title(report)));
         lines.extend([String::new(), "| Package | Change | |".to_owned(), "|---|---|---|".to_owned()]);
@@ -152,13 +112,13 @@ fn wrong(report: &Report) -> Vec<String> {
     let mut lines = Vec::new();
     for problem in advice::wrong(report) {
         let label = problem.label.map(|label| format!(" (`{label}`)")).unwrap_or_default();
-        lines.push(format!("- {}{label}", escape(&problem.title)));
+        lines.push(format!("- {}{label}", escape(&problem.text)));
         lines.extend(problem.evidence.iter().map(|evidence| format!("  - {}", escape(evidence))));
         lines.extend((!problem.journal.is_empty()).then(|| "  - Its journal ends with:".to_owned()));
         lines.extend(problem.journal.iter().map(|line| format!("    - {}", escape(line))));
     }
     if lines.is_empty() {
-        lines.push("Nothing is recorded to have gone wrong.".to_owned());
+        lines.push(page::NOTHING_WRONG.to_owned());
     }
     lines
 }

@@ -18,6 +18,7 @@ mod layout;
 pub mod markdown;
 mod outcome;
 pub mod owed;
+mod page;
 mod phrases;
 mod shape;
 mod style;

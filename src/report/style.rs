@@ -47,6 +47,20 @@ pub enum Mark {
     Note,
 }
 
+impl Mark {
+    /// How it looks: as a sign, in ASCII, and in colour.
+    pub(super) const fn look(self) -> (&'static str, &'static str, Paint) {
+        match self {
+            Self::Done => ("✓", "+", Paint::Good),
+            Self::Failed => ("✗", "x", Paint::Bad),
+            Self::Skipped => ("–", "-", Paint::Dim),
+            Self::Current => ("▸", ">", Paint::Accent),
+            Self::Warning => ("!", "!", Paint::Warn),
+            Self::Note => ("·", ".", Paint::Dim),
+        }
+    }
+}
+
 impl Style {
     /// Columns of a report where nothing else is known.
     pub const COLUMNS: usize = 80;
@@ -76,14 +90,7 @@ impl Style {
 
     /// A mark, coloured.
     pub fn mark(&self, mark: Mark) -> String {
-        let (fancy, plain, paint) = match mark {
-            Mark::Done => ("✓", "+", Paint::Good),
-            Mark::Failed => ("✗", "x", Paint::Bad),
-            Mark::Skipped => ("–", "-", Paint::Dim),
-            Mark::Current => ("▸", ">", Paint::Accent),
-            Mark::Warning => ("!", "!", Paint::Warn),
-            Mark::Note => ("·", ".", Paint::Dim),
-        };
+        let (fancy, plain, paint) = mark.look();
         self.paint(paint, if self.unicode { fancy } else { plain })
     }
 

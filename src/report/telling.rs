@@ -176,6 +176,11 @@ pub fn changes(changes: &[Change]) -> String {
     list(units.into_iter().map(|(unit, words)| format!("{unit} ({})", words.join(", "))))
 }
 
+/// Reboots that came by themselves.
+pub fn unplanned_reboots(number: u32) -> String {
+    format!("{} that Patchday had not asked for", count(number as usize, "reboot"))
+}
+
 /// Soft-reboots, and why they are none.
 pub fn soft_reboots(number: u32) -> String {
     format!("{}, which started all but the kernel anew", count(number as usize, "soft-reboot"))

@@ -3,8 +3,9 @@
 use serde::Serialize;
 
 use super::{Answer, Mark, Paint, Style};
-use crate::model::{RunId, Verdict, Verification};
+use crate::model::{RunId, Verification};
 use crate::report::words::{count, one_line};
+use crate::report::{Ending, grade};
 
 /// Version of the shape of `patchday verify --json`.
 pub const FORMAT: u32 = 1;
@@ -25,11 +26,7 @@ pub struct Verified<'a> {
 impl Answer for Verified<'_> {
     fn render(&self, style: &Style) -> String {
         let (host, run, judged) = (self.host, self.run, self.verification);
-        let (mark, paint) = match judged.verdict {
-            Verdict::Healthy => (Mark::Done, Paint::Good),
-            Verdict::Degraded => (Mark::Warning, Paint::Warn),
-            Verdict::Failed => (Mark::Failed, Paint::Bad),
-        };
+        let (mark, paint) = grade(Ending::Judged, Some(judged.verdict));
         let verdict = style.paint(paint, judged.verdict.name());
         let mut lines = vec![
             format!("{} verify on {}", style.paint(Paint::Strong, "patchday"), style.paint(Paint::Strong, host)),
