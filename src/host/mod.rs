@@ -19,6 +19,7 @@ pub mod kernel;
 pub mod logind;
 pub mod messenger;
 pub mod mongodb;
+pub mod mounts;
 pub mod people;
 pub mod placed;
 mod ports;

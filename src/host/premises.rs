@@ -12,6 +12,7 @@ use async_trait::async_trait;
 use rustix::io::Errno;
 
 use super::command::below;
+use super::mounts::{self, Mounted};
 use super::{HostError, HostResult, Premises, clock_state, foreign, trusted};
 use crate::model::{FileSystem, FstabEntry, Mount, PowerSupply};
 
@@ -62,15 +63,9 @@ impl Premises for HostPremises {
     }
 
     async fn mounts(&self) -> HostResult<Vec<Mount>> {
-        // In a sandbox our own mounts are others than the host's.
-        let text = match self.read("/proc/1/mountinfo") {
-            Ok(Some(text)) => text,
-            _ => self.read("/proc/self/mountinfo")?.unwrap_or_default(),
-        };
-        let mounts = fstab::parse_mountinfo(&text);
+        let mounts = mounts::of_host(&self.root)?.into_values();
         Ok(mounts
-            .into_iter()
-            .map(|(point, (source, kind, read_only))| {
+            .map(|Mounted { point, source, kind, read_only, .. }| {
                 let has_unit_file = fstab::has_unit_file(&self.root, &point);
                 Mount { point, source, kind, has_unit_file, read_only }
             })

@@ -50,6 +50,7 @@ const LAYERS: [Layer; 26] = [
             "host::bus",
             "host::command",
             "host::foreign",
+            "host::mounts",
             "host::placed",
             "host::secret",
             "host::sockets",

@@ -12,9 +12,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::clock_state;
 use super::command::{self, below};
 use super::{HostError, HostResult, Inventories};
+use super::{clock_state, mounts};
 use crate::model::{Inventory, Reading};
 
 /// Programs that only read, on a busy host.
@@ -43,19 +43,9 @@ impl HostInventory {
         Ok(text.lines().skip(1).filter_map(|line| line.split_whitespace().next()).map(str::to_owned).collect())
     }
 
-    /// Mount points whose own options begin with `ro`; a file system that fell back to read-only after an error says so
-    /// in its super options.
     fn read_only(&self) -> HostResult<BTreeSet<String>> {
-        let text = self.read("/proc/self/mountinfo")?;
-        let is_read_only = |options: &str| options.split(',').any(|option| option == "ro");
-        let points = text.lines().filter_map(|line| {
-            let (mount, file_system) = line.split_once(" - ")?;
-            let mut fields = mount.split(' ').skip(4);
-            let (point, options) = (fields.next()?, fields.next()?);
-            let super_options = file_system.split(' ').nth(2).unwrap_or_default();
-            (is_read_only(options) || is_read_only(super_options)).then(|| point.to_owned())
-        });
-        Ok(points.collect())
+        let mounts = mounts::of_host(&self.root)?.into_values();
+        Ok(mounts.filter(|mount| mount.read_only).map(|mount| mount.point).collect())
     }
 
     async fn text(&self, program: &str, args: &[&str]) -> HostResult<String> {
@@ -96,8 +86,6 @@ impl Inventories for HostInventory {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use super::*;
 
     #[tokio::test]
@@ -108,17 +96,5 @@ mod tests {
         let seen = HostInventory::new(dir.path().to_owned()).inventory().await;
         assert_eq!(seen.swap, Reading::Known(BTreeSet::from(["/swapfile".to_owned()])));
         assert!(seen.addresses.known().is_none() && seen.command_line.known().is_none());
-    }
-
-    #[test]
-    fn a_mount_is_read_only_by_its_own_or_its_file_systems_word() {
-        let dir = tempfile::tempdir().unwrap();
-        fs::create_dir_all(dir.path().join("proc/self")).unwrap();
-        let text = "1 0 8:1 / / rw,relatime - ext4 /dev/sda1 rw\n2 1 8:2 / /srv rw - ext4 /dev/sdb1 ro,errors=x\n\
-                    3 1 8:3 / /usr ro,nodev shared:1 - ext4 /dev/sdc1 rw\n";
-        fs::write(dir.path().join("proc/self/mountinfo"), text).unwrap();
-        let seen = HostInventory::new(dir.path().to_owned()).read_only().unwrap();
-        assert_eq!(seen.into_iter().collect::<Vec<_>>(), ["/srv", "/usr"]);
-        assert!(HostInventory::new(Path::new("/nonexistent").into()).read_only().is_err());
     }
 }

@@ -6,6 +6,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use crate::host::command::below;
+use crate::host::mounts;
 use crate::model::DatabaseFacts;
 
 /// Data directory and log as this host has them; none for what cannot be reached from here.
@@ -41,51 +42,22 @@ fn is_same(one: &Metadata, other: &Metadata) -> bool {
     (one.dev(), one.ino()) == (other.dev(), other.ino())
 }
 
-/// One line of `/proc/PID/mountinfo`: the device, what of its file system is mounted, and where.
-struct Mounted {
-    device: String,
-    root: PathBuf,
-    at: PathBuf,
-}
-
-fn mounted(line: &str) -> Option<Mounted> {
-    let mut fields = line.split(' ').skip(2);
-    let device = fields.next()?.to_owned();
-    let path = |field: &str| PathBuf::from(unescaped(field));
-    Some(Mounted { device, root: path(fields.next()?), at: path(fields.next()?) })
-}
-
-/// Blanks and the like are written as `\040`.
-fn unescaped(field: &str) -> String {
-    let mut parts = field.split('\\');
-    let mut text = parts.next().unwrap_or_default().to_owned();
-    for part in parts {
-        let byte = part.get(..3).and_then(|digits| u8::from_str_radix(digits, 8).ok());
-        match byte {
-            Some(byte) => {
-                text.push(char::from(byte));
-                text.push_str(&part[3..]);
-            }
-            None => {
-                text.push('\\');
-                text.push_str(part);
-            }
-        }
-    }
-    text
-}
-
 /// The names that a path of `theirs` may have among our mounts: the same file system may be mounted here several times.
 fn names(theirs: &str, ours: &str, path: &str) -> Vec<String> {
     let path = Path::new(path);
     // The longest mount point that holds it; of equals the last, which lies above the others.
-    let holder = theirs.lines().filter_map(mounted).filter(|mount| path.starts_with(&mount.at));
-    let Some(holder) = holder.max_by_key(|mount| mount.at.components().count()) else { return Vec::new() };
-    let Ok(rest) = path.strip_prefix(&holder.at) else { return Vec::new() };
-    let within = joined(&holder.root, rest);
-    let same = ours.lines().filter_map(mounted).filter(|mount| mount.device == holder.device);
-    let name = |mount: Mounted| Some(joined(&mount.at, within.strip_prefix(&mount.root).ok()?).to_str()?.to_owned());
-    same.filter_map(name).collect()
+    let holder = mounts::parse(theirs).filter(|mount| path.starts_with(&mount.point));
+    let Some(holder) = holder.max_by_key(|mount| Path::new(&mount.point).components().count()) else {
+        return Vec::new();
+    };
+    let Ok(rest) = path.strip_prefix(&holder.point) else { return Vec::new() };
+    let within = joined(Path::new(&holder.root), rest);
+    let same = mounts::parse(ours).filter(|mount| mount.device == holder.device);
+    let names = same.filter_map(|mount| {
+        let name = joined(Path::new(&mount.point), within.strip_prefix(&mount.root).ok()?);
+        Some(name.to_str()?.to_owned())
+    });
+    names.collect()
 }
 
 /// `Path::join` leaves a slash behind where nothing is joined.

@@ -1,9 +1,9 @@
-//! Reads `/proc/self/mountinfo` and `/etc/fstab`.
+//! Reads `/etc/fstab`.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::host::command::below;
+use crate::host::mounts::unescape;
 use crate::model::FstabEntry;
 
 /// Where unit files of mounts are that nobody generates from `/etc/fstab`.
@@ -16,24 +16,6 @@ const BY: [(&str, &str); 4] = [
     ("PARTUUID=", "/dev/disk/by-partuuid"),
     ("PARTLABEL=", "/dev/disk/by-partlabel"),
 ];
-
-/// `36 35 98:0 /root /point options optional… - kind source super-options`: source, kind and whether it is
-/// read-only, by point. Where several are
-/// mounted on one point, the last one counts.
-pub(super) fn parse_mountinfo(text: &str) -> BTreeMap<String, (String, String, bool)> {
-    let parse = |line: &str| {
-        let (mount, file_system) = line.split_once(" - ")?;
-        let mut fields = file_system.split(' ');
-        let (kind, source) = (fields.next()?, fields.next()?);
-        let point = unescape(mount.split(' ').nth(4)?);
-        // The mount itself may be read-only, or all of its file system.
-        let is_read_only =
-            |options: Option<&str>| options.is_some_and(|options| options.split(',').any(|one| one == "ro"));
-        let read_only = is_read_only(mount.split(' ').nth(5)) || is_read_only(fields.next());
-        Some((point, (unescape(source), kind.to_owned(), read_only)))
-    };
-    text.lines().filter_map(parse).collect()
-}
 
 /// Reads `/etc/fstab`, and looks below `root` which of its devices exist.
 pub(super) fn parse(text: &str, root: &Path) -> Vec<FstabEntry> {
@@ -89,13 +71,6 @@ fn escape(path: &str) -> String {
     name
 }
 
-/// Space, tab, newline and backslash are written as three octal digits.
-fn unescape(text: &str) -> String {
-    [("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")]
-        .iter()
-        .fold(text.to_owned(), |text, (octal, plain)| text.replace(octal, plain))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -125,11 +100,9 @@ mod tests {
     #[test]
     fn spoiled_text_is_survived() {
         let samples = [
-            include_str!("../../../tests/fixtures/proc/mountinfo"),
             "UUID=dead-beef /srv ext4 defaults,nofail 0 2\n/dev/sda1 /boot vfat noauto 0 0 # x\n//server/share /mnt cifs\n",
         ];
         crate::host::hostile::survives(&samples, |text| {
-            let _ = parse_mountinfo(text);
             let _ = parse(text, std::path::Path::new("/nonexistent"));
         });
     }
