@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::command;
 use super::{HostResult, Journal};
-use crate::model::UnitName;
+use crate::model::{UnitName, with_redacted_urls};
 
 /// A journal of gigabytes on a slow disk takes a while.
 const TIMEOUT: Duration = Duration::from_secs(20);
@@ -53,27 +53,7 @@ fn line_of(json: &str) -> Option<String> {
     };
     let who = record.get("SYSLOG_IDENTIFIER").or_else(|| record.get("_COMM")).and_then(Value::as_str).unwrap_or("?");
     let message: String = message.chars().filter(|sign| !sign.is_control()).take(LONGEST_LINE).collect();
-    Some(format!("{who}: {}", without_credentials(&message)))
-}
-
-/// Connection strings are what services like to print when they fail. The report is read by more people than the
-/// journal is.
-fn without_credentials(text: &str) -> String {
-    let mut clean = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(at) = rest.find("://") {
-        let (before, behind) = rest.split_at(at + 3);
-        clean.push_str(before);
-        let end = behind.find(|sign: char| sign.is_whitespace() || "/?#'\"".contains(sign)).unwrap_or(behind.len());
-        let authority = &behind[..end];
-        match authority.rsplit_once('@') {
-            Some((_, host)) => clean.push_str(&format!("…@{host}")),
-            None => clean.push_str(authority),
-        }
-        rest = &behind[end..];
-    }
-    clean.push_str(rest);
-    clean
+    Some(format!("{who}: {}", with_redacted_urls(&message)))
 }
 
 #[cfg(test)]
@@ -86,7 +66,7 @@ mod tests {
             (r#"{"MESSAGE":"started","SYSLOG_IDENTIFIER":"api"}"#, "api: started"),
             (
                 r#"{"MESSAGE":"cannot reach mongodb://u:p@db:27017/x?y, nor http://a/","_COMM":"api"}"#,
-                "api: cannot reach mongodb://…@db:27017/x?y, nor http://a/",
+                "api: cannot reach mongodb://…@db:27017/x?… nor http://a/",
             ),
             (r#"{"MESSAGE":[104,105,27],"SYSLOG_IDENTIFIER":"api"}"#, "api: hi"),
         ] {

@@ -11,7 +11,7 @@ use futures_util::future::join_all;
 use super::{Apt, pinned};
 use crate::host::command::{self, below};
 use crate::host::{HostError, HostResult};
-use crate::model::SourceState;
+use crate::model::{SourceState, without_credentials};
 
 /// Longer than a slow mirror, shorter than apt's own patience of two minutes for each.
 const FETCH_TIMEOUT: Duration = Duration::from_secs(20);
@@ -76,6 +76,7 @@ fn reason(line: &str) -> Option<String> {
 pub(super) fn repositories(text: &str) -> Vec<Repository> {
     let uris: Vec<String> = text
         .lines()
+        // Neither a command line nor a report may show a password.
         .filter_map(|line| Some(without_credentials(line.strip_prefix('\'')?.split_once('\'')?.0)))
         .collect();
     let mut repositories: Vec<Repository> = Vec::new();
@@ -98,14 +99,6 @@ fn forms(packages: &str) -> Vec<String> {
     let mut forms: Vec<String> = COMPRESSIONS.iter().map(|form| format!("{plain}{form}")).collect();
     forms.sort_by_key(|form| form != packages);
     forms
-}
-
-/// Neither a command line nor a report may show a password. apt finds those in `auth.conf` by itself.
-fn without_credentials(uri: &str) -> String {
-    let Some((scheme, rest)) = uri.split_once("://") else { return uri.to_owned() };
-    let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
-    let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
-    format!("{scheme}://{host}/{path}")
 }
 
 /// Where the fetched files go; removed on drop.
