@@ -1,7 +1,6 @@
 //! Whether what follows the first stop could begin at all.
 
 use super::check;
-use crate::config::RebootWhen;
 use crate::model::LoadState;
 
 /// Without these no reboot comes to its end.
@@ -58,7 +57,7 @@ check!(
     "systemd refuses to reboot where reboot.target, or what it needs, is masked, by an administrator or by an image that \
      forbids reboots.",
     |check, inputs| {
-        if inputs.options.no_reboot || inputs.settings.reboot.when == RebootWhen::Never {
+        if !inputs.settings.may_reboot(inputs.options) {
             return Ok(None);
         }
         let mut broken = Vec::new();

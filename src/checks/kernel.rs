@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{CheckInputs, check};
-use crate::config::{OnFailure, RebootWhen};
+use crate::config::OnFailure;
 use crate::host::HostResult;
 use crate::model::{
     BootSource, BootSurvey, KernelChange, KernelFacts, KernelPlan, Severity, UpgradePlan, compare_releases, images,
@@ -74,7 +74,7 @@ check!(
         if kernel_change(facts, &after) == KernelChange::Older {
             let title = format!("the next boot would bring the older kernel {}, {} runs", named(&after), facts.running);
             let mut finding = check.found(title).evidence(after.why);
-            if inputs.options.no_reboot || inputs.settings.reboot.when == RebootWhen::Never {
+            if !inputs.settings.may_reboot(inputs.options) {
                 finding.severity = Severity::Warning;
             }
             let hint = format!(

@@ -3,7 +3,6 @@
 use jiff::SignedDuration;
 
 use super::{CheckInputs, check};
-use crate::config::RebootWhen;
 use crate::host::HostResult;
 use crate::model::{ActiveState, DependencyGraph, LoadState, RestartRule, ServiceKind, Severity, UnitName, UnitState};
 
@@ -12,10 +11,6 @@ async fn units_with<'a>(
     is_wrong: impl Fn(&UnitState) -> bool,
 ) -> HostResult<Vec<&'a (UnitName, UnitState)>> {
     Ok(inputs.units().await?.iter().filter(|(_, state)| is_wrong(state)).collect())
-}
-
-fn reboots(inputs: &CheckInputs<'_>) -> bool {
-    inputs.settings.reboot.when != RebootWhen::Never && !inputs.options.no_reboot
 }
 
 check!(
@@ -45,7 +40,7 @@ check!(
     "every configured unit that runs is enabled",
     "A unit that runs but is not enabled was started by hand. After the reboot nothing starts it.",
     |check, inputs| {
-        if !reboots(inputs) {
+        if !inputs.settings.may_reboot(inputs.options) {
             return Ok(None);
         }
         let wrong = units_with(inputs, |state| state.is_up() && state.is_started_by_nobody()).await?;
@@ -86,7 +81,7 @@ check!(
     "Patchday itself goes on after the reboot",
     "The run goes on after the reboot only if its resume service starts with the host.",
     |check, inputs| {
-        if !reboots(inputs) {
+        if !inputs.settings.may_reboot(inputs.options) {
             return Ok(None);
         }
         let Ok(unit) = "patchday-resume.service".parse::<UnitName>() else { return Ok(None) };

@@ -4,7 +4,6 @@ use jiff::Timestamp;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::app::{App, hostname};
-use super::gate;
 use crate::config::Settings;
 use crate::coordinator::session::{self, Wish};
 use crate::coordinator::{AbortFlag, Beginning, Coordinator, Journal, Narrator, NewRun, RunEnd};
@@ -31,7 +30,7 @@ pub(super) async fn new_run(
     let locked = app.state.lock(&format!("run {id}"))?;
     let boot = host.system.boot().await.ok_or_else(no_boot_id)?;
     // Corrected when the package lists are fresh.
-    let reboots = gate::reboots(settings, &options);
+    let reboots = settings.may_reboot(&options);
     let builds_kernel = steps::kernel_build_is_due(host, settings).await;
     let estimate = app.estimate(settings, &options, &UpgradePlan::default(), reboots, builds_kernel);
     let new = NewRun { id, host: hostname(), options, window, estimate: Some(estimate) };

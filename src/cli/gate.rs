@@ -4,7 +4,7 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
 use super::app::App;
-use crate::config::{RebootWhen, Settings};
+use crate::config::Settings;
 use crate::error::{Failure, FailureKind};
 use crate::model::{RunId, RunOptions, RunWindow, Trigger};
 use crate::ui::plan::PlanWindow;
@@ -78,11 +78,6 @@ pub(super) fn outlook(app: &App, settings: &Settings, takes: SignedDuration) -> 
         }
     };
     Ok(PlanWindow { open, fits, told })
-}
-
-/// Whether the run may reboot: whether it will is only known after the upgrade.
-pub(super) fn reboots(settings: &Settings, options: &RunOptions) -> bool {
-    settings.reboot.when != RebootWhen::Never && !options.no_reboot
 }
 
 fn refused(message: String, hint: &str) -> Failure {

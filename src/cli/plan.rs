@@ -46,7 +46,7 @@ pub(super) async fn plan(app: &App, args: &PlanArgs) -> Result<u8, Failure> {
         ..RunOptions::new(Trigger::Operator)
     };
     let builds_kernel = steps::kernel_build_is_due(&host, &located.settings).await;
-    let may_reboot = gate::reboots(&located.settings, &options);
+    let may_reboot = located.settings.may_reboot(&options);
     let nothing = UpgradePlan::default();
     let expected = app.estimate(&located.settings, &options, &nothing, may_reboot, builds_kernel);
     let inputs = CheckInputs::new(&host, &located.settings, &options).expecting(expected, nothing);

@@ -51,7 +51,7 @@ async fn begin(app: &App, args: &RunArgs) -> Result<u8, Failure> {
     let mut window = gate::may_begin(app, &located.settings, &options, SignedDuration::ZERO)?;
     if heeds_windows && window.is_some() {
         let plan = host.packages.simulate().await?;
-        let (settings, reboots) = (&located.settings, gate::reboots(&located.settings, &options));
+        let (settings, reboots) = (&located.settings, located.settings.may_reboot(&options));
         let builds_kernel = steps::kernel_build_is_due(&host, settings).await;
         let takes = app.estimate(settings, &options, &plan, reboots, builds_kernel).until_back();
         window = gate::may_begin(app, &located.settings, &options, takes)?;

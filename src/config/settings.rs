@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::keys;
 use crate::model::{
-    Channel, DatabaseAccess, Hook, HookId, HookPoint, Limits, PlannedService, ReadinessProbe, ServiceKind, UnitName,
+    Channel, DatabaseAccess, Hook, HookId, HookPoint, Limits, PlannedService, ReadinessProbe, RunOptions, ServiceKind,
+    UnitName,
 };
 use crate::window::{Blackout, Schedule, Window};
 pub use kernel::KernelSettings;
@@ -274,6 +275,11 @@ impl Settings {
     /// The part that `decide` needs.
     pub fn policy(&self) -> Policy {
         Policy { reboot_grace: self.reboot.grace, reboot_force_after: self.reboot.force_after, max_boots: 2 }
+    }
+
+    /// Whether a run with these options may reboot the host. Whether it has to is only known after the upgrade.
+    pub fn may_reboot(&self, options: &RunOptions) -> bool {
+        self.reboot.when != RebootWhen::Never && !options.no_reboot
     }
 
     /// Windows and blackouts, in the host's time zone.

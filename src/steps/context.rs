@@ -90,6 +90,11 @@ impl StepContext<'_> {
         self.recorder.run()
     }
 
+    /// Whether the run may reboot, as far as settings and options say.
+    pub(super) fn may_reboot(&self) -> bool {
+        self.settings.may_reboot(&self.run().options)
+    }
+
     pub(super) fn note(&self, message: impl Into<String>) {
         self.events.emit(EventKind::Noted { message: message.into() });
     }

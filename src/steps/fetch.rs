@@ -6,7 +6,6 @@ use super::task::{self, Task};
 use super::work::{self, Work};
 use super::{StepContext, StepEnd, StepError, StepResult, build_kernel, kernel_source, locks, owed};
 use crate::checks::refused_removals;
-use crate::config::RebootWhen;
 use crate::events::EventKind;
 use crate::host::PackageWork;
 use crate::model::{Course, Fact, FetchedPlan, PackageAction, PackageSelection, Step, UpgradePlan, is_lock_conflict};
@@ -175,8 +174,7 @@ async fn wants_work_anyway(ctx: &StepContext<'_>) -> Result<bool, StepError> {
         return Ok(true);
     }
     let facts = ctx.host.kernels.facts().await?;
-    let reboots = ctx.settings.reboot.when != RebootWhen::Never && !ctx.run().options.no_reboot;
-    let reboot_is_due = reboots && {
+    let reboot_is_due = ctx.may_reboot() && {
         let owed = owed::seen(ctx.host, ctx.settings, ctx.run(), false).await;
         !owed::reboot_reasons(&facts, &owed, &UpgradePlan::default(), ctx.settings.tries_kernels()).is_empty()
     };

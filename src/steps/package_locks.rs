@@ -5,7 +5,6 @@ use jiff::SignedDuration;
 
 use super::stay::reason_to_stay;
 use super::{RecordError, StepContext, StepError, ask_again, locks};
-use crate::config::RebootWhen;
 use crate::host::PackageWork;
 use crate::model::{Change, Fact, LockHolder, PACKAGE_LOCKS, Step, UnitName, WorkLook};
 
@@ -68,11 +67,6 @@ fn is_taken(ctx: &StepContext<'_>) -> bool {
     ctx.run().changes.contains(&Change::PackagesLocked)
 }
 
-/// Whether a reboot may follow, as far as settings and options tell.
-pub(super) fn may_be_needed(ctx: &StepContext<'_>) -> bool {
-    !ctx.run().options.no_reboot && ctx.settings.reboot.when != RebootWhen::Never
-}
-
 /// Stands in line behind our own last work on packages, while it has the locks: so there is no moment between its end and
 /// ours in which they are free.
 pub(super) async fn queue_behind(
@@ -85,7 +79,7 @@ pub(super) async fn queue_behind(
         let later = ctx.run().steps.iter().skip_while(|step| **step != attempt.step).skip(1);
         attempt.step.nature().may_lock_packages && !later.clone().any(|step| *step == Step::InstallKernel)
     });
-    if !is_upgrade || !is_last || is_taken(ctx) || !may_be_needed(ctx) {
+    if !is_upgrade || !is_last || is_taken(ctx) || !ctx.may_reboot() {
         return Ok(());
     }
     let holders = ctx.host.packages.lock_holders().await.unwrap_or_default();

@@ -15,7 +15,7 @@ const KERNEL_COMPLETE: &str = "kernel-complete";
 
 pub(super) async fn perform(ctx: &mut StepContext<'_>) -> StepResult {
     // What is looked at must not change before the reboot.
-    if package_locks::may_be_needed(ctx) {
+    if ctx.may_reboot() {
         package_locks::prove_clean(ctx, Step::StageCheck).await?;
     } else {
         package_locks::refuse_unclean(ctx).await?;
@@ -80,7 +80,7 @@ fn known_problems(facts: &KernelFacts, before: &KernelFacts, release: &str, allo
 
 /// A reboot for something else would bring an older kernel, as where the package of the running one was removed.
 fn refuse_older_kernel(ctx: &StepContext<'_>, facts: &KernelFacts, next: &KernelPlan) -> Result<(), StepError> {
-    if kernel_change(facts, next) != KernelChange::Older || stays(ctx) {
+    if kernel_change(facts, next) != KernelChange::Older || !ctx.may_reboot() {
         return Ok(());
     }
     let problem =
@@ -90,10 +90,6 @@ fn refuse_older_kernel(ctx: &StepContext<'_>, facts: &KernelFacts, next: &Kernel
         return Ok(());
     }
     Err(StepError::Failed(format!("{problem}; install that one again, or --allow {NEXT_KERNEL}")))
-}
-
-fn stays(ctx: &StepContext<'_>) -> bool {
-    ctx.run().options.no_reboot || ctx.settings.reboot.when == RebootWhen::Never
 }
 
 fn is_allowed(ctx: &StepContext<'_>, check: &str) -> bool {
