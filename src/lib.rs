@@ -4,6 +4,7 @@
 //! who may import what. Begin with [`model`], the data; [`machine`], the pure decisions; [`coordinator`], the loop around
 //! them; [`host`], the ports through which [`steps`] and [`checks`] see the host; and [`cli`], where all of it meets.
 
+pub mod atomic_file;
 pub mod checks;
 pub mod cli;
 pub mod config;

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use super::app::{App, online_cpus, require_root};
 use super::args::InitArgs;
+use crate::atomic_file;
 use crate::checks;
 use crate::config;
 use crate::discovery::{self, Candidate, HttpAnswer};
@@ -17,7 +18,7 @@ use crate::error::{Failure, FailureKind};
 use crate::exit_code;
 use crate::host::bus::{Bus, BusAddress};
 use crate::host::systemd::{SystemdRelations, SystemdUnits};
-use crate::host::{Relations, System, Units, placed, probe, sockets, system::HostSystem};
+use crate::host::{Relations, System, Units, probe, sockets, system::HostSystem};
 use crate::model::{ListeningSocket, UnitName, UnitRelations, UnitState};
 use crate::ui;
 
@@ -56,7 +57,7 @@ fn write(path: &Path, text: &str) -> Result<(), Failure> {
         fs::DirBuilder::new().recursive(true).mode(0o755).create(directory).map_err(failed)?;
     }
     // A whole file or the old one: a half-written configuration would be obeyed.
-    placed::put(path, text.as_bytes(), 0o644).map_err(failed)
+    atomic_file::replace_shared(path, text.as_bytes(), 0o644).map_err(failed)
 }
 
 /// MongoDB, the units that hold connections to it, and the units that are ordered after it.

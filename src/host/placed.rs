@@ -1,47 +1,12 @@
-//! Puts files where others may have a say: a new file under a name of the moment, renamed into its place. So no link is
-//! followed, readers see the old content or the new one, and the mode is the one that was meant, whatever the umask.
+//! Puts a file where a person said, which may be a place where others have a say.
 
-use std::fs::{self, OpenOptions, Permissions};
+use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::Path;
 
 use super::way;
-
-/// Writes a file of this mode. What is there already is replaced: a link itself, not what it leads to.
-///
-/// # Errors
-///
-/// The file system's word.
-pub fn put(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
-    let Some(name) = path.file_name() else { return Err(refused("it names no file".to_owned())) };
-    // Not a name that a collector of such files would read, and none that somebody has prepared.
-    let temporary = path.with_file_name(format!(".{}.{}.new", name.to_string_lossy(), std::process::id()));
-    remove(&temporary)?;
-    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;
-    let written = file
-        .set_permissions(Permissions::from_mode(mode))
-        .and_then(|()| (&file).write_all(content))
-        .and_then(|()| file.sync_all())
-        .and_then(|()| fs::rename(&temporary, path));
-    if written.is_err() {
-        // The first error is the one to tell.
-        let _ = remove(&temporary);
-    }
-    written
-}
-
-/// Removes a file, or a link; one that is not there is removed already.
-///
-/// # Errors
-///
-/// The file system's word.
-pub fn remove(path: &Path) -> io::Result<()> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
-    }
-}
+use crate::atomic_file;
 
 /// Writes what a person asked for to where that person said, for nobody else to read. A pipe or a terminal
 /// (`/dev/stdout`) is written to; the way there may not lead over somebody else's link.
@@ -63,7 +28,7 @@ pub fn deliver(path: &Path, content: &[u8]) -> io::Result<()> {
     if let Some(directory) = path.parent() {
         is_ours(directory)?;
     }
-    put(&path, content, 0o600)
+    atomic_file::replace_shared(&path, content, 0o600)
 }
 
 /// Nobody else decides where the way leads: links are root's, ours, or of the owner of what they lead to.
@@ -87,29 +52,13 @@ fn refused(why: String) -> io::Error {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::{lchown, symlink};
+    use std::fs::Permissions;
+    use std::os::unix::fs::{PermissionsExt as _, lchown, symlink};
 
     use super::*;
 
     fn mode(path: &Path) -> u32 {
         fs::metadata(path).unwrap().permissions().mode() & 0o7777
-    }
-
-    #[test]
-    fn modes_are_what_was_meant_and_links_are_replaced() {
-        let dir = tempfile::tempdir().unwrap();
-        let at = |name: &str| dir.path().join(name);
-        // Every umask that is used takes some of these away.
-        put(&at("metrics"), b"1", 0o666).unwrap();
-        assert_eq!(mode(&at("metrics")), 0o666);
-
-        fs::write(at("shadow"), "secret").unwrap();
-        symlink(at("shadow"), at("motd")).unwrap();
-        symlink(at("shadow"), at(&format!(".motd.{}.new", std::process::id()))).unwrap();
-        put(&at("motd"), b"hello", 0o644).unwrap();
-        assert_eq!(fs::read_to_string(at("shadow")).unwrap(), "secret");
-        assert!(!fs::symlink_metadata(at("motd")).unwrap().is_symlink());
-        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 3, "nothing is left beside");
     }
 
     #[test]

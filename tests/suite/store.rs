@@ -93,7 +93,7 @@ fn only_the_owner_may_look() {
         assert_eq!(mode(path), expected, "{}", path.display());
     }
     // Nothing half written stays behind.
-    assert!(!found.iter().any(|path| path.extension().is_some_and(|extension| extension == "tmp")), "{found:?}");
+    assert!(!found.iter().any(|path| path.extension().is_some_and(|extension| extension == "new")), "{found:?}");
 }
 
 #[test]
@@ -334,10 +334,10 @@ fn a_save_that_fails_leaves_the_old_state_whole() {
     let run = planned_at(0);
     let store = create(&state, &run);
     // What is in the way here is a directory; root may write anywhere else.
-    let blocker = root.join("runs").join(run.id.as_str()).join("run.tmp");
+    let blocker = root.join("runs").join(run.id.as_str()).join(".run.json.new");
     fs::create_dir(&blocker).unwrap();
     match store.save(&mid_upgrade()) {
-        Err(StoreError::Io { path, .. }) => assert_eq!(path, blocker),
+        Err(StoreError::Io { path, .. }) => assert_eq!(path, blocker.with_file_name("run.json")),
         other => panic!("{other:?}"),
     }
     assert_eq!(state.load(&run.id).unwrap(), run);

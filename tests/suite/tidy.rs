@@ -22,10 +22,11 @@ const fn layer(module: &'static str, may: &'static [&'static str], because: &'st
 }
 
 /// The longest name that fits a module is its layer. A module without a layer is an error: somebody has to think.
-const LAYERS: [Layer; 26] = [
+const LAYERS: [Layer; 27] = [
     layer("", &["*"], "lib.rs only names the modules"),
     layer("main", &["*"], "hands over to cli"),
     layer("exit_code", &[], "constants"),
+    layer("atomic_file", &[], "knows nobody: the store and the adapters write in the same way"),
     layer("model", &["exit_code"], "pure data; a run knows what it is worth to a script"),
     layer("machine", &["model", "estimate", "config::settings::Policy"], "pure: every observation is an argument"),
     layer("estimate", &["model"], "pure: earlier runs and packages in, durations out"),
@@ -34,7 +35,7 @@ const LAYERS: [Layer; 26] = [
     layer("config", &["model", "window"], "settings are made of the model's words, and of windows"),
     layer(
         "store",
-        &["model", "events", "config::settings"],
+        &["model", "events", "config::settings", "atomic_file"],
         "keeps the run, its events and its settings, acts on none",
     ),
     layer("host", &["model", "host::ports"], "the ports speak our words, and know no adapter"),
@@ -43,6 +44,7 @@ const LAYERS: [Layer; 26] = [
         &[
             "host::ports",
             "model",
+            "atomic_file",
             "host::boot_clock",
             "host::boot_menu",
             "host::clock_state",
@@ -51,7 +53,6 @@ const LAYERS: [Layer; 26] = [
             "host::command",
             "host::foreign",
             "host::mounts",
-            "host::placed",
             "host::secret",
             "host::sockets",
             "host::trusted",
@@ -130,13 +131,17 @@ const GUARDS: [Guard; 47] = [
         &["host::command", "host::systemd::exec_with_status", "host::kernel::source", "host::kernel::modules"],
         "only adapters spawn, and through one door; a work unit becomes its program, or is a build of many",
     ),
-    guard("std::process", &["host", "cli", "main", "steps::reboot"], "exit codes, and which lock is our own"),
+    guard(
+        "std::process",
+        &["host", "atomic_file", "cli", "main", "steps::reboot"],
+        "exit codes, and which lock or file is our own",
+    ),
     guard("process::exit", NOBODY, "main returns an exit code; guards undo what they did on every way out"),
     guard("process::abort", NOBODY, "main returns an exit code; guards undo what they did on every way out"),
     guard("unix::process", &["host::systemd::exec_with_status"], "becomes the work's own program"),
     guard(
         "std::fs",
-        &["host", "store", "config::load", "cli::init", "cli::report", "cli::person"],
+        &["host", "store", "atomic_file", "config::load", "cli::init", "cli::report", "cli::person"],
         "state is written by the store, files of the host are read by adapters; verbs write what they are asked for, and \
          ask the kernel who types",
     ),
@@ -151,10 +156,10 @@ const GUARDS: [Guard; 47] = [
         &["host::system", "host::running_code", "cli"],
         "one runtime, made by cli; a look that may hang for good has a thread that nobody waits for",
     ),
-    guard("std::os", &["host", "store", "config::load", "cli::init"], "owners, modes and descriptors"),
+    guard("std::os", &["host", "store", "atomic_file", "config::load", "cli::init"], "owners, modes and descriptors"),
     guard(
         "std::io",
-        &["host", "store", "config::load", "ui", "cli", "error", "coordinator"],
+        &["host", "store", "atomic_file", "config::load", "ui", "cli", "error", "coordinator"],
         "pure code neither reads nor writes",
     ),
     guard("rustix", &["host", "store", "config::load", "cli"], "system calls"),

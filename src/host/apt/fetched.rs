@@ -4,13 +4,14 @@
 //! cache is cleared by whoever pleases. With both in a place of their own apt sees the day of the fetch, whenever it looks.
 
 use std::fs::{self, File};
-use std::io::{ErrorKind, Write};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 use super::{Apt, below, sizes};
+use crate::atomic_file;
 use crate::host::{FetchedPlans, HostError, HostResult};
 use crate::model::{FetchedPlan, UpgradePlan};
 
@@ -69,11 +70,7 @@ impl Place {
         // apt makes these for itself, but only below its own directories.
         fs::create_dir_all(self.lists().join("partial"))?;
         fs::create_dir_all(self.archives().join("partial"))?;
-        match fs::remove_file(self.plan()) {
-            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-        File::open(&self.0)?.sync_all()
+        atomic_file::remove(&self.plan()).map(drop)
     }
 
     fn keep(&self, fetched: &FetchedPlan) -> std::io::Result<()> {
@@ -90,12 +87,7 @@ impl Place {
             File::open(directory)?.sync_all()?;
         }
         let record = Record { format: FORMAT, fetched: fetched.clone() };
-        let unfinished = self.plan().with_extension("tmp");
-        let mut file = File::create(&unfinished)?;
-        file.write_all(&serde_json::to_vec_pretty(&record)?)?;
-        file.sync_all()?;
-        fs::rename(&unfinished, self.plan())?;
-        File::open(&self.0)?.sync_all()
+        atomic_file::replace(&self.plan(), &serde_json::to_vec_pretty(&record)?, 0o644)
     }
 
     fn kept(&self) -> Result<Option<FetchedPlan>, String> {

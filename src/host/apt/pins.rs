@@ -8,6 +8,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use super::below;
+use crate::atomic_file;
 use crate::host::{HostError, HostResult};
 use crate::model::PackageSelection;
 
@@ -36,9 +37,8 @@ pub(super) fn write(root: &Path, selection: &PackageSelection) -> HostResult<Opt
     let directory = below(root, "/run/patchday");
     fs::create_dir_all(&directory).map_err(|error| failed("make", &directory, error))?;
     let path = directory.join(format!("apt-preferences-{:016x}", hasher.finish()));
-    let unfinished = path.with_extension(std::process::id().to_string());
-    fs::write(&unfinished, text).map_err(|error| failed("write", &unfinished, error))?;
-    fs::rename(&unfinished, &path).map_err(|error| failed("name", &path, error))?;
+    // Another look at the same selection may be writing it at this moment.
+    atomic_file::replace_shared(&path, text.as_bytes(), 0o644).map_err(|error| failed("write", &path, error))?;
     Ok(Some(path))
 }
 

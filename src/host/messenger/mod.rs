@@ -11,7 +11,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::command::{below, feed};
-use super::{HostError, HostResult, Messenger, placed, secret};
+use super::{HostError, HostResult, Messenger, secret};
+use crate::atomic_file;
 use crate::model::{MailLogin, MailRoute, Parcel, UrlSource};
 
 /// How long one try may take; a server that is slower is tried again later.
@@ -118,8 +119,8 @@ const MODE: u32 = 0o644;
 
 fn write(path: &Path, content: Option<&str>) -> std::io::Result<()> {
     match content {
-        Some(content) => placed::put(path, content.as_bytes(), MODE),
-        None => placed::remove(path),
+        Some(content) => atomic_file::replace_shared(path, content.as_bytes(), MODE),
+        None => atomic_file::remove(path).map(drop),
     }
 }
 

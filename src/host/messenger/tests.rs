@@ -163,7 +163,8 @@ async fn files_are_replaced_whole_and_links_are_not_followed() {
     let path = directory.path().join("patchday.prom");
     std::fs::write(directory.path().join("precious"), "precious").unwrap();
     symlink(directory.path().join("precious"), &path).unwrap();
-    symlink(directory.path().join("precious"), directory.path().join(".patchday.prom.new")).unwrap();
+    let unfinished = directory.path().join(format!(".patchday.prom.{}.new", std::process::id()));
+    symlink(directory.path().join("precious"), unfinished).unwrap();
     let file =
         |content: Option<&str>| Parcel::File { path: "/patchday.prom".into(), content: content.map(str::to_owned) };
     outbox.send(&file(Some("patchday_run_exit_code 0\n"))).await.unwrap();

@@ -18,12 +18,13 @@
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use jiff::SignedDuration;
 
 use super::manager::{Manager, RawUnit};
+use crate::atomic_file::{self, unfinished};
 use crate::host::bus::host_error;
 use crate::host::{HoldSpec, HostError, HostErrorKind, HostResult};
 use crate::model::{LoadState, UnitName};
@@ -227,34 +228,16 @@ fn write(path: &Path, text: &str) -> io::Result<bool> {
     if !directory.is_dir() {
         let make = fs::DirBuilder::new().recursive(true).mode(0o755).create(directory);
         make.map_err(|error| named(error, "create", directory))?;
-        set_mode(directory, 0o755)?;
+        // Set, not only asked for: the umask is the caller's.
+        let set = fs::set_permissions(directory, fs::Permissions::from_mode(0o755));
+        set.map_err(|error| named(error, "set the mode of", directory))?;
     }
-    let temporary = unfinished(path);
-    let written = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o644).open(&temporary);
-    written
-        .and_then(|mut file| io::Write::write_all(&mut file, text.as_bytes()))
-        .map_err(|error| named(error, "write", &temporary))?;
-    set_mode(&temporary, 0o644)?;
-    fs::rename(&temporary, path).map_err(|error| named(error, "rename to", path))?;
+    atomic_file::replace(path, text.as_bytes(), 0o644).map_err(|error| named(error, "write", path))?;
     Ok(true)
 }
 
-/// A file until it is whole. systemd reads names that end in .conf, which this does not.
-fn unfinished(path: &Path) -> PathBuf {
-    path.with_file_name(format!(".{}.new", path.file_name().unwrap_or_default().to_string_lossy()))
-}
-
-/// Modes are set, not only asked for: the umask is the caller's.
-fn set_mode(path: &Path, mode: u32) -> io::Result<()> {
-    fs::set_permissions(path, fs::Permissions::from_mode(mode)).map_err(|error| named(error, "set the mode of", path))
-}
-
 fn remove(path: &Path) -> io::Result<bool> {
-    match fs::remove_file(path) {
-        Ok(()) => Ok(true),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(named(error, "remove", path)),
-    }
+    atomic_file::remove(path).map_err(|error| named(error, "remove", path))
 }
 
 fn named(error: io::Error, verb: &str, path: &Path) -> io::Error {
