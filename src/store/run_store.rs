@@ -291,6 +291,10 @@ impl RunStore {
         atomic::replace(&path, &text)?;
         if !run.is_open() {
             atomic::remove(&self.lock.root.join("open-run"))?;
+            // It serves no longer. The reboot of every run leaves one: a shutdown ends the coordinator as a person would.
+            if let Err(error) = atomic::remove(&self.directory.join(ABORT_WISH)) {
+                tracing::warn!("the wish to end run {} stays behind: {error}", run.id);
+            }
         }
         Ok(())
     }

@@ -270,6 +270,21 @@ fn a_wish_to_end_the_run_outlives_its_coordinator() {
     assert!(matches!(state.abort_wish(&run.id), Err(StoreError::Unreadable { .. })));
 }
 
+/// A shutdown ends the coordinator by the signal with which a person would: so every reboot leaves a wish behind.
+#[test]
+fn a_wish_to_end_the_run_goes_with_its_end() {
+    let (_directory, root, state) = state();
+    let run = planned_at(0);
+    let store = create(&state, &run);
+    let wish = AbortWish { abort: Abort { by: "SIGTERM".into(), at: at(3) }, boot: run.boot.clone() };
+    store.wish_box().put(&wish).unwrap();
+    store.save(&mid_upgrade()).unwrap();
+    assert_eq!(state.abort_wish(&run.id).unwrap(), Some(wish));
+    store.save(&closed(&run)).unwrap();
+    assert!(!everything_below(&root).iter().any(|path| path.ends_with("abort-wish")));
+    assert_eq!(state.abort_wish(&run.id).unwrap(), None);
+}
+
 #[test]
 fn no_run_begins_while_one_is_open() {
     let (_directory, root, state) = state();
