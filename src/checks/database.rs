@@ -3,7 +3,7 @@
 use super::servers::{Server, answering, running};
 use super::{Check, CheckInputs, check};
 use crate::host::{HostError, HostErrorKind};
-use crate::model::{DatabaseCondition, Finding, summary_of_clients};
+use crate::model::{DatabaseCondition, DatabaseFacts, Finding, summary_of_clients};
 
 /// What a run does on the cluster besides the shutdown, in any case.
 const NEEDED: [&str; 4] = ["serverStatus", "inprog", "getCmdLineOpts", "getParameter"];
@@ -28,12 +28,12 @@ fn untold(check: &Check, error: &HostError) -> Finding {
 /// One line for each server in whose condition something is found.
 async fn in_condition(
     inputs: &CheckInputs<'_>,
-    look: impl Fn(&Server<'_>, &DatabaseCondition) -> Option<String>,
+    look: impl Fn(&DatabaseFacts, &DatabaseCondition) -> Option<String>,
 ) -> Result<Vec<String>, HostError> {
     let mut evidence = Vec::new();
-    for server in answering(inputs).await? {
-        let condition = inputs.host.insight.condition(server.access).await?;
-        evidence.extend(look(&server, &condition).map(|what| format!("{}: {what}", server.service.unit)));
+    for (server, facts) in answering(inputs).await? {
+        let condition = inputs.host.insight.condition(&server.access).await?;
+        evidence.extend(look(facts, &condition).map(|what| format!("{}: {what}", server.service.unit)));
     }
     Ok(evidence)
 }
@@ -63,8 +63,9 @@ check!(
     "every configured MongoDB answers and knows our user",
     "A server that does not answer cannot be shut down cleanly.",
     |check, inputs| {
-        let servers = running(inputs).await?.into_iter();
-        let silent: Vec<_> = servers.filter_map(|(service, _, facts)| Some((&service.unit, facts.err()?))).collect();
+        let servers = running(inputs).await?;
+        let silent: Vec<_> =
+            servers.filter_map(|server| Some((&server.service.unit, server.answer.as_ref().err()?))).collect();
         let hint = match silent.first() {
             Some((_, error)) if error.is_about_tls() => {
                 "fix the certificate, or how [service.mongodb] uri names it; docs/mongodb.md has both"
@@ -86,7 +87,7 @@ check!(
     "Patchday's user may shut every MongoDB down",
     "Without the right the stop falls back to SIGTERM through the unit, and no primary steps down first.",
     |check, inputs| {
-        let lacks = |_: &Server<'_>, condition: &DatabaseCondition| {
+        let lacks = |_: &DatabaseFacts, condition: &DatabaseCondition| {
             let lacking = condition.lacks(&["shutdown"]);
             (!lacking.is_empty()).then(|| "its user lacks the action shutdown on the cluster".to_owned())
         };
@@ -105,9 +106,9 @@ check!(
     "Patchday's user may see what a stop wants to know",
     "What it may not see is missing in the proof of a clean end.",
     |check, inputs| {
-        let lacks = |server: &Server<'_>, condition: &DatabaseCondition| {
+        let lacks = |facts: &DatabaseFacts, condition: &DatabaseCondition| {
             let mut lacking = condition.lacks(&NEEDED);
-            if server.facts.set_name.is_some() {
+            if facts.set_name.is_some() {
                 lacking.extend(condition.lacks(&NEEDED_IN_A_SET));
             }
             (!lacking.is_empty()).then(|| format!("its user lacks {} on the cluster", lacking.join(", ")))
@@ -128,9 +129,9 @@ check!(
     "A set without a majority takes no writes. Members on this host go together, and are no help to each other.",
     |check, inputs| {
         let servers = answering(inputs).await?;
-        let leaving: Vec<String> = servers.iter().filter_map(|server| server.facts.member.clone()).collect();
+        let leaving: Vec<String> = servers.iter().filter_map(|(_, facts)| facts.member.clone()).collect();
         let mut evidence = Vec::new();
-        for Server { service, access, facts } in &servers {
+        for (Server { service, access, .. }, facts) in servers {
             if facts.role == "other" {
                 let why = facts.outside.as_deref().unwrap_or("it is neither primary nor secondary of its set");
                 evidence.push(format!("{}: {why}", service.unit));
@@ -158,14 +159,14 @@ check!(
     "Connections that leak are the first sign of an application that will not come back well.",
     |check, inputs| {
         let mut evidence = Vec::new();
-        for Server { service, access, facts } in answering(inputs).await? {
+        for (Server { service, access, .. }, facts) in answering(inputs).await? {
             let clients = match inputs.host.insight.clients(access).await {
                 Err(error) if error.kind == HostErrorKind::Refused => return Ok(Some(untold(check, &error))),
                 clients => clients?,
             };
             let limit = service.mongodb.client_limit as usize;
             if clients.len() > limit {
-                let (_, facts) = super::server_of(inputs.host, service, facts).await?;
+                let (_, facts) = super::server_of(inputs.host, service, facts.clone()).await?;
                 let clients = inputs.host.forensics.with_ages(&facts, clients, inputs.host.clock.wall()).await;
                 evidence.push(format!("{}: {} connections, {limit} at most expected", service.unit, clients.len()));
                 evidence.extend(summary_of_clients(&clients));
@@ -186,7 +187,7 @@ check!(
     "The stop would have to wait for it, or to end it.",
     |check, inputs| {
         let mut evidence = Vec::new();
-        for Server { service, access, .. } in answering(inputs).await? {
+        for (Server { service, access, .. }, _) in answering(inputs).await? {
             let limit = service.mongodb.operation_limit;
             let operations = match inputs.host.insight.operations(access).await {
                 Err(error) if error.kind == HostErrorKind::Refused => return Ok(Some(untold(check, &error))),
@@ -209,7 +210,7 @@ check!(
     "no client holds an fsyncLock",
     "A server is locked to copy its files; a stop would spoil the copy.",
     |check, inputs| {
-        let locked = |_: &Server<'_>, condition: &DatabaseCondition| {
+        let locked = |_: &DatabaseFacts, condition: &DatabaseCondition| {
             (condition.fsync_locked == Some(true)).then(|| "writes are blocked by fsyncLock".to_owned())
         };
         let title = "a MongoDB is locked, most likely for a backup";
@@ -226,9 +227,9 @@ check!(
     "data are of the release that runs",
     "A server refuses to start on data that are two releases old.",
     |check, inputs| {
-        let older = |server: &Server<'_>, condition: &DatabaseCondition| {
-            let (release, data) = (release(&server.facts.version)?, condition.compatibility.as_ref()?);
-            (&release != data).then(|| format!("version {}, data of {data}", server.facts.version))
+        let older = |facts: &DatabaseFacts, condition: &DatabaseCondition| {
+            let (release, data) = (release(&facts.version)?, condition.compatibility.as_ref()?);
+            (&release != data).then(|| format!("version {}, data of {data}", facts.version))
         };
         let title = "the feature compatibility version is not that of the server";
         let hint = "finish the last upgrade once it has proven itself: setFeatureCompatibilityVersion";
@@ -245,7 +246,7 @@ check!(
     "every MongoDB writes a journal",
     "Without one a crash loses what was written since the last checkpoint.",
     |check, inputs| {
-        let off = |_: &Server<'_>, condition: &DatabaseCondition| {
+        let off = |_: &DatabaseFacts, condition: &DatabaseCondition| {
             (condition.journaled == Some(false)).then(|| "storage.journal.enabled is false".to_owned())
         };
         let hint = "take storage.journal.enabled out of its configuration";
@@ -263,7 +264,7 @@ check!(
     "A server that runs does not notice that a file has another owner now; its next start fails.",
     |check, inputs| {
         let mut evidence = Vec::new();
-        for (service, ..) in running(inputs).await? {
+        for Server { service, .. } in running(inputs).await? {
             let symptoms = match inputs.host.forensics.symptoms(&service.unit).await {
                 Ok(symptoms) => symptoms,
                 // A wrapper, or a container, starts it: then its files are none that could be known.

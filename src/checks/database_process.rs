@@ -69,16 +69,19 @@ check!(
      control group, below shells and other wrappers and in PID namespaces too. A unit that only steers a container \
      elsewhere (`docker run`) is trusted with `--allow database-process`.",
     |check, inputs| {
-        if let Some((unit, process)) = servers::without_their_unit(inputs).await?.first() {
+        let down = inputs.servers().await?.iter().filter(|server| !server.is_up);
+        let mut strays = down.filter_map(|server| Some((&server.service.unit, server.answer.as_ref().ok()?.pid)));
+        if let Some((unit, pid)) = strays.next() {
+            let process = pid.map_or(String::new(), |pid| format!("; process {pid} answers"));
             let finding = check.found("a mongod answers, and the unit that should have started it does not run");
             let finding = finding.evidence(format!("{unit} is down{process}"));
             let hint = "see who started it; end it in mongosh with db.adminCommand({shutdown: 1}), and start the unit";
             return Ok(Some(finding.remedy(hint, "pgrep -a mongod")));
         }
         let mut found: Option<Finding> = None;
-        for server in servers::answering(inputs).await? {
+        for (server, facts) in servers::answering(inputs).await? {
             let unit = &server.service.unit;
-            let (process, facts) = server_of(inputs.host, server.service, server.facts).await?;
+            let (process, facts) = server_of(inputs.host, &server.service, facts.clone()).await?;
             let Some((title, why)) = obstacle(&process, &facts) else { continue };
             let finding = found.take().unwrap_or_else(|| {
                 let hint = if title == ANOTHER { OTHER_SERVER } else { OTHER_UNIT };

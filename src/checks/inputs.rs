@@ -4,6 +4,7 @@ use futures_util::future::try_join_all;
 use jiff::SignedDuration;
 use tokio::sync::OnceCell;
 
+use super::servers::{self, Server};
 use crate::config::Settings;
 use crate::estimate::for_plan;
 use crate::host::{Host, HostResult};
@@ -27,6 +28,7 @@ pub struct CheckInputs<'a> {
     boot: OnceCell<HostResult<BootSurvey>>,
     dkms: OnceCell<HostResult<Vec<DkmsModule>>>,
     checkouts: OnceCell<HostResult<Vec<Checkout>>>,
+    servers: OnceCell<HostResult<Vec<Server>>>,
 }
 
 impl<'a> CheckInputs<'a> {
@@ -44,6 +46,7 @@ impl<'a> CheckInputs<'a> {
             boot: OnceCell::new(),
             dkms: OnceCell::new(),
             checkouts: OnceCell::new(),
+            servers: OnceCell::new(),
         }
     }
 
@@ -101,6 +104,11 @@ impl<'a> CheckInputs<'a> {
         let look =
             || try_join_all(self.settings.preflight.deployments.iter().map(|path| self.host.deployments.look(path)));
         answer(self.checkouts.get_or_init(look).await)
+    }
+
+    /// The configured MongoDB servers, each with its answer.
+    pub(super) async fn servers(&self) -> HostResult<&Vec<Server>> {
+        answer(self.servers.get_or_init(|| servers::ask(self.host, self.settings)).await)
     }
 }
 

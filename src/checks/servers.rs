@@ -1,49 +1,39 @@
 //! The MongoDB servers of the configuration.
 
+use futures_util::future::try_join_all;
+
 use super::CheckInputs;
-use crate::config::ServiceSettings;
-use crate::host::HostError;
-use crate::model::{DatabaseAccess, DatabaseFacts, UnitName};
+use crate::config::{ServiceSettings, Settings};
+use crate::host::{Host, HostResult};
+use crate::model::{DatabaseAccess, DatabaseFacts};
 
-/// One that answers.
-pub(super) struct Server<'a> {
-    pub(super) service: &'a ServiceSettings,
-    pub(super) access: &'a DatabaseAccess,
-    pub(super) facts: DatabaseFacts,
+/// One of them.
+pub(super) struct Server {
+    pub(super) service: ServiceSettings,
+    pub(super) access: DatabaseAccess,
+    /// Whether its unit runs.
+    pub(super) is_up: bool,
+    /// What answers in its place, by whomever it was started.
+    pub(super) answer: HostResult<DatabaseFacts>,
 }
 
-/// Servers that run, each with its answer.
-pub(super) async fn running<'a>(
-    inputs: &CheckInputs<'a>,
-) -> Result<Vec<(&'a ServiceSettings, &'a DatabaseAccess, Result<DatabaseFacts, HostError>)>, HostError> {
-    let mut running = Vec::new();
-    for service in &inputs.settings.services {
-        let Some(access) = &service.database else { continue };
-        if inputs.host.units.state(&service.unit).await?.is_up() {
-            running.push((service, access, inputs.host.database.facts(access).await));
-        }
-    }
-    Ok(running)
+/// Asks systemd and the server about each.
+pub(super) async fn ask(host: &Host, settings: &Settings) -> HostResult<Vec<Server>> {
+    let databases = settings.services.iter().filter_map(|service| Some((service, service.database.as_ref()?)));
+    let asked = databases.map(|(service, access)| async move {
+        let is_up = host.units.state(&service.unit).await?.is_up();
+        let answer = host.database.facts(access).await;
+        Ok(Server { service: service.clone(), access: access.clone(), is_up, answer })
+    });
+    try_join_all(asked).await
 }
 
-/// Servers that answer: that the others do not is told once, by `database-reachable`.
-pub(super) async fn answering<'a>(inputs: &CheckInputs<'a>) -> Result<Vec<Server<'a>>, HostError> {
-    let answered = running(inputs).await?.into_iter();
-    Ok(answered.filter_map(|(service, access, facts)| Some(Server { service, access, facts: facts.ok()? })).collect())
+/// Those whose unit runs.
+pub(super) async fn running<'i>(inputs: &'i CheckInputs<'_>) -> HostResult<impl Iterator<Item = &'i Server>> {
+    Ok(inputs.servers().await?.iter().filter(|server| server.is_up))
 }
 
-/// Units that are down while a server answers in their place, and its process in words.
-pub(super) async fn without_their_unit<'a>(inputs: &CheckInputs<'a>) -> Result<Vec<(&'a UnitName, String)>, HostError> {
-    let mut found = Vec::new();
-    for service in &inputs.settings.services {
-        let Some(access) = &service.database else { continue };
-        if inputs.host.units.state(&service.unit).await?.is_up() {
-            continue;
-        }
-        if let Ok(facts) = inputs.host.database.facts(access).await {
-            let process = facts.pid.map_or(String::new(), |pid| format!("; process {pid} answers"));
-            found.push((&service.unit, process));
-        }
-    }
-    Ok(found)
+/// Those that answer, each with its facts: that the others do not is told once, by `database-reachable`.
+pub(super) async fn answering<'i>(inputs: &'i CheckInputs<'_>) -> HostResult<Vec<(&'i Server, &'i DatabaseFacts)>> {
+    Ok(running(inputs).await?.filter_map(|server| Some((server, server.answer.as_ref().ok()?))).collect())
 }
