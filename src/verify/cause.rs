@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::compare::{self, Fate};
+use super::compare::{self, Listener};
 use crate::host::Host;
 use crate::model::{Baseline, DependencyGraph, Finding, FindingKey, ListeningSocket, Severity, Subject, UnitName};
 
@@ -99,7 +99,7 @@ fn cause(
         }
         // Another program has its port.
         return sockets_of(&unit).find_map(|socket| {
-            let Fate::Taken(holder) = compare::fate(socket, now) else { return None };
+            let Listener::Other(holder) = compare::listener(socket, now) else { return None };
             let subject = Some(compare::subject_of(holder, socket));
             all.iter().position(|other| other.key == FindingKey::SocketMoved && other.subject == subject)
         });

@@ -53,39 +53,39 @@ const NEVER: [&str; 33] = [
 /// Kinds of service of which a restart is one: what is of another kind would do its work once more.
 const RESTARTED: [&str; 7] = ["simple", "exec", "notify", "notify-reload", "forking", "dbus", "idle"];
 
-/// What becomes of somebody who runs old code.
+/// What it takes that somebody no longer runs old code.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Fate {
-    /// It ends with this run.
-    Ours,
-    /// It ends when its person logs out.
-    Session(String),
-    /// It is stopped and started by the run, or may be restarted.
-    Restart(UnitName),
-    /// Only a boot ends it.
-    Boot(String),
+enum RestartNeed {
+    /// The end of this run, whose own process it is.
+    EndOfRun,
+    /// A person who logs out.
+    Logout(String),
+    /// A restart of the service; the run stops and starts it, or may restart it.
+    Service(UnitName),
+    /// A reboot.
+    Reboot(String),
 }
 
-fn fate(one: &OldCode) -> Fate {
-    let Some(unit) = &one.unit else { return Fate::Boot(format!("{} (process {})", one.program, one.pid)) };
+fn restart_need(one: &OldCode) -> RestartNeed {
+    let Some(unit) = &one.unit else { return RestartNeed::Reboot(format!("{} (process {})", one.program, one.pid)) };
     let name = unit.as_str();
     if name.starts_with("patchday") {
-        return Fate::Ours;
+        return RestartNeed::EndOfRun;
     }
     if name == "init.scope" {
-        return Fate::Boot("systemd (PID 1)".to_owned());
+        return RestartNeed::Reboot("systemd (PID 1)".to_owned());
     }
     if name.starts_with("session-") || name.starts_with("user@") {
         let who = name.strip_suffix(".scope").or_else(|| name.strip_suffix(".service")).unwrap_or(name);
-        return Fate::Session(format!("{} of {}", one.program, who.replacen("session-", "session ", 1)));
+        return RestartNeed::Logout(format!("{} of {}", one.program, who.replacen("session-", "session ", 1)));
     }
     if !name.ends_with(".service") || NEVER.iter().any(|never| name.starts_with(never)) {
-        return Fate::Boot(name.to_owned());
+        return RestartNeed::Reboot(name.to_owned());
     }
-    Fate::Restart(unit.clone())
+    RestartNeed::Service(unit.clone())
 }
 
-/// Everybody who runs old code, by what becomes of them.
+/// Everybody who runs old code, by what it takes to end that.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Seen {
     /// Only a boot ends it.
@@ -136,16 +136,18 @@ pub(crate) async fn look(host: &Host, settings: &Settings, tried: &[Recovery]) -
     let mut seen = Seen::default();
     let mut maybe = Vec::new();
     for one in &all {
-        match fate(one) {
-            Fate::Ours => {}
-            Fate::Boot(name) => seen.boot.push(name),
-            Fate::Session(name) if seen.sessions.contains(&name) => {}
-            Fate::Session(name) => seen.sessions.push(name),
-            Fate::Restart(unit) if settings.services.iter().any(|service| service.unit == unit) => {
+        match restart_need(one) {
+            RestartNeed::EndOfRun => {}
+            RestartNeed::Reboot(name) => seen.boot.push(name),
+            RestartNeed::Logout(name) if seen.sessions.contains(&name) => {}
+            RestartNeed::Logout(name) => seen.sessions.push(name),
+            RestartNeed::Service(unit) if settings.services.iter().any(|service| service.unit == unit) => {
                 seen.configured.push(unit);
             }
-            Fate::Restart(unit) if tried.iter().any(|tried| tried.unit == unit) => seen.boot.push(unit.to_string()),
-            Fate::Restart(unit) => maybe.push(unit),
+            RestartNeed::Service(unit) if tried.iter().any(|tried| tried.unit == unit) => {
+                seen.boot.push(unit.to_string())
+            }
+            RestartNeed::Service(unit) => maybe.push(unit),
         }
     }
     let safe = safe(host, settings, &maybe).await;
@@ -209,8 +211,8 @@ mod tests {
 
     #[test]
     fn what_becomes_of_whom() {
-        let restart = |name: &str| Fate::Restart(name.parse().unwrap());
-        let boot = |name: &str| Fate::Boot(name.to_owned());
+        let restart = |name: &str| RestartNeed::Service(name.parse().unwrap());
+        let boot = |name: &str| RestartNeed::Reboot(name.to_owned());
         for (unit, expected) in [
             ("init.scope", boot("systemd (PID 1)")),
             ("dbus.service", boot("dbus.service")),
@@ -221,17 +223,17 @@ mod tests {
             ("docker.service", boot("docker.service")),
             ("NetworkManager.service", boot("NetworkManager.service")),
             ("machine-x.scope", boot("machine-x.scope")),
-            ("session-3.scope", Fate::Session("main of session 3".into())),
-            ("user@1000.service", Fate::Session("main of user@1000".into())),
-            ("patchday-run-x.service", Fate::Ours),
+            ("session-3.scope", RestartNeed::Logout("main of session 3".into())),
+            ("user@1000.service", RestartNeed::Logout("main of user@1000".into())),
+            ("patchday-run-x.service", RestartNeed::EndOfRun),
             ("systemd-journald.service", restart("systemd-journald.service")),
             ("systemd-udevd.service", restart("systemd-udevd.service")),
             ("ssh.service", restart("ssh.service")),
             ("cron.service", restart("cron.service")),
         ] {
-            assert_eq!(fate(&old(unit)), expected, "{unit}");
+            assert_eq!(restart_need(&old(unit)), expected, "{unit}");
         }
-        assert_eq!(fate(&OldCode { unit: None, ..old("x.service") }), boot("main (process 7)"));
+        assert_eq!(restart_need(&OldCode { unit: None, ..old("x.service") }), boot("main (process 7)"));
     }
 
     #[test]

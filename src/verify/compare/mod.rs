@@ -15,7 +15,7 @@ use crate::model::{
     PackageAction, PackageChange, PackageState, Reading, Severity, UnitName, UnitRelations, UnitState, UnitSurvey,
 };
 
-pub(super) use sockets::{Fate, fate, subject_of};
+pub(super) use sockets::{Listener, listener, subject_of};
 pub(crate) use units::{ran_and_does_not, units_alone};
 
 /// A difference to the baseline.

@@ -25,21 +25,21 @@ fn takes_over(other: &ListeningSocket, socket: &ListeningSocket) -> bool {
         || is_wildcard && family(&other.protocol) == family(&socket.protocol) && port(other) == port(socket)
 }
 
-/// What became of a socket.
-pub(in crate::verify) enum Fate<'a> {
-    /// Its program, or its unit, listens.
-    Kept,
-    /// systemd listens for a service that has not been asked for anything yet.
+/// Who listens on a socket now.
+pub(in crate::verify) enum Listener<'a> {
+    /// Its program, or its unit.
+    Same,
+    /// systemd, for a service that has not been asked for anything yet.
     Systemd,
-    /// Another program listens.
-    Taken(&'a ListeningSocket),
-    /// None listens.
-    Free,
+    /// Another program.
+    Other(&'a ListeningSocket),
+    /// Nothing listens.
+    Nothing,
 }
 
-pub(in crate::verify) fn fate<'a>(socket: &ListeningSocket, now: &'a [ListeningSocket]) -> Fate<'a> {
+pub(in crate::verify) fn listener<'a>(socket: &ListeningSocket, now: &'a [ListeningSocket]) -> Listener<'a> {
     let holders: Vec<&ListeningSocket> = now.iter().filter(|other| takes_over(other, socket)).collect();
-    let Some(first) = holders.first().copied() else { return Fate::Free };
+    let Some(first) = holders.first().copied() else { return Listener::Nothing };
     // Two services may run the same interpreter: the program counts only where no service is named.
     let is_same = |other: &&ListeningSocket| {
         other.unit == socket.unit || other.program == socket.program && !(is_service(other) && is_service(socket))
@@ -48,11 +48,11 @@ pub(in crate::verify) fn fate<'a>(socket: &ListeningSocket, now: &'a [ListeningS
         one.program == "systemd" || one.unit.as_ref().is_some_and(|unit| unit.as_str() == "init.scope")
     };
     if holders.iter().any(is_same) {
-        Fate::Kept
+        Listener::Same
     } else if is_of_systemd(socket) || holders.into_iter().any(is_of_systemd) {
-        Fate::Systemd
+        Listener::Systemd
     } else {
-        Fate::Taken(first)
+        Listener::Other(first)
     }
 }
 
@@ -70,19 +70,19 @@ pub(super) fn compare(before: &Baseline, now: &Now, differences: &mut Vec<Differ
         let unit_name = unit.as_ref().map(UnitName::as_str).unwrap_or_default();
         let what = format!("{protocol} {address}");
         let see = format!("ss -lnp | grep {address}");
-        let holder = match fate(socket, sockets) {
-            Fate::Kept => continue,
-            Fate::Systemd => {
+        let holder = match listener(socket, sockets) {
+            Listener::Same => continue,
+            Listener::Systemd => {
                 let rule = "systemd listens for a service that is started when it is asked for something";
                 differences.push(Difference::expected(format!("{what} is with another program"), rule));
                 continue;
             }
-            Fate::Free if port(socket).is_some_and(|port| port >= FIRST_PASSING_PORT) => {
+            Listener::Nothing if port(socket).is_some_and(|port| port >= FIRST_PASSING_PORT) => {
                 let rule = "ports from 32768 on are given away by the kernel, anew at each start";
                 differences.push(Difference::expected(format!("nothing listens on {what}; {program} did"), rule));
                 continue;
             }
-            Fate::Free => {
+            Listener::Nothing => {
                 let title = format!("nothing listens on {what}; {program} did");
                 let finding = Finding::new(FindingKey::SocketMissing, Severity::Warning, title);
                 let finding =
@@ -90,7 +90,7 @@ pub(super) fn compare(before: &Baseline, now: &Now, differences: &mut Vec<Differ
                 differences.push(finding.remedy("see whether its service is up", see).into());
                 continue;
             }
-            Fate::Taken(holder) => holder,
+            Listener::Other(holder) => holder,
         };
         let (who, in_the_way) = match &holder.unit {
             Some(unit) => (format!("{} of {unit}", holder.program), unit.to_string()),
