@@ -166,7 +166,7 @@ const UNITS: [(&str, &str, &str); 6] = [
     ("apt-get update", "patchday.slice", "patchday-refresh-@-1.service"),
     ("apt-get --download-only", "patchday.slice", "patchday-download-@-1.service"),
     ("apt-get dist-upgrade", "patchday.slice", "patchday-upgrade-@-1.service"),
-    ("dkms autoinstall", "patchday.slice", "patchday-build-kernel-@-1.service"),
+    ("dkms install", "patchday.slice", "patchday-build-kernel-@-1.service"),
 ];
 
 fn is_coordinator(unit: &str) -> bool {
