@@ -175,7 +175,7 @@ check!(
      within twice the time that a run is expected to take until all services are back, and five minutes; not timers of \
      Debian's packages whose jobs need no service.",
     |check, inputs| {
-        let inventory = inputs.host.inventories.inventory().await;
+        let inventory = inputs.host.system.inventory().await;
         let Reading::Known(timers) = &inventory.timers else { return Ok(None) };
         let now = inputs.host.clock.now();
         let soon = inputs.until_back().await?.map_or(SOON, |takes| takes.saturating_mul(2).saturating_add(MARGIN));

@@ -30,15 +30,14 @@ check!(
     "everything that is mounted will be mounted again",
     "What was mounted by hand is gone after the reboot, and services write into the empty directory below it.",
     |check, inputs| {
-        // Without the mounts of the kernel, of containers and of sessions.
-        let lasting = inputs.host.system.mounts().await?;
-        let (mounts, table) = (inputs.host.premises.mounts().await?, inputs.host.premises.fstab().await?);
+        let (mounts, table) = (inputs.host.system.mounts().await?, inputs.host.system.fstab().await?);
         let declared = |mount: &Mount| mount.has_unit_file || table.iter().any(|entry| entry.point == mount.point);
         let undeclared = mounts.iter().filter(|mount| {
             // The root is the boot loader's business, and nobody misses what was in a temporary `/tmp`.
             mount.point != "/"
                 && (mount.point != "/tmp" || mount.kind != "tmpfs")
-                && lasting.contains_key(&mount.point)
+                // Not one of the kernel, of a container or of a session.
+                && mount.is_lasting()
                 && !OTHERS_MOUNT.contains(&mount.kind.as_str())
                 && !declared(mount)
         });
@@ -60,7 +59,7 @@ check!(
     "A device that is missing at boot ends it in emergency mode, where no one can log in over the network. An entry with \
      nofail only costs 90 seconds, and one that is not mounted now is shown too.",
     |check, inputs| {
-        let (table, mounts) = (inputs.host.premises.fstab().await?, inputs.host.premises.mounts().await?);
+        let (table, mounts) = (inputs.host.system.fstab().await?, inputs.host.system.mounts().await?);
         let at_boot: Vec<&FstabEntry> = table.iter().filter(|entry| !entry.has("noauto")).collect();
         let missing: Vec<&FstabEntry> =
             at_boot.iter().copied().filter(|entry| entry.source_exists == Some(false)).collect();
@@ -104,7 +103,7 @@ check!(
     "A clock that is wrong breaks certificates, the window of the run, and the order in every log. In a container it is \
      the host's.",
     |check, inputs| {
-        if is_container(&inputs.survey().await?.virtualization) || inputs.host.premises.clock_synchronized().await? {
+        if is_container(&inputs.survey().await?.virtualization) || inputs.host.system.clock_synchronized().await? {
             return Ok(None);
         }
         let finding = check.found("the clock is not synchronised").evidence("timedated says NTPSynchronized=no");
@@ -196,7 +195,7 @@ check!(
         let mut first = None;
         for command in inputs.settings.called_commands() {
             let program = command.first().map_or("", String::as_str);
-            if let Some(why) = inputs.host.premises.distrust(command).await? {
+            if let Some(why) = inputs.host.system.distrust(command).await? {
                 lines.push(if why.contains(program) { why } else { format!("{program}: {why}") });
                 first = first.or(Some(program));
             }
@@ -216,7 +215,7 @@ check!(
     "the host does not run from a battery",
     "Power that ends while dpkg works leaves packages half installed.",
     |check, inputs| {
-        let supplies = inputs.host.premises.power_supplies().await?;
+        let supplies = inputs.host.system.power_supplies().await?;
         let is_battery = |kind: &str| matches!(kind, "Battery" | "UPS");
         let draining: Vec<_> =
             supplies.iter().filter(|one| is_battery(&one.kind) && one.status == "Discharging").collect();

@@ -40,8 +40,8 @@ check!(
     "Where /boot is in /etc/fstab and not mounted, a new kernel goes into the directory beneath, and the old one is started. \
      What is mounted read-only is found by dpkg, with the services down. A warning where the upgrade writes nothing there.",
     |check, inputs| {
-        let premises = &inputs.host.premises;
-        let (table, mounts) = (premises.fstab().await?, premises.mounts().await?);
+        let system = &inputs.host.system;
+        let (table, mounts) = (system.fstab().await?, system.mounts().await?);
         let problems = problems(&table, &mounts, inputs.upgrade().await?);
         if problems.is_empty() {
             return Ok(None);

@@ -43,7 +43,7 @@ async fn rooms(inputs: &CheckInputs<'_>) -> HostResult<Vec<(FileSystem, Need)>> 
     };
     let points = needs.keys().map(String::as_str).filter(|point| !PATHS.contains(point));
     let paths: Vec<&str> = PATHS.into_iter().chain(["/boot"]).chain(points).collect();
-    let file_systems = inputs.host.premises.file_systems(&paths).await?;
+    let file_systems = inputs.host.system.file_systems(&paths).await?;
     Ok(file_systems.into_iter().map(|one| (one.need(&needs), one)).map(|(need, one)| (one, need)).collect())
 }
 

@@ -19,14 +19,12 @@ use crate::host::bus::{Bus, BusAddress};
 use crate::host::clock::{RunClock, SystemClock};
 use crate::host::git::Git;
 use crate::host::grub::Grub;
-use crate::host::inventory::HostInventory;
 use crate::host::journal::SystemdJournal;
 use crate::host::kernel::{Kernel, KernelBuilder};
 use crate::host::logind::Logind;
 use crate::host::messenger::Outbox;
 use crate::host::mongodb::Mongo;
 use crate::host::people::HostPeople;
-use crate::host::premises::HostPremises;
 use crate::host::probe::Probe;
 use crate::host::running_code::HostProcesses;
 use crate::host::system::HostSystem;
@@ -110,7 +108,6 @@ impl App {
             units,
             relations: Arc::new(SystemdRelations::new(bus.clone())),
             journal: Arc::new(SystemdJournal::new(root.clone())),
-            inventories: Arc::new(HostInventory::new(root.clone())),
             package_locks: Arc::new(SystemdPackageLocks::new(SystemdWork::new(bus.clone(), &program), &program)),
             work: Arc::new(SystemdWork::new(bus.clone(), program).with_writable(self.writable(settings)?)),
             budget: Arc::new(SystemdBudget::new(bus.clone(), root.clone())?),
@@ -129,7 +126,6 @@ impl App {
             kernels: Arc::new(Kernel::new(root.clone(), own_program()?)),
             kernel_builds: Arc::new(KernelBuilder::new(root.clone(), own_program()?)),
             boot_loader: Arc::new(Grub::new(root.clone())),
-            premises: Arc::new(HostPremises::new(root.clone())),
             people: Arc::new(HostPeople::new(bus, root.clone())),
             deployments: Arc::new(Git::new(root.clone())),
             system: Arc::new(HostSystem::new(root)),

@@ -13,7 +13,6 @@ pub mod git;
 pub mod grub;
 #[cfg(test)]
 pub(crate) mod hostile;
-pub mod inventory;
 pub mod journal;
 pub mod kernel;
 pub mod logind;
@@ -23,7 +22,6 @@ pub mod mounts;
 pub mod people;
 pub mod placed;
 mod ports;
-pub mod premises;
 pub mod probe;
 pub mod running_code;
 pub mod secret;
@@ -36,7 +34,7 @@ pub mod way;
 
 pub use ports::{
     BootLoader, Budget, Clock, Database, DatabaseForensics, DatabaseInsight, Deployments, FetchedPlans, HoldSpec, Host,
-    HostError, HostErrorKind, HostResult, Inhibitor, InhibitorGuard, Inventories, Journal, KernelBuilds, Kernels,
-    Messenger, PackageLocks, PackageSurvey, PackageWork, Packages, People, Power, Premises, Prober, Relations,
-    RunningCode, Shutdown, ShutdownSpec, System, UnitChanges, Units, WorkUnits,
+    HostError, HostErrorKind, HostResult, Inhibitor, InhibitorGuard, Journal, KernelBuilds, Kernels, Messenger,
+    PackageLocks, PackageSurvey, PackageWork, Packages, People, Power, Prober, Relations, RunningCode, Shutdown,
+    ShutdownSpec, System, UnitChanges, Units, WorkUnits,
 };

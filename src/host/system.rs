@@ -1,8 +1,12 @@
-//! The host itself: its boot, its disks, its mounts and its sockets.
+//! The host itself: its boot, its disks, its mounts and its sockets, where its power comes from, and whose its programs are.
+
+mod fstab;
+mod inventory;
+mod power;
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use async_trait::async_trait;
 use jiff::SignedDuration;
@@ -11,47 +15,8 @@ use rustix::io::Errno;
 use super::boot_clock::boot_began;
 use super::command::below;
 use super::mounts::{self, Mounted};
-use super::{HostError, HostResult, System, sockets};
-use crate::model::{BootId, ListeningSocket, Resources};
-
-/// File systems of the kernel, which hold no data of anybody's.
-const KERNEL_FILE_SYSTEMS: [&str; 21] = [
-    "autofs",
-    "binfmt_misc",
-    "bpf",
-    "cgroup",
-    "cgroup2",
-    "configfs",
-    "debugfs",
-    "devpts",
-    "devtmpfs",
-    "efivarfs",
-    "fusectl",
-    "hugetlbfs",
-    "mqueue",
-    "nsfs",
-    "proc",
-    "pstore",
-    "rpc_pipefs",
-    "securityfs",
-    "selinuxfs",
-    "sysfs",
-    "tracefs",
-];
-
-/// Below these, mounts come and go with the kernel, with sessions, with containers and with snaps: they are never the
-/// same after a boot, and say nothing of the host.
-const PASSING_MOUNTS: [&str; 9] = [
-    "/dev",
-    "/proc",
-    "/run",
-    "/snap",
-    "/sys",
-    "/var/lib/containers",
-    "/var/lib/docker",
-    "/var/lib/kubelet",
-    "/var/snap",
-];
+use super::{HostError, HostResult, System, clock_state, foreign, sockets, trusted};
+use crate::model::{BootId, FileSystem, FstabEntry, Inventory, ListeningSocket, Mount, PowerSupply, Resources};
 
 /// This host, read from its kernel.
 #[derive(Debug, Clone)]
@@ -133,28 +98,77 @@ impl System for HostSystem {
         })
     }
 
-    async fn mounts(&self) -> HostResult<BTreeMap<String, String>> {
-        let lasting = mounts::of_host(&self.root)?.into_values().filter(is_lasting);
-        Ok(lasting.map(|mount| (mount.point, mount.source)).collect())
-    }
-
     async fn listening_sockets(&self) -> HostResult<Vec<ListeningSocket>> {
         let root = self.root.clone();
         tokio::task::spawn_blocking(move || sockets::listening(&root))
             .await
             .map_err(|error| HostError::failed("list the listening sockets", error))?
     }
-}
 
-/// Whether every boot should bring it back, and is not what makes it anew.
-fn is_lasting(mount: &Mounted) -> bool {
-    let is_below = |dir: &str| Path::new(&mount.point).starts_with(dir);
-    !KERNEL_FILE_SYSTEMS.contains(&mount.kind.as_str()) && !PASSING_MOUNTS.iter().any(|dir| is_below(dir))
+    /// Asks each file system itself before it asks which one it is, so that one which is mounted when it is touched counts.
+    async fn file_systems(&self, paths: &[&str]) -> HostResult<Vec<FileSystem>> {
+        let mut found: BTreeMap<u64, FileSystem> = BTreeMap::new();
+        for path in paths {
+            let place = below(&self.root, path);
+            let asked = rustix::fs::statvfs(&place).and_then(|room| Ok((room, rustix::fs::stat(&place)?.st_dev)));
+            match asked {
+                Ok((room, device)) => {
+                    let file_system = found.entry(device).or_insert_with(|| FileSystem {
+                        paths: Vec::new(),
+                        free: room.f_bavail.saturating_mul(room.f_frsize),
+                        inodes: (room.f_files > 0).then_some((room.f_favail, room.f_files)),
+                    });
+                    file_system.paths.push((*path).to_owned());
+                }
+                Err(Errno::NOENT | Errno::NOTDIR) => {}
+                Err(error) => return Err(HostError::failed(format!("ask for the room of {path}"), error)),
+            }
+        }
+        Ok(found.into_values().collect())
+    }
+
+    async fn mounts(&self) -> HostResult<Vec<Mount>> {
+        let mounts = mounts::of_host(&self.root)?.into_values();
+        Ok(mounts
+            .map(|Mounted { point, source, kind, read_only, .. }| {
+                let has_unit_file = fstab::has_unit_file(&self.root, &point);
+                Mount { point, source, kind, has_unit_file, read_only }
+            })
+            .collect())
+    }
+
+    async fn fstab(&self) -> HostResult<Vec<FstabEntry>> {
+        fstab::read(&self.root)
+    }
+
+    async fn power_supplies(&self) -> HostResult<Vec<PowerSupply>> {
+        power::supplies(&self.root)
+    }
+
+    async fn distrust(&self, command: &[String]) -> HostResult<Option<String>> {
+        let mut command = command.to_vec();
+        if let Some(program) = command.first_mut() {
+            *program = below(&self.root, program).display().to_string();
+        }
+        let what = format!("look whose {} is", command.first().map_or("", String::as_str));
+        foreign::in_time(foreign::PATIENCE, &what, move || trusted::check_command(&command).err()).await
+    }
+
+    async fn clock_synchronized(&self) -> HostResult<bool> {
+        clock_state::synchronized(&self.root).await
+    }
+
+    async fn inventory(&self) -> Inventory {
+        inventory::of(&self.root).await
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
+    use crate::model::lasting_mounts;
 
     fn write(root: &Path, path: &str, text: &str) {
         let path = root.join(path);
@@ -214,7 +228,7 @@ mod tests {
     async fn mounts_are_those_that_a_boot_should_bring_back() {
         let dir = tempfile::tempdir().unwrap();
         write(dir.path(), "proc/self/mountinfo", include_str!("../../tests/fixtures/proc/mountinfo"));
-        let mounts = HostSystem::new(dir.path().to_owned()).mounts().await.unwrap();
+        let mounts = lasting_mounts(HostSystem::new(dir.path().to_owned()).mounts().await.unwrap());
         let seen: Vec<_> = mounts.iter().map(|(point, source)| (point.as_str(), source.as_str())).collect();
         assert_eq!(
             seen,
@@ -236,5 +250,28 @@ mod tests {
         assert!(resources.cpus >= 1);
         assert!(resources.memory_available > 0 && resources.memory_available <= resources.memory_total);
         assert!(resources.load_one_minute >= 0.0);
+    }
+
+    #[tokio::test]
+    async fn mounts_and_the_table_are_read_below_the_root() {
+        let dir = tempfile::tempdir().unwrap();
+        for (path, text) in [
+            ("proc/self/mountinfo", include_str!("../../tests/fixtures/proc/mountinfo")),
+            ("etc/systemd/system/srv-over.mount", ""),
+            ("etc/fstab", "/dev/vda1 / ext4 defaults 0 1\n/dev/gone /srv ext4 nofail 0 2\n"),
+            ("dev/vda1", ""),
+        ] {
+            write(dir.path(), path, text);
+        }
+        let system = HostSystem::new(dir.path().to_owned());
+        let mounts = system.mounts().await.unwrap();
+        let with_unit: Vec<_> = mounts.iter().filter(|mount| mount.has_unit_file).map(|mount| &mount.point).collect();
+        assert_eq!(with_unit, ["/srv/over"]);
+        let entries = system.fstab().await.unwrap();
+        assert_eq!(entries.iter().map(|entry| entry.source_exists).collect::<Vec<_>>(), [Some(true), Some(false)]);
+        assert!(entries[1].has("nofail"));
+        let rooms = system.file_systems(&["/", "/etc", "/nowhere"]).await.unwrap();
+        let paths: Vec<_> = rooms.iter().map(|room| room.paths.as_slice()).collect();
+        assert_eq!(paths, [["/", "/etc"]], "what lies on one file system is told once");
     }
 }

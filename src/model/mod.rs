@@ -112,7 +112,7 @@ pub use packages::{
 };
 pub use people::{PortPeers, Session};
 pub use phase::Phase;
-pub use premises::{FstabEntry, Mount, PowerSupply};
+pub use premises::{FstabEntry, Mount, PowerSupply, lasting_mounts};
 pub use probe::{Readiness, ReadinessProbe};
 pub use progress::{Course, PackageStage, Stage, WorkNews, WorkProgress};
 pub use resources::Resources;

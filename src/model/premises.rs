@@ -1,5 +1,47 @@
 //! What a host stands on: its mounts, its clock, its power.
 
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// File systems of the kernel, which hold no data of anybody's.
+const KERNEL_FILE_SYSTEMS: [&str; 21] = [
+    "autofs",
+    "binfmt_misc",
+    "bpf",
+    "cgroup",
+    "cgroup2",
+    "configfs",
+    "debugfs",
+    "devpts",
+    "devtmpfs",
+    "efivarfs",
+    "fusectl",
+    "hugetlbfs",
+    "mqueue",
+    "nsfs",
+    "proc",
+    "pstore",
+    "rpc_pipefs",
+    "securityfs",
+    "selinuxfs",
+    "sysfs",
+    "tracefs",
+];
+
+/// Below these, mounts come and go with the kernel, with sessions, with containers and with snaps: they are never the
+/// same after a boot, and say nothing of the host.
+const PASSING_MOUNTS: [&str; 9] = [
+    "/dev",
+    "/proc",
+    "/run",
+    "/snap",
+    "/sys",
+    "/var/lib/containers",
+    "/var/lib/docker",
+    "/var/lib/kubelet",
+    "/var/snap",
+];
+
 /// Something that is mounted now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mount {
@@ -13,6 +55,19 @@ pub struct Mount {
     pub has_unit_file: bool,
     /// Whether nobody can write to it.
     pub read_only: bool,
+}
+
+impl Mount {
+    /// Whether every boot should bring it back, and is not what makes it anew.
+    pub fn is_lasting(&self) -> bool {
+        let point = Path::new(&self.point);
+        !KERNEL_FILE_SYSTEMS.contains(&self.kind.as_str()) && !PASSING_MOUNTS.iter().any(|dir| point.starts_with(dir))
+    }
+}
+
+/// The lasting ones: mount points and their sources.
+pub fn lasting_mounts(mounts: Vec<Mount>) -> BTreeMap<String, String> {
+    mounts.into_iter().filter(Mount::is_lasting).map(|mount| (mount.point, mount.source)).collect()
 }
 
 /// A line of `/etc/fstab`.

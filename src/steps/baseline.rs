@@ -5,7 +5,7 @@ use jiff::SignedDuration;
 use super::{StepContext, StepEnd, StepError, StepResult, locks, rivals};
 use crate::checks::is_allowed;
 use crate::config::ServiceSettings;
-use crate::model::{Baseline, Fact, Readiness, ReadinessProbe, ServiceBaseline, Step};
+use crate::model::{Baseline, Fact, Readiness, ReadinessProbe, ServiceBaseline, Step, lasting_mounts};
 use crate::verify::latency;
 
 /// A service that is busy for a moment is asked again so often.
@@ -30,11 +30,11 @@ pub(super) async fn perform(ctx: &mut StepContext<'_>) -> StepResult {
         units: ctx.host.units.survey().await?,
         services,
         sockets: system.listening_sockets().await?,
-        mounts: system.mounts().await?,
+        mounts: lasting_mounts(system.mounts().await?),
         kernel: ctx.host.kernels.facts().await?,
         packages: ctx.host.packages.installed().await?,
         dkms: Some(ctx.host.kernels.dkms().await?),
-        inventory: Some(Box::new(ctx.host.inventories.inventory().await)),
+        inventory: Some(Box::new(ctx.host.system.inventory().await)),
     };
     let ready = baseline.services.iter().filter(|service| matches!(service.readiness, Readiness::Ready(_))).count();
     let note = format!(

@@ -86,7 +86,7 @@ pub(super) async fn call(ctx: &mut StepContext<'_>, call: &Call<'_>) -> Result<H
     let end = match known_look(ctx, &unit).await {
         WorkLook::NotLoaded | WorkLook::NoWork if was_called => lost("its outcome is lost, and it is not run again"),
         WorkLook::NotLoaded | WorkLook::NoWork => {
-            let distrust = ctx.host.premises.distrust(call.command).await;
+            let distrust = ctx.host.system.distrust(call.command).await;
             let began = ctx.host.clock.now();
             let begun = HookRun { step, program: call.program().to_owned(), policy: call.policy, began, end: None };
             ctx.recorder.record(Fact::HookBegan(begun))?;

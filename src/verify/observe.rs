@@ -8,7 +8,7 @@ use jiff::SignedDuration;
 use super::compare::{self, GoneUnit, Now};
 use super::{Verifying, old_code, relations};
 use crate::host::HostResult;
-use crate::model::{Inventory, Outdated, Reading, UnitName, UnitSurvey};
+use crate::model::{Inventory, Outdated, Reading, UnitName, UnitSurvey, lasting_mounts};
 
 /// A clock that was in time is given this long after a boot to be so again.
 const CLOCK_PATIENCE: SignedDuration = SignedDuration::from_secs(60);
@@ -37,7 +37,7 @@ pub(super) async fn observe(with: &Verifying<'_>, services: &[UnitName]) -> Now 
         units,
         gone,
         sockets: sockets.into(),
-        mounts: mounts.into(),
+        mounts: mounts.map(lasting_mounts).into(),
         kernel: kernel.into(),
         inventory,
         packages: packages.into(),
@@ -63,7 +63,7 @@ async fn inventory(with: &Verifying<'_>) -> Inventory {
         with.baseline.inventory.as_ref().is_some_and(|before| before.clock_synchronized == Reading::Known(true));
     let began = clock.now();
     loop {
-        let inventory = with.host.inventories.inventory().await;
+        let inventory = with.host.system.inventory().await;
         let is_behind = was_in_time && inventory.clock_synchronized == Reading::Known(false);
         if !is_behind || clock.now().duration_since(began) > CLOCK_PATIENCE {
             return inventory;

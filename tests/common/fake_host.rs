@@ -15,9 +15,9 @@ use patchday::events::{Event, EventKind};
 use patchday::host::clock::RunClock;
 use patchday::host::{
     BootLoader, Budget, Clock, Database, DatabaseForensics, DatabaseInsight, Deployments, FetchedPlans, HoldSpec, Host,
-    HostError, HostErrorKind, HostResult, Inhibitor, InhibitorGuard, Inventories, KernelBuilds, Kernels, Messenger,
-    PackageLocks, PackageSurvey, PackageWork, Packages, People, Power, Premises, Prober, Relations, RunningCode,
-    Shutdown, ShutdownSpec, System, UnitChanges, Units, WorkUnits,
+    HostError, HostErrorKind, HostResult, Inhibitor, InhibitorGuard, KernelBuilds, Kernels, Messenger, PackageLocks,
+    PackageSurvey, PackageWork, Packages, People, Power, Prober, Relations, RunningCode, Shutdown, ShutdownSpec,
+    System, UnitChanges, Units, WorkUnits,
 };
 use patchday::model::*;
 use patchday::store::{RunStore, StateDir, StoreError, StoreResult};
@@ -1012,13 +1012,6 @@ impl patchday::host::Journal for Fake {
 }
 
 #[async_trait]
-impl Inventories for Fake {
-    async fn inventory(&self) -> Inventory {
-        lock(&self.0).inventory.clone()
-    }
-}
-
-#[async_trait]
 impl WorkUnits for Fake {
     async fn start(&self, spec: &WorkSpec) -> HostResult<()> {
         point(&self.0, "start work");
@@ -1568,36 +1561,6 @@ impl RunningCode for Fake {
 }
 
 #[async_trait]
-impl Premises for Fake {
-    async fn file_systems(&self, paths: &[&str]) -> HostResult<Vec<FileSystem>> {
-        let paths = paths.iter().map(|&path| path.to_owned()).collect();
-        let free = lock(&self.0).disk_free.unwrap_or(1 << 40);
-        Ok(vec![FileSystem { paths, free, inodes: None }])
-    }
-
-    async fn mounts(&self) -> HostResult<Vec<Mount>> {
-        Ok(Vec::new())
-    }
-
-    async fn fstab(&self) -> HostResult<Vec<FstabEntry>> {
-        Ok(Vec::new())
-    }
-
-    async fn power_supplies(&self) -> HostResult<Vec<PowerSupply>> {
-        Ok(Vec::new())
-    }
-
-    async fn distrust(&self, command: &[String]) -> HostResult<Option<String>> {
-        let program = command.first().cloned().unwrap_or_default();
-        Ok((lock(&self.0).distrusted.as_ref() == Some(&program)).then(|| format!("{program} does not belong to root")))
-    }
-
-    async fn clock_synchronized(&self) -> HostResult<bool> {
-        lock(&self.0).clock_is_right.ok_or_else(|| unknown("the clock"))
-    }
-}
-
-#[async_trait]
 impl People for Fake {
     async fn sessions(&self) -> HostResult<Vec<Session>> {
         let session = |number| Session {
@@ -1754,8 +1717,35 @@ impl System for Fake {
         Ok(lock(&self.0).resources.clone())
     }
 
-    async fn mounts(&self) -> HostResult<BTreeMap<String, String>> {
-        Ok(BTreeMap::new())
+    async fn file_systems(&self, paths: &[&str]) -> HostResult<Vec<FileSystem>> {
+        let paths = paths.iter().map(|&path| path.to_owned()).collect();
+        let free = lock(&self.0).disk_free.unwrap_or(1 << 40);
+        Ok(vec![FileSystem { paths, free, inodes: None }])
+    }
+
+    async fn mounts(&self) -> HostResult<Vec<Mount>> {
+        Ok(Vec::new())
+    }
+
+    async fn fstab(&self) -> HostResult<Vec<FstabEntry>> {
+        Ok(Vec::new())
+    }
+
+    async fn power_supplies(&self) -> HostResult<Vec<PowerSupply>> {
+        Ok(Vec::new())
+    }
+
+    async fn distrust(&self, command: &[String]) -> HostResult<Option<String>> {
+        let program = command.first().cloned().unwrap_or_default();
+        Ok((lock(&self.0).distrusted.as_ref() == Some(&program)).then(|| format!("{program} does not belong to root")))
+    }
+
+    async fn clock_synchronized(&self) -> HostResult<bool> {
+        lock(&self.0).clock_is_right.ok_or_else(|| unknown("the clock"))
+    }
+
+    async fn inventory(&self) -> Inventory {
+        lock(&self.0).inventory.clone()
     }
 
     async fn listening_sockets(&self) -> HostResult<Vec<ListeningSocket>> {
@@ -1838,7 +1828,6 @@ pub fn host(world: &Shared) -> Host {
         units: fake(),
         relations: fake(),
         journal: fake(),
-        inventories: fake(),
         work: fake(),
         budget: fake(),
         power: fake(),
@@ -1855,7 +1844,6 @@ pub fn host(world: &Shared) -> Host {
         boot_loader: fake(),
         system: fake(),
         running_code: fake(),
-        premises: fake(),
         people: fake(),
         deployments: fake(),
         prober: fake(),

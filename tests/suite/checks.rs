@@ -11,7 +11,7 @@ use patchday::checks::{CATALOGUE, CheckInputs, run_all};
 use patchday::config::{Settings, UserCount, UserSource};
 use patchday::host::Host;
 use patchday::host::kernel::Kernel;
-use patchday::host::premises::HostPremises;
+use patchday::host::system::HostSystem;
 use patchday::model::{
     CheckResult, FileRole, FileState, Finding, Hook, HookPoint, HookPolicy, ReadinessProbe, RunOptions, Severity,
     Trigger, UnitProcess,
@@ -54,7 +54,7 @@ fn said_of(label: &str, root: &Path) -> Option<Finding> {
     world.lock().unwrap().virtualization = "lxc";
     let mut host = host(&world);
     host.kernels = Arc::new(Kernel::new(root.to_owned(), "/usr/bin/patchday"));
-    host.premises = Arc::new(HostPremises::new(root.to_owned()));
+    host.system = Arc::new(HostSystem::new(root.to_owned()));
     finding(&results(&host, &settings(), &options()), label)
 }
 
@@ -169,7 +169,7 @@ fn a_program_that_others_could_replace_is_named() {
     };
     let settings = Settings { hooks: vec![hook], ..settings() };
     let mut host = host(&World::new());
-    host.premises = Arc::new(HostPremises::new(root.path().to_owned()));
+    host.system = Arc::new(HostSystem::new(root.path().to_owned()));
     let results = results(&host, &settings, &options());
     let finding = finding(&results, "hooks-trusted").unwrap();
     assert_eq!(finding.severity, Severity::Blocker);

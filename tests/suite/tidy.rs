@@ -106,11 +106,7 @@ const fn guard(what: &'static str, only: &'static [&'static str], because: &'sta
 const NOBODY: &[&str] = &[];
 /// Any single one that forbids is enough. A path of one name is a crate; a longer one is found anywhere in a path.
 const GUARDS: [Guard; 47] = [
-    guard(
-        "zbus",
-        &["host::bus", "host::systemd", "host::logind", "host::people", "host::premises"],
-        "D-Bus stays in its adapters",
-    ),
+    guard("zbus", &["host::bus", "host::systemd", "host::logind", "host::people"], "D-Bus stays in its adapters"),
     guard("mongodb", &["host::mongodb"], "the driver stays in its adapter"),
     guard(
         "reqwest",

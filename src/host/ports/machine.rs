@@ -8,13 +8,6 @@ use jiff::{SignedDuration, Timestamp};
 use super::HostResult;
 use crate::model::{BootId, FileSystem, FstabEntry, Inventory, ListeningSocket, Mount, PowerSupply, Resources};
 
-/// What a host has besides units, sockets and packages.
-#[async_trait]
-pub trait Inventories: Send + Sync {
-    /// All of it at this instant. What cannot be read is unknown, each by itself.
-    async fn inventory(&self) -> Inventory;
-}
-
 /// The host itself.
 #[async_trait]
 pub trait System: Send + Sync {
@@ -30,16 +23,9 @@ pub trait System: Send + Sync {
     /// CPUs, memory and load.
     async fn resources(&self) -> HostResult<Resources>;
 
-    /// Mount points and their sources, without those of the kernel (`proc`, `sysfs`, cgroups …) and below `/run`.
-    async fn mounts(&self) -> HostResult<BTreeMap<String, String>>;
-
     /// Who listens where over TCP.
     async fn listening_sockets(&self) -> HostResult<Vec<ListeningSocket>>;
-}
 
-/// What the host stands on.
-#[async_trait]
-pub trait Premises: Send + Sync {
     /// The file systems that hold the given paths, each once; paths that do not exist are left out.
     async fn file_systems(&self, paths: &[&str]) -> HostResult<Vec<FileSystem>>;
 
@@ -57,6 +43,9 @@ pub trait Premises: Send + Sync {
 
     /// Whether the kernel's clock is kept right by somebody.
     async fn clock_synchronized(&self) -> HostResult<bool>;
+
+    /// What a host has besides units, sockets and packages, at this instant. What cannot be read is unknown, each by itself.
+    async fn inventory(&self) -> Inventory;
 }
 
 /// The clock, and waiting.

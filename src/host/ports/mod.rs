@@ -10,7 +10,7 @@ mod systemd;
 
 pub use database::{Database, DatabaseForensics, DatabaseInsight, ShutdownSpec};
 pub use kernel::{BootLoader, KernelBuilds, Kernels};
-pub use machine::{Clock, Inventories, Premises, System};
+pub use machine::{Clock, System};
 pub use packages::{FetchedPlans, PackageLocks, PackageSurvey, PackageWork, Packages, RunningCode};
 pub use people::{Deployments, Messenger, People, Prober};
 pub use set::Host;

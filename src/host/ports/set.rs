@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use super::{
-    BootLoader, Budget, Database, DatabaseForensics, DatabaseInsight, Deployments, FetchedPlans, Inventories, Journal,
-    KernelBuilds, Kernels, Messenger, PackageLocks, PackageSurvey, Packages, People, Power, Premises, Prober,
-    Relations, RunningCode, Shutdown, System, Units, WorkUnits,
+    BootLoader, Budget, Database, DatabaseForensics, DatabaseInsight, Deployments, FetchedPlans, Journal, KernelBuilds,
+    Kernels, Messenger, PackageLocks, PackageSurvey, Packages, People, Power, Prober, Relations, RunningCode, Shutdown,
+    System, Units, WorkUnits,
 };
 use crate::host::clock::RunClock;
 
@@ -17,8 +17,6 @@ pub struct Host {
     pub relations: Arc<dyn Relations>,
     /// What services say of themselves.
     pub journal: Arc<dyn Journal>,
-    /// Everything else that a host has.
-    pub inventories: Arc<dyn Inventories>,
     /// Transient units that do long work.
     pub work: Arc<dyn WorkUnits>,
     /// The limits of all work.
@@ -51,8 +49,6 @@ pub struct Host {
     pub boot_loader: Arc<dyn BootLoader>,
     /// The host itself.
     pub system: Arc<dyn System>,
-    /// What the host stands on.
-    pub premises: Arc<dyn Premises>,
     /// Who uses the host.
     pub people: Arc<dyn People>,
     /// Checkouts from which services run.

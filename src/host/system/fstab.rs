@@ -1,9 +1,12 @@
 //! Reads `/etc/fstab`.
 
+use std::fs;
+use std::io::ErrorKind;
 use std::path::Path;
 
 use crate::host::command::below;
 use crate::host::mounts::unescape;
+use crate::host::{HostError, HostResult};
 use crate::model::FstabEntry;
 
 /// Where unit files of mounts are that nobody generates from `/etc/fstab`.
@@ -17,8 +20,18 @@ const BY: [(&str, &str); 4] = [
     ("PARTLABEL=", "/dev/disk/by-partlabel"),
 ];
 
-/// Reads `/etc/fstab`, and looks below `root` which of its devices exist.
-pub(super) fn parse(text: &str, root: &Path) -> Vec<FstabEntry> {
+/// Its entries; none where there is no such file.
+pub(super) fn read(root: &Path) -> HostResult<Vec<FstabEntry>> {
+    let path = below(root, "/etc/fstab");
+    match fs::read(&path) {
+        Ok(bytes) => Ok(parse(&String::from_utf8_lossy(&bytes), root)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
+        Err(error) => Err(HostError::failed(format!("read {}", path.display()), error)),
+    }
+}
+
+/// Looks below `root` which of its devices exist.
+fn parse(text: &str, root: &Path) -> Vec<FstabEntry> {
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
     lines.filter_map(|line| entry(line, root)).collect()
 }

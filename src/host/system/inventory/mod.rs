@@ -7,33 +7,24 @@ mod timers;
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::PathBuf;
+use std::path::Path;
 use std::time::Duration;
 
-use async_trait::async_trait;
-
-use super::command::{self, below};
-use super::{HostError, HostResult, Inventories};
-use super::{clock_state, mounts};
+use crate::host::command::{self, below};
+use crate::host::{HostError, HostResult, clock_state, mounts};
 use crate::model::{Inventory, Reading};
 
 /// Programs that only read, on a busy host.
 const TIMEOUT: Duration = Duration::from_secs(20);
 
-/// This host.
-#[derive(Debug, Clone)]
-pub struct HostInventory {
-    root: PathBuf,
+/// Reads files and finds programs below `root`.
+struct Reader<'a> {
+    root: &'a Path,
 }
 
-impl HostInventory {
-    /// Reads files and finds programs below `root`; `/` except in tests.
-    pub fn new(root: PathBuf) -> Self {
-        Self { root }
-    }
-
+impl Reader<'_> {
     fn read(&self, path: &str) -> HostResult<String> {
-        let path = below(&self.root, path);
+        let path = below(self.root, path);
         fs::read_to_string(&path).map_err(|error| HostError::failed(format!("read {}", path.display()), error))
     }
 
@@ -44,31 +35,28 @@ impl HostInventory {
     }
 
     fn read_only(&self) -> HostResult<BTreeSet<String>> {
-        let mounts = mounts::of_host(&self.root)?.into_values();
+        let mounts = mounts::of_host(self.root)?.into_values();
         Ok(mounts.filter(|mount| mount.read_only).map(|mount| mount.point).collect())
     }
 
     async fn text(&self, program: &str, args: &[&str]) -> HostResult<String> {
-        command::read_text(&self.root, program, args, TIMEOUT).await
+        command::read_text(self.root, program, args, TIMEOUT).await
     }
 
     async fn conffiles(&self) -> HostResult<BTreeSet<String>> {
-        let root = self.root.clone();
+        let root = self.root.to_owned();
         let walk = tokio::task::spawn_blocking(move || files::to_be_merged(&root));
         walk.await.map_err(|error| HostError::failed("look for configuration files to merge", error))?
     }
-}
 
-#[async_trait]
-impl Inventories for HostInventory {
-    async fn inventory(&self) -> Inventory {
+    async fn all(&self) -> Inventory {
         let addresses = async { network::addresses(&self.text("ip", &network::ADDRESSES).await?) };
         let routes = async {
             network::routes(&[&self.text("ip", &network::ROUTES).await?, &self.text("ip", &network::ROUTES_6).await?])
         };
         let timers = async { timers::parse(&self.text("systemctl", &timers::ARGS).await?) };
         let (addresses, routes, timers, clock_synchronized, conffiles) =
-            tokio::join!(addresses, routes, timers, clock_state::synchronized(&self.root), self.conffiles());
+            tokio::join!(addresses, routes, timers, clock_state::synchronized(self.root), self.conffiles());
         Inventory {
             swap: self.swap().into(),
             read_only: self.read_only().into(),
@@ -76,12 +64,17 @@ impl Inventories for HostInventory {
             routes: routes.into(),
             timers: timers.into(),
             command_line: Reading::from(self.read("/proc/cmdline").map(|text| text.trim().to_owned())),
-            modules: settings::modules(&self.root).into(),
-            sysctl: settings::sysctl(&self.root).into(),
+            modules: settings::modules(self.root).into(),
+            sysctl: settings::sysctl(self.root).into(),
             clock_synchronized: clock_synchronized.into(),
             conffiles: conffiles.into(),
         }
     }
+}
+
+/// All of it at this instant. What cannot be read is unknown, each by itself.
+pub(super) async fn of(root: &Path) -> Inventory {
+    Reader { root }.all().await
 }
 
 #[cfg(test)]
@@ -93,7 +86,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         fs::create_dir_all(dir.path().join("proc")).unwrap();
         fs::write(dir.path().join("proc/swaps"), "Filename\t\tType\n/swapfile   file 1 0 -2\n").unwrap();
-        let seen = HostInventory::new(dir.path().to_owned()).inventory().await;
+        let seen = of(dir.path()).await;
         assert_eq!(seen.swap, Reading::Known(BTreeSet::from(["/swapfile".to_owned()])));
         assert!(seen.addresses.known().is_none() && seen.command_line.known().is_none());
     }
