@@ -89,7 +89,7 @@ check!(
      along before its turn, is stopped by neither as it should be.",
     |check, inputs| {
         let units = configured(inputs);
-        let known = inputs.host.relations.dependents(&units).await?;
+        let known = inputs.host.units.dependents(&units).await?;
         let mut obstructed: Vec<(&UnitName, String)> = Vec::new();
         let mut ids: Vec<(UnitName, &UnitName)> = Vec::new();
         for (service, (unit, state)) in inputs.settings.services.iter().zip(inputs.units().await?) {
@@ -131,7 +131,7 @@ check!(
      program made (`systemd-run`) is deleted by that, and is a blocker.",
     |check, inputs| {
         let units = configured(inputs);
-        let known = inputs.host.relations.dependents(&units).await?;
+        let known = inputs.host.units.dependents(&units).await?;
         let mut lines: Vec<String> = Vec::new();
         let mut lost = false;
         for unit in &units {

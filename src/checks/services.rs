@@ -233,7 +233,7 @@ check!(
         // By way of units that nobody configured, too.
         let services: Vec<UnitName> = inputs.settings.services.iter().map(|service| service.unit.clone()).collect();
         let configured = inputs.settings.services.iter().map(|service| (service.unit.clone(), service.after.clone()));
-        let graph = DependencyGraph::new(configured, inputs.host.relations.relations(&services).await?);
+        let graph = DependencyGraph::new(configured, inputs.host.units.relations(&services).await?);
         for cycle in graph.cycles() {
             let way: Vec<&str> = cycle.iter().map(UnitName::as_str).collect();
             lines.push(format!("a cycle, which systemd breaks somewhere: {}", way.join(" after ")));

@@ -28,9 +28,7 @@ use crate::host::people::HostPeople;
 use crate::host::probe::Probe;
 use crate::host::running_code::HostProcesses;
 use crate::host::system::HostSystem;
-use crate::host::systemd::{
-    SystemdBudget, SystemdPackageLocks, SystemdRelations, SystemdShutdown, SystemdUnits, SystemdWork,
-};
+use crate::host::systemd::{SystemdBudget, SystemdPackageLocks, SystemdShutdown, SystemdUnits, SystemdWork};
 use crate::host::{Clock as _, Host, Units};
 use crate::model::{Estimate, LoadState, Run, RunId, RunOptions, UpgradePlan, Way};
 use crate::steps;
@@ -106,7 +104,6 @@ impl App {
         Ok(Host {
             prober: Arc::new(Probe::new(units.clone(), database.clone())),
             units,
-            relations: Arc::new(SystemdRelations::new(bus.clone())),
             journal: Arc::new(SystemdJournal::new(root.clone())),
             package_locks: Arc::new(SystemdPackageLocks::new(SystemdWork::new(bus.clone(), &program), &program)),
             work: Arc::new(SystemdWork::new(bus.clone(), program).with_writable(self.writable(settings)?)),

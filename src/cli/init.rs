@@ -17,8 +17,8 @@ use crate::discovery::{self, Candidate, HttpAnswer};
 use crate::error::{Failure, FailureKind};
 use crate::exit_code;
 use crate::host::bus::{Bus, BusAddress};
-use crate::host::systemd::{SystemdRelations, SystemdUnits};
-use crate::host::{Relations, System, Units, probe, sockets, system::HostSystem};
+use crate::host::systemd::SystemdUnits;
+use crate::host::{System, Units, probe, sockets, system::HostSystem};
 use crate::model::{ListeningSocket, UnitName, UnitRelations, UnitState};
 use crate::ui;
 
@@ -64,7 +64,6 @@ fn write(path: &Path, text: &str) -> Result<(), Failure> {
 async fn find_candidates() -> Result<Vec<Candidate>, Failure> {
     let root = Path::new("/");
     let bus = Bus::new(BusAddress::System);
-    let known = SystemdRelations::new(bus.clone());
     let units = SystemdUnits::new(bus, root);
     let mut listening = HostSystem::new(root.to_owned()).listening_sockets().await?;
     listening.retain(|socket| socket.protocol.starts_with("tcp"));
@@ -91,7 +90,7 @@ async fn find_candidates() -> Result<Vec<Candidate>, Failure> {
         if !(is_mongod || holds > 0 || (follows_mongod && state.main_pid.is_some())) {
             continue;
         }
-        let mut relations = known.dependents(std::slice::from_ref(&unit)).await?;
+        let mut relations = units.dependents(std::slice::from_ref(&unit)).await?;
         let notes = notes(&unit, &state, relations.remove(&unit));
         let listens: Vec<SocketAddr> = by_unit.get(&unit).into_iter().flatten().copied().collect();
         let http_answers = if is_mongod { None } else { first_http_answer(&listens).await };

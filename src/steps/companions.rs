@@ -37,7 +37,7 @@ pub(super) async fn take_down(ctx: &mut StepContext<'_>, service: &ServiceSettin
 /// Finds the companions of a service, and records that they are about to go down with it.
 async fn recorded(ctx: &mut StepContext<'_>, service: &UnitName) -> Result<Vec<Companion>, StepError> {
     let configured: Vec<UnitName> = ctx.settings.services.iter().map(|service| service.unit.clone()).collect();
-    let known = ctx.host.relations.dependents(std::slice::from_ref(service)).await?;
+    let known = ctx.host.units.dependents(std::slice::from_ref(service)).await?;
     let found = companions(service, &known, &configured);
     for one in &found {
         let change = Change::TakenAlong { unit: one.unit.clone(), with: service.clone() };
@@ -164,7 +164,7 @@ async fn conclude(
 /// Starts what was bound to services that ended by themselves, ran before the run, and went down with them.
 pub(super) async fn follow(ctx: &StepContext<'_>, services: &[UnitName]) {
     let Some(baseline) = &ctx.run().baseline else { return };
-    let known = match ctx.host.relations.dependents(services).await {
+    let known = match ctx.host.units.dependents(services).await {
         Ok(known) => known,
         Err(error) => return ctx.note(error.to_string()),
     };

@@ -176,7 +176,7 @@ async fn conclude(
 /// What is known of the units' relations; read while services settle, since it takes a while where there are many.
 async fn relations(with: &Verifying<'_>) -> HostResult<BTreeMap<UnitName, UnitRelations>> {
     let services: Vec<UnitName> = with.settings.services.iter().map(|service| service.unit.clone()).collect();
-    with.host.relations.relations(&services).await
+    with.host.units.relations(&services).await
 }
 
 /// The graph, with what failed and is no service of ours.

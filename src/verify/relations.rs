@@ -9,5 +9,5 @@ pub(crate) async fn of_each(host: &Host, units: &[UnitName]) -> HostResult<BTree
     if units.is_empty() {
         return Ok(BTreeMap::new());
     }
-    host.relations.relations(units).await
+    host.units.relations(units).await
 }

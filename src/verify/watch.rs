@@ -129,7 +129,7 @@ pub(super) struct Ears(Option<Box<dyn UnitChanges>>);
 
 impl Ears {
     pub(super) async fn open(with: &Verifying<'_>) -> Self {
-        Self(with.host.relations.listen().await.ok())
+        Self(with.host.units.listen().await.ok())
     }
 
     fn longest_pause(&self) -> SignedDuration {

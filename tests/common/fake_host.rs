@@ -16,8 +16,8 @@ use patchday::host::clock::RunClock;
 use patchday::host::{
     BootLoader, Budget, Clock, Database, DatabaseForensics, DatabaseInsight, Deployments, FetchedPlans, HoldSpec, Host,
     HostError, HostErrorKind, HostResult, Inhibitor, InhibitorGuard, KernelBuilds, Kernels, Messenger, PackageLocks,
-    PackageSurvey, PackageWork, Packages, People, Power, Prober, Relations, RunningCode, Shutdown, ShutdownSpec,
-    System, UnitChanges, Units, WorkUnits,
+    PackageSurvey, PackageWork, Packages, People, Power, Prober, RunningCode, Shutdown, ShutdownSpec, System,
+    UnitChanges, Units, WorkUnits,
 };
 use patchday::model::*;
 use patchday::store::{RunStore, StateDir, StoreError, StoreResult};
@@ -948,10 +948,7 @@ impl Units for Fake {
             virtualization: world.virtualization.into(),
         })
     }
-}
 
-#[async_trait]
-impl Relations for Fake {
     async fn relations(&self, units: &[UnitName]) -> HostResult<BTreeMap<UnitName, UnitRelations>> {
         let after = |unit: &UnitName| if unit.as_str() == API { vec![MONGOD.parse().unwrap()] } else { Vec::new() };
         let of = |unit: &UnitName| UnitRelations {
@@ -1826,7 +1823,6 @@ pub fn host(world: &Shared) -> Host {
     let fake = || Arc::new(Fake(world.clone()));
     Host {
         units: fake(),
-        relations: fake(),
         journal: fake(),
         work: fake(),
         budget: fake(),

@@ -15,7 +15,7 @@ pub use packages::{FetchedPlans, PackageLocks, PackageSurvey, PackageWork, Packa
 pub use people::{Deployments, Messenger, People, Prober};
 pub use set::Host;
 pub use systemd::{
-    Budget, HoldSpec, Inhibitor, InhibitorGuard, Journal, Power, Relations, Shutdown, UnitChanges, Units, WorkUnits,
+    Budget, HoldSpec, Inhibitor, InhibitorGuard, Journal, Power, Shutdown, UnitChanges, Units, WorkUnits,
 };
 
 /// Why the host did not do, or did not say, what it was asked.

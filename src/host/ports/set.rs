@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::{
     BootLoader, Budget, Database, DatabaseForensics, DatabaseInsight, Deployments, FetchedPlans, Journal, KernelBuilds,
-    Kernels, Messenger, PackageLocks, PackageSurvey, Packages, People, Power, Prober, Relations, RunningCode, Shutdown,
-    System, Units, WorkUnits,
+    Kernels, Messenger, PackageLocks, PackageSurvey, Packages, People, Power, Prober, RunningCode, Shutdown, System,
+    Units, WorkUnits,
 };
 use crate::host::clock::RunClock;
 
@@ -13,8 +13,6 @@ use crate::host::clock::RunClock;
 pub struct Host {
     /// Units that run services.
     pub units: Arc<dyn Units>,
-    /// Units as a whole.
-    pub relations: Arc<dyn Relations>,
     /// What services say of themselves.
     pub journal: Arc<dyn Journal>,
     /// Transient units that do long work.

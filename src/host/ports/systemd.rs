@@ -57,11 +57,7 @@ pub trait Units: Send + Sync {
 
     /// All units at this instant.
     async fn survey(&self) -> HostResult<UnitSurvey>;
-}
 
-/// Units as a whole: how they hang together, and what happens to them.
-#[async_trait]
-pub trait Relations: Send + Sync {
     /// The relations of these units, and of all that they need, want or are ordered after, near and far.
     async fn relations(&self, units: &[UnitName]) -> HostResult<BTreeMap<UnitName, UnitRelations>>;
 

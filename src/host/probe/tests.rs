@@ -1,11 +1,14 @@
+use std::collections::BTreeMap;
 use std::sync::Mutex;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 use super::*;
-use crate::host::{HoldSpec, HostError, HostErrorKind, HostResult, ShutdownSpec};
-use crate::model::{ActiveState, DatabaseFacts, JobResult, LoadState, UnitProcess, UnitState, UnitSurvey};
+use crate::host::{HoldSpec, HostError, HostErrorKind, HostResult, ShutdownSpec, UnitChanges};
+use crate::model::{
+    ActiveState, DatabaseFacts, JobResult, LoadState, UnitProcess, UnitRelations, UnitState, UnitSurvey,
+};
 
 const LIMIT: SignedDuration = SignedDuration::from_secs(5);
 
@@ -83,6 +86,18 @@ impl Units for FakeHost {
     }
 
     async fn survey(&self) -> HostResult<UnitSurvey> {
+        no_answer()
+    }
+
+    async fn relations(&self, _: &[UnitName]) -> HostResult<BTreeMap<UnitName, UnitRelations>> {
+        no_answer()
+    }
+
+    async fn dependents(&self, _: &[UnitName]) -> HostResult<BTreeMap<UnitName, UnitRelations>> {
+        no_answer()
+    }
+
+    async fn listen(&self) -> HostResult<Box<dyn UnitChanges>> {
         no_answer()
     }
 }

@@ -37,7 +37,6 @@ mod work_processes;
 pub use budget::SystemdBudget;
 pub use exec_with_status::exec_with_status;
 pub use package_locks::SystemdPackageLocks;
-pub use relations::SystemdRelations;
 pub use shutdown::SystemdShutdown;
 pub use units::SystemdUnits;
 pub use work::SystemdWork;

@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -15,8 +14,8 @@ use zbus::{Connection, MatchRule, MessageStream, OwnedObjectPath, message};
 
 use super::manager::Manager;
 use super::proxy::{ALREADY_SUBSCRIBED, MANAGER_PATH, SERVICE_NAME, manager, properties};
-use crate::host::bus::{Bus, host_error, is_named};
-use crate::host::{HostResult, Relations, UnitChanges};
+use crate::host::bus::{host_error, is_named};
+use crate::host::{HostResult, UnitChanges};
 use crate::model::{UnitName, UnitRelations};
 
 /// Questions that are under way at the same time: enough to keep systemd busy, few enough to leave it time for others.
@@ -28,36 +27,20 @@ const MAX_QUEUED: NonZeroUsize = NonZeroUsize::MIN.saturating_add(4095);
 /// Signals come in bursts: what follows within this time is told together.
 const BURST: Duration = Duration::from_millis(20);
 
-/// systemd's view of all units.
-#[derive(Debug, Clone)]
-pub struct SystemdRelations {
-    manager: Manager,
-}
-
-impl SystemdRelations {
-    /// Units behind `bus`.
-    pub fn new(bus: Bus) -> Self {
-        Self { manager: Manager { bus, root: PathBuf::from("/") } }
-    }
-}
-
-#[async_trait]
-impl Relations for SystemdRelations {
-    async fn relations(&self, units: &[UnitName]) -> HostResult<BTreeMap<UnitName, UnitRelations>> {
+impl Manager {
+    pub(super) async fn relations(&self, units: &[UnitName]) -> HostResult<BTreeMap<UnitName, UnitRelations>> {
         self.walk(units, |one| [one.after.clone(), one.needs.clone(), one.wants.clone()].concat()).await
     }
 
-    async fn dependents(&self, units: &[UnitName]) -> HostResult<BTreeMap<UnitName, UnitRelations>> {
+    pub(super) async fn dependents(&self, units: &[UnitName]) -> HostResult<BTreeMap<UnitName, UnitRelations>> {
         self.walk(units, |one| [one.stops.clone(), one.triggered_by.clone(), one.upheld_by.clone()].concat()).await
     }
 
-    async fn listen(&self) -> HostResult<Box<dyn UnitChanges>> {
-        let signals = self.manager.bus.retry(|connection| async move { Signals::subscribe(&connection).await }).await;
+    pub(super) async fn listen(&self) -> HostResult<Box<dyn UnitChanges>> {
+        let signals = self.bus.retry(|connection| async move { Signals::subscribe(&connection).await }).await;
         Ok(Box::new(signals.map_err(|error| host_error("listen to systemd", &error))?))
     }
-}
 
-impl SystemdRelations {
     /// From unit to unit. One call for a unit and one more for its type, all of a distance at once.
     async fn walk(
         &self,
@@ -84,8 +67,7 @@ impl SystemdRelations {
     async fn one(&self, unit: &UnitName) -> zbus::Result<UnitRelations> {
         let path = &object_path(unit.as_str())?;
         let is_service = unit.as_str().ends_with(".service");
-        self.manager
-            .bus
+        self.bus
             .retry(|connection| async move {
                 let known = properties(&connection, path, "Unit").await?;
                 let (service_type, has_stop_program, has_bus_name) = match is_service {

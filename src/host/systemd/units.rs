@@ -1,5 +1,6 @@
 //! Units that run services.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use async_trait::async_trait;
@@ -9,8 +10,8 @@ use super::jobs::Goal;
 use super::manager::Manager;
 use super::proxy::NO_SUCH_UNIT;
 use crate::host::bus::{Bus, is_named};
-use crate::host::{HoldSpec, HostResult, Units};
-use crate::model::{JobResult, UnitName, UnitProcess, UnitState, UnitSurvey};
+use crate::host::{HoldSpec, HostResult, UnitChanges, Units};
+use crate::model::{JobResult, UnitName, UnitProcess, UnitRelations, UnitState, UnitSurvey};
 
 /// systemd's units.
 #[derive(Debug, Clone)]
@@ -81,6 +82,18 @@ impl Units for SystemdUnits {
 
     async fn survey(&self) -> HostResult<UnitSurvey> {
         self.manager.survey().await
+    }
+
+    async fn relations(&self, units: &[UnitName]) -> HostResult<BTreeMap<UnitName, UnitRelations>> {
+        self.manager.relations(units).await
+    }
+
+    async fn dependents(&self, units: &[UnitName]) -> HostResult<BTreeMap<UnitName, UnitRelations>> {
+        self.manager.dependents(units).await
+    }
+
+    async fn listen(&self) -> HostResult<Box<dyn UnitChanges>> {
+        self.manager.listen().await
     }
 }
 
