@@ -364,7 +364,7 @@ check!(
      tools that build it are installed.",
     |check, inputs| {
         let Some(source) = &inputs.settings.kernel.source else { return Ok(None) };
-        let lacking = inputs.host.kernel_builds.lacking(source).await?;
+        let lacking = inputs.host.kernels.build_lacks(source).await?;
         let finding = || check.found(format!("the kernel of {} cannot be built", source.path.display()));
         let build_needs = "apt-get install build-essential bc bison flex libelf-dev libssl-dev rsync cpio kmod";
         Ok((!lacking.is_empty()).then(|| finding().lines(lacking).remedy("install what a build needs", build_needs)))

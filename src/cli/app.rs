@@ -20,7 +20,7 @@ use crate::host::clock::{RunClock, SystemClock};
 use crate::host::git::Git;
 use crate::host::grub::Grub;
 use crate::host::journal::SystemdJournal;
-use crate::host::kernel::{Kernel, KernelBuilder};
+use crate::host::kernel::Kernel;
 use crate::host::logind::Logind;
 use crate::host::messenger::Outbox;
 use crate::host::mongodb::Mongo;
@@ -121,7 +121,6 @@ impl App {
             package_survey: Arc::new(apt),
             running_code: Arc::new(HostProcesses::new(root.clone())),
             kernels: Arc::new(Kernel::new(root.clone(), own_program()?)),
-            kernel_builds: Arc::new(KernelBuilder::new(root.clone(), own_program()?)),
             boot_loader: Arc::new(Grub::new(root.clone())),
             people: Arc::new(HostPeople::new(bus, root.clone())),
             deployments: Arc::new(Git::new(root.clone())),

@@ -34,7 +34,7 @@ pub mod way;
 
 pub use ports::{
     BootLoader, Budget, Clock, Database, DatabaseForensics, DatabaseInsight, Deployments, FetchedPlans, HoldSpec, Host,
-    HostError, HostErrorKind, HostResult, Inhibitor, InhibitorGuard, Journal, KernelBuilds, Kernels, Messenger,
-    PackageLocks, PackageSurvey, PackageWork, Packages, People, Power, Prober, RunningCode, Shutdown, ShutdownSpec,
-    System, UnitChanges, Units, WorkUnits,
+    HostError, HostErrorKind, HostResult, Inhibitor, InhibitorGuard, Journal, Kernels, Messenger, PackageLocks,
+    PackageSurvey, PackageWork, Packages, People, Power, Prober, RunningCode, Shutdown, ShutdownSpec, System,
+    UnitChanges, Units, WorkUnits,
 };

@@ -9,7 +9,7 @@ use crate::model::{Course, Step};
 const NAME: &str = "install-kernel";
 
 pub(super) async fn perform(ctx: &mut StepContext<'_>) -> StepResult {
-    let built = ctx.host.kernel_builds.built(&kernel_source::configured(ctx)?).await?;
+    let built = ctx.host.kernels.built(&kernel_source::configured(ctx)?).await?;
     let mut course = Course::counted((0.0, 1.0));
     if !work::has_begun(ctx, NAME).await? {
         let installed = ctx.host.kernels.facts().await?.installed;

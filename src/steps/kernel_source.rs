@@ -10,7 +10,7 @@ use crate::model::{Course, KernelSource, Step, make_jobs};
 pub(super) async fn perform(ctx: &mut StepContext<'_>) -> StepResult {
     let source = configured(ctx)?;
     // A build that runs or has ended makes none of it: only the installation does.
-    if !ctx.host.kernel_builds.is_due(&source).await {
+    if !ctx.host.kernels.build_is_due(&source).await {
         return Ok(StepEnd::Skipped("the kernel is installed".into()));
     }
     let limits = &ctx.settings.limits;
@@ -28,14 +28,14 @@ pub(super) async fn perform(ctx: &mut StepContext<'_>) -> StepResult {
     if !outcome.succeeded() {
         return Err(work::failure(ctx, "kernel-source", &outcome).await);
     }
-    let built = ctx.host.kernel_builds.built(&source).await?;
+    let built = ctx.host.kernels.built(&source).await?;
     Ok(StepEnd::Succeeded(Some(built.release)))
 }
 
 /// Whether a kernel is to be built that is not installed yet.
 pub async fn is_due(host: &Host, settings: &Settings) -> bool {
     match &settings.kernel.source {
-        Some(source) => host.kernel_builds.is_due(source).await,
+        Some(source) => host.kernels.build_is_due(source).await,
         None => false,
     }
 }

@@ -34,7 +34,7 @@ pub(super) async fn perform(ctx: &mut StepContext<'_>) -> StepResult {
     let facts = ctx.host.kernels.facts().await?;
     let next = next_kernel(&facts, ctx.settings.tries_kernels());
     if let Some(source) = &ctx.settings.kernel.source {
-        let built = ctx.host.kernel_builds.built(source).await?.release;
+        let built = ctx.host.kernels.built(source).await?.release;
         if next.expected != built {
             let (next, why) = (&next.expected, &next.why);
             return Err(StepError::Failed(format!("kernel {built} was built, but {next} would be started: {why}")));

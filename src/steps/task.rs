@@ -30,7 +30,7 @@ impl Task {
     pub(super) fn command(&self, host: &Host) -> (Vec<String>, Vec<(String, String)>) {
         match self {
             Self::Packages(work) => host.packages.command(work),
-            Self::Kernel { source, jobs } => host.kernel_builds.command(source, *jobs),
+            Self::Kernel { source, jobs } => host.kernels.build_command(source, *jobs),
             Self::Dkms { release, modules } => host.kernels.dkms_command(release, modules),
         }
     }
@@ -38,7 +38,7 @@ impl Task {
     pub(super) fn progress(&self, host: &Host, line: &str) -> Option<WorkProgress> {
         match self {
             Self::Packages(work) => host.packages.progress(work, line),
-            Self::Kernel { .. } => host.kernel_builds.progress(line),
+            Self::Kernel { .. } => host.kernels.build_progress(line),
             Self::Dkms { .. } => None,
         }
     }

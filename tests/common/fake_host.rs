@@ -15,9 +15,9 @@ use patchday::events::{Event, EventKind};
 use patchday::host::clock::RunClock;
 use patchday::host::{
     BootLoader, Budget, Clock, Database, DatabaseForensics, DatabaseInsight, Deployments, FetchedPlans, HoldSpec, Host,
-    HostError, HostErrorKind, HostResult, Inhibitor, InhibitorGuard, KernelBuilds, Kernels, Messenger, PackageLocks,
-    PackageSurvey, PackageWork, Packages, People, Power, Prober, RunningCode, Shutdown, ShutdownSpec, System,
-    UnitChanges, Units, WorkUnits,
+    HostError, HostErrorKind, HostResult, Inhibitor, InhibitorGuard, Kernels, Messenger, PackageLocks, PackageSurvey,
+    PackageWork, Packages, People, Power, Prober, RunningCode, Shutdown, ShutdownSpec, System, UnitChanges, Units,
+    WorkUnits,
 };
 use patchday::model::*;
 use patchday::store::{RunStore, StateDir, StoreError, StoreResult};
@@ -1627,24 +1627,21 @@ impl Kernels for Fake {
     fn dkms_command(&self, release: &str, modules: &[String]) -> (Vec<String>, Vec<(String, String)>) {
         (["dkms".to_owned(), release.to_owned()].into_iter().chain(modules.iter().cloned()).collect(), Vec::new())
     }
-}
 
-#[async_trait]
-impl KernelBuilds for Fake {
-    async fn lacking(&self, _source: &KernelSource) -> HostResult<Vec<String>> {
+    async fn build_lacks(&self, _source: &KernelSource) -> HostResult<Vec<String>> {
         Ok(Vec::new())
     }
 
-    async fn is_due(&self, _source: &KernelSource) -> bool {
+    async fn build_is_due(&self, _source: &KernelSource) -> bool {
         let world = lock(&self.0);
         world.kernel_to_build.is_some_and(|kernel| !world.kernels.contains(&kernel))
     }
 
-    fn command(&self, _source: &KernelSource, jobs: u32) -> (Vec<String>, Vec<(String, String)>) {
+    fn build_command(&self, _source: &KernelSource, jobs: u32) -> (Vec<String>, Vec<(String, String)>) {
         (vec!["kernel-source".into(), jobs.to_string()], Vec::new())
     }
 
-    fn progress(&self, _line: &str) -> Option<WorkProgress> {
+    fn build_progress(&self, _line: &str) -> Option<WorkProgress> {
         None
     }
 
@@ -1836,7 +1833,6 @@ pub fn host(world: &Shared) -> Host {
         fetched_plans: fake(),
         package_survey: fake(),
         kernels: fake(),
-        kernel_builds: fake(),
         boot_loader: fake(),
         system: fake(),
         running_code: fake(),

@@ -18,9 +18,12 @@ use super::boot_menu::{self, image};
 use super::command::{self, below};
 use super::{HostError, HostErrorKind, HostResult, Kernels};
 pub use modules::install_modules;
-pub use source::{KernelBuilder, build};
+pub use source::build;
 
-use crate::model::{BootSurvey, DkmsModule, InstalledKernel, KernelFacts, Vulnerability, compare_releases};
+use crate::model::{
+    BootSurvey, BuiltKernel, DkmsModule, InstalledKernel, KernelFacts, KernelSource, Vulnerability, WorkProgress,
+    compare_releases,
+};
 
 /// `dkms status` compares the checksums of all modules; on slow disks this takes a while.
 const DKMS_TIMEOUT: Duration = Duration::from_secs(120);
@@ -166,6 +169,26 @@ impl Kernels for Kernel {
         let program = self.program.display().to_string();
         let verb = [&program, "build-modules", "--kernel", release, "--"].map(str::to_owned);
         (verb.into_iter().chain(modules.iter().cloned()).collect(), command::environment())
+    }
+
+    async fn build_lacks(&self, source: &KernelSource) -> HostResult<Vec<String>> {
+        self.lacking(source).await
+    }
+
+    async fn build_is_due(&self, source: &KernelSource) -> bool {
+        self.is_due(source).await
+    }
+
+    fn build_command(&self, source: &KernelSource, jobs: u32) -> (Vec<String>, Vec<(String, String)>) {
+        self.command(source, jobs)
+    }
+
+    fn build_progress(&self, line: &str) -> Option<WorkProgress> {
+        source::objects::parse(line)
+    }
+
+    async fn built(&self, source: &KernelSource) -> HostResult<BuiltKernel> {
+        self.built_from(source).await
     }
 }
 

@@ -26,23 +26,19 @@ pub trait Kernels: Send + Sync {
 
     /// Program, arguments and environment that build these modules, each named as in `zfs/2.1.11`, for one kernel.
     fn dkms_command(&self, release: &str, modules: &[String]) -> (Vec<String>, Vec<(String, String)>);
-}
 
-/// Kernels that are built on this host.
-#[async_trait]
-pub trait KernelBuilds: Send + Sync {
     /// What a build would fail for: files that are not there or not root's own, tools that are not installed.
-    async fn lacking(&self, source: &KernelSource) -> HostResult<Vec<String>>;
+    async fn build_lacks(&self, source: &KernelSource) -> HostResult<Vec<String>>;
 
     /// Whether a build would make a kernel that is not installed; true as well where only a build would tell.
-    async fn is_due(&self, source: &KernelSource) -> bool;
+    async fn build_is_due(&self, source: &KernelSource) -> bool;
 
     /// Program, arguments and environment of the build, which runs so many jobs side by side. It ends well, and builds
     /// nothing, where the kernel is installed.
-    fn command(&self, source: &KernelSource, jobs: u32) -> (Vec<String>, Vec<(String, String)>);
+    fn build_command(&self, source: &KernelSource, jobs: u32) -> (Vec<String>, Vec<(String, String)>);
 
     /// Reads one line of the status descriptor of a build.
-    fn progress(&self, line: &str) -> Option<WorkProgress>;
+    fn build_progress(&self, line: &str) -> Option<WorkProgress>;
 
     /// What the last build left.
     async fn built(&self, source: &KernelSource) -> HostResult<BuiltKernel>;

@@ -9,7 +9,7 @@ mod set;
 mod systemd;
 
 pub use database::{Database, DatabaseForensics, DatabaseInsight, ShutdownSpec};
-pub use kernel::{BootLoader, KernelBuilds, Kernels};
+pub use kernel::{BootLoader, Kernels};
 pub use machine::{Clock, System};
 pub use packages::{FetchedPlans, PackageLocks, PackageSurvey, PackageWork, Packages, RunningCode};
 pub use people::{Deployments, Messenger, People, Prober};

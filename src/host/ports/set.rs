@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use super::{
-    BootLoader, Budget, Database, DatabaseForensics, DatabaseInsight, Deployments, FetchedPlans, Journal, KernelBuilds,
-    Kernels, Messenger, PackageLocks, PackageSurvey, Packages, People, Power, Prober, RunningCode, Shutdown, System,
-    Units, WorkUnits,
+    BootLoader, Budget, Database, DatabaseForensics, DatabaseInsight, Deployments, FetchedPlans, Journal, Kernels,
+    Messenger, PackageLocks, PackageSurvey, Packages, People, Power, Prober, RunningCode, Shutdown, System, Units,
+    WorkUnits,
 };
 use crate::host::clock::RunClock;
 
@@ -41,8 +41,6 @@ pub struct Host {
     pub running_code: Arc<dyn RunningCode>,
     /// Kernels.
     pub kernels: Arc<dyn Kernels>,
-    /// Kernels that are built here.
-    pub kernel_builds: Arc<dyn KernelBuilds>,
     /// The boot loader.
     pub boot_loader: Arc<dyn BootLoader>,
     /// The host itself.

@@ -12,7 +12,7 @@
 
 mod build;
 mod configuration;
-mod objects;
+pub(super) mod objects;
 #[cfg(test)]
 mod tests;
 mod tree;
@@ -21,11 +21,10 @@ use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use async_trait::async_trait;
-
+use super::Kernel;
 use crate::host::command::{self, below};
-use crate::host::{HostError, HostResult, KernelBuilds, foreign, trusted};
-use crate::model::{BuiltKernel, KernelSource, WorkProgress, WorkSpec};
+use crate::host::{HostError, HostResult, foreign, trusted};
+use crate::model::{BuiltKernel, KernelSource, WorkSpec};
 
 pub use build::build;
 
@@ -42,19 +41,7 @@ const TOOLS: [(&str, &str); 6] = [
     ("dpkg-buildpackage", "dpkg-dev"),
 ];
 
-/// Builds kernels by this very program.
-#[derive(Debug, Clone)]
-pub struct KernelBuilder {
-    root: PathBuf,
-    program: PathBuf,
-}
-
-impl KernelBuilder {
-    /// Finds files and tools below `root`; `/` except in tests. `program` is the path of this binary.
-    pub fn new(root: PathBuf, program: impl Into<PathBuf>) -> Self {
-        Self { root, program: program.into() }
-    }
-
+impl Kernel {
     /// What the build would fail for.
     fn problems(&self, source: &KernelSource) -> Vec<String> {
         let mut problems = Vec::new();
@@ -75,21 +62,18 @@ impl KernelBuilder {
         }
         problems
     }
-}
 
-#[async_trait]
-impl KernelBuilds for KernelBuilder {
-    async fn lacking(&self, source: &KernelSource) -> HostResult<Vec<String>> {
+    pub(super) async fn lacking(&self, source: &KernelSource) -> HostResult<Vec<String>> {
         let (builder, source) = (self.clone(), source.clone());
         foreign::in_time(build::TREE_TIMEOUT, "look at the kernel's source", move || builder.problems(&source)).await
     }
 
-    async fn is_due(&self, source: &KernelSource) -> bool {
+    pub(super) async fn is_due(&self, source: &KernelSource) -> bool {
         let release = build::release_of_tree(&self.root, source).await;
         release.is_none_or(|release| !is_installed(&self.root, &release))
     }
 
-    fn command(&self, source: &KernelSource, jobs: u32) -> (Vec<String>, Vec<(String, String)>) {
+    pub(super) fn command(&self, source: &KernelSource, jobs: u32) -> (Vec<String>, Vec<(String, String)>) {
         let text = serde_json::to_string(source).unwrap_or_default();
         let jobs = jobs.to_string();
         let verb = ["build-kernel", "--status", WorkSpec::STATUS_FD, "--jobs", &jobs, "--source", &text];
@@ -98,11 +82,7 @@ impl KernelBuilds for KernelBuilder {
         (argv.collect(), command::environment().into_iter().chain([home]).collect())
     }
 
-    fn progress(&self, line: &str) -> Option<WorkProgress> {
-        objects::parse(line)
-    }
-
-    async fn built(&self, source: &KernelSource) -> HostResult<BuiltKernel> {
+    pub(super) async fn built_from(&self, source: &KernelSource) -> HostResult<BuiltKernel> {
         let cache = below(&self.root, tree::CACHE);
         built(&tree::place(source, &cache)).map_err(|why| HostError::failed("look for the kernel that was built", why))
     }

@@ -73,7 +73,7 @@ impl<'a> Teller<'a> {
 }
 
 /// Reads a line of the status.
-pub(super) fn parse(line: &str) -> Option<WorkProgress> {
+pub(in crate::host::kernel) fn parse(line: &str) -> Option<WorkProgress> {
     let rest = line.strip_prefix(WORD)?.strip_prefix(':')?;
     let (made, rest) = rest.split_once(':')?;
     let (all, message) = rest.split_once(':')?;

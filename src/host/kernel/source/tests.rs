@@ -59,7 +59,7 @@ impl Lab {
     }
 
     fn is_due(&self) -> bool {
-        let builder = KernelBuilder::new(self.root().to_owned(), "/usr/bin/patchday");
+        let builder = Kernel::new(self.root().to_owned(), "/usr/bin/patchday");
         tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
@@ -160,7 +160,7 @@ fn a_tarball_is_unpacked_once_and_the_next_one_takes_its_place() {
 fn what_a_build_would_fail_for_is_known_before() {
     let mut lab = Lab::new();
     let host = tempfile::tempdir().unwrap();
-    let builder = KernelBuilder::new(host.path().to_owned(), "/usr/bin/patchday");
+    let builder = Kernel::new(host.path().to_owned(), "/usr/bin/patchday");
     assert!(builder.problems(&lab.source).contains(&"bison is not installed (package bison)".to_owned()));
     let programs = host.path().join("usr/bin");
     fs::create_dir_all(&programs).unwrap();
@@ -188,7 +188,7 @@ fn a_tree_that_somebody_else_may_change_is_not_built_and_not_asked() {
     fs::set_permissions(&script, fs::Permissions::from_mode(0o757)).unwrap();
     let (result, _, _) = lab.build();
     assert!(result.unwrap_err().contains("setlocalversion is writable by others than root"));
-    let builder = KernelBuilder::new(PathBuf::from("/"), "/usr/bin/patchday");
+    let builder = Kernel::new(PathBuf::from("/"), "/usr/bin/patchday");
     assert!(builder.problems(&lab.source)[0].contains("setlocalversion is writable by others"));
     assert!(!lab.source.path.join("calls").exists());
 }
