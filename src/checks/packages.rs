@@ -291,7 +291,7 @@ check!(
         if !inputs.settings.upgrade.only_planned {
             return Ok(None);
         }
-        let Some(fetched) = inputs.host.fetched_plans.kept().await? else {
+        let Some(fetched) = inputs.host.packages.fetched().await? else {
             return Ok(Some(check.found("nothing was fetched").remedy("fetch it", FETCH)));
         };
         let installed = inputs.host.packages.installed().await?;

@@ -117,7 +117,6 @@ impl App {
             forensics: database.clone(),
             database,
             packages: Arc::new(apt.clone()),
-            fetched_plans: Arc::new(apt.clone()),
             package_survey: Arc::new(apt),
             running_code: Arc::new(HostProcesses::new(root.clone())),
             kernels: Arc::new(Kernel::new(root.clone(), own_program()?)),

@@ -65,7 +65,7 @@ pub(super) async fn plan(app: &App, args: &PlanArgs) -> Result<u8, Failure> {
     let settings = &located.settings;
     let steps = steps::planned_steps(settings, &options);
     let fetched = match settings.upgrade.only_planned {
-        true => host.fetched_plans.kept().await?.map(|fetched| fetched.at),
+        true => host.packages.fetched().await?.map(|fetched| fetched.at),
         false => None,
     };
     let asked_for = !reasons.is_empty() || (settings.reboot.when == RebootWhen::Always && !upgrade.is_empty());

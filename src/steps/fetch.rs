@@ -15,7 +15,7 @@ const LOCK_RETRY: SignedDuration = SignedDuration::from_secs(5);
 pub(super) async fn perform(ctx: &mut StepContext<'_>) -> StepResult {
     let fetch_only = ctx.run().options.fetch_only;
     if fetch_only {
-        ctx.host.fetched_plans.begin().await?;
+        ctx.host.packages.begin_fetch().await?;
     }
     if fetch_only || !ctx.settings.upgrade.only_planned {
         packaging(ctx, Step::Fetch, PackageWork::Refresh, "refresh", (0.0, 0.2)).await?;
@@ -76,7 +76,7 @@ pub(super) async fn again(ctx: &mut StepContext<'_>) -> Result<Option<String>, S
 async fn keep_if_wanted(ctx: &StepContext<'_>, plan: UpgradePlan) -> Result<(), StepError> {
     if ctx.run().options.fetch_only {
         let fetched = FetchedPlan { run: ctx.run().id.clone(), at: ctx.host.clock.wall(), plan };
-        ctx.host.fetched_plans.keep(&fetched).await?;
+        ctx.host.packages.keep_fetched(&fetched).await?;
     }
     Ok(())
 }
@@ -154,7 +154,7 @@ fn refuse_unwanted(plan: &UpgradePlan, selection: &PackageSelection) -> Result<(
 
 /// The preflight has asked the same, but may have been overruled.
 async fn refuse_unfetched(ctx: &StepContext<'_>, plan: &UpgradePlan) -> Result<(), StepError> {
-    let Some(fetched) = ctx.host.fetched_plans.kept().await? else {
+    let Some(fetched) = ctx.host.packages.fetched().await? else {
         return Err(StepError::Failed("nothing was fetched: patchday plan --fetch".into()));
     };
     let differences = fetched.differences(plan, &ctx.host.packages.installed().await?);

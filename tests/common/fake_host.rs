@@ -14,10 +14,9 @@ use patchday::coordinator::{AbortFlag, Beginning, Coordinator, Journal, Narrator
 use patchday::events::{Event, EventKind};
 use patchday::host::clock::RunClock;
 use patchday::host::{
-    BootLoader, Budget, Clock, Database, DatabaseForensics, DatabaseInsight, Deployments, FetchedPlans, HoldSpec, Host,
-    HostError, HostErrorKind, HostResult, Inhibitor, InhibitorGuard, Kernels, Messenger, PackageLocks, PackageSurvey,
-    PackageWork, Packages, People, Power, Prober, RunningCode, Shutdown, ShutdownSpec, System, UnitChanges, Units,
-    WorkUnits,
+    BootLoader, Budget, Clock, Database, DatabaseForensics, DatabaseInsight, Deployments, HoldSpec, Host, HostError,
+    HostErrorKind, HostResult, Inhibitor, InhibitorGuard, Kernels, Messenger, PackageLocks, PackageSurvey, PackageWork,
+    Packages, People, Power, Prober, RunningCode, Shutdown, ShutdownSpec, System, UnitChanges, Units, WorkUnits,
 };
 use patchday::model::*;
 use patchday::store::{RunStore, StateDir, StoreError, StoreResult};
@@ -1489,21 +1488,18 @@ impl Packages for Fake {
     fn progress(&self, _work: &PackageWork, _line: &str) -> Option<WorkProgress> {
         None
     }
-}
 
-#[async_trait]
-impl FetchedPlans for Fake {
-    async fn begin(&self) -> HostResult<()> {
+    async fn begin_fetch(&self) -> HostResult<()> {
         lock(&self.0).fetched = None;
         Ok(())
     }
 
-    async fn keep(&self, plan: &FetchedPlan) -> HostResult<()> {
+    async fn keep_fetched(&self, plan: &FetchedPlan) -> HostResult<()> {
         lock(&self.0).fetched = Some(plan.clone());
         Ok(())
     }
 
-    async fn kept(&self) -> HostResult<Option<FetchedPlan>> {
+    async fn fetched(&self) -> HostResult<Option<FetchedPlan>> {
         Ok(lock(&self.0).fetched.clone())
     }
 }
@@ -1830,7 +1826,6 @@ pub fn host(world: &Shared) -> Host {
         forensics: fake(),
         packages: fake(),
         package_locks: fake(),
-        fetched_plans: fake(),
         package_survey: fake(),
         kernels: fake(),
         boot_loader: fake(),

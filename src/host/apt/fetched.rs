@@ -7,12 +7,10 @@ use std::fs::{self, File};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-use super::{Apt, below, sizes};
+use super::{below, sizes};
 use crate::atomic_file;
-use crate::host::{FetchedPlans, HostError, HostResult};
 use crate::model::{FetchedPlan, UpgradePlan};
 
 const DIRECTORY: &str = "/var/cache/patchday/plan";
@@ -48,7 +46,11 @@ impl Place {
         self.0.join("archives")
     }
 
-    fn plan(&self) -> PathBuf {
+    pub(super) fn directory(&self) -> &Path {
+        &self.0
+    }
+
+    pub(super) fn plan(&self) -> PathBuf {
         self.0.join("plan.json")
     }
 
@@ -66,14 +68,14 @@ impl Place {
         .collect()
     }
 
-    fn begin(&self) -> std::io::Result<()> {
+    pub(super) fn begin(&self) -> std::io::Result<()> {
         // apt makes these for itself, but only below its own directories.
         fs::create_dir_all(self.lists().join("partial"))?;
         fs::create_dir_all(self.archives().join("partial"))?;
         atomic_file::remove(&self.plan()).map(drop)
     }
 
-    fn keep(&self, fetched: &FetchedPlan) -> std::io::Result<()> {
+    pub(super) fn keep(&self, fetched: &FetchedPlan) -> std::io::Result<()> {
         for archive in files(&self.archives())? {
             let name = archive.file_name().unwrap_or_default().to_string_lossy().into_owned();
             if name.ends_with(".deb") && !is_of_plan(&name, &fetched.plan) {
@@ -90,7 +92,7 @@ impl Place {
         atomic_file::replace(&self.plan(), &serde_json::to_vec_pretty(&record)?, 0o644)
     }
 
-    fn kept(&self) -> Result<Option<FetchedPlan>, String> {
+    pub(super) fn kept(&self) -> Result<Option<FetchedPlan>, String> {
         let text = match fs::read(self.plan()) {
             Ok(text) => text,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
@@ -126,29 +128,13 @@ fn is_of_plan(file: &str, plan: &UpgradePlan) -> bool {
     })
 }
 
-#[async_trait]
-impl FetchedPlans for Apt {
-    async fn begin(&self) -> HostResult<()> {
-        let place = Place::new(&self.root);
-        place.begin().map_err(|error| HostError::failed(format!("make {}", place.0.display()), error))
-    }
-
-    async fn keep(&self, plan: &FetchedPlan) -> HostResult<()> {
-        let place = Place::new(&self.root);
-        place.keep(plan).map_err(|error| HostError::failed(format!("write below {}", place.0.display()), error))
-    }
-
-    async fn kept(&self) -> HostResult<Option<FetchedPlan>> {
-        let place = Place::new(&self.root);
-        place.kept().map_err(|why| HostError::failed(format!("read {}", place.plan().display()), why))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use jiff::{SignedDuration, Timestamp};
 
+    use super::super::Apt;
     use super::*;
+    use crate::host::Packages as _;
     use crate::model::{PackageAction, PackageChange};
 
     fn names(directory: &Path) -> Vec<String> {
@@ -162,10 +148,10 @@ mod tests {
     async fn a_plan_is_kept_with_its_packages_and_forgotten_as_soon_as_another_begins() {
         let root = tempfile::tempdir().unwrap();
         let apt = Apt::new(root.path().to_owned(), SignedDuration::ZERO).with_fetched_lists();
-        assert_eq!(apt.kept().await.unwrap(), None);
-        assert!(apt.keep(&plan(&[])).await.is_err(), "nothing was begun");
-        apt.begin().await.unwrap();
-        assert_eq!(apt.kept().await.unwrap(), None);
+        assert_eq!(apt.fetched().await.unwrap(), None);
+        assert!(apt.keep_fetched(&plan(&[])).await.is_err(), "nothing was begun");
+        apt.begin_fetch().await.unwrap();
+        assert_eq!(apt.fetched().await.unwrap(), None);
         let archives = Place::new(root.path()).archives();
         for name in
             ["bash_5.2_amd64.deb", "git_1%3a2.39_amd64.deb", "tzdata_2026f_all.deb", "bash_5.1_amd64.deb", "lock"]
@@ -173,11 +159,11 @@ mod tests {
             fs::write(archives.join(name), name).unwrap();
         }
         let fetched = plan(&[("bash", "5.2"), ("git", "1:2.39"), ("tzdata", "2026f")]);
-        apt.keep(&fetched).await.unwrap();
-        assert_eq!(apt.kept().await.unwrap().unwrap(), fetched);
+        apt.keep_fetched(&fetched).await.unwrap();
+        assert_eq!(apt.fetched().await.unwrap().unwrap(), fetched);
         assert_eq!(names(&archives), ["bash_5.2_amd64.deb", "git_1%3a2.39_amd64.deb", "lock", "tzdata_2026f_all.deb"]);
-        apt.begin().await.unwrap();
-        assert_eq!(apt.kept().await.unwrap(), None);
+        apt.begin_fetch().await.unwrap();
+        assert_eq!(apt.fetched().await.unwrap(), None);
         assert_eq!(names(&archives).len(), 4, "what is still wanted need not be fetched again");
     }
 
@@ -185,10 +171,10 @@ mod tests {
     async fn a_plan_that_cannot_be_understood_is_no_plan() {
         let root = tempfile::tempdir().unwrap();
         let apt = Apt::new(root.path().to_owned(), SignedDuration::ZERO);
-        apt.begin().await.unwrap();
+        apt.begin_fetch().await.unwrap();
         for (text, why) in [("{", "not as Patchday wrote it"), ("{\"format\": 99}", "newer Patchday (format 99")] {
             fs::write(Place::new(root.path()).plan(), text).unwrap();
-            let error = apt.kept().await.unwrap_err().to_string();
+            let error = apt.fetched().await.unwrap_err().to_string();
             assert!(error.contains(why) && error.contains("plan/plan.json"), "{error}");
         }
     }

@@ -28,8 +28,8 @@ pub use locks::take as take_locks;
 use super::command::{self, below};
 use super::{HostError, HostResult, PackageSurvey, PackageWork, Packages};
 use crate::model::{
-    ChangedConffile, Footprint, LockHolder, Outdated, PackageSelection, PackageState, SourceState, UpgradePlan,
-    WorkProgress, WorkSpec,
+    ChangedConffile, FetchedPlan, Footprint, LockHolder, Outdated, PackageSelection, PackageState, SourceState,
+    UpgradePlan, WorkProgress, WorkSpec,
 };
 
 /// A simulation takes a second or two; a slow disk and a throttled machine may need much longer.
@@ -77,7 +77,7 @@ impl Apt {
         Ok(Self { preferences: pins::write(&self.root, selection)?, ..self })
     }
 
-    /// The same, for which only the package lists and packages of [`FetchedPlans`](super::FetchedPlans) exist.
+    /// The same, for which only the package lists and packages of [`Packages::fetched`] exist.
     #[must_use]
     pub fn with_fetched_lists(self) -> Self {
         Self { fetched: Some(fetched::Place::new(&self.root)), ..self }
@@ -255,6 +255,23 @@ impl Packages for Apt {
 
     fn progress(&self, work: &PackageWork, line: &str) -> Option<WorkProgress> {
         status_fd::parse_line(work, line)
+    }
+
+    async fn begin_fetch(&self) -> HostResult<()> {
+        let place = fetched::Place::new(&self.root);
+        place.begin().map_err(|error| HostError::failed(format!("make {}", place.directory().display()), error))
+    }
+
+    async fn keep_fetched(&self, plan: &FetchedPlan) -> HostResult<()> {
+        let place = fetched::Place::new(&self.root);
+        place
+            .keep(plan)
+            .map_err(|error| HostError::failed(format!("write below {}", place.directory().display()), error))
+    }
+
+    async fn fetched(&self) -> HostResult<Option<FetchedPlan>> {
+        let place = fetched::Place::new(&self.root);
+        place.kept().map_err(|why| HostError::failed(format!("read {}", place.plan().display()), why))
     }
 }
 

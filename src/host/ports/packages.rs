@@ -69,6 +69,15 @@ pub trait Packages: Send + Sync {
     /// Reads one line of the status descriptor of that work; none for a line that tells no progress. The work counts,
     /// since an upgrade that first fetches from a local repository counts to 100 % twice.
     fn progress(&self, work: &PackageWork, line: &str) -> Option<WorkProgress>;
+
+    /// Forgets the plan before, and makes a place for what comes. From now on nothing counts as fetched.
+    async fn begin_fetch(&self) -> HostResult<()>;
+
+    /// Keeps the plan, all of whose packages are there; packages of earlier plans go. On return it survives a power cut.
+    async fn keep_fetched(&self, plan: &FetchedPlan) -> HostResult<()>;
+
+    /// The plan that is kept; none where nothing was fetched to its end.
+    async fn fetched(&self) -> HostResult<Option<FetchedPlan>>;
 }
 
 /// The locks of apt and dpkg in our own hands: from the end of our own work to the shutdown nobody begins to work on packages,
@@ -84,20 +93,6 @@ pub trait PackageLocks: Send + Sync {
 
     /// Gives them up, and the place in the queue. Idempotent.
     async fn release(&self, run: &RunId) -> HostResult<()>;
-}
-
-/// What is fetched on one day and installed on another: packages, and the lists that they are in. Neither a newer refresh of
-/// the host's own lists nor a cleared cache touches them.
-#[async_trait]
-pub trait FetchedPlans: Send + Sync {
-    /// Forgets the plan before, and makes a place for what comes. From now on nothing counts as fetched.
-    async fn begin(&self) -> HostResult<()>;
-
-    /// Keeps the plan, all of whose packages are there; packages of earlier plans go. On return it survives a power cut.
-    async fn keep(&self, plan: &FetchedPlan) -> HostResult<()>;
-
-    /// The plan that is kept; none where nothing was fetched to its end.
-    async fn kept(&self) -> HostResult<Option<FetchedPlan>>;
 }
 
 /// What of apt and dpkg is worth knowing before the work begins, and after it. All of it only looks.

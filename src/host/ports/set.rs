@@ -3,9 +3,8 @@
 use std::sync::Arc;
 
 use super::{
-    BootLoader, Budget, Database, DatabaseForensics, DatabaseInsight, Deployments, FetchedPlans, Journal, Kernels,
-    Messenger, PackageLocks, PackageSurvey, Packages, People, Power, Prober, RunningCode, Shutdown, System, Units,
-    WorkUnits,
+    BootLoader, Budget, Database, DatabaseForensics, DatabaseInsight, Deployments, Journal, Kernels, Messenger,
+    PackageLocks, PackageSurvey, Packages, People, Power, Prober, RunningCode, Shutdown, System, Units, WorkUnits,
 };
 use crate::host::clock::RunClock;
 
@@ -33,8 +32,6 @@ pub struct Host {
     pub packages: Arc<dyn Packages>,
     /// The locks of apt and dpkg.
     pub package_locks: Arc<dyn PackageLocks>,
-    /// What was fetched beforehand.
-    pub fetched_plans: Arc<dyn FetchedPlans>,
     /// What of apt and dpkg is worth knowing before.
     pub package_survey: Arc<dyn PackageSurvey>,
     /// What runs, against what is installed.
