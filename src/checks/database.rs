@@ -31,7 +31,7 @@ async fn in_condition(
     look: impl Fn(&DatabaseFacts, &DatabaseCondition) -> Option<String>,
 ) -> Result<Vec<String>, HostError> {
     let mut evidence = Vec::new();
-    for (server, facts) in answering(inputs).await? {
+    for (server, facts) in answering(inputs.servers().await?) {
         let condition = inputs.host.insight.condition(&server.access).await?;
         evidence.extend(look(facts, &condition).map(|what| format!("{}: {what}", server.service.unit)));
     }
@@ -63,7 +63,7 @@ check!(
     "every configured MongoDB answers and knows our user",
     "A server that does not answer cannot be shut down cleanly.",
     |check, inputs| {
-        let servers = running(inputs).await?;
+        let servers = running(inputs.servers().await?);
         let silent: Vec<_> =
             servers.filter_map(|server| Some((&server.service.unit, server.answer.as_ref().err()?))).collect();
         let hint = match silent.first() {
@@ -128,7 +128,7 @@ check!(
     "every replica set can do without this host's members",
     "A set without a majority takes no writes. Members on this host go together, and are no help to each other.",
     |check, inputs| {
-        let servers = answering(inputs).await?;
+        let servers = answering(inputs.servers().await?);
         let leaving: Vec<String> = servers.iter().filter_map(|(_, facts)| facts.member.clone()).collect();
         let mut evidence = Vec::new();
         for (Server { service, access, .. }, facts) in servers {
@@ -159,7 +159,7 @@ check!(
     "Connections that leak are the first sign of an application that will not come back well.",
     |check, inputs| {
         let mut evidence = Vec::new();
-        for (Server { service, access, .. }, facts) in answering(inputs).await? {
+        for (Server { service, access, .. }, facts) in answering(inputs.servers().await?) {
             let clients = match inputs.host.insight.clients(access).await {
                 Err(error) if error.kind == HostErrorKind::Refused => return Ok(Some(untold(check, &error))),
                 clients => clients?,
@@ -187,7 +187,7 @@ check!(
     "The stop would have to wait for it, or to end it.",
     |check, inputs| {
         let mut evidence = Vec::new();
-        for (Server { service, access, .. }, _) in answering(inputs).await? {
+        for (Server { service, access, .. }, _) in answering(inputs.servers().await?) {
             let limit = service.mongodb.operation_limit;
             let operations = match inputs.host.insight.operations(access).await {
                 Err(error) if error.kind == HostErrorKind::Refused => return Ok(Some(untold(check, &error))),
@@ -264,7 +264,7 @@ check!(
     "A server that runs does not notice that a file has another owner now; its next start fails.",
     |check, inputs| {
         let mut evidence = Vec::new();
-        for Server { service, .. } in running(inputs).await? {
+        for Server { service, .. } in running(inputs.servers().await?) {
             let symptoms = match inputs.host.forensics.symptoms(&service.unit).await {
                 Ok(symptoms) => symptoms,
                 // A wrapper, or a container, starts it: then its files are none that could be known.

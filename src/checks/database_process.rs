@@ -38,7 +38,7 @@ pub fn trusts_unclear_process(settings: &Settings, options: &RunOptions) -> bool
     is_allowed(settings, options, LABEL)
 }
 
-/// What would stand in the way of a stop: in a few words, and why. None where nothing does.
+/// What would stand in the way of a stop: in a few words, and why. None if nothing does.
 fn obstacle(process: &ServerProcess, facts: &DatabaseFacts) -> Option<(&'static str, String)> {
     match process {
         ServerProcess::Untold | ServerProcess::Of { is_main: true, .. } => None,
@@ -79,7 +79,7 @@ check!(
             return Ok(Some(finding.remedy(hint, "pgrep -a mongod")));
         }
         let mut found: Option<Finding> = None;
-        for (server, facts) in servers::answering(inputs).await? {
+        for (server, facts) in servers::answering(inputs.servers().await?) {
             let unit = &server.service.unit;
             let (process, facts) = server_of(inputs.host, &server.service, facts.clone()).await?;
             let Some((title, why)) = obstacle(&process, &facts) else { continue };

@@ -2,12 +2,10 @@
 
 use futures_util::future::try_join_all;
 
-use super::CheckInputs;
 use crate::config::{ServiceSettings, Settings};
 use crate::host::{Host, HostResult};
 use crate::model::{DatabaseAccess, DatabaseFacts};
 
-/// One of them.
 pub(super) struct Server {
     pub(super) service: ServiceSettings,
     pub(super) access: DatabaseAccess,
@@ -29,11 +27,11 @@ pub(super) async fn ask(host: &Host, settings: &Settings) -> HostResult<Vec<Serv
 }
 
 /// Those whose unit runs.
-pub(super) async fn running<'i>(inputs: &'i CheckInputs<'_>) -> HostResult<impl Iterator<Item = &'i Server>> {
-    Ok(inputs.servers().await?.iter().filter(|server| server.is_up))
+pub(super) fn running(servers: &[Server]) -> impl Iterator<Item = &Server> {
+    servers.iter().filter(|server| server.is_up)
 }
 
 /// Those that answer, each with its facts: that the others do not is told once, by `database-reachable`.
-pub(super) async fn answering<'i>(inputs: &'i CheckInputs<'_>) -> HostResult<Vec<(&'i Server, &'i DatabaseFacts)>> {
-    Ok(running(inputs).await?.filter_map(|server| Some((server, server.answer.as_ref().ok()?))).collect())
+pub(super) fn answering(servers: &[Server]) -> Vec<(&Server, &DatabaseFacts)> {
+    running(servers).filter_map(|server| Some((server, server.answer.as_ref().ok()?))).collect()
 }

@@ -39,21 +39,18 @@ fn the_exit_codes_are_those_of_the_code() {
     assert!(rows(&text).iter().all(|row| row.len() == 3 && !row[2].is_empty()), "each code says what to do");
 }
 
-/// The variants of an enum in the source, with the fields that are written out below each.
+/// The variants of an enum in the source, with the names of their fields.
 fn variants(source: &str, name: &str) -> Vec<(String, Vec<String>)> {
-    let body = source.split_once(&format!("pub enum {name} {{")).unwrap().1;
-    let body = body.split_once("\n}").unwrap().0;
-    let mut variants: Vec<(String, Vec<String>)> = Vec::new();
-    for line in body.lines().filter(|line| !line.trim_start().starts_with("//")) {
-        let depth = line.len() - line.trim_start().len();
-        let word: String = line.trim().chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
-        match (depth, word.is_empty()) {
-            (4, false) => variants.push((word, Vec::new())),
-            (8, false) => variants.last_mut().unwrap().1.push(word),
-            _ => {}
-        }
-    }
-    variants
+    let items = syn::parse_file(source).unwrap().items;
+    let is_meant = |item| match item {
+        syn::Item::Enum(item) if item.ident == name => Some(item),
+        _ => None,
+    };
+    let fields = |variant: &syn::Variant| {
+        variant.fields.iter().filter_map(|field| Some(field.ident.as_ref()?.to_string())).collect()
+    };
+    let item = items.into_iter().find_map(is_meant).unwrap();
+    item.variants.iter().map(|variant| (variant.ident.to_string(), fields(variant))).collect()
 }
 
 fn kebab(name: &str) -> String {
