@@ -24,7 +24,6 @@ pub enum FailureKind {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct Failure {
-    /// Its kind.
     pub kind: FailureKind,
     /// What failed, on what and why. More than one line where several things are wrong.
     pub message: String,

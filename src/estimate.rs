@@ -41,7 +41,6 @@ const MONGODB_STOP: f64 = 10.0;
 /// Bytes a second of a mirror.
 const MIRROR: f64 = 4e6;
 
-/// The estimate.
 pub fn estimate(inputs: &EstimateInputs<'_>) -> Estimate {
     let history = &inputs.history[inputs.history.len().saturating_sub(RECENT)..];
     let until_ready = median(history.iter().filter_map(seconds_until_ready)).unwrap_or(UNTIL_READY);

@@ -13,54 +13,41 @@ pub const EVENT_VERSION: u32 = 1;
 pub struct Event {
     /// [`EVENT_VERSION`] of the writer.
     pub v: u32,
-    /// The run.
     pub run: RunId,
-    /// When.
     pub at: Timestamp,
-    /// What happened.
     #[serde(flatten)]
     pub kind: EventKind,
 }
 
-/// What happened.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
 pub enum EventKind {
-    /// The run began.
     RunStarted {
-        /// The host's name.
         host: String,
         /// The steps to come.
         steps: Vec<Step>,
     },
     /// A coordinator went on with the run.
     RunResumed {
-        /// On which boot.
         boot: BootId,
         /// The last durable fact.
         phase: String,
         /// What it decided to do first.
         decision: String,
     },
-    /// A step began.
     StepStarted {
-        /// The step.
         step: Step,
         /// 1 for the first attempt.
         attempt: u32,
     },
     /// A coordinator found the step's work unit still running, and follows it.
-    StepAttached {
-        /// The step.
-        step: Step,
-    },
+    StepAttached { step: Step },
     /// A step came forward; never backwards within an attempt.
     StepProgressed {
-        /// The step.
         step: Step,
-        /// 0 to 1; none where only the message is known.
+        /// 0 to 1; none if only the message is known.
         fraction: Option<f64>,
-        /// How long it will still take; none where that is not worth telling.
+        /// How long it will still take; none if that is not worth telling.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         remaining: Option<SignedDuration>,
         /// What is being done.
@@ -68,24 +55,20 @@ pub enum EventKind {
     },
     /// What the work took from the host in the last seconds.
     WorkMeasured {
-        /// CPU time used, as a share of the whole machine; none where nobody counts.
+        /// CPU time used, as a share of the whole machine; none if nobody counts.
         cpu_percent: Option<u32>,
-        /// The cap in force, as a share of the whole machine; none where none is enforced.
+        /// The cap in force, as a share of the whole machine; none if none is enforced.
         limit_percent: Option<u32>,
-        /// For how long the cap has held work back so far, over all CPUs; none where nobody counts.
+        /// For how long the cap has held work back so far, over all CPUs; none if nobody counts.
         throttled: Option<SignedDuration>,
         /// Load over one minute.
         load: f64,
         /// Bytes that a new program could use.
         memory_available: u64,
-        /// Bytes of memory.
         memory_total: u64,
     },
-    /// A step ended.
     StepEnded {
-        /// The step.
         step: Step,
-        /// How.
         outcome: Outcome,
         /// Why, or what was found.
         note: Option<String>,
@@ -93,29 +76,23 @@ pub enum EventKind {
         took: SignedDuration,
     },
     /// A preflight check answered with a finding.
-    CheckFound {
-        /// The check's answer.
-        check: CheckResult,
-    },
+    CheckFound { check: CheckResult },
     /// The upgrade is known.
     UpgradePlanned {
         /// Packages to upgrade or install.
         changes: usize,
         /// Of these, from a security archive.
         security: usize,
-        /// Packages to remove.
         removals: usize,
     },
     /// A service is proven down.
     ServiceStopped {
-        /// The service.
         unit: UnitName,
         /// How long it took.
         took: SignedDuration,
     },
     /// A service was seen ready.
     ServiceReady {
-        /// The service.
         unit: UnitName,
         /// Since it was started, or since the boot.
         after: SignedDuration,
@@ -124,7 +101,6 @@ pub enum EventKind {
     HookEnded {
         /// The step that called it.
         step: Step,
-        /// The program.
         program: String,
         /// How; `interrupted` where nobody knows.
         outcome: Outcome,
@@ -134,18 +110,10 @@ pub enum EventKind {
         lines: Vec<String>,
     },
     /// Something worth a line.
-    Noted {
-        /// One sentence.
-        message: String,
-    },
+    Noted { message: String },
     /// The host was asked to reboot.
-    RebootRequested {
-        /// Why.
-        reasons: Vec<String>,
-    },
-    /// Another boot runs.
+    RebootRequested { reasons: Vec<String> },
     BootChanged {
-        /// The new boot.
         boot: BootId,
         /// From the request, or the last sign of life, until it was noticed.
         down: SignedDuration,
@@ -153,13 +121,9 @@ pub enum EventKind {
         planned: bool,
     },
     /// Somebody wants the run to end.
-    AbortRequested {
-        /// Who.
-        by: String,
-    },
+    AbortRequested { by: String },
     /// The host is judged.
     VerdictReached {
-        /// The verdict.
         verdict: Verdict,
         /// One line for each finding, first cause first.
         findings: Vec<String>,
@@ -175,6 +139,5 @@ pub enum EventKind {
 
 /// Where steps tell what happened. Never fails: a view that is gone must not change a run.
 pub trait EventSink: Send + Sync {
-    /// Tells one event.
     fn emit(&self, kind: EventKind);
 }

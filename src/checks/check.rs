@@ -18,9 +18,7 @@ pub enum Topic {
     Space,
     /// Kernels, their modules, and what boots them.
     Kernel,
-    /// The configured units.
     Services,
-    /// MongoDB.
     Database,
     /// Who uses the host now.
     People,
@@ -57,7 +55,6 @@ impl Topic {
         }
     }
 
-    /// Its heading.
     pub const fn title(self) -> &'static str {
         match self {
             Self::Packages => "Packages",
@@ -86,7 +83,6 @@ impl FromStr for Topic {
 /// What a check returns: nothing where it is content.
 pub type CheckAnswer = Result<Option<Finding>, HostError>;
 
-/// One check.
 pub struct Check {
     /// What it is about.
     pub topic: Topic,

@@ -50,14 +50,14 @@ fn configured(inputs: &CheckInputs<'_>) -> Vec<UnitName> {
     inputs.settings.services.iter().map(|service| service.unit.clone()).collect()
 }
 
-/// Why nobody could take the unit down and up again, as systemd knows it; none where it can be done.
+/// Why nobody could take the unit down and up again, as systemd knows it; none if it can be done.
 pub fn uncontrollable(unit: &UnitName, relations: &UnitRelations) -> Vec<String> {
     let transient = format!("{unit} was made by a program (systemd-run), and its stop deletes it");
     let refuses = |job: &String| format!("{unit} refuses to {job} by hand (RefuseManual{}=)", capital(job));
     relations.is_transient.then_some(transient).into_iter().chain(relations.refuses.iter().map(refuses)).collect()
 }
 
-/// Why a run could not take the service down and up again; none where it can.
+/// Why a run could not take the service down and up again; none if it can.
 fn obstacles(service: &ServiceSettings, state: &UnitState, relations: &UnitRelations) -> Vec<String> {
     let unit = &service.unit;
     let mut found = uncontrollable(unit, relations);

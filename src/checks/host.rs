@@ -281,7 +281,7 @@ fn is_container(virtualization: &str) -> bool {
     CONTAINERS.contains(&virtualization)
 }
 
-/// What a unit does; none where the host has no such unit.
+/// What a unit does; none if the host has no such unit.
 async fn look(inputs: &CheckInputs<'_>, name: &str) -> HostResult<Option<ActiveState>> {
     let Ok(unit) = name.parse::<UnitName>() else { return Ok(None) };
     let state = inputs.host.units.state(&unit).await?;

@@ -14,9 +14,7 @@ use crate::model::{
 
 /// What a check may look at: the ports themselves, and what more than one check wants to know.
 pub struct CheckInputs<'a> {
-    /// The host.
     pub host: &'a Host,
-    /// The settings.
     pub settings: &'a Settings,
     /// What the caller asked for.
     pub options: &'a RunOptions,
@@ -56,7 +54,7 @@ impl<'a> CheckInputs<'a> {
         self
     }
 
-    /// From now until every service is ready again, by the estimate; none where there is no estimate.
+    /// From now until every service is ready again, by the estimate; none if there is no estimate.
     pub async fn until_back(&self) -> HostResult<Option<SignedDuration>> {
         let Some((estimate, before)) = &self.expected else { return Ok(None) };
         Ok(Some(for_plan(estimate, before, self.upgrade().await?).until_back()))
@@ -84,7 +82,6 @@ impl<'a> CheckInputs<'a> {
         answer(self.units.get_or_init(look).await)
     }
 
-    /// All units.
     pub async fn survey(&self) -> HostResult<&UnitSurvey> {
         answer(self.survey.get_or_init(|| self.host.units.survey()).await)
     }
@@ -94,12 +91,10 @@ impl<'a> CheckInputs<'a> {
         answer(self.boot.get_or_init(|| self.host.kernels.boot_survey()).await)
     }
 
-    /// DKMS modules.
     pub async fn dkms(&self) -> HostResult<&Vec<DkmsModule>> {
         answer(self.dkms.get_or_init(|| self.host.kernels.dkms()).await)
     }
 
-    /// The configured deployments.
     pub async fn checkouts(&self) -> HostResult<&Vec<Checkout>> {
         let look =
             || try_join_all(self.settings.preflight.deployments.iter().map(|path| self.host.deployments.look(path)));

@@ -6,7 +6,6 @@ use crate::model::{FstabEntry, Mount, Severity, UpgradePlan, images};
 /// Where a kernel's packages and the boot loader's write.
 const BOOT: [&str; 3] = ["/boot", "/boot/efi", "/efi"];
 
-/// Where packages write.
 const PLACES: [&str; 12] = [
     "/",
     "/etc",

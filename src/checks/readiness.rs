@@ -15,7 +15,7 @@ const ONCE_MORE_AFTER: SignedDuration = SignedDuration::from_secs(1);
 /// So long a service is left alone that says it is asked too often; all checks together should not take longer.
 const LEFT_ALONE: SignedDuration = SignedDuration::from_secs(10);
 
-/// What the probe of a service that runs says; none where it succeeds.
+/// What the probe of a service that runs says; none if it succeeds.
 async fn trouble(inputs: &CheckInputs<'_>, service: &ServiceSettings) -> Option<(UnitName, String)> {
     let ask = || inputs.host.prober.probe(&service.unit, &service.readiness, service.probe_timeout);
     let first = ask().await;

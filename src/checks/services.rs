@@ -282,7 +282,7 @@ fn has_given_up(state: &UnitState) -> bool {
     state.active == ActiveState::Failed && (tried_often || state.result.as_deref() == Some("start-limit-hit"))
 }
 
-/// How long a service that fails at once is started again; none where that has no end.
+/// How long a service that fails at once is started again; none if that has no end.
 fn gives_up_after(rule: &RestartRule) -> Option<SignedDuration> {
     let restarts = !matches!(rule.policy.as_str(), "" | "no");
     let burst = i32::try_from(rule.burst).ok().filter(|burst| *burst > 0)?;

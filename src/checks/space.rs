@@ -52,7 +52,7 @@ fn is_theirs(file_system: &FileSystem) -> bool {
     file_system.paths.iter().any(|path| PATHS.contains(&path.as_str()))
 }
 
-/// What is wrong with the room of a file system; none where it has enough.
+/// What is wrong with the room of a file system; none if it has enough.
 fn tight(file_system: &FileSystem, need: &Need, least: u64) -> Option<String> {
     let least = if is_theirs(file_system) { least } else { 0 };
     let taken = if need.bytes == 0 { 0 } else { need.bytes + need.bytes / 10 + MARGIN };

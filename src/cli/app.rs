@@ -90,7 +90,6 @@ impl App {
         Ok(())
     }
 
-    /// The real host.
     pub(super) fn host(&self, settings: &Settings) -> Result<Host, Failure> {
         let program = own_program()?;
         let root = PathBuf::from("/");
@@ -145,7 +144,6 @@ impl App {
         Ok(vec![own_program()?.display().to_string(), "--config".into(), config, "--state".into(), state])
     }
 
-    /// Reads the configuration.
     pub(super) fn load_config(&self) -> Result<Located, Failure> {
         let labels: Vec<&str> = checks::labels().collect();
         Ok(config::load(&self.config, online_cpus(), &labels)?)

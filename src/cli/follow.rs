@@ -38,7 +38,7 @@ pub(super) async fn follow(app: &App, id: &RunId, json: bool) -> Result<u8, Fail
     Ok(exit_code)
 }
 
-/// Shows the run's events until its end, and returns its exit code; none where whoever looked went away before.
+/// Shows the run's events until its end, and returns its exit code; none if whoever looked went away before.
 pub(super) async fn follow_to_end(app: &App, id: &RunId, json: bool) -> Result<Option<u8>, Failure> {
     let mut view = app.view(json);
     let mut events = app.state.events(id);

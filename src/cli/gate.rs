@@ -10,7 +10,7 @@ use crate::model::{RunId, RunOptions, RunWindow, Trigger};
 use crate::ui::plan::PlanWindow;
 use crate::window::{Closed, Piece, clock_time};
 
-/// The window of a run that begins now; none where it need not heed one.
+/// The window of a run that begins now; none if it need not heed one.
 ///
 /// # Errors
 ///

@@ -13,7 +13,7 @@ pub(super) struct Keys {
 }
 
 impl Keys {
-    /// None where nobody can press one: stdin is no terminal, or another job has it.
+    /// None if nobody can press one: stdin is no terminal, or another job has it.
     pub(super) fn listen() -> Option<Self> {
         if !stdin().is_terminal() || !has_terminal() {
             return None;

@@ -8,7 +8,7 @@ use super::place::Position;
 /// One thing that is wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
-    /// Where; none where the whole file is meant.
+    /// Where; none if the whole file is meant.
     pub at: Option<Position>,
     /// The table and the key, as in `[service.readiness] probe`; none for errors of syntax and of the whole file.
     pub key: Option<String>,
@@ -25,14 +25,11 @@ pub struct Problem {
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigError {
-    /// The file.
     pub path: PathBuf,
-    /// Never empty.
     pub problems: Vec<Problem>,
 }
 
 impl ConfigError {
-    /// One problem.
     pub(super) fn one(path: &Path, problem: Problem) -> Self {
         Self { path: path.to_owned(), problems: vec![problem] }
     }

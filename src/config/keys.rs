@@ -5,14 +5,11 @@ use jiff::SignedDuration;
 use super::kind::Kind;
 use super::values;
 
-/// One key.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Key {
     /// Its table, as in `service.readiness`.
     pub table: &'static str,
-    /// Its name.
     pub name: &'static str,
-    /// What it takes.
     pub kind: Kind,
     /// Its default: in TOML, or in words if it depends on the host or on other keys.
     pub default: &'static str,
@@ -20,7 +17,6 @@ pub struct Key {
     pub mongodb_default: Option<&'static str>,
     /// A valid value, in TOML.
     pub example: &'static str,
-    /// What it means.
     pub about: &'static str,
 }
 

@@ -3,7 +3,6 @@
 /// What a key takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// A systemd unit.
     Unit,
     /// A list of systemd units.
     Units,
@@ -31,7 +30,6 @@ pub enum Kind {
     Collection,
     /// A field of a document.
     Field,
-    /// An absolute path.
     Path,
     /// A list of Debian packages.
     Packages,
@@ -51,7 +49,6 @@ pub enum Kind {
     Paths,
     /// A list of archives, as apt names them before the colon.
     Origins,
-    /// A mail address.
     Mail,
     /// A list of mail addresses.
     Mails,

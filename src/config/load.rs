@@ -22,12 +22,10 @@ const MAX_BYTES: u64 = 1024 * 1024;
 /// Whose files are trusted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Trust {
-    /// The only owner.
     pub uid: u32,
 }
 
 impl Trust {
-    /// Root's files.
     pub const ROOT: Self = Self { uid: 0 };
 
     /// Opens a file that only its owner can change; a `secret` one is also unreadable for everybody else. What was

@@ -24,7 +24,6 @@ impl Positions {
 /// Valid settings, and where they came from.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Located {
-    /// The settings.
     pub settings: Settings,
     /// Where some of them are in the file.
     pub positions: Positions,

@@ -25,13 +25,9 @@ pub struct Settings {
     pub blackouts: Vec<Blackout>,
     /// Limits of long work.
     pub limits: Limits,
-    /// Packages.
     pub upgrade: UpgradeSettings,
-    /// Kernel work.
     pub kernel: KernelSettings,
-    /// The reboot.
     pub reboot: RebootSettings,
-    /// The verification.
     pub verify: VerifySettings,
     /// Checks whose blockers count as warnings.
     pub allowed_checks: Vec<String>,
@@ -46,20 +42,16 @@ pub struct Settings {
     /// How those who are logged in are told.
     #[serde(default)]
     pub announce: AnnounceSettings,
-    /// How monitoring is silenced; none where it is not.
+    /// How monitoring is silenced; none if it is not.
     #[serde(default)]
     pub silence: Option<SilenceSettings>,
-    /// Who is told.
     #[serde(default)]
     pub notify: Vec<Channel>,
 }
 
-/// One service.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ServiceSettings {
-    /// The unit.
     pub unit: UnitName,
-    /// What it is.
     pub kind: ServiceKind,
     /// The services that must be ready before it.
     pub after: Vec<UnitName>,
@@ -90,7 +82,6 @@ pub enum LongOperations {
     Wait,
     /// End them with `killOp`.
     Kill,
-    /// End the run.
     Abort,
 }
 
@@ -103,7 +94,6 @@ pub enum LeftoverClients {
     Report,
     /// End their operations and their users' sessions first.
     Kill,
-    /// End the run.
     Abort,
 }
 
@@ -130,7 +120,6 @@ fn default_probe_timeout() -> SignedDuration {
     keys::PROBE_TIMEOUT.default_duration()
 }
 
-/// When to reboot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum RebootWhen {
@@ -138,14 +127,11 @@ pub enum RebootWhen {
     Needed,
     /// After every run that upgraded something, and when it is needed.
     Always,
-    /// Not by Patchday.
     Never,
 }
 
-/// The reboot.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RebootSettings {
-    /// When to reboot.
     pub when: RebootWhen,
     /// How long the host may take to go down before the reboot counts as one that did not happen.
     pub grace: SignedDuration,
@@ -162,7 +148,6 @@ fn yes() -> bool {
     true
 }
 
-/// The verification.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct VerifySettings {
     /// How long all services must stay ready, without a restart, before the verdict.
@@ -178,7 +163,6 @@ pub struct VerifySettings {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum OnFailure {
-    /// Say so.
     #[default]
     Report,
     /// Restart each once, dependencies first, and say so.
@@ -224,14 +208,13 @@ pub struct PreflightSettings {
     pub trusted_origins: Vec<String>,
     /// Checkouts from which services run.
     pub deployments: Vec<String>,
-    /// How active users are counted; none where they are not.
+    /// How active users are counted; none if they are not.
     pub users: Option<UserCount>,
 }
 
 /// How active users are counted, and how many may be.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UserCount {
-    /// Who counts them.
     #[serde(flatten)]
     pub source: UserSource,
     /// More than this, and no run begins.
@@ -243,10 +226,7 @@ pub struct UserCount {
 #[serde(untagged)]
 pub enum UserSource {
     /// A page of the application answers with the number.
-    Page {
-        /// The page.
-        url: String,
-    },
+    Page { url: String },
     /// Documents of the last minutes.
     Documents {
         /// The service that is the server.
@@ -303,7 +283,6 @@ impl Settings {
         (1..).zip(hooks).map(move |(number, hook)| (HookId { point, number }, hook))
     }
 
-    /// One hook.
     pub fn hook(&self, id: HookId) -> Option<&Hook> {
         self.hooks_at(id.point).find(|(known, _)| *known == id).map(|(_, hook)| hook)
     }

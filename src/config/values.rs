@@ -12,9 +12,7 @@ use crate::model::{UnitName, redacted, split_authority};
 pub struct Wrong {
     /// What would have been right.
     pub expected: String,
-    /// What was written.
     pub found: String,
-    /// What to write.
     pub hint: String,
 }
 
@@ -183,7 +181,6 @@ fn module(text: &str) -> Taken<()> {
     Err(Wrong::new("the name of a module, as in \"rtl88x2bu\"", quoted(text), hint))
 }
 
-/// An absolute path.
 pub(super) fn path(text: &str) -> Taken<()> {
     if text.starts_with('/') && !text.ends_with('/') && !text.contains('\0') {
         return Ok(());

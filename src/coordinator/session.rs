@@ -27,7 +27,6 @@ pub enum Beginning {
 pub struct NewRun {
     /// Minted by whoever starts it.
     pub id: RunId,
-    /// The host's name.
     pub host: String,
     /// What was asked for.
     pub options: RunOptions,
@@ -64,7 +63,7 @@ impl NewRun {
     }
 }
 
-/// How often all but the kernel was started anew. None where systemd does not count it: then a soft-reboot is a crash of
+/// How often all but the kernel was started anew. None if systemd does not count it: then a soft-reboot is a crash of
 /// the coordinator, and no more.
 pub async fn soft_reboots(host: &Host) -> Option<u32> {
     host.shutdown.soft_reboots().await.ok().flatten()
@@ -80,9 +79,8 @@ pub fn refusal(run: &Run, boot: &BootId, soft_reboots: Option<u32>) -> Option<St
 /// Who asked for the end of the run on this boot, before anyone was there to hear it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Wish {
-    /// No one.
     None,
-    /// Someone; None where the wish cannot be read, which is a wish all the same.
+    /// Someone; None if the wish cannot be read, which is a wish all the same.
     Abort(Option<String>),
 }
 

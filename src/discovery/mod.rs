@@ -17,13 +17,12 @@ use crate::model::UnitName;
 /// A service that was found running.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Candidate {
-    /// Its unit.
     pub unit: UnitName,
     /// `Description=` of the unit.
     pub description: String,
     /// Whether its main process is a mongod.
     pub mongodb: bool,
-    /// The port that the mongod serves on; none where it is unknown, or no mongod.
+    /// The port that the mongod serves on; none if it is unknown, or no mongod.
     pub mongod_port: Option<u16>,
     /// The TCP addresses that its processes listen on.
     pub listens: Vec<SocketAddr>,

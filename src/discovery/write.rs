@@ -20,7 +20,6 @@ impl Text {
         self.text.push('\n');
     }
 
-    /// An empty line.
     pub(super) fn gap(&mut self) {
         self.line("");
     }
@@ -39,7 +38,6 @@ impl Text {
         self.line(&line);
     }
 
-    /// A table's header.
     pub(super) fn table(&mut self, table: &str) {
         self.line(&header(table));
     }

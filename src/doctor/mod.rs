@@ -4,7 +4,7 @@ mod rules;
 
 use crate::model::{Finding, FindingKey, MongodSymptoms, Severity};
 
-/// The findings, the most specific first; none where the server runs well. What nobody knows is a finding too.
+/// The findings, the most specific first; none if the server runs well. What nobody knows is a finding too.
 pub fn diagnose(symptoms: &MongodSymptoms) -> Vec<Finding> {
     let is_active = matches!(symptoms.active.as_str(), "active" | "reloading");
     if is_active && !symptoms.hollow {

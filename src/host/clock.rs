@@ -59,7 +59,6 @@ impl RunClock {
         self.source.wall()
     }
 
-    /// Waits.
     pub async fn sleep(&self, duration: SignedDuration) {
         self.source.sleep(duration).await;
     }

@@ -35,7 +35,7 @@ pub fn environment() -> Vec<(String, String)> {
     [("PATH", PATH), ("LC_ALL", LOCALE), ("LANGUAGE", "")].map(|(name, value)| (name.into(), value.into())).to_vec()
 }
 
-/// The absolute path of a program below `root`; none where it is not installed.
+/// The absolute path of a program below `root`; none if it is not installed.
 pub fn find(root: &Path, name: &str) -> Option<PathBuf> {
     PROGRAM_DIRS.iter().map(|dir| root.join(dir).join(name)).find(|path| path.is_file())
 }

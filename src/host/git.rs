@@ -56,7 +56,6 @@ pub struct Git {
 /// A checkout that is asked.
 struct Question<'a> {
     root: &'a Path,
-    /// Where it is.
     place: String,
     asker: Asker,
     /// Settings that name programs, and what they are set to instead.
@@ -71,7 +70,7 @@ impl Git {
 }
 
 impl Question<'_> {
-    /// Asks git, and gives back what it said; none where it ended with 1 and without a word.
+    /// Asks git, and gives back what it said; none if it ended with 1 and without a word.
     async fn ask(&self, args: &[&str]) -> HostResult<Option<String>> {
         let what = format!("ask git about {}", self.place);
         let git = command::find(self.root, "git");

@@ -14,7 +14,6 @@ pub struct Mounted {
     pub device: String,
     /// What of the file system is mounted.
     pub root: String,
-    /// Where.
     pub point: String,
     /// Type of the file system.
     pub kind: String,

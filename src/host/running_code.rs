@@ -28,7 +28,6 @@ const FILES: usize = 8;
 const DELETED: &str = " (deleted)";
 /// Where packages put what is run, and nobody else does.
 const OF_PACKAGES: [&str; 7] = ["/usr/", "/lib/", "/lib32/", "/lib64/", "/libx32/", "/bin/", "/sbin/"];
-/// But for this.
 const OF_ADMINISTRATOR: &str = "/usr/local/";
 /// Never of a package.
 const PASSING: [&str; 9] =

@@ -15,20 +15,16 @@ use crate::model::{ListeningSocket, PortPeers, UnitName};
 pub enum TcpState {
     /// A connection that stands.
     Established,
-    /// Waits for connections.
     Listening,
-    /// Every other state.
     Other,
 }
 
 /// One line of `/proc/net/tcp` or `/proc/net/tcp6`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TcpSocket {
-    /// Our end.
     pub local: SocketAddr,
     /// The other end; port 0 where there is none.
     pub remote: SocketAddr,
-    /// Its state.
     pub state: TcpState,
     /// Names the socket in `/proc/PID/fd`; 0 where no process has it any more.
     pub inode: u64,
@@ -37,11 +33,10 @@ pub struct TcpSocket {
 /// Who holds connections to a port of this host.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct PortClient {
-    /// The client's unit; none where its control group is no unit's, or no process was found.
+    /// The client's unit; none if its control group is no unit's, or no process was found.
     pub unit: Option<UnitName>,
     /// The client's program (`comm`); empty where no process was found.
     pub program: String,
-    /// Connections that stand.
     pub connections: usize,
 }
 

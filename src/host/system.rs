@@ -30,7 +30,7 @@ impl HostSystem {
         Self { root }
     }
 
-    /// The boot that is running, for who has no runtime; none where the kernel's answer is no boot ID.
+    /// The boot that is running, for who has no runtime; none if the kernel's answer is no boot ID.
     pub fn boot_id(&self) -> Option<BootId> {
         // As PID 1 sees it: whoever lives in mounts of its own may have another one over it (below systemd-nspawn, with
         // ProtectKernelTunables=), and a reboot that nobody notices leaves a run open for ever.

@@ -84,7 +84,7 @@ pub struct Naming {
     pub client: &'static str,
 }
 
-/// What the library says, with what it means and what to do in front; none where it does not speak of TLS.
+/// What the library says, with what it means and what to do in front; none if it does not speak of TLS.
 pub fn explain(said: &str, naming: Naming) -> Option<String> {
     let word = WORDS.iter().find(|word| word.says.iter().any(|says| said.contains(says)))?;
     // An address of the library's own manual helps nobody.

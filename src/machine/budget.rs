@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::model::{Run, Step};
 
-/// Why the step must not begin now; none where it may. The steps that need the window are those after which services
+/// Why the step must not begin now; none if it may. The steps that need the window are those after which services
 /// are down for longer. What has begun is never cut short, and what brings the host to safety always begins.
 pub(super) fn overrun(run: &Run, step: &Step, now: Timestamp) -> Option<String> {
     let window = run.window.as_ref().filter(|_| run.window_missed.is_none() && step.nature().needs_window)?;

@@ -15,7 +15,6 @@ pub enum Decision {
     Begin(Step),
     /// Perform the step again under its open attempt.
     GoOn {
-        /// The step.
         step: Step,
         /// What it will find.
         with: OpenWork,
@@ -39,19 +38,9 @@ pub enum Decision {
     /// The reboot did not happen.
     ConcludeNoReboot,
     /// The step, and what follows it, does not fit into the window.
-    MissWindow {
-        /// The step.
-        step: Step,
-        /// In words.
-        reason: String,
-    },
+    MissWindow { step: Step, reason: String },
     /// End the run as failed.
-    GiveUp {
-        /// At which step.
-        step: Step,
-        /// Why.
-        reason: String,
-    },
+    GiveUp { step: Step, reason: String },
     /// Nothing is left to do.
     Close {
         /// The exit code that the run is worth.

@@ -9,13 +9,11 @@ use super::{BootId, Step};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Attempt {
-    /// The step.
     pub step: Step,
     /// 1 for the first attempt of this step in this run.
     pub number: u32,
     /// The boot on which it began.
     pub boot: BootId,
-    /// When it began.
     pub began: Timestamp,
 }
 
@@ -25,7 +23,6 @@ pub struct Attempt {
 pub enum Outcome {
     /// It did what it was for.
     Succeeded,
-    /// It did not.
     Failed,
     /// There was nothing for it to do.
     Skipped,
@@ -37,9 +34,7 @@ pub enum Outcome {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AttemptRecord {
-    /// The intent.
     pub attempt: Attempt,
-    /// How it ended.
     pub outcome: Outcome,
     /// Why it failed or was skipped; otherwise what it found, in a few words.
     pub note: Option<String>,

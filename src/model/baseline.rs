@@ -16,20 +16,19 @@ pub struct ListeningSocket {
     pub address: String,
     /// The program's name (`comm`); empty where no process was found.
     pub program: String,
-    /// The unit whose control group holds the process; none where it is no unit's.
+    /// The unit whose control group holds the process; none if it is no unit's.
     pub unit: Option<UnitName>,
 }
 
 /// One configured service before the run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ServiceBaseline {
-    /// The service.
     pub unit: UnitName,
     /// As systemd saw it.
     pub state: UnitState,
     /// As its probe saw it.
     pub readiness: Readiness,
-    /// How fast it answered; none where its probe asks nobody but systemd.
+    /// How fast it answered; none if its probe asks nobody but systemd.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub latency: Option<Latency>,
 }
@@ -39,13 +38,9 @@ pub struct ServiceBaseline {
 pub struct Baseline {
     /// When it was taken.
     pub taken: Timestamp,
-    /// Since the boot.
     pub uptime: SignedDuration,
-    /// All units.
     pub units: UnitSurvey,
-    /// The configured services.
     pub services: Vec<ServiceBaseline>,
-    /// Who listened where.
     pub sockets: Vec<ListeningSocket>,
     /// Mount points and their sources.
     pub mounts: BTreeMap<String, String>,
@@ -53,10 +48,10 @@ pub struct Baseline {
     pub kernel: KernelFacts,
     /// Installed packages and their versions.
     pub packages: BTreeMap<String, String>,
-    /// Modules of DKMS; none where an older version took the baseline.
+    /// Modules of DKMS; none if an older version took the baseline.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub dkms: Option<Vec<DkmsModule>>,
-    /// Everything else; none where an older version took the baseline.
+    /// Everything else; none if an older version took the baseline.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub inventory: Option<Box<Inventory>>,
 }
@@ -72,7 +67,7 @@ impl Baseline {
         self.state_of(unit).map_or_else(|| now.is_hollow(), |before| now.is_hollow_after(before))
     }
 
-    /// Why the service's probe did not succeed before the run, in its words; none where it did, and where the service did
+    /// Why the service's probe did not succeed before the run, in its words; none if it did, and where the service did
     /// not run.
     pub fn why_not_ready(&self, unit: &UnitName) -> Option<String> {
         let service = self.services.iter().find(|service| &service.unit == unit && service.state.is_up())?;

@@ -23,7 +23,7 @@ pub struct TightBoot {
 }
 
 impl TightBoot {
-    /// Looks whether `/boot` is tight; none where it has room, or holds no kernel.
+    /// Looks whether `/boot` is tight; none if it has room, or holds no kernel.
     ///
     /// The running kernel stays, and so does the newest one. Of the older ones the newest stays too, and the newest of the
     /// same flavour, to fall back to. A kernel that no package owns is not ours to remove.

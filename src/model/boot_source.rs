@@ -10,16 +10,12 @@ pub enum BootSource {
     #[default]
     Unknown,
     /// Something that is not on this host, and that brings a kernel of its own.
-    Outside {
-        /// What tells so.
-        why: String,
-    },
+    Outside { why: String },
     /// A boot loader of this host.
     Loader(LoaderDefault),
 }
 
 impl BootSource {
-    /// Whether nothing tells.
     pub fn is_unknown(&self) -> bool {
         *self == Self::Unknown
     }
@@ -30,7 +26,7 @@ impl BootSource {
 pub struct LoaderDefault {
     /// Its name, as in `GRUB`.
     pub loader: String,
-    /// What it starts; none where its files do not tell, or where that is no Linux.
+    /// What it starts; none if its files do not tell, or where that is no Linux.
     pub starts: Option<LoaderEntry>,
     /// A kernel that is newly installed becomes its default.
     pub follows_newest: bool,
@@ -43,7 +39,7 @@ pub struct LoaderDefault {
 pub struct LoaderEntry {
     /// The release of the image, as `uname -r` will say it.
     pub release: String,
-    /// `uname -v` of the image; none where it does not tell.
+    /// `uname -v` of the image; none if it does not tell.
     pub version: Option<String>,
     /// What it would load and is not there.
     pub lacks: Vec<String>,

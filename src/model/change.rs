@@ -17,7 +17,6 @@ pub enum Change {
     Stopped(UnitName),
     /// The unit is no service of the run, was active, and is held and stopped with one: it is bound to it, or would start it.
     TakenAlong {
-        /// The unit.
         unit: UnitName,
         /// The service of the run.
         with: UnitName,
@@ -26,7 +25,6 @@ pub enum Change {
     Paused(UnitName),
     /// The slice of all work has limits of ours, at run time.
     Limited {
-        /// The slice.
         slice: UnitName,
         /// What it had before.
         before: SliceLimits,

@@ -11,9 +11,7 @@ use super::BootId;
 pub struct ClockAnchor {
     /// The boot whose clock counts.
     pub boot: BootId,
-    /// The run's time.
     pub at: Timestamp,
-    /// The kernel's clock.
     pub since_boot: SignedDuration,
     /// How far the wall's clock is ahead of the run's time, since somebody set it meanwhile.
     #[serde(default)]

@@ -8,7 +8,6 @@ use super::{UnitName, UnitRelations};
 /// A unit that goes down with a service.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Companion {
-    /// The unit.
     pub unit: UnitName,
     /// The unit because of which it goes down: the service, or another companion.
     pub via: UnitName,

@@ -16,13 +16,13 @@ pub struct ClientConnection {
     pub app_name: String,
     /// Whether an operation is running on it.
     pub active: bool,
-    /// What it does, as in `aggregate shop.orders`; none where it does nothing.
+    /// What it does, as in `aggregate shop.orders`; none if it does nothing.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub operation: Option<String>,
     /// How long that operation runs.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub running: Option<SignedDuration>,
-    /// How long the connection stands, by the server's log; none where the log does not tell.
+    /// How long the connection stands, by the server's log; none if the log does not tell.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub age: Option<SignedDuration>,
     /// The user who logged in, as in `api@admin`; none without a login.
@@ -59,14 +59,14 @@ pub fn summary_of_clients(clients: &[ClientConnection]) -> Vec<String> {
 pub struct DatabaseFacts {
     /// As in `6.0.5`.
     pub version: String,
-    /// The server's process; compared with the unit's main process. None where the role may not ask.
+    /// The server's process; compared with the unit's main process. None if the role may not ask.
     pub pid: Option<u32>,
     /// `standalone`, `primary`, `secondary`, `arbiter`, `router` (mongos), or `other`: a member of a replica set that
     /// serves nobody yet.
     pub role: String,
-    /// `storage.dbPath`; none where the role may not ask.
+    /// `storage.dbPath`; none if the role may not ask.
     pub db_path: Option<String>,
-    /// `systemLog.path`; none where the log does not go to a file, or the role may not ask.
+    /// `systemLog.path`; none if the log does not go to a file, or the role may not ask.
     pub log_path: Option<String>,
     /// The replica set's name; none for a server that is in none.
     #[serde(skip_serializing_if = "Option::is_none", default)]
@@ -98,7 +98,6 @@ impl DatabaseFacts {
 /// A replica set as one of its members sees it.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct ReplicaSet {
-    /// Its name.
     pub name: String,
     /// Votes that a majority needs.
     pub majority: u32,
@@ -121,7 +120,7 @@ pub struct ReplicaMember {
     pub votes: u32,
     /// Whether it may become primary.
     pub electable: bool,
-    /// How far it is behind the primary; none where there is no primary, and for arbiters.
+    /// How far it is behind the primary; none if there is no primary, and for arbiters.
     pub lag: Option<SignedDuration>,
 }
 
@@ -144,7 +143,7 @@ impl ReplicaSet {
         self.members.iter().find(|member| member.is_self)
     }
 
-    /// Why the set could not do without the members in `leaving`; none where it could, and where nobody stays who would
+    /// Why the set could not do without the members in `leaving`; none if it could, and where nobody stays who would
     /// miss them: then the set goes down with this host.
     ///
     /// A primary also needs somebody who takes over.
@@ -218,7 +217,7 @@ pub struct DatabaseCondition {
     pub authorization: Option<bool>,
     /// Connections now, and how many more the server takes.
     pub connections: Option<(i64, i64)>,
-    /// What our user may do on the cluster, as in `shutdown`; none where the server asks for no login.
+    /// What our user may do on the cluster, as in `shutdown`; none if the server asks for no login.
     pub actions: Option<Vec<String>>,
 }
 
@@ -236,18 +235,17 @@ impl DatabaseCondition {
 pub struct Canary {
     /// As in `shop.orders`.
     pub collection: String,
-    /// Its documents.
     pub documents: u64,
-    /// MD5 over its content, as `dbHash` says; none where the role may not ask.
+    /// MD5 over its content, as `dbHash` says; none if the role may not ask.
     pub checksum: Option<String>,
 }
 
 /// What a stopped server left behind.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct DatabaseStopEvidence {
-    /// Size of `mongod.lock` in bytes: 0 after a clean end. None where it cannot be read.
+    /// Size of `mongod.lock` in bytes: 0 after a clean end. None if it cannot be read.
     pub lock_file_bytes: Option<u64>,
-    /// `exitCode` of the last log record 23138 ("Shutting down"). None where the log has none since the last start.
+    /// `exitCode` of the last log record 23138 ("Shutting down"). None if the log has none since the last start.
     pub logged_exit_code: Option<i64>,
     /// Whether the log since the last start holds 4795901 ("WiredTiger closed"). None: the log is not readable.
     #[serde(skip_serializing_if = "Option::is_none", default)]
@@ -267,17 +265,16 @@ pub struct DatabaseStartEvidence {
 /// How a database came back.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DatabaseReturn {
-    /// The service.
     pub unit: UnitName,
-    /// The server after the boot; none where it did not answer.
+    /// The server after the boot; none if it did not answer.
     pub facts: Option<DatabaseFacts>,
     /// What its log says of its start.
     pub start: DatabaseStartEvidence,
     /// Its replica set; none for a server that is in none.
     pub replica_set: Option<ReplicaSet>,
-    /// `featureCompatibilityVersion`; none where the role may not ask.
+    /// `featureCompatibilityVersion`; none if the role may not ask.
     pub compatibility: Option<String>,
-    /// The canary collection; none where none is configured.
+    /// The canary collection; none if none is configured.
     pub canary: Option<Canary>,
     /// How long the member took to catch up with its set, after it was ready.
     pub caught_up_after: Option<SignedDuration>,

@@ -3,11 +3,10 @@
 /// What is only here, in one checkout.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Checkout {
-    /// Where it is.
     pub path: String,
     /// Whose it is, by number.
     pub owner: u32,
-    /// The branch; none where a commit is checked out by itself.
+    /// The branch; none if a commit is checked out by itself.
     pub branch: Option<String>,
     /// Files that differ from the commit, as git's short status tells them.
     pub changes: Vec<String>,

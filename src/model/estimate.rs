@@ -17,10 +17,8 @@ pub enum Basis {
     Assumed,
 }
 
-/// One step.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StepEstimate {
-    /// The step.
     pub step: Step,
     /// How long it will take.
     pub takes: SignedDuration,
@@ -28,7 +26,6 @@ pub struct StepEstimate {
     pub basis: Basis,
 }
 
-/// A whole run.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Estimate {
     /// Every step, in order.
@@ -40,7 +37,6 @@ pub struct Estimate {
 /// What would shorten the time without the services.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Saving {
-    /// What to do.
     pub what: String,
     /// How much shorter it gets.
     pub saves: SignedDuration,

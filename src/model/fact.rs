@@ -12,42 +12,31 @@ use super::{
 pub enum Fact {
     /// The intent: saved before the step touches anything.
     StepBegan {
-        /// The step.
         step: Step,
         /// The boot on which it began.
         boot: BootId,
-        /// When.
         at: Timestamp,
     },
-    /// The attempt ended.
     StepEnded {
-        /// The step.
         step: Step,
-        /// How.
         outcome: Outcome,
         /// Why it failed or was skipped, or what it found.
         note: Option<String>,
-        /// When.
         at: Timestamp,
     },
     /// The run cannot go on.
     GivenUp {
-        /// At which step.
         step: Step,
-        /// Why.
         reason: String,
-        /// When.
         at: Timestamp,
     },
     /// The rest of the run does not fit into its window.
     WindowMissed(WindowMissed),
     /// The preflight checks answered.
     ChecksAnswered(Vec<CheckResult>),
-    /// The simulation's plan.
     UpgradePlanned(UpgradePlan),
     /// Nothing to upgrade, to build or to reboot for.
     NothingFound {
-        /// When.
         at: Timestamp,
     },
     /// The host before the run.
@@ -68,17 +57,13 @@ pub enum Fact {
     KernelExpected(KernelPlan),
     /// The point of no return.
     RebootRequested {
-        /// When.
         at: Timestamp,
     },
     /// The reboot did not come, and is about to be forced.
     RebootForced {
-        /// When.
         at: Timestamp,
     },
-    /// Another boot runs.
     BootChanged {
-        /// The new boot.
         boot: BootId,
         /// When it was noticed.
         at: Timestamp,
@@ -92,13 +77,11 @@ pub enum Fact {
     },
     /// The coordinator went on with an open run.
     Resumed {
-        /// On which boot.
         boot: BootId,
         /// How often all but the kernel was started anew on it.
         soft_reboots: Option<u32>,
         /// By the resume service, not by hand.
         automatic: bool,
-        /// When.
         at: Timestamp,
     },
     /// How the run's times go on.
@@ -121,9 +104,7 @@ pub enum Fact {
     Notified(Notification),
     /// Somebody wants the run to end.
     AbortRequested {
-        /// Who.
         by: String,
-        /// When.
         at: Timestamp,
     },
     /// A run that was over is opened again, to undo what it left on the host.
@@ -135,7 +116,6 @@ pub enum Fact {
     Closed {
         /// The exit code that the run is worth.
         exit_code: u8,
-        /// When.
         at: Timestamp,
     },
 }

@@ -12,7 +12,6 @@ use super::{PackageAction, PackageChange, RunId, UpgradePlan};
 pub struct FetchedPlan {
     /// The run that fetched it.
     pub run: RunId,
-    /// When.
     pub at: Timestamp,
     /// What apt was going to do.
     pub plan: UpgradePlan,

@@ -8,7 +8,6 @@ use super::{FindingKey, Subject, UnitName};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Severity {
-    /// Worth knowing.
     Info,
     /// Worth mending; the run goes on.
     Warning,
@@ -19,7 +18,6 @@ pub enum Severity {
 /// What to do about a finding.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Remedy {
-    /// In words.
     pub hint: String,
     /// As a command to run, where one is enough.
     #[serde(skip_serializing_if = "Option::is_none", default)]
@@ -31,9 +29,7 @@ pub struct Remedy {
 pub struct Finding {
     /// What kind of finding it is.
     pub key: FindingKey,
-    /// One sentence.
     pub title: String,
-    /// Its weight.
     pub severity: Severity,
     /// Figures and names that prove it.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
@@ -41,7 +37,6 @@ pub struct Finding {
     /// The last lines that it left in the journal, where it is a unit.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub journal: Vec<String>,
-    /// The way out.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub remedy: Option<Remedy>,
     /// What it is about.

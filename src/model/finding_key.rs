@@ -107,7 +107,6 @@ impl FindingKey {
     }
 }
 
-/// By its label.
 impl PartialEq<&str> for FindingKey {
     fn eq(&self, label: &&str) -> bool {
         *self == Self::labelled(label)

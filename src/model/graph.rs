@@ -58,7 +58,7 @@ impl DependencyGraph {
         cycles
     }
 
-    /// The unit that failed first among all that this one needs or comes after, near and far; none where there is
+    /// The unit that failed first among all that this one needs or comes after, near and far; none if there is
     /// none. Needs weigh more than order: a unit that was only to start earlier explains little.
     pub fn first_cause(&self, unit: &UnitName, is_broken: impl Fn(&UnitName) -> bool) -> Option<UnitName> {
         let mut cause = None;

@@ -10,11 +10,8 @@ use serde::{Deserialize, Serialize};
 pub struct Hold {
     /// When it was said.
     pub since: Timestamp,
-    /// The end.
     pub until: Timestamp,
-    /// Why.
     pub reason: String,
-    /// Who.
     pub by: String,
 }
 
@@ -38,10 +35,5 @@ pub enum HoldEntry {
     /// A hold began, in place of any other.
     Held(Hold),
     /// It was taken back.
-    Released {
-        /// When.
-        at: Timestamp,
-        /// By whom.
-        by: String,
-    },
+    Released { at: Timestamp, by: String },
 }

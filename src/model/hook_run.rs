@@ -10,13 +10,12 @@ use super::{HookPolicy, Outcome, Step};
 pub struct HookRun {
     /// The step that called it.
     pub step: Step,
-    /// The program.
     pub program: String,
     /// What it means where it does not succeed.
     pub policy: HookPolicy,
     /// When it was called.
     pub began: Timestamp,
-    /// Its end; none where it is not known yet.
+    /// Its end; none if it is not known yet.
     pub end: Option<HookEnd>,
 }
 

@@ -94,7 +94,7 @@ impl RunId {
         Self(format!("{}-{salt:04x}", now.strftime("%Y%m%dt%H%M%Sz")))
     }
 
-    /// When it was minted, to the second; none where the digits are no date.
+    /// When it was minted, to the second; none if the digits are no date.
     pub fn minted(&self) -> Option<Timestamp> {
         let (date, _) = self.0.split_once('-')?;
         Timestamp::strptime("%Y%m%dt%H%M%Sz%z", format!("{date}+0000")).ok()

@@ -11,7 +11,6 @@ use super::UnitName;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Reading<T> {
-    /// What was read.
     Known(T),
     /// Why it could not be read.
     Unknown(String),
@@ -42,7 +41,6 @@ impl<T, E: std::fmt::Display> From<Result<T, E>> for Reading<T> {
 /// An address of this host.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Address {
-    /// The interface's name.
     pub interface: String,
     /// Address and prefix length, as in `192.0.2.10/24`.
     pub address: String,
@@ -55,15 +53,13 @@ pub struct Address {
 pub struct Route {
     /// `default`, or a network.
     pub destination: String,
-    /// The next hop; none where the network is attached.
+    /// The next hop; none if the network is attached.
     pub gateway: Option<String>,
-    /// The interface's name.
     pub interface: String,
     /// Who made it, as in `static`, `boot`, `dhcp`, `kernel`.
     pub protocol: String,
 }
 
-/// Kernel modules.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Modules {
     /// Those that are loaded.
@@ -97,9 +93,7 @@ pub struct Inventory {
     pub timers: Reading<BTreeMap<UnitName, Option<Timestamp>>>,
     /// The kernel's command line.
     pub command_line: Reading<String>,
-    /// Kernel modules.
     pub modules: Reading<Modules>,
-    /// Kernel settings.
     pub sysctl: Reading<Sysctl>,
     /// Whether the clock is kept in time.
     pub clock_synchronized: Reading<bool>,

@@ -9,12 +9,12 @@ use super::BootSource;
 pub struct InstalledKernel {
     /// As `uname -r` would say it.
     pub release: String,
-    /// As `uname -v` would say it, from the image's own banner, or the version of its package; none where neither is known.
+    /// As `uname -v` would say it, from the image's own banner, or the version of its package; none if neither is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
     /// Size of the image in bytes; 0 is a broken install.
     pub image_bytes: u64,
-    /// Size of the initrd in bytes; none where there is no initrd.
+    /// Size of the initrd in bytes; none if there is no initrd.
     pub initrd_bytes: Option<u64>,
     /// Whether `/lib/modules/RELEASE` exists and is not empty.
     pub has_modules: bool,
@@ -44,11 +44,11 @@ impl InstalledKernel {
 pub struct BootSurvey {
     /// Releases whose headers are installed.
     pub with_headers: Vec<String>,
-    /// The program that builds an initrd; none where there is none.
+    /// The program that builds an initrd; none if there is none.
     pub initramfs_tool: Option<String>,
-    /// What the boot loader has entries for; none where no boot loader is known.
+    /// What the boot loader has entries for; none if no boot loader is known.
     pub entries: Option<BootEntries>,
-    /// Whether Secure Boot is on; none where the firmware does not tell, as without EFI.
+    /// Whether Secure Boot is on; none if the firmware does not tell, as without EFI.
     pub secure_boot: Option<bool>,
     /// Modules that DKMS knows, and whose source is gone, as in `zfs/2.1.11`: it cannot build them.
     pub without_source: Vec<String>,
@@ -56,7 +56,7 @@ pub struct BootSurvey {
     pub unsigned_modules: Vec<String>,
     /// Whether the kernel reboots after a panic (`panic=` on its command line), and so does an initrd that cannot go on.
     pub reboots_on_panic: bool,
-    /// When a reboot was asked for; none where it was not.
+    /// When a reboot was asked for; none if it was not.
     pub reboot_required_since: Option<jiff::Timestamp>,
 }
 
@@ -90,7 +90,7 @@ pub struct KernelFacts {
     /// What starts this host, and which kernel it takes.
     #[serde(default, skip_serializing_if = "BootSource::is_unknown")]
     pub boots: BootSource,
-    /// Packages named in `/run/reboot-required.pkgs`; none where `/run/reboot-required` does not exist.
+    /// Packages named in `/run/reboot-required.pkgs`; none if `/run/reboot-required` does not exist.
     pub reboot_required: Option<Vec<String>>,
     /// CPU vulnerabilities by name.
     pub vulnerabilities: Vec<Vulnerability>,
@@ -104,7 +104,6 @@ pub enum DkmsState {
     Added,
     /// Built but not installed.
     Built,
-    /// Ready to load.
     Installed,
     /// Anything else that `dkms status` says.
     Other(String),
@@ -117,7 +116,6 @@ pub struct DkmsModule {
     pub module: String,
     /// The kernel it is for; none while it is only added.
     pub kernel: Option<String>,
-    /// Its state.
     pub state: DkmsState,
 }
 
@@ -129,10 +127,9 @@ pub struct KernelPlan {
     /// Whether that kernel is this host's own; false where it comes from outside (containers, direct kernel boot), or
     /// where nothing tells.
     pub managed_here: bool,
-    /// The version that must run: `uname -v`, or that of its package; none where it is not known.
+    /// The version that must run: `uname -v`, or that of its package; none if it is not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
-    /// Why that one.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub why: String,
 }

@@ -8,7 +8,6 @@ use super::{Finding, UnitName};
 /// The last look at a run's services.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LastLook {
-    /// When it ended.
     pub at: Timestamp,
     /// Services that were looked at, and serve.
     pub serving: Vec<UnitName>,

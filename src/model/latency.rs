@@ -11,7 +11,6 @@ const TIMES: i32 = 3;
 /// The answers of a sample of probes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Latency {
-    /// How many answered.
     pub samples: u32,
     /// Half of them were as fast as this.
     pub p50: SignedDuration,
@@ -20,7 +19,7 @@ pub struct Latency {
 }
 
 impl Latency {
-    /// Of these answers; none where there are none.
+    /// Of these answers; none if there are none.
     pub fn of(mut answers: Vec<SignedDuration>) -> Option<Self> {
         answers.sort_unstable();
         // The nearest rank: the smallest value that so many of a hundred do not exceed.

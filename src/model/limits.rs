@@ -68,11 +68,11 @@ pub enum CpuCap {
 pub struct GroupUse {
     /// The cap in force.
     pub cpu: CpuCap,
-    /// CPU time used so far, in microseconds; none where nobody counts.
+    /// CPU time used so far, in microseconds; none if nobody counts.
     pub cpu_usec: Option<u64>,
-    /// Time for which it was held back by the cap, in microseconds, over all CPUs; none where nobody counts.
+    /// Time for which it was held back by the cap, in microseconds, over all CPUs; none if nobody counts.
     pub throttled_usec: Option<u64>,
-    /// Bytes of memory; none where nobody counts.
+    /// Bytes of memory; none if nobody counts.
     pub memory: Option<u64>,
 }
 

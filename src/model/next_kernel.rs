@@ -90,7 +90,6 @@ fn stays(facts: &KernelFacts, why: String) -> KernelPlan {
 pub enum KernelChange {
     /// The same, as far as it can be told, or another flavour of the same number.
     Same,
-    /// A newer release.
     Newer,
     /// The same release, built anew.
     Rebuilt,
@@ -149,7 +148,7 @@ fn debian_version(version: &str) -> Option<&str> {
 /// The kernel keeps no more of `uname -v`.
 const UTS_LENGTH: usize = 64;
 
-/// Compares two builds of one release: each is `uname -v`, which begins with `#`, or the version of a package. None where the
+/// Compares two builds of one release: each is `uname -v`, which begins with `#`, or the version of a package. None if the
 /// two have nothing in common.
 pub fn compare_builds(left: &str, right: &str) -> Option<Ordering> {
     let is_banner = |text: &str| text.starts_with('#');

@@ -18,7 +18,6 @@ pub enum Occasion {
 }
 
 impl Occasion {
-    /// The occasion's name.
     pub fn name(self) -> &'static str {
         match self {
             Self::Start => "start",
@@ -33,7 +32,6 @@ impl Occasion {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum NotifyWhen {
-    /// Of all.
     Always,
     /// Of those that did something, or failed.
     Change,
@@ -44,9 +42,7 @@ pub enum NotifyWhen {
 /// One way to tell.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Channel {
-    /// The way.
     pub way: Way,
-    /// Of which runs.
     pub when: NotifyWhen,
     /// How long a message of the run's end is tried again.
     #[serde(default = "Channel::usual_retry")]
@@ -69,9 +65,7 @@ impl Channel {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Way {
-    /// A mail.
     Mail {
-        /// To whom.
         to: Vec<String>,
         /// From whom; none for `patchday@` and the host's name.
         from: Option<String>,
@@ -80,26 +74,16 @@ pub enum Way {
     },
     /// JSON, posted to a URL.
     Webhook {
-        /// Where.
         url: UrlSource,
         /// What the other end understands.
         template: WebhookTemplate,
     },
     /// A dead-man's switch: told before the reboot, and again afterwards. Who hears nothing raises the alarm.
-    Ping {
-        /// Where.
-        url: UrlSource,
-    },
+    Ping { url: UrlSource },
     /// A file for node_exporter's textfile collector.
-    Metrics {
-        /// Where.
-        file: String,
-    },
+    Metrics { file: String },
     /// A line in the login message.
-    Motd {
-        /// Where.
-        file: String,
-    },
+    Motd { file: String },
     /// A line on every terminal.
     Wall,
 }
@@ -110,15 +94,12 @@ pub enum Way {
 pub enum MailRoute {
     /// Through the host's own `sendmail`.
     Sendmail,
-    /// To a server.
     Smtp {
-        /// Its name.
         host: String,
-        /// Its port.
         port: u16,
         /// How the connection is kept private.
         security: MailSecurity,
-        /// As whom; none where the server does not ask.
+        /// As whom; none if the server does not ask.
         login: Option<MailLogin>,
     },
 }
@@ -138,7 +119,6 @@ pub enum MailSecurity {
 /// A login at a mail server.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MailLogin {
-    /// The name.
     pub user: String,
     /// The file that holds the password; this or the next is set.
     #[serde(skip_serializing_if = "Option::is_none", default)]
@@ -152,11 +132,9 @@ pub struct MailLogin {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum UrlSource {
-    /// The URL itself.
     Url(String),
     /// A file that only root can read.
     File(String),
-    /// A systemd credential.
     Credential(String),
 }
 
@@ -166,18 +144,14 @@ pub enum UrlSource {
 pub enum WebhookTemplate {
     /// Everything about the run, for programs.
     Json,
-    /// Slack.
     Slack,
-    /// Mattermost.
     Mattermost,
-    /// Discord.
     Discord,
     /// Teams, through its workflows.
     Teams,
 }
 
 impl WebhookTemplate {
-    /// The template's name.
     pub fn name(self) -> &'static str {
         match self {
             Self::Json => "json",
@@ -192,49 +166,33 @@ impl WebhookTemplate {
 /// What is handed over to be sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Parcel {
-    /// A mail.
     Mail {
         /// How it leaves the host.
         by: MailRoute,
-        /// From whom.
         from: String,
-        /// To whom.
         to: Vec<String>,
-        /// Its subject.
         subject: String,
-        /// Its text.
         text: String,
         /// A page that goes with it.
         page: Option<String>,
     },
-    /// A POST.
     Post {
-        /// Where.
         url: UrlSource,
         /// What is added to the path of the URL, as in `/fail`.
         suffix: &'static str,
         /// `application/json` or `text/plain`.
         media: &'static str,
-        /// The body.
         body: String,
     },
     /// A file, replaced whole; removed where there is no content.
-    File {
-        /// Where.
-        path: String,
-        /// What it holds.
-        content: Option<String>,
-    },
+    File { path: String, content: Option<String> },
     /// What everybody reads who logs in, until it is taken away or the host reboots.
     LoginNotice {
         /// The text; none to take it away.
         text: Option<String>,
     },
     /// A text on every terminal.
-    Wall {
-        /// The text.
-        text: String,
-    },
+    Wall { text: String },
 }
 
 /// What became of one message.
@@ -244,12 +202,11 @@ pub struct Notification {
     pub number: u32,
     /// The channel in a few words; no secret is among them.
     pub channel: String,
-    /// The occasion.
     pub occasion: Occasion,
     /// When it was last tried.
     pub at: Timestamp,
     /// How often it was tried.
     pub tries: u32,
-    /// Why it did not arrive; none where it was taken.
+    /// Why it did not arrive; none if it was taken.
     pub problem: Option<String>,
 }

@@ -20,9 +20,9 @@ pub enum WorkLook {
 /// Read from the host at one instant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Observation {
-    /// None where it could not be read: then it is neither the same nor another boot.
+    /// None if it could not be read: then it is neither the same nor another boot.
     pub boot: Option<BootId>,
-    /// How often all but the kernel was started anew on this boot; none where systemd does not tell.
+    /// How often all but the kernel was started anew on this boot; none if systemd does not tell.
     pub soft_reboots: Option<u32>,
     /// The work unit of the current attempt.
     pub work: WorkLook,

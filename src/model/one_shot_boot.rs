@@ -11,9 +11,8 @@ pub struct OneShotBoot {
     pub kernel_entry: String,
     /// Release of the kernel that ran before.
     pub fallback: String,
-    /// Its entry.
     pub fallback_entry: String,
-    /// The entry that was the default before (`saved_entry` of GRUB); none where that was the first one.
+    /// The entry that was the default before (`saved_entry` of GRUB); none if that was the first one.
     pub saved_before: Option<String>,
 }
 
@@ -31,7 +30,6 @@ pub enum TrialEnd {
 /// A kernel that did not pass: the host went back to the one before.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RejectedKernel {
-    /// Its release.
     pub kernel: String,
     /// What was wrong under it.
     pub because: String,

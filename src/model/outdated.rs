@@ -9,7 +9,6 @@ pub struct OldCode {
     pub unit: Option<UnitName>,
     /// The program of its first process.
     pub program: String,
-    /// That process.
     pub pid: u32,
     /// The files, as far as they are told.
     pub files: Vec<String>,

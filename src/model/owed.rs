@@ -29,19 +29,13 @@ pub enum BootReason {
     },
     /// A package was upgraded that only a boot reads: microcode, the initrd's parts, an image of the release that runs.
     ReadAtBoot {
-        /// Its name.
         package: String,
-        /// The version that this boot has read; none where it was not installed.
+        /// The version that this boot has read; none if it was not installed.
         from: Option<String>,
     },
     /// A package was upgraded that nearly everything maps. A forecast: whoever looks at what runs replaces it by
     /// [`Self::OldCode`], or by nothing.
-    Upgraded {
-        /// Its name.
-        package: String,
-        /// The version before.
-        from: Option<String>,
-    },
+    Upgraded { package: String, from: Option<String> },
     /// Something still runs files that were replaced, and only a boot ends that.
     OldCode {
         /// A unit, or a session of a person.
@@ -52,7 +46,6 @@ pub enum BootReason {
     },
     /// The CPU has older microcode than the one that is installed.
     Microcode {
-        /// What it has.
         loaded: String,
         /// What it would get.
         installed: String,
@@ -64,7 +57,6 @@ pub enum BootReason {
 pub struct Owed {
     /// When it was first recorded on this boot.
     pub since: Timestamp,
-    /// What.
     pub reason: BootReason,
 }
 

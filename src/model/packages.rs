@@ -12,9 +12,7 @@ use super::UnitName;
 pub enum PackageAction {
     /// A newer version replaces an installed one.
     Upgrade,
-    /// Not installed before.
     Install,
-    /// Removed, or purged.
     Remove,
 }
 
@@ -23,7 +21,6 @@ pub enum PackageAction {
 pub struct PackageChange {
     /// Name, with `:arch` where it is foreign.
     pub name: String,
-    /// What would happen.
     pub action: PackageAction,
     /// Version now; none for an install.
     pub from: Option<String>,
@@ -48,7 +45,6 @@ impl PackageChange {
 /// What a dist-upgrade would do on this host now.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct UpgradePlan {
-    /// Every change.
     pub changes: Vec<PackageChange>,
     /// Packages that apt keeps back: held or not resolvable.
     pub kept_back: Vec<String>,
@@ -65,7 +61,6 @@ pub struct UpgradePlan {
 pub struct PackageSize {
     /// Bytes to fetch; nothing where it is in the cache already.
     pub download: u64,
-    /// Bytes, unpacked.
     pub installed: u64,
     /// Files and directories of the version that is installed; none of a package that is new.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -94,7 +89,6 @@ const LONG_SCRIPTS: [(&str, f64); 3] = [("linux-image-", INITRD), ("ca-certifica
 /// What dpkg has to do for a plan, in seconds on a server of today.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PackagingWork {
-    /// Until dpkg begins.
     pub beginning: f64,
     /// To unpack and to configure each package; of one that goes, its removal and nothing.
     pub packages: BTreeMap<String, (f64, f64)>,
@@ -103,7 +97,6 @@ pub struct PackagingWork {
 }
 
 impl PackagingWork {
-    /// All of it.
     pub fn total(&self) -> f64 {
         self.beginning + self.packages.values().map(|(unpack, configure)| unpack + configure).sum::<f64>() + self.tail
     }
@@ -214,9 +207,8 @@ pub const PACKAGE_LOCKS: [&str; 4] =
 /// Somebody who holds one of the locks of apt and dpkg.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LockHolder {
-    /// The lock's file.
     pub lock: String,
-    /// The process; none where it is outside of this container.
+    /// The process; none if it is outside of this container.
     pub pid: Option<u32>,
     /// Its program; empty where it has ended since.
     pub program: String,
@@ -242,16 +234,14 @@ impl std::fmt::Display for LockHolder {
 pub struct SourceState {
     /// Its address, without credentials.
     pub name: String,
-    /// Why it cannot be read; none where it can.
+    /// Why it cannot be read; none if it can.
     pub problem: Option<String>,
 }
 
 /// A configuration file that is not as its package left it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChangedConffile {
-    /// The package.
     pub package: String,
-    /// The file.
     pub path: String,
 }
 

@@ -7,25 +7,21 @@ use jiff::Timestamp;
 pub struct Session {
     /// logind's name for it.
     pub id: String,
-    /// Who.
     pub user: String,
     /// The terminal; empty where there is none.
     pub terminal: String,
     /// From where; empty for the host itself.
     pub remote_host: String,
-    /// Since when.
     pub since: Option<Timestamp>,
 }
 
 /// Connections to a port of this host from one place.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct PortPeers {
-    /// The port.
     pub port: u16,
     /// The other end's address.
     pub from: String,
     /// The unit of the other end, where that is a process of this host.
     pub unit: Option<super::UnitName>,
-    /// Connections that stand.
     pub connections: usize,
 }

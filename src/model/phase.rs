@@ -10,7 +10,6 @@ use super::Step;
 pub enum Phase {
     /// The steps are chosen; nothing has been looked at.
     Planned,
-    /// No blocker stands.
     PreflightPassed,
     /// Every package of the upgrade is on the host.
     PackagesFetched,
@@ -22,7 +21,6 @@ pub enum Phase {
     BaselineTaken,
     /// The services of the run are down, and held.
     ServicesStopped,
-    /// The dist-upgrade succeeded.
     PackagesUpgraded,
     /// The next kernel has what it needs.
     KernelBuilt,
@@ -36,7 +34,6 @@ pub enum Phase {
     Verified,
     /// A step failed; what follows only brings the host to safety.
     Failed {
-        /// The step.
         step: Step,
         /// What failed, on what and why.
         reason: String,

@@ -45,9 +45,7 @@ const PASSING_MOUNTS: [&str; 9] = [
 /// Something that is mounted now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mount {
-    /// Where.
     pub point: String,
-    /// What.
     pub source: String,
     /// Type of the file system.
     pub kind: String,
@@ -79,9 +77,8 @@ pub struct FstabEntry {
     pub point: String,
     /// Type of the file system.
     pub kind: String,
-    /// Options.
     pub options: Vec<String>,
-    /// Whether the device exists; none where it is no device of this host, as in a share of the network.
+    /// Whether the device exists; none if it is no device of this host, as in a share of the network.
     pub source_exists: Option<bool>,
 }
 
@@ -101,7 +98,7 @@ pub struct PowerSupply {
     pub kind: String,
     /// `Discharging`, `Charging`, `Full`; empty where it does not tell.
     pub status: String,
-    /// Whether it delivers; none where it does not tell.
+    /// Whether it delivers; none if it does not tell.
     pub online: Option<bool>,
     /// What is left, in percent.
     pub capacity: Option<u8>,

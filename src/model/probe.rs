@@ -18,9 +18,7 @@ pub enum ReadinessProbe {
     },
     /// A GET answers with the status, and with more where that is wanted.
     Http {
-        /// The whole URL.
         url: String,
-        /// The wanted status.
         status: u16,
         /// A header that the answer must have, as in `X-Ready: yes`.
         #[serde(skip_serializing_if = "Option::is_none", default)]
@@ -52,7 +50,7 @@ pub enum Readiness {
 }
 
 impl Readiness {
-    /// Why it does not count as ready; none where it is ready.
+    /// Why it does not count as ready; none if it is ready.
     pub fn problem(&self) -> Option<String> {
         match self {
             Self::Ready(_) => None,

@@ -9,9 +9,9 @@ use super::{Basis, PackagingWork, StepEstimate, UpgradePlan};
 /// What one line of the worker's status says.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct WorkProgress {
-    /// 0 to 1, by the worker's own count; none where it does not count.
+    /// 0 to 1, by the worker's own count; none if it does not count.
     pub fraction: Option<f64>,
-    /// Where dpkg is; none where the line is of no package.
+    /// Where dpkg is; none if the line is of no package.
     pub package: Option<PackageStage>,
     /// What is being done.
     pub message: String,
@@ -22,9 +22,7 @@ pub struct WorkProgress {
 pub struct PackageStage {
     /// Its name, without an architecture.
     pub name: String,
-    /// Its architecture.
     pub arch: String,
-    /// How far.
     pub stage: Stage,
 }
 
@@ -37,9 +35,7 @@ pub enum Stage {
     Unpacked,
     /// Its script for a new version runs.
     Configuring,
-    /// It is ready.
     Configured,
-    /// It goes.
     Removing,
     /// Its script for what others have changed runs: a cache, an index, an initrd.
     Triggered,
@@ -48,7 +44,7 @@ pub enum Stage {
 /// What is told of the work at one instant.
 #[derive(Debug, Clone, PartialEq)]
 pub struct WorkNews {
-    /// 0 to 1, never less than before; none where nothing counts.
+    /// 0 to 1, never less than before; none if nothing counts.
     pub fraction: Option<f64>,
     /// How long it will still take, where that is worth telling.
     pub remaining: Option<SignedDuration>,
@@ -115,7 +111,7 @@ impl Course {
         self.message = message.unwrap_or_else(|| line.message.clone());
     }
 
-    /// What there is to tell, so long after the beginning of the work; none where nothing is new.
+    /// What there is to tell, so long after the beginning of the work; none if nothing is new.
     pub fn news(&mut self, elapsed: SignedDuration) -> Option<WorkNews> {
         let (from, to) = self.span;
         let fraction = self.fraction.map(|fraction| from + fraction * (to - from));
@@ -177,7 +173,7 @@ impl Upgrade {
         ((begun + self.done.values().sum::<f64>() + self.tail_done) / self.total).min(ALMOST)
     }
 
-    /// Takes note of a line, and says what is being done; none where the line itself says it.
+    /// Takes note of a line, and says what is being done; none if the line itself says it.
     fn hear(&mut self, line: Option<&PackageStage>) -> Option<String> {
         // Before it has begun dpkg says nothing.
         self.has_begun = true;

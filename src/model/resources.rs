@@ -3,9 +3,7 @@
 /// What the machine has to give.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Resources {
-    /// Online CPUs.
     pub cpus: u32,
-    /// Bytes of memory.
     pub memory_total: u64,
     /// Bytes that a new program could use without swapping.
     pub memory_available: u64,

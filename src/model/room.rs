@@ -23,16 +23,14 @@ pub struct FileSystem {
     pub paths: Vec<String>,
     /// Bytes that are free for programs without root's reserve.
     pub free: u64,
-    /// Free inodes, and all of them; none where it makes them as it needs them.
+    /// Free inodes, and all of them; none if it makes them as it needs them.
     pub inodes: Option<(u64, u64)>,
 }
 
 /// What an upgrade takes of a file system at its worst moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Need {
-    /// Bytes.
     pub bytes: u64,
-    /// Inodes.
     pub files: u64,
 }
 

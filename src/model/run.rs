@@ -46,9 +46,7 @@ impl RunOptions {
 /// A service of the run, in dependency order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlannedService {
-    /// The unit.
     pub unit: UnitName,
-    /// What it is.
     pub kind: ServiceKind,
     /// The services that must be ready before it.
     pub after: Vec<UnitName>,
@@ -57,9 +55,7 @@ pub struct PlannedService {
 /// A wish to end the run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Abort {
-    /// Who.
     pub by: String,
-    /// When.
     pub at: Timestamp,
 }
 
@@ -67,17 +63,14 @@ pub struct Abort {
 /// boot only: on the next one there is nothing left of what it wanted to end, and the signal may have been the shutdown's.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AbortWish {
-    /// Who, and when.
     #[serde(flatten)]
     pub abort: Abort,
-    /// On which boot.
     pub boot: BootId,
 }
 
 /// The end of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Closing {
-    /// When.
     pub at: Timestamp,
     /// The exit code that the run is worth.
     pub exit_code: u8,
@@ -86,9 +79,7 @@ pub struct Closing {
 /// A service that Patchday is about to restart, once, since it did not come back by itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Recovery {
-    /// The service.
     pub unit: UnitName,
-    /// When.
     pub at: Timestamp,
 }
 
@@ -96,11 +87,9 @@ pub struct Recovery {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Run {
-    /// Its name everywhere.
     pub id: RunId,
     /// Patchday's version that minted it.
     pub patchday_version: String,
-    /// The host's name.
     pub host: String,
     /// When it was minted.
     pub planned: Timestamp,
@@ -110,7 +99,7 @@ pub struct Run {
     pub steps: Vec<Step>,
     /// The services, dependencies first.
     pub services: Vec<PlannedService>,
-    /// The maintenance window; none where none is configured, or where the caller does not want to know of it.
+    /// The maintenance window; none if none is configured, or where the caller does not want to know of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub window: Option<RunWindow>,
     /// Where the run no longer fitted into it.
@@ -134,21 +123,18 @@ pub struct Run {
     pub history: Vec<AttemptRecord>,
     /// What Patchday changed on the host and has not undone, oldest first.
     pub changes: Vec<Change>,
-    /// Reboots asked for.
     pub reboots: u32,
     /// Boots seen that nobody asked for.
     pub unplanned_reboots: u32,
     /// How often all but the kernel was started anew while the run was open.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub soft_reboots: u32,
-    /// How often that happened on `boot`, as far as it is known; none where systemd does not tell.
+    /// How often that happened on `boot`, as far as it is known; none if systemd does not tell.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub soft_reboots_of_boot: Option<u32>,
     /// The boot on which the resume service last went on with this run: once a boot is enough.
     pub resumed_on: Option<BootId>,
-    /// The preflight's answers.
     pub checks: Vec<CheckResult>,
-    /// The simulation's plan.
     pub upgrade: Option<UpgradePlan>,
     /// The host before the run.
     pub baseline: Option<Baseline>,
@@ -169,7 +155,6 @@ pub struct Run {
     pub rebooted: Option<Timestamp>,
     /// What must run after the reboot.
     pub kernel: Option<KernelPlan>,
-    /// The judgement.
     pub verification: Option<Verification>,
     /// The kernel that did not pass, once the reboot back from it was asked for.
     #[serde(skip_serializing_if = "Option::is_none", default)]
@@ -204,7 +189,6 @@ pub struct Run {
     pub failed_meanwhile: Vec<UnitName>,
     /// The wish to end the run.
     pub abort: Option<Abort>,
-    /// The end.
     pub closed: Option<Closing>,
     /// Set when what had ended was opened again: the run, to undo what it had left on the host; or its verdict, since the
     /// host rebooted before the run was closed. How many attempts had ended by then.

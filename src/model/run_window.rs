@@ -9,7 +9,6 @@ use super::Step;
 /// run out of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunWindow {
-    /// When it opened.
     pub opens: Timestamp,
     /// When it closes, or a blackout begins.
     pub closes: Timestamp,
@@ -22,8 +21,6 @@ pub struct RunWindow {
 pub struct WindowMissed {
     /// The step that was not begun for it.
     pub step: Step,
-    /// When.
     pub at: Timestamp,
-    /// In words.
     pub reason: String,
 }

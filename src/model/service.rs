@@ -9,7 +9,6 @@ use super::{Canary, ClientConnection, DatabaseFacts, DatabaseStopEvidence, Repli
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ServiceKind {
-    /// Stopped through systemd.
     Service,
     /// A mongod: shut down through its own command, and proven.
     Mongodb,
@@ -22,7 +21,6 @@ fn is_none_of_them(count: &u32) -> bool {
 /// The proof that a service is down.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StopProof {
-    /// The service.
     pub unit: UnitName,
     /// False where it was down already.
     pub was_running: bool,
@@ -58,10 +56,10 @@ pub struct StopProof {
     /// The replica set before the stop; none for a server that is in none.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub replica_set: Option<ReplicaSet>,
-    /// `featureCompatibilityVersion` before the stop; none where the role may not ask.
+    /// `featureCompatibilityVersion` before the stop; none if the role may not ask.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub compatibility: Option<String>,
-    /// The canary collection when the clients had left; none where none is configured.
+    /// The canary collection when the clients had left; none if none is configured.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub canary: Option<Canary>,
 }

@@ -7,11 +7,8 @@ use super::{Step, UnitName};
 /// A process of a work unit.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct WorkProcess {
-    /// Its ID.
     pub pid: u32,
-    /// Of its parent.
     pub parent: u32,
-    /// Program and arguments.
     pub command: Vec<String>,
     /// CPU time that it and its children that ended have used, in microseconds.
     pub cpu_usec: u64,
@@ -22,7 +19,6 @@ pub struct WorkProcess {
 /// A script that a package brings for its own installation.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct PackageScript {
-    /// The package.
     pub package: String,
     /// `preinst`, `postinst`, `prerm`, `postrm` or `config`.
     pub name: String,
@@ -33,18 +29,15 @@ pub struct PackageScript {
 /// A service that the run keeps down, and the words by which a script would name it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeptDown {
-    /// The service.
     pub unit: UnitName,
     /// Names and ports, as in `mongod` and `27017`.
     pub words: Vec<String>,
 }
 
-/// Who waits.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Waiting {
     /// The process that matters: of the innermost script, or of the innermost program where no script runs.
     pub pid: u32,
-    /// In words.
     pub who: String,
     /// Services that the run keeps down, and that it names.
     pub wants: Vec<UnitName>,
@@ -53,7 +46,6 @@ pub struct Waiting {
 /// Work that was left to itself since it stood still: nobody ends a dpkg, and nobody waits for it with services down either.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Standstill {
-    /// The step.
     pub step: Step,
     /// Which attempt at it.
     pub attempt: u32,
@@ -67,7 +59,7 @@ pub struct Standstill {
 const TOLD: usize = 60;
 
 impl Waiting {
-    /// Who of these processes waits; none where there are none.
+    /// Who of these processes waits; none if there are none.
     pub fn of(processes: &[WorkProcess], kept_down: &[KeptDown]) -> Option<Self> {
         let depth = |process: &WorkProcess| ancestors(processes, process).len();
         let script = processes.iter().filter(|process| process.script.is_some()).max_by_key(|process| depth(process));

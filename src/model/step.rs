@@ -14,7 +14,6 @@ use super::{HookId, HookPoint, InvalidId, Occasion, UnitName};
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(remote = "Self", rename_all = "kebab-case")]
 pub enum Step {
-    /// Read-only checks.
     Preflight,
     /// Refresh the package lists, simulate, guard against removals, download.
     Fetch,
@@ -38,7 +37,6 @@ pub enum Step {
     /// Hold and stop one service, and prove that it is down.
     #[serde(skip)]
     Stop(UnitName),
-    /// The dist-upgrade.
     Upgrade,
     /// Build a kernel from its source.
     KernelSource,
@@ -60,7 +58,6 @@ pub enum Step {
     Restore,
     /// See whether the services of a run that is not verified still serve.
     LastLook,
-    /// Write the report.
     Report,
     /// Tell those who wait. Never fails a run.
     #[serde(skip)]

@@ -17,7 +17,6 @@ pub struct LogRecord {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum FileRole {
-    /// The configuration file.
     Config,
     /// `storage.dbPath`.
     DbPath,
@@ -36,7 +35,6 @@ pub enum FileRole {
 }
 
 impl FileRole {
-    /// In words.
     pub fn name(self) -> &'static str {
         match self {
             Self::Config => "configuration file",
@@ -56,7 +54,6 @@ impl FileRole {
 pub struct FileState {
     /// What it is to the server.
     pub role: FileRole,
-    /// Where.
     pub path: String,
     /// Whether it is there.
     pub exists: bool,
@@ -64,7 +61,7 @@ pub struct FileState {
     pub owner: String,
     /// Its permissions, as in `0644`; empty where it is not there.
     pub mode: String,
-    /// Why the server's user cannot use it as it must; none where it can.
+    /// Why the server's user cannot use it as it must; none if it can.
     pub problem: Option<String>,
 }
 
@@ -83,7 +80,6 @@ impl FileState {
 /// Everything that is seen of one mongod.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct MongodSymptoms {
-    /// The unit.
     pub unit: String,
     /// `LoadState`, as in `loaded`, `masked`.
     pub load: String,
@@ -91,7 +87,7 @@ pub struct MongodSymptoms {
     pub active: String,
     /// `Result`, as in `success`, `exit-code`, `signal`, `oom-kill`, `timeout`.
     pub result: String,
-    /// Exit status of the main process; none where it was killed or never ran.
+    /// Exit status of the main process; none if it was killed or never ran.
     pub exit_status: Option<i32>,
     /// Whether a drop-in of Patchday holds the unit.
     pub held: bool,

@@ -99,9 +99,9 @@ pub struct UnitState {
     pub unit_file: String,
     /// `Service.Result`, as in `success`, `exit-code`, `timeout`, `signal`; none for other kinds of unit.
     pub result: Option<String>,
-    /// `ExecMainStatus` with `ExecMainCode` 1 (exited); none where the process was killed or never ran.
+    /// `ExecMainStatus` with `ExecMainCode` 1 (exited); none if the process was killed or never ran.
     pub exit_status: Option<i32>,
-    /// `MainPID`; none where no main process runs.
+    /// `MainPID`; none if no main process runs.
     pub main_pid: Option<u32>,
     /// `NRestarts`.
     pub restarts: u32,
@@ -133,7 +133,6 @@ pub struct UnitState {
 /// A process in a unit's control group.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnitProcess {
-    /// Its process ID.
     pub pid: u32,
     /// Its name, of 15 bytes at most (`/proc/PID/comm`); empty where it is gone by now.
     pub name: String,
@@ -219,7 +218,7 @@ pub struct UnitRelations {
     pub upheld_by: Vec<UnitName>,
     /// It is active, or about to be.
     pub is_active: bool,
-    /// `Id`: its own name, where it was asked for by an alias; none where systemd does not tell.
+    /// `Id`: its own name, where it was asked for by an alias; none if systemd does not tell.
     pub id: Option<UnitName>,
     /// `Transient`: made by a program (`systemd-run`), and deleted by its stop.
     pub is_transient: bool,
@@ -250,7 +249,6 @@ pub struct UnitSurvey {
     pub system_state: String,
     /// Units that are active.
     pub active: Vec<UnitName>,
-    /// Units that failed.
     pub failed: Vec<UnitName>,
     /// `Manager.Virtualization`, as in `kvm` or `systemd-nspawn`; empty on bare metal.
     #[serde(default, skip_serializing_if = "String::is_empty")]

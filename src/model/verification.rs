@@ -5,7 +5,6 @@ use serde::{Deserialize, Serialize};
 
 use super::{BootId, DatabaseReturn, Finding, Latency, UnitName, Vulnerability};
 
-/// The judgement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Verdict {
@@ -18,7 +17,6 @@ pub enum Verdict {
 }
 
 impl Verdict {
-    /// The verdict's name.
     pub fn name(self) -> &'static str {
         match self {
             Self::Healthy => "healthy",
@@ -31,13 +29,12 @@ impl Verdict {
 /// How one service came back.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ServiceReturn {
-    /// The service.
     pub unit: UnitName,
     /// When its activation began, in microseconds since boot.
     pub activation_began_usec: Option<u64>,
     /// When it became active, in microseconds since boot.
     pub active_usec: Option<u64>,
-    /// When it was first seen ready, in microseconds since boot; none where it never was.
+    /// When it was first seen ready, in microseconds since boot; none if it never was.
     pub ready_usec: Option<u64>,
     /// When it was first seen ready, by the clock.
     pub ready_at: Option<Timestamp>,
@@ -47,7 +44,7 @@ pub struct ServiceReturn {
     pub restarts: u32,
     /// The service whose failure explains this one's.
     pub because_of: Option<UnitName>,
-    /// How fast it answers; none where its probe asks nobody but systemd.
+    /// How fast it answers; none if its probe asks nobody but systemd.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub latency: Option<Latency>,
 }
@@ -69,7 +66,6 @@ pub enum OrderKept {
 /// One edge of the dependency graph, as the boot went.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EdgeReturn {
-    /// The service.
     pub unit: UnitName,
     /// What it depends on.
     pub on: UnitName,
@@ -80,7 +76,6 @@ pub struct EdgeReturn {
 /// A difference to the baseline that is no finding.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ExpectedDifference {
-    /// What differs.
     pub what: String,
     /// The rule that expects it.
     pub rule: String,
@@ -96,14 +91,12 @@ pub struct Verification {
     /// CPU vulnerabilities as that kernel sees them; empty where they could not be read.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub vulnerabilities: Vec<Vulnerability>,
-    /// The judgement.
     pub verdict: Verdict,
     /// Services in dependency order.
     pub services: Vec<ServiceReturn>,
     /// Databases in dependency order.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub databases: Vec<DatabaseReturn>,
-    /// First cause first.
     pub findings: Vec<Finding>,
     /// The order in which services became ready.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]

@@ -44,9 +44,9 @@ impl WorkSpec {
 pub struct WorkOutcome {
     /// `Service.Result`.
     pub result: String,
-    /// Exit status; none where the process was killed or could not be started.
+    /// Exit status; none if the process was killed or could not be started.
     pub exit_status: Option<i32>,
-    /// CPU time in microseconds; none where systemd did not count.
+    /// CPU time in microseconds; none if systemd did not count.
     pub cpu_usec: Option<u64>,
 }
 

@@ -11,7 +11,7 @@ pub use words::label;
 use crate::model::{Channel, NotifyWhen, Occasion, Parcel, Way};
 use crate::report::{self, Ending, Report, Style};
 
-/// What one channel is told on an occasion; none where it is not told.
+/// What one channel is told on an occasion; none if it is not told.
 pub fn parcel(channel: &Channel, occasion: Occasion, report: &Report) -> Option<Parcel> {
     let is_wanted = wants(channel.when, occasion, report);
     let is_over = occasion == Occasion::End;

@@ -4,7 +4,6 @@ use super::words::{capital, command_line, list};
 use super::{Ending, Item, Mark, Report, owed, page, phrases, telling};
 use crate::model::{Change, Finding, Outcome, Severity, Step};
 
-/// Something to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Advice {
     pub(super) text: String,

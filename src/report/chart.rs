@@ -12,11 +12,9 @@ pub(super) enum State {
     Running,
     /// Told to stop, and not yet proven down.
     Stopping,
-    /// Down.
     Down,
     /// Being started, and not yet ready.
     Starting,
-    /// Seen ready.
     Ready,
     /// Started, and not ready by the end.
     NotReady,
@@ -30,7 +28,6 @@ pub(super) struct Span {
     pub(super) until: Timestamp,
 }
 
-/// One service.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Lane {
     pub(super) name: String,
@@ -57,7 +54,6 @@ pub(super) enum Direction {
     Up,
 }
 
-/// A picture.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Chart {
     pub(super) title: &'static str,

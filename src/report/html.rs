@@ -13,7 +13,6 @@ use crate::model::Outcome;
 /// Packages up to this number are shown without a click.
 const OPEN_PACKAGES: usize = 40;
 
-/// Renders the page.
 pub fn render(report: &Report) -> String {
     let title = format!("Patch run on {}, {}", report.host, report.began.strftime("%Y-%m-%d"));
     let before = [

@@ -9,7 +9,7 @@ use super::{Downtime, ServiceStory, TimeAway, words};
 use crate::events::{Event, EventKind};
 use crate::model::{Estimate, Outcome, Run, Step, UnitName};
 
-/// The time without services; none where none was stopped.
+/// The time without services; none if none was stopped.
 pub(super) fn away(run: &Run, timeline: &[Event]) -> Option<TimeAway> {
     let first = run.history.iter().find(|record| record.attempt.step.is_stop())?;
     let estimated = run.estimate.as_ref().map(Estimate::downtime).filter(|away| !away.is_zero());
@@ -19,7 +19,7 @@ pub(super) fn away(run: &Run, timeline: &[Event]) -> Option<TimeAway> {
     (away.estimated.is_some() || away.measured.is_some() || away.still_down).then_some(away)
 }
 
-/// Without a judgement: until the last service that was stopped was seen ready. None where one of them was not.
+/// Without a judgement: until the last service that was stopped was seen ready. None if one of them was not.
 fn seen_back(run: &Run, timeline: &[Event], began: Timestamp) -> Option<SignedDuration> {
     if run.verification.is_some() {
         return None;

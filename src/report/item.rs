@@ -8,7 +8,6 @@ use crate::model::{Finding, Remedy, Severity};
 pub struct Item {
     /// How good it is.
     pub mark: Mark,
-    /// The sentence.
     pub text: String,
     /// The key of a finding.
     pub label: Option<String>,
@@ -16,7 +15,6 @@ pub struct Item {
     pub evidence: Vec<String>,
     /// The last lines of the journal of a first cause.
     pub journal: Vec<String>,
-    /// The way out.
     pub remedy: Option<Remedy>,
     /// Whether another finding explains it.
     pub follows: bool,

@@ -105,7 +105,7 @@ fn ended(run: &Run, packages: &PackageStory, reboot: Option<&RebootStory>) -> Su
     Summary::new(verification.verdict.name(), one_line(&parts.join(", ")))
 }
 
-/// What became of the packages; none where nothing is worth a word.
+/// What became of the packages; none if nothing is worth a word.
 fn upgraded(packages: &PackageStory) -> Option<String> {
     let number_of =
         |wanted: &[PackageAction]| packages.changes.iter().filter(|line| wanted.contains(&line.change.action)).count();

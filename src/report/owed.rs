@@ -3,7 +3,7 @@
 use super::words::{instant, one_line};
 use crate::model::{BootReason, Owed, reasons_in_words};
 
-/// For the first line of a report; none where nothing is owed. What only a person's session runs is said, and is no
+/// For the first line of a report; none if nothing is owed. What only a person's session runs is said, and is no
 /// reason to boot.
 pub(super) fn sentence(owed: &[Owed]) -> Option<String> {
     let words = in_words(owed)?;
@@ -11,7 +11,7 @@ pub(super) fn sentence(owed: &[Owed]) -> Option<String> {
     Some(if asks { format!("a boot is owed ({words})") } else { words })
 }
 
-/// The reasons, and since when the oldest of them is known; none where nothing is owed.
+/// The reasons, and since when the oldest of them is known; none if nothing is owed.
 pub fn told(owed: &[Owed]) -> Option<String> {
     let oldest = owed.iter().map(|owed| owed.since).min()?;
     Some(format!("{}; since {}", in_words(owed)?, instant(oldest)))

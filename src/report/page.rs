@@ -22,7 +22,6 @@ pub(super) struct Section<'a> {
 
 /// What stands below a heading.
 pub(super) enum Content<'a> {
-    /// Marked sentences.
     Items(Vec<Item>),
     /// Names with their values.
     Facts(Vec<Fact>),
@@ -43,7 +42,6 @@ pub(super) struct Fact {
     pub(super) value: String,
 }
 
-/// One step.
 pub(super) struct StepRow<'a> {
     pub(super) step: &'a StepStory,
     pub(super) mark: Mark,
@@ -53,7 +51,6 @@ pub(super) struct StepRow<'a> {
     pub(super) attempts: Option<String>,
 }
 
-/// One service.
 pub(super) struct ServiceRow<'a> {
     pub(super) unit: &'a UnitName,
     pub(super) mark: Mark,

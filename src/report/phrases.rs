@@ -242,7 +242,7 @@ pub(super) fn return_words(returned: &ServiceReturn, position: Option<u32>, rebo
     words.join(", ")
 }
 
-/// The kernels in one sentence; none where nothing is known.
+/// The kernels in one sentence; none if nothing is known.
 pub(super) fn kernel(report: &Report) -> Option<String> {
     let kernel = &report.kernel;
     let text = match (kernel.before.as_deref(), kernel.expected.as_deref(), kernel.after.as_deref()) {

@@ -24,7 +24,6 @@ pub enum Ending {
     Judged,
     /// The run ended as it was asked to, without a judgement.
     Done,
-    /// A step failed.
     Failed,
     /// Somebody ended the run.
     Aborted,
@@ -35,11 +34,9 @@ pub enum Ending {
 pub struct Report {
     /// Version of this format.
     pub format: u32,
-    /// The run.
     pub run: RunId,
     /// Patchday's version that minted the run.
     pub patchday_version: String,
-    /// The host's name.
     pub host: String,
     /// Who started the run.
     pub trigger: Trigger,
@@ -65,9 +62,7 @@ pub struct Report {
     pub aborted_by: Option<String>,
     /// Steps in the order of their beginning, then those that were not reached.
     pub steps: Vec<StepStory>,
-    /// Packages.
     pub packages: PackageStory,
-    /// Services, dependencies first.
     pub services: Vec<ServiceStory>,
     /// The time without services, from the first stop until the last of them was ready again; null if no service was
     /// stopped, and nothing was estimated.
@@ -81,7 +76,6 @@ pub struct Report {
     /// The host has booted again since the run ended, so that nothing of it is owed any more.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub rebooted_since: bool,
-    /// Kernels.
     pub kernel: KernelStory,
     /// CPU vulnerabilities that changed or that nothing mitigates.
     pub vulnerabilities: Vec<VulnerabilityStory>,
@@ -112,29 +106,25 @@ pub struct Report {
     pub timeline: Vec<Moment>,
 }
 
-/// What failed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
-    /// The step.
     pub step: Step,
     /// What failed, on what and why.
     pub reason: String,
 }
 
-/// One step.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StepStory {
-    /// The step.
     pub step: Step,
     /// The same in a few words.
     pub title: String,
-    /// When its first attempt began; none where it was not reached.
+    /// When its first attempt began; none if it was not reached.
     pub began: Option<Timestamp>,
-    /// How its last attempt ended; none where it has not.
+    /// How its last attempt ended; none if it has not.
     pub outcome: Option<Outcome>,
     /// Why, or what was found.
     pub note: Option<String>,
-    /// Of all attempts that ended, together; none where the clock does not tell.
+    /// Of all attempts that ended, together; none if the clock does not tell.
     pub took: Option<SignedDuration>,
     /// Attempts, an open one among them.
     pub attempts: u32,
@@ -150,11 +140,9 @@ pub enum PackageCertainty {
     Planned,
     /// The upgrade was begun and did not come to a recorded success: some, all or none may be in place.
     Unproven,
-    /// The upgrade succeeded.
     Installed,
 }
 
-/// Packages.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PackageStory {
     /// What is known about the changes below.
@@ -168,38 +156,34 @@ pub struct PackageStory {
     pub phased: Vec<String>,
 }
 
-/// One package.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PackageLine {
-    /// The change.
     #[serde(flatten)]
     pub change: PackageChange,
     /// Whether it comes from a security archive.
     pub security: bool,
 }
 
-/// One service.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ServiceStory {
-    /// The service.
     pub unit: UnitName,
     /// The services that must be ready before it.
     pub after: Vec<UnitName>,
-    /// Whether it ran before the run; none where nobody looked.
+    /// Whether it ran before the run; none if nobody looked.
     pub ran_before: Option<bool>,
-    /// How fast it answered before the run; none where its probe asks nobody but systemd, and where nobody looked.
+    /// How fast it answered before the run; none if its probe asks nobody but systemd, and where nobody looked.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub latency_before: Option<Latency>,
-    /// The proof of its stop; none where none was recorded.
+    /// The proof of its stop; none if none was recorded.
     pub stopped: Option<StopProof>,
-    /// How it came back after the reboot; none where nobody judged.
+    /// How it came back after the reboot; none if nobody judged.
     pub returned: Option<ServiceReturn>,
     /// How the database of this service came back; none for other services, and where nobody looked.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub database: Option<DatabaseReturn>,
     /// Its place in the order in which the services became ready, from 1.
     pub ready_position: Option<u32>,
-    /// How long it was away; none where it was not stopped.
+    /// How long it was away; none if it was not stopped.
     pub downtime: Option<Downtime>,
 }
 
@@ -208,7 +192,7 @@ pub struct ServiceStory {
 pub struct TimeAway {
     /// What the estimate said, which was recorded before the first stop.
     pub estimated: Option<SignedDuration>,
-    /// What it was; none where the services were not all seen ready again.
+    /// What it was; none if the services were not all seen ready again.
     pub measured: Option<SignedDuration>,
     /// A service that was stopped was not back when the run ended.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -220,15 +204,14 @@ pub struct TimeAway {
 pub struct Downtime {
     /// When Patchday began to stop it.
     pub from: Timestamp,
-    /// When it was next seen ready; none where that was not recorded.
+    /// When it was next seen ready; none if that was not recorded.
     pub until: Option<Timestamp>,
-    /// The measure; none where an end is missing, or where the clock was set back in between.
+    /// The measure; none if an end is missing, or where the clock was set back in between.
     pub took: Option<SignedDuration>,
     /// Whether it is proven to have been down; otherwise the measure is only the most that it can have been.
     pub proven: bool,
 }
 
-/// Reboots.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RebootStory {
     /// Why one was wanted.
@@ -254,22 +237,19 @@ pub struct RebootStory {
 /// Kernels, as `uname -r` says them.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct KernelStory {
-    /// Before the run.
     pub before: Option<String>,
     /// What had to run after the reboot.
     pub expected: Option<String>,
-    /// What runs.
     pub after: Option<String>,
 }
 
-/// One CPU vulnerability.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VulnerabilityStory {
     /// As in `spectre_v2`.
     pub name: String,
     /// The kernel's word before the run.
     pub before: Option<String>,
-    /// The kernel's word after it; none where nobody looked.
+    /// The kernel's word after it; none if nobody looked.
     pub after: Option<String>,
     /// Whether the last word is that nothing mitigates it.
     pub unmitigated: bool,
@@ -278,32 +258,22 @@ pub struct VulnerabilityStory {
 /// One line of the timeline.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Moment {
-    /// When.
     pub at: Timestamp,
-    /// What.
     pub text: String,
 }
 
 /// A report in one line, for the history.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReportSummary {
-    /// The run.
     pub run: RunId,
-    /// The host's name.
     pub host: String,
-    /// When it began.
     pub began: Timestamp,
-    /// When it ended.
     pub ended: Option<Timestamp>,
-    /// How.
     pub ending: Ending,
-    /// The judgement.
     pub verdict: Option<Verdict>,
-    /// Its exit code.
     pub exit_code: Option<u8>,
     /// The longest measured downtime of a service.
     pub longest_downtime: Option<SignedDuration>,
-    /// One sentence.
     pub summary: Summary,
 }
 

@@ -9,22 +9,17 @@ pub struct Style {
     pub color: bool,
     /// Whether marks and bars may be other than ASCII.
     pub unicode: bool,
-    /// Columns.
     pub width: usize,
 }
 
 /// What a piece of text is, and thereby its colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Paint {
-    /// Done, healthy.
     Good,
-    /// Failed.
     Bad,
-    /// Worth a look.
     Warn,
     /// Of less weight than what stands beside it.
     Dim,
-    /// A heading.
     Strong,
     /// What is going on now.
     Accent,
@@ -35,15 +30,12 @@ pub enum Paint {
 pub enum Mark {
     /// It did what it was for.
     Done,
-    /// It did not.
     Failed,
     /// There was nothing to do, or it was not reached.
     Skipped,
     /// It is going on.
     Current,
-    /// Worth a look.
     Warning,
-    /// Worth knowing.
     Note,
 }
 
@@ -88,7 +80,6 @@ impl Style {
         style.force_styling(true).apply_to(text).to_string()
     }
 
-    /// A mark, coloured.
     pub fn mark(&self, mark: Mark) -> String {
         let (fancy, plain, paint) = mark.look();
         self.paint(paint, if self.unicode { fancy } else { plain })

@@ -13,9 +13,7 @@ pub enum Tone {
     Plain,
     /// Something came to a good end.
     Good,
-    /// Worth a look.
     Warning,
-    /// Something failed.
     Bad,
 }
 
@@ -28,7 +26,7 @@ pub struct Telling {
     pub text: String,
 }
 
-/// Tells an event; none where there is nothing to say.
+/// Tells an event; none if there is nothing to say.
 pub fn tell(event: &Event) -> Option<Telling> {
     let (tone, text) = match &event.kind {
         EventKind::RunStarted { host, steps } => {

@@ -102,7 +102,7 @@ pub fn clock(elapsed: SignedDuration) -> String {
     format!("{:02}:{:02}:{:02}", seconds / 3_600, seconds / 60 % 60, seconds % 60)
 }
 
-/// From one instant to a later one; none where the clock went backwards in between, since that proves nothing.
+/// From one instant to a later one; none if the clock went backwards in between, since that proves nothing.
 pub fn between(from: Timestamp, until: Timestamp) -> Option<SignedDuration> {
     let took = until.duration_since(from);
     (!took.is_negative()).then_some(took)

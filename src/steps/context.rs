@@ -71,13 +71,10 @@ impl AbortFlag {
 
 /// Everything a step may use.
 pub struct StepContext<'a> {
-    /// Where it records.
     pub recorder: &'a mut dyn Recorder,
     /// The settings with which the run began.
     pub settings: &'a Settings,
-    /// The host.
     pub host: &'a Host,
-    /// Where it tells.
     pub events: &'a dyn EventSink,
     /// Whether somebody wants the run to end.
     pub abort: &'a AbortFlag,

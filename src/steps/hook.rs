@@ -60,7 +60,6 @@ pub(super) struct Call<'a> {
     pub(super) name: &'a str,
     /// What the program is told of its place in the run.
     pub(super) point: &'a str,
-    /// Program and arguments.
     pub(super) command: &'a [String],
     /// How long it may run.
     pub(super) timeout: SignedDuration,

@@ -27,7 +27,7 @@ pub(super) async fn perform(ctx: &mut StepContext<'_>) -> StepResult {
     }
 }
 
-/// The blockers, in one line; none where nothing stands in the way.
+/// The blockers, in one line; none if nothing stands in the way.
 pub(super) fn refusal(results: &[CheckResult]) -> Option<String> {
     let said = |finding: &Finding| match finding.evidence.first() {
         Some(first) => format!("{}: {}: {first}", finding.key, finding.title),

@@ -3,7 +3,7 @@
 use super::StepContext;
 use crate::config::RebootWhen;
 
-/// Why no reboot is asked for; none where one is.
+/// Why no reboot is asked for; none if one is.
 pub(super) fn reason_to_stay(ctx: &StepContext<'_>) -> Option<&'static str> {
     if ctx.run().reboot_reasons.is_empty() {
         return Some("no reboot is needed");

@@ -8,18 +8,15 @@ use crate::model::{KernelSource, RunId, UnitName, WorkProgress, build_logs, erro
 
 /// What a work unit does.
 pub(super) enum Task {
-    /// apt or dpkg.
     Packages(PackageWork),
     /// A kernel from its source.
     Kernel {
-        /// The source.
         source: KernelSource,
         /// How many jobs run side by side.
         jobs: u32,
     },
     /// Modules for a kernel.
     Dkms {
-        /// The kernel.
         release: String,
         /// The modules, each as in `zfs/2.1.11`.
         modules: Vec<String>,

@@ -32,7 +32,7 @@ pub(super) async fn begin(ctx: &mut StepContext<'_>) -> Result<(), StepError> {
 }
 
 /// After a verdict: makes the kernel that passed the default, and leaves the other one to be so where it did not.
-/// None where nothing is on trial, or where the trial goes on, into the kernel before.
+/// None if nothing is on trial, or where the trial goes on, into the kernel before.
 pub(super) async fn judge(ctx: &StepContext<'_>, kernel: &str, verdict: Verdict) -> Option<Result<(), Finding>> {
     let trial = ctx.run().one_shot_boot()?;
     let end = match verdict {

@@ -28,7 +28,6 @@ pub(super) struct Work<'a> {
     pub(super) name: &'a str,
     /// `Description=`.
     pub(super) description: String,
-    /// What it does.
     pub(super) task: Task,
     /// How far it is.
     pub(super) course: Course,
@@ -117,7 +116,7 @@ fn unknown(unit: &UnitName, why: &str) -> StepError {
     StepError::Failed(format!("{unit}: systemd does not say whether it runs: {why}"))
 }
 
-/// Waits for work that was left to itself, as far as it goes on; none where it has ended and is forgotten.
+/// Waits for work that was left to itself, as far as it goes on; none if it has ended and is forgotten.
 pub(super) async fn follow_left(
     ctx: &mut StepContext<'_>,
     stood: &Standstill,

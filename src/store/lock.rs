@@ -19,7 +19,6 @@ pub struct LockedState {
 /// Who holds the lock, as far as the host tells.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct LockHolder {
-    /// The process.
     pub pid: Option<u32>,
     /// What the holder wrote about itself.
     pub note: String,

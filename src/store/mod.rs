@@ -24,18 +24,10 @@ use crate::model::RunId;
 pub enum StoreError {
     /// The file system said no.
     #[error("{action} {}: {source}", path.display())]
-    Io {
-        /// What was tried.
-        action: &'static str,
-        /// On which file.
-        path: PathBuf,
-        /// Why it failed.
-        source: std::io::Error,
-    },
+    Io { action: &'static str, path: PathBuf, source: std::io::Error },
     /// The file is not what Patchday wrote.
     #[error("{}: not as Patchday wrote it: {why}", path.display())]
     Unreadable {
-        /// The file.
         path: PathBuf,
         /// What is wrong with it.
         why: String,
@@ -47,31 +39,19 @@ pub enum StoreError {
         path: PathBuf,
         /// Why it is not obeyed.
         why: String,
-        /// What to do.
         remedy: String,
     },
     /// A newer Patchday wrote it.
     #[error("{}: written by a newer Patchday (format {found}, this one reads {FORMAT})", path.display())]
-    Newer {
-        /// The file.
-        path: PathBuf,
-        /// Its format.
-        found: u64,
-    },
+    Newer { path: PathBuf, found: u64 },
     /// Somebody else holds the lock.
     #[error("another run is at work: {0}")]
     Locked(LockHolder),
-    /// No such run.
     #[error("no run {0} is recorded")]
     NoSuchRun(RunId),
     /// The open run is gone: somebody removed its directory.
     #[error("{} names run {run} as the open one, and it is gone", pointer.display())]
-    Gone {
-        /// The run.
-        run: RunId,
-        /// What names it.
-        pointer: PathBuf,
-    },
+    Gone { run: RunId, pointer: PathBuf },
     /// A run is open already.
     #[error("run {0} is not finished")]
     RunIsOpen(RunId),

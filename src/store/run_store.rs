@@ -130,7 +130,7 @@ impl StateDir {
         atomic::replace(&self.run_dir(id).join(ABORT_SIGNED), by.as_bytes())
     }
 
-    /// Who has asked for the end of the run last; none where nobody has signed.
+    /// Who has asked for the end of the run last; none if nobody has signed.
     pub fn abort_signed_by(&self, id: &RunId) -> Option<String> {
         signature(&self.run_dir(id))
     }

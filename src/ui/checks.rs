@@ -25,15 +25,12 @@ pub struct CheckRow {
     /// The heading of its topic.
     #[serde(skip)]
     pub heading: &'static str,
-    /// Its label.
     pub label: &'static str,
     /// The worst that it says.
     pub severity: Severity,
     /// After so long without an answer it counts as failed.
     pub deadline_seconds: u64,
-    /// When it passes.
     pub about: &'static str,
-    /// Why it matters.
     pub doc: &'static str,
 }
 

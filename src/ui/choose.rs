@@ -7,7 +7,6 @@ use jiff::Timestamp;
 use super::bars::{Bars, Screen};
 use super::{JsonLines, Lines, NotifySocket, Style, Systemd, View};
 
-/// When to colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ColorChoice {
     /// On a terminal, unless `NO_COLOR` is set.
@@ -42,7 +41,6 @@ pub struct ViewInputs {
     pub clock: fn() -> Timestamp,
 }
 
-/// The views.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ViewKind {
     /// Each event as a line of JSON on stdout.

@@ -13,7 +13,6 @@ pub const FORMAT: u32 = 1;
 pub struct Diagnosis<'a> {
     /// Version of this shape.
     pub format: u32,
-    /// The unit.
     pub unit: &'a UnitName,
     /// systemd's word for its state.
     pub active: &'a str,

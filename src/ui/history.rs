@@ -9,7 +9,6 @@ use crate::report::{self, ReportSummary};
 /// Version of the shape of `patchday history --json`.
 pub const FORMAT: u32 = 1;
 
-/// The runs.
 #[derive(Debug, Clone, Serialize)]
 pub struct History {
     /// Version of this shape.

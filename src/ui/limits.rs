@@ -14,9 +14,7 @@ pub const FORMAT: u32 = 1;
 pub struct LimitsNow<'a> {
     /// Version of this shape.
     pub format: u32,
-    /// The open run.
     pub run: Option<&'a RunId>,
-    /// Online CPUs.
     pub cpus: u32,
     /// The run's settings, or those of the file.
     pub configured: &'a Limits,

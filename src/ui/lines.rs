@@ -54,7 +54,6 @@ pub(super) fn beginning(event: &Event) -> Timestamp {
     }
 }
 
-/// One line.
 fn line(told: &Telling, began: Timestamp, at: Timestamp, style: &Style) -> String {
     let elapsed = words::clock(at.duration_since(began));
     let text = match told.tone {

@@ -23,7 +23,6 @@ pub const FORMAT: u32 = 1;
 pub struct Plan<'a> {
     /// Version of this shape.
     pub format: u32,
-    /// The host's name.
     pub host: &'a str,
     /// A check found a blocker.
     pub blocked: bool,
@@ -78,7 +77,6 @@ pub struct PlanWindow {
     pub open: bool,
     /// It would end in time, now or when the next one opens.
     pub fits: bool,
-    /// Both in words.
     pub told: String,
 }
 

@@ -68,7 +68,7 @@ impl<W: Write + Send, S: StatusLine> View for Systemd<W, S> {
     }
 }
 
-/// What the service is doing after the event; none where that did not change.
+/// What the service is doing after the event; none if that did not change.
 fn status(event: &Event) -> Option<String> {
     match &event.kind {
         EventKind::StepStarted { step, .. } | EventKind::StepAttached { step } => Some(step.title()),

@@ -15,11 +15,8 @@ pub const FORMAT: u32 = 1;
 pub struct Verified<'a> {
     /// Version of this shape.
     pub format: u32,
-    /// The host's name.
     pub host: &'a str,
-    /// Whose baseline counted.
     pub run: &'a RunId,
-    /// The judgement.
     pub verification: &'a Verification,
 }
 

@@ -23,7 +23,6 @@ pub struct Windows<'a> {
     pub hold: Option<&'a Hold>,
     /// The next openings, cut by blackouts and the hold.
     pub pieces: &'a [Piece],
-    /// Now.
     #[serde(skip)]
     pub now: Timestamp,
     /// Whose clock the text shows.

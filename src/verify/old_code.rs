@@ -62,7 +62,6 @@ enum RestartNeed {
     Logout(String),
     /// A restart of the service; the run stops and starts it, or may restart it.
     Service(UnitName),
-    /// A reboot.
     Reboot(String),
 }
 

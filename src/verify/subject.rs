@@ -9,11 +9,8 @@ use crate::model::{
 
 /// What a verification needs, with a run or without one.
 pub struct Verifying<'a> {
-    /// The host.
     pub host: &'a Host,
-    /// The settings.
     pub settings: &'a Settings,
-    /// Where it tells.
     pub events: &'a dyn EventSink,
     /// What the host was.
     pub baseline: &'a Baseline,

@@ -35,7 +35,7 @@ pub(super) struct Watched {
     pub(super) state: Option<UnitState>,
     pub(super) ready_usec: Option<u64>,
     pub(super) ready_at: Option<Timestamp>,
-    /// The last moment at which it was certainly not ready; none where nobody looked before it was.
+    /// The last moment at which it was certainly not ready; none if nobody looked before it was.
     pub(super) not_ready_usec: Option<u64>,
     pub(super) problem: Option<String>,
     pub(super) latency: Option<Latency>,
@@ -333,7 +333,6 @@ pub(super) async fn settle(with: &Verifying<'_>, ears: &mut Ears, watched: &mut 
 enum Look {
     /// At what systemd says.
     AtUnit,
-    /// With a probe.
     Probe,
     /// With a probe, and unknown is no answer: before, a bus that was away for a moment is passed over.
     Last,

@@ -22,13 +22,12 @@ pub(super) type Field = Option<Vec<Item>>;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Item {
     pub(super) start: i32,
-    /// The end of a range; none where it goes on to the end of the component.
+    /// The end of a range; none if it goes on to the end of the component.
     pub(super) stop: Option<i32>,
     /// 0: only `start`.
     pub(super) step: i32,
 }
 
-/// A calendar expression.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Expression {

@@ -11,7 +11,6 @@ use crate::model::Hold;
 /// A time in which the host may be patched, again and again.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Window {
-    /// When it opens.
     pub calendar: Expression,
     /// How long it is open.
     pub duration: SignedDuration,
@@ -22,11 +21,9 @@ pub struct Window {
 /// A time in which the host must not be patched, whatever the windows say. In the host's own zone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Blackout {
-    /// Its begin.
     pub from: DateTime,
     /// Its end: the first instant that is free again.
     pub until: DateTime,
-    /// Why.
     pub reason: String,
 }
 
@@ -44,11 +41,9 @@ pub struct Opening {
 /// A part of an opening.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Piece {
-    /// Its begin.
     pub from: Timestamp,
-    /// Its end.
     pub until: Timestamp,
-    /// Why nothing may be done in it; none where the host may be patched.
+    /// Why nothing may be done in it; none if the host may be patched.
     pub blocked: Option<String>,
     /// The opening that it is a part of.
     pub opening: Opening,
@@ -57,13 +52,10 @@ pub struct Piece {
 /// Why a run may not begin.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Closed {
-    /// Somebody said so.
     Held(Hold),
     /// It is blacked out.
     BlackedOut {
-        /// Why.
         reason: String,
-        /// Until then.
         until: Timestamp,
     },
     /// No window is open.
@@ -101,7 +93,6 @@ pub struct Schedule<'a> {
     pub windows: &'a [Window],
     /// These are taken out.
     pub blackouts: &'a [Blackout],
-    /// The host's.
     pub zone: &'a TimeZone,
 }
 

@@ -60,5 +60,6 @@ mod supply_chain;
 mod tidy;
 mod tidy_circles;
 mod tidy_clock;
+mod tidy_comments;
 mod units;
 mod windows;

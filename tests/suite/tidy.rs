@@ -376,7 +376,7 @@ fn tree_of(files: &[(String, String)]) -> Tree {
     Tree::new(files.iter().map(|(file, text)| (file.as_str(), text.as_str())))
 }
 
-fn assert_none(bad: &[String]) {
+pub(super) fn assert_none(bad: &[String]) {
     assert!(bad.is_empty(), "\n{}\n", bad.join("\n"));
 }
 

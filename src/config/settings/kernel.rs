@@ -6,7 +6,6 @@ use serde::{Deserialize, Serialize};
 use super::super::keys;
 use crate::model::KernelSource;
 
-/// Kernel work.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct KernelSettings {
     /// Whether missing DKMS modules are built for the kernel of the next boot.
@@ -23,7 +22,7 @@ pub struct KernelSettings {
     /// How long the modules for one kernel may take to build.
     #[serde(default = "modules_timeout")]
     pub modules_timeout: SignedDuration,
-    /// The kernel that is built on this host; none where Debian's are used.
+    /// The kernel that is built on this host; none if Debian's are used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<KernelSource>,
 }

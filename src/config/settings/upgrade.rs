@@ -6,7 +6,6 @@ use serde::{Deserialize, Serialize};
 use super::super::keys;
 use crate::model::PackageSelection;
 
-/// Packages.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct UpgradeSettings {
     /// Packages that the upgrade may remove.

@@ -53,7 +53,7 @@ pub struct Apt {
     lock_timeout: SignedDuration,
     /// Pins for what is left out.
     preferences: Option<PathBuf>,
-    /// Lists and packages of their own; none where the host's count.
+    /// Lists and packages of their own; none if the host's count.
     fetched: Option<fetched::Place>,
 }
 

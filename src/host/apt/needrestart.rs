@@ -14,7 +14,7 @@ const TIMEOUT: Duration = Duration::from_secs(60);
 /// `NEEDRESTART-UCSTA` of a CPU for which there is newer microcode.
 const OBSOLETE: &str = "2";
 
-/// None where it is not installed.
+/// None if it is not installed.
 pub(super) async fn ask(root: &Path) -> HostResult<Option<Outdated>> {
     match command::read_text(root, "needrestart", &["-b"], TIMEOUT).await {
         Ok(text) => parse(&text).map(Some).map_err(|why| HostError::failed("read what needrestart says", why)),

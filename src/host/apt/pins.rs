@@ -18,7 +18,7 @@ const ONLY_SECURITY: &str = "Package: *\nPin: release a=now\nPin-Priority: 100\n
                              Package: *\nPin: release a=*-security\nPin-Priority: 500\n\n\
                              Package: *\nPin: release *\nPin-Priority: 50\n\n";
 
-/// Writes the pins, and returns where; none where nothing is left out. The file is named after what is in it, so that
+/// Writes the pins, and returns where; none if nothing is left out. The file is named after what is in it, so that
 /// whoever selects otherwise meanwhile changes nothing for a run that is at work.
 pub(super) fn write(root: &Path, selection: &PackageSelection) -> HostResult<Option<PathBuf>> {
     if selection.is_all() {

@@ -44,7 +44,7 @@ pub(super) async fn look(apt: &Apt) -> HostResult<Vec<SourceState>> {
     Ok(join_all(asked).await)
 }
 
-/// Why none of the indexes can be fetched, in apt's words on the first of them; none where one can.
+/// Why none of the indexes can be fetched, in apt's words on the first of them; none if one can.
 async fn fetch_any(apt: &Apt, repository: &Repository, file: &Path) -> Option<String> {
     let mut problem = None;
     for uri in &repository.indexes {

@@ -2,7 +2,6 @@
 
 use super::Started;
 
-/// One label.
 #[derive(Debug, PartialEq, Eq)]
 struct Label {
     name: String,
@@ -18,7 +17,6 @@ pub struct Menu {
 }
 
 impl Menu {
-    /// Reads the file.
     pub fn parse(text: &str) -> Self {
         let mut menu = Self { default: None, labels: Vec::new() };
         for line in text.lines() {

@@ -31,7 +31,7 @@ struct Item {
 /// What GRUB's menu and its environment say of the next boot.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Default<'a> {
-    /// What it starts; none where that is no Linux, or where the menu has no entry.
+    /// What it starts; none if that is no Linux, or where the menu has no entry.
     pub starts: Option<Started<'a>>,
     /// A newer kernel would become its first entry, and its default.
     pub follows_newest: bool,

@@ -29,7 +29,6 @@ const LONGEST: u64 = 4 << 20;
 /// What an entry starts: paths as the boot loader sees them.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Started<'a> {
-    /// The kernel's image.
     pub image: &'a str,
     /// What is loaded with it.
     pub initrds: &'a [String],
@@ -53,7 +52,7 @@ pub fn source(root: &Path, running: &str) -> HostResult<BootSource> {
     })
 }
 
-/// The boot loader that starts this host, and the releases of the kernels that it has an entry for; none where no boot loader
+/// The boot loader that starts this host, and the releases of the kernels that it has an entry for; none if no boot loader
 /// is known.
 ///
 /// # Errors
@@ -306,7 +305,7 @@ fn read_error(path: &Path, error: &std::io::Error) -> HostError {
     HostError::failed(format!("read {}", path.display()), error)
 }
 
-/// A file; none where there is none.
+/// A file; none if there is none.
 fn read(path: &Path) -> HostResult<Option<String>> {
     let mut bytes = Vec::new();
     match fs::File::open(path).and_then(|file| file.take(LONGEST).read_to_end(&mut bytes)) {

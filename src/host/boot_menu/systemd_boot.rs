@@ -4,7 +4,6 @@ use std::cmp::Ordering;
 
 use crate::model::compare_releases;
 
-/// An entry.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Entry {
     /// The file's name, without the count of tries, as in `0123abcd-6.1.0-50-amd64.conf`.

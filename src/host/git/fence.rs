@@ -15,12 +15,10 @@ pub(super) const SECONDS: u32 = 30;
 /// No file that says where a repository is is longer.
 const LONGEST_POINTER: u64 = 64 * 1024;
 
-/// Who asks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Asker {
     /// The owner of the checkout, in a unit of its own: what its configuration names, the owner could run anyway.
     Owner {
-        /// The user's number.
         user: u32,
         /// git refuses a directory of another user than its repository. This one is root's, and so is the way to it, as
         /// that of a mount point is.
@@ -69,7 +67,7 @@ impl Asker {
         Ok(Self::Nobody)
     }
 
-    /// The words before git's own: what makes the unit. None where git runs as it is.
+    /// The words before git's own: what makes the unit. None if git runs as it is.
     pub(super) fn words(&self) -> Option<Vec<String>> {
         let capabilities = match self {
             Self::Nobody => "CAP_DAC_READ_SEARCH",

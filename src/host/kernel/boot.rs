@@ -50,12 +50,12 @@ fn reboots_on_panic(command_line: &str) -> bool {
     values.next_back().is_some_and(|value| value.parse::<i64>().is_ok_and(|seconds| seconds != 0))
 }
 
-/// When a file was written last; none where there is none.
+/// When a file was written last; none if there is none.
 fn changed(path: &Path) -> Option<Timestamp> {
     fs::metadata(path).and_then(|metadata| metadata.modified()).ok().and_then(|time| Timestamp::try_from(time).ok())
 }
 
-/// Which of the releases the boot loader has an entry for; none where no boot loader of ours is there. One that starts this
+/// Which of the releases the boot loader has an entry for; none if no boot loader of ours is there. One that starts this
 /// host alone counts: the menu of the one before it may still lie there. Where none is known to, all that lie there do.
 fn entries(root: &Path, running: &str, releases: &[String]) -> HostResult<Option<BootEntries>> {
     if let Some((loader, known)) = boot_menu::entries_of_loader(root, running)? {

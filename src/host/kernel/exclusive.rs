@@ -9,7 +9,7 @@ use crate::model::compare_releases;
 /// No pattern of a `dkms.conf` needs more; what does is not understood.
 const LARGEST: usize = 1 << 20;
 
-/// What of this `dkms.conf` excludes a kernel, as it stands there; none where it takes it, or where nothing can be said.
+/// What of this `dkms.conf` excludes a kernel, as it stands there; none if it takes it, or where nothing can be said.
 ///
 /// The file is a script of bash. What it assigns by other means than a line with a plain value is not read: DKMS then says
 /// itself what it does not build. `BUILD_EXCLUSIVE_CONFIG` asks for the configuration of a kernel that is not there yet.

@@ -196,7 +196,7 @@ fn read_error(path: &Path, error: &std::io::Error) -> HostError {
     HostError::failed(format!("read {}", path.display()), error)
 }
 
-/// The names in a directory; none where there is no such directory. Names that are no UTF-8 are none of ours.
+/// The names in a directory; none if there is no such directory. Names that are no UTF-8 are none of ours.
 fn names_in(dir: &Path) -> HostResult<Vec<String>> {
     let entries = match fs::read_dir(dir) {
         Ok(entries) => entries,
@@ -211,7 +211,7 @@ fn names_in(dir: &Path) -> HostResult<Vec<String>> {
     Ok(names)
 }
 
-/// Bytes of a regular file, symbolic links followed; none where there is no such file.
+/// Bytes of a regular file, symbolic links followed; none if there is no such file.
 fn size_of(path: &Path) -> Option<u64> {
     fs::metadata(path).ok().filter(fs::Metadata::is_file).map(|metadata| metadata.len())
 }

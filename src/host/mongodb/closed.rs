@@ -39,7 +39,7 @@ pub(super) async fn explain(address: &ServerAddress, with_tls: bool) -> String {
     }
 }
 
-/// None where no connection comes about.
+/// None if no connection comes about.
 async fn closes_at_once(address: &ServerAddress) -> Option<bool> {
     let listen = async {
         match address {

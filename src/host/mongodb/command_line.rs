@@ -55,7 +55,7 @@ pub(super) fn of_processes(root: &Path, pids: impl IntoIterator<Item = u32>) -> 
     })
 }
 
-/// The mongod that a unit's command starts, also by way of others; none where nobody can tell what that will be.
+/// The mongod that a unit's command starts, also by way of others; none if nobody can tell what that will be.
 pub(super) fn of_unit(root: &Path, argv: &[String]) -> Option<CommandLine> {
     let at = argv.iter().position(|word| is_mongod(word))?;
     // An init script, or a wrapper that has the server's name.

@@ -63,18 +63,18 @@ fn tail_of_log(root: &Path, facts: &DatabaseFacts) -> Option<String> {
     tail_of(&path)
 }
 
-/// The end of a log; none where it cannot be read. Its first line may have lost its beginning: then it is no record.
+/// The end of a log; none if it cannot be read. Its first line may have lost its beginning: then it is no record.
 pub(super) fn tail_of(path: &Path) -> Option<String> {
     foreign::tail(path, TAIL_BYTES).ok()
 }
 
-/// `exitCode` of the last "Shutting down"; none where the server has started since, or never ended.
+/// `exitCode` of the last "Shutting down"; none if the server has started since, or never ended.
 fn exit_code(log: &str) -> Option<i64> {
     let (id, record) = log.lines().rev().find_map(|line| record(line, &[SHUTTING_DOWN, STARTING]))?;
     if id == SHUTTING_DOWN { record.get("attr")?.get("exitCode")?.as_i64() } else { None }
 }
 
-/// Whether the last start speaks of an unclean end; none where the log does not reach back to the start and says
+/// Whether the last start speaks of an unclean end; none if the log does not reach back to the start and says
 /// nothing of it.
 fn unclean_start(log: &str) -> Option<bool> {
     let wanted = [UNCLEAN[0], UNCLEAN[1], STARTING];

@@ -12,7 +12,7 @@ use crate::host::foreign;
 /// No file of variables is longer.
 const FILE_BYTES: u64 = 256 * 1024;
 
-/// The unit's first command; none where it has none, or where a file of variables that it needs cannot be read.
+/// The unit's first command; none if it has none, or where a file of variables that it needs cannot be read.
 /// `properties` is the answer to `GetAll` of the service.
 pub(super) fn argv(root: &Path, properties: &Value) -> Option<Vec<String>> {
     let property = |name: &str| properties.pointer(&format!("/data/0/{name}/data"));

@@ -17,7 +17,7 @@ pub(super) struct User {
 }
 
 impl User {
-    /// From `/etc/passwd` and `/etc/group`; none where there is no such user.
+    /// From `/etc/passwd` and `/etc/group`; none if there is no such user.
     pub(super) fn find(root: &Path, name: &str) -> Option<Self> {
         let name = if name.is_empty() { "root" } else { name };
         let passwd = fs::read_to_string(below(root, "/etc/passwd")).ok()?;

@@ -13,7 +13,7 @@ use super::errors::{NOT_IN_ITS_SET, SET_NOT_INITIALIZED, UNAUTHORIZED, code};
 /// A resolver that does not answer says as much.
 const RESOLVED_WITHIN: Duration = Duration::from_secs(3);
 
-/// None where the server does not say that it is in no set.
+/// None if the server does not say that it is in no set.
 pub(super) async fn why(admin: &AdminDatabase) -> Result<Option<String>, Error> {
     match admin.run_command(doc! { "replSetGetStatus": 1 }).await {
         Err(error) if code(&error) == Some(SET_NOT_INITIALIZED) => {

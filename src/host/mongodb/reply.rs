@@ -8,7 +8,7 @@ use crate::model::DatabaseFacts;
 /// Where mongod keeps its data when nobody told it otherwise.
 const DEFAULT_DB_PATH: &str = "/data/db";
 
-/// Facts from `hello`, `buildInfo`, `serverStatus` and `getCmdLineOpts`; none where the role may not ask.
+/// Facts from `hello`, `buildInfo`, `serverStatus` and `getCmdLineOpts`; none if the role may not ask.
 pub(super) fn facts(
     hello: &Document,
     build: Option<&Document>,

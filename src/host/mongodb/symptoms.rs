@@ -86,7 +86,7 @@ fn argv(exec_start: &str) -> Vec<String> {
     after.split(" ; ").next().unwrap_or_default().split_whitespace().map(str::to_owned).collect()
 }
 
-/// What systemd knows of the service, word by word; none where nobody can be asked that way.
+/// What systemd knows of the service, word by word; none if nobody can be asked that way.
 async fn service_properties(root: &Path, unit: &UnitName) -> Option<Value> {
     let path = format!("/org/freedesktop/systemd1/unit/{}", label(unit.as_str()));
     let all = ["org.freedesktop.DBus.Properties", "GetAll", "s", "org.freedesktop.systemd1.Service"];
@@ -115,7 +115,7 @@ fn pids_of(root: &Path, unit: &UnitName) -> Vec<u32> {
     pids.filter(is_its).collect()
 }
 
-/// `Tue 2026-11-24 18:25:30.123456 UTC`; none where it never started.
+/// `Tue 2026-11-24 18:25:30.123456 UTC`; none if it never started.
 fn started(text: &str) -> Option<Timestamp> {
     let (_, rest) = text.split_once(' ')?;
     format!("{}Z", rest.strip_suffix(" UTC")?.replacen(' ', "T", 1)).parse().ok()

@@ -51,7 +51,6 @@ pub trait DatabaseInsight: Send + Sync {
     /// The replica set as this member sees it; none for a server that is in none.
     async fn replica_set(&self, access: &DatabaseAccess) -> HostResult<Option<ReplicaSet>>;
 
-    /// How it stands.
     async fn condition(&self, access: &DatabaseAccess) -> HostResult<DatabaseCondition>;
 
     /// How many documents of a collection have a time in `field` that is not before `since`.

@@ -9,7 +9,6 @@ use crate::model::{
     BootSurvey, BuiltKernel, DkmsModule, KernelFacts, KernelSource, OneShotBoot, TrialEnd, WorkProgress,
 };
 
-/// Kernels.
 #[async_trait]
 pub trait Kernels: Send + Sync {
     /// What runs, what is installed, what is unmitigated.
@@ -44,7 +43,6 @@ pub trait Kernels: Send + Sync {
     async fn built(&self, source: &KernelSource) -> HostResult<BuiltKernel>;
 }
 
-/// The boot loader.
 #[async_trait]
 pub trait BootLoader: Send + Sync {
     /// How it would start one kernel once, and another one after that. Changes nothing; an error says why it cannot.

@@ -8,13 +8,11 @@ use jiff::{SignedDuration, Timestamp};
 use super::HostResult;
 use crate::model::{BootId, FileSystem, FstabEntry, Inventory, ListeningSocket, Mount, PowerSupply, Resources};
 
-/// The host itself.
 #[async_trait]
 pub trait System: Send + Sync {
-    /// The boot that is running; none where the kernel's answer is no boot ID.
+    /// The boot that is running; none if the kernel's answer is no boot ID.
     async fn boot(&self) -> Option<BootId>;
 
-    /// Since the boot.
     async fn uptime(&self) -> HostResult<SignedDuration>;
 
     /// Free bytes of the file systems that hold the given paths; paths that do not exist are left out.
@@ -32,13 +30,13 @@ pub trait System: Send + Sync {
     /// Everything that is mounted.
     async fn mounts(&self) -> HostResult<Vec<Mount>>;
 
-    /// The lines of `/etc/fstab`; none where there is no such file.
+    /// The lines of `/etc/fstab`; none if there is no such file.
     async fn fstab(&self) -> HostResult<Vec<FstabEntry>>;
 
-    /// Mains and batteries; none where the host has none that it could tell of.
+    /// Mains and batteries; none if the host has none that it could tell of.
     async fn power_supplies(&self) -> HostResult<Vec<PowerSupply>>;
 
-    /// Why root must not run this command: somebody else could replace a part of it; none where nobody can.
+    /// Why root must not run this command: somebody else could replace a part of it; none if nobody can.
     async fn distrust(&self, command: &[String]) -> HostResult<Option<String>>;
 
     /// Whether the kernel's clock is kept right by somebody.
@@ -57,6 +55,5 @@ pub trait Clock: Send + Sync {
     /// The kernel's clock: nobody sets it, and it counts while the machine is suspended.
     fn since_boot(&self) -> SignedDuration;
 
-    /// Waits.
     async fn sleep(&self, duration: SignedDuration);
 }

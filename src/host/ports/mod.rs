@@ -60,5 +60,4 @@ impl HostError {
     }
 }
 
-/// What ports return.
 pub type HostResult<T> = Result<T, HostError>;

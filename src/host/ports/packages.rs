@@ -39,7 +39,6 @@ pub enum PackageWork {
     FixBroken,
 }
 
-/// apt and dpkg.
 #[async_trait]
 pub trait Packages: Send + Sync {
     /// What a dist-upgrade would do with the lists as they are now. Needs no lock and changes nothing.
@@ -76,7 +75,7 @@ pub trait Packages: Send + Sync {
     /// Keeps the plan, all of whose packages are there; packages of earlier plans go. On return it survives a power cut.
     async fn keep_fetched(&self, plan: &FetchedPlan) -> HostResult<()>;
 
-    /// The plan that is kept; none where nothing was fetched to its end.
+    /// The plan that is kept; none if nothing was fetched to its end.
     async fn fetched(&self) -> HostResult<Option<FetchedPlan>>;
 }
 
@@ -119,7 +118,7 @@ pub trait PackageSurvey: Send + Sync {
     /// What these packages have on which file systems now; nothing of those that are not installed.
     async fn footprints(&self, packages: &[String]) -> HostResult<BTreeMap<String, Footprint>>;
 
-    /// What still runs with files that were replaced; none where nobody can tell, since needrestart is not installed.
+    /// What still runs with files that were replaced; none if nobody can tell, since needrestart is not installed.
     async fn outdated(&self) -> HostResult<Option<Outdated>>;
 }
 

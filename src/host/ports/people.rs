@@ -9,7 +9,6 @@ use crate::model::{Checkout, Parcel, PortPeers, Readiness, ReadinessProbe, Sessi
 /// Who uses the host.
 #[async_trait]
 pub trait People: Send + Sync {
-    /// Sessions of people.
     async fn sessions(&self) -> HostResult<Vec<Session>>;
 
     /// Connections that stand to these TCP ports of this host, by where they come from.
@@ -24,7 +23,6 @@ pub trait Deployments: Send + Sync {
     async fn look(&self, path: &str) -> HostResult<Checkout>;
 }
 
-/// Readiness of services.
 #[async_trait]
 pub trait Prober: Send + Sync {
     /// Tests once, and gives up after `timeout`. Never an error: what cannot be told is not ready.

@@ -18,7 +18,6 @@ pub struct Host {
     pub work: Arc<dyn WorkUnits>,
     /// The limits of all work.
     pub budget: Arc<dyn Budget>,
-    /// logind.
     pub power: Arc<dyn Power>,
     /// A shutdown that is under way.
     pub shutdown: Arc<dyn Shutdown>,
@@ -28,7 +27,6 @@ pub struct Host {
     pub insight: Arc<dyn DatabaseInsight>,
     /// MongoDB: what it leaves in its files.
     pub forensics: Arc<dyn DatabaseForensics>,
-    /// apt and dpkg.
     pub packages: Arc<dyn Packages>,
     /// The locks of apt and dpkg.
     pub package_locks: Arc<dyn PackageLocks>,
@@ -36,17 +34,13 @@ pub struct Host {
     pub package_survey: Arc<dyn PackageSurvey>,
     /// What runs, against what is installed.
     pub running_code: Arc<dyn RunningCode>,
-    /// Kernels.
     pub kernels: Arc<dyn Kernels>,
-    /// The boot loader.
     pub boot_loader: Arc<dyn BootLoader>,
-    /// The host itself.
     pub system: Arc<dyn System>,
     /// Who uses the host.
     pub people: Arc<dyn People>,
     /// Checkouts from which services run.
     pub deployments: Arc<dyn Deployments>,
-    /// Readiness of services.
     pub prober: Arc<dyn Prober>,
     /// The way to people.
     pub messenger: Arc<dyn Messenger>,

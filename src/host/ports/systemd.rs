@@ -119,7 +119,6 @@ pub trait WorkUnits: Send + Sync {
 /// The slice that all long work shares, and its limits.
 #[async_trait]
 pub trait Budget: Send + Sync {
-    /// Its name.
     fn slice(&self) -> UnitName;
 
     /// The limits that systemd has for it.
@@ -140,9 +139,7 @@ pub trait InhibitorGuard: Send + Sync {}
 pub struct Inhibitor {
     /// What it inhibits, as in `shutdown:sleep`.
     pub what: String,
-    /// Who holds it.
     pub who: String,
-    /// Why.
     pub why: String,
     /// `block` or `delay`.
     pub mode: String,
@@ -163,13 +160,11 @@ impl std::fmt::Display for Inhibitor {
     }
 }
 
-/// logind.
 #[async_trait]
 pub trait Power: Send + Sync {
     /// Keeps the host from shutting down and sleeping until the guard is dropped.
     async fn inhibit(&self, why: &str) -> HostResult<Box<dyn InhibitorGuard>>;
 
-    /// Everybody's locks.
     async fn inhibitors(&self) -> HostResult<Vec<Inhibitor>>;
 
     /// Type and time of a scheduled shutdown.
@@ -202,7 +197,7 @@ pub trait Shutdown: Send + Sync {
     /// Reboots without waiting for services; what still runs is killed.
     async fn force(&self) -> HostResult<()>;
 
-    /// How often all but the kernel was started anew since the boot; none where systemd does not count it (before 256).
+    /// How often all but the kernel was started anew since the boot; none if systemd does not count it (before 256).
     async fn soft_reboots(&self) -> HostResult<Option<u32>>;
 
     /// Lets somebody who outlives the shutdown look whether the host is still up after this time, and go on with the run

@@ -20,7 +20,7 @@ const BY: [(&str, &str); 4] = [
     ("PARTLABEL=", "/dev/disk/by-partlabel"),
 ];
 
-/// Its entries; none where there is no such file.
+/// Its entries; none if there is no such file.
 pub(super) fn read(root: &Path) -> HostResult<Vec<FstabEntry>> {
     let path = below(root, "/etc/fstab");
     match fs::read(&path) {

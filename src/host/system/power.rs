@@ -8,7 +8,7 @@ use crate::host::command::below;
 use crate::host::{HostError, HostResult};
 use crate::model::PowerSupply;
 
-/// None where the kernel has none to show.
+/// None if the kernel has none to show.
 pub(super) fn supplies(root: &Path) -> HostResult<Vec<PowerSupply>> {
     let class = below(root, "/sys/class/power_supply");
     let entries = match fs::read_dir(&class) {

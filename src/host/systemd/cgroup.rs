@@ -17,7 +17,7 @@ const HIERARCHIES: [&str; 3] = ["sys/fs/cgroup", "sys/fs/cgroup/unified", "sys/f
 const CPU_V1: [&str; 2] = ["sys/fs/cgroup/cpu,cpuacct", "sys/fs/cgroup/cpu"];
 const MEMORY_V1: &str = "sys/fs/cgroup/memory";
 
-/// The cap in force and the use of a control group; none where there is no such group.
+/// The cap in force and the use of a control group; none if there is no such group.
 ///
 /// # Errors
 ///

@@ -59,7 +59,6 @@ impl HoldFiles {
         Self { drop_in: below(&drop_in_name), flag: below(&flag_name), drop_in_name, flag_name, service }
     }
 
-    /// The drop-in's text.
     fn text(&self, stop_timeout: Option<SignedDuration>) -> String {
         let flag = self.flag_name.replace('%', "%%");
         let mut text = format!(

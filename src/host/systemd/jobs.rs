@@ -96,7 +96,7 @@ impl JobSignals {
 impl Manager {
     /// Asks for a job and waits for it, at most `timeout` in all; outlives a restart of the bus and of systemd.
     ///
-    /// `ask` is repeated when its reply was lost. It returns none where it finds that an earlier try got through, and
+    /// `ask` is repeated when its reply was lost. It returns none if it finds that an earlier try got through, and
     /// the job is over.
     ///
     /// # Errors

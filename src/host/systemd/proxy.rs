@@ -59,7 +59,6 @@ pub(super) trait Manager {
     fn environment(&self) -> zbus::Result<Vec<String>>;
 }
 
-/// systemd's manager.
 pub(super) async fn manager(connection: &Connection) -> zbus::Result<ManagerProxy<'static>> {
     ManagerProxy::builder(connection).cache_properties(CacheProperties::No).build().await
 }
@@ -144,12 +143,11 @@ impl Properties {
         list.is_some_and(|list| !list.is_empty())
     }
 
-    /// Bytes in hexadecimal.
     pub(super) fn hex(&self, name: &str) -> String {
         self.list::<u8>(name).unwrap_or_default().iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
-    /// The path of the unit's job; none where it has no job.
+    /// The path of the unit's job; none if it has no job.
     pub(super) fn job(&self) -> Option<OwnedObjectPath> {
         let (id, path) = self.0.get("Job")?.try_clone().ok().and_then(|job| {
             let job: zbus::Structure<'static> = job.try_into().ok()?;

@@ -13,7 +13,6 @@ use crate::host::bus::{Bus, is_named};
 use crate::host::{HoldSpec, HostResult, UnitChanges, Units};
 use crate::model::{JobResult, UnitName, UnitProcess, UnitRelations, UnitState, UnitSurvey};
 
-/// systemd's units.
 #[derive(Debug, Clone)]
 pub struct SystemdUnits {
     manager: Manager,

@@ -34,7 +34,6 @@ const CARRY_RUNS: [&str; 2] = ["patchday.service", "patchday-resume.service"];
 /// `Result` of a service that was ended from outside, as in systemd.service(5).
 const KILLED: [&str; 5] = ["signal", "core-dump", "oom-kill", "watchdog", "timeout"];
 
-/// systemd's transient units.
 #[derive(Debug, Clone)]
 pub struct SystemdWork {
     manager: Manager,

@@ -74,7 +74,7 @@ fn of_stat(stat: &str) -> Option<(u32, u64)> {
     Some((parent, ticks.saturating_mul(TICK_USEC)))
 }
 
-/// The beginning of a file, bounded; none where there is no regular file.
+/// The beginning of a file, bounded; none if there is no regular file.
 fn text(path: &Path) -> Option<String> {
     if !std::fs::metadata(path).ok()?.is_file() {
         return None;

@@ -100,7 +100,6 @@ fn notified(step: &Step) -> Fact {
     Fact::Notified(Notification { number: 1, channel: "wall".into(), occasion, at: at(50), tries: 1, problem: None })
 }
 
-/// Every phase.
 fn phases() -> Vec<Phase> {
     every!(Phase:
         Phase::Planned => Phase::Planned,

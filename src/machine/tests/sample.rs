@@ -141,7 +141,6 @@ pub(super) fn open(step: Step) -> Run {
     begin(&before(&step), step)
 }
 
-/// The step failed.
 pub(super) fn failed(step: Step) -> Run {
     end(&open(step), Outcome::Failed)
 }

@@ -79,7 +79,6 @@ impl Plan<'_> {
     }
 }
 
-/// Draws a chart.
 pub(super) fn draw(chart: &Chart) -> Html {
     let plan = Plan { chart };
     let height = format!("0 0 {WIDTH} {:.0}", plan.height());
@@ -175,7 +174,7 @@ fn shown_with(shape: Html, label: Option<Html>) -> Html {
     [shape].into_iter().chain(label).collect()
 }
 
-/// The longest of two texts that has room; none where neither has.
+/// The longest of two texts that has room; none if neither has.
 fn fitting(long: &str, short: &str, room: f64) -> Option<String> {
     let fits = |text: &&str| f64::from(u32::try_from(text.chars().count()).unwrap_or(u32::MAX)) * LETTER + 6.0 <= room;
     [long, short].into_iter().find(fits).map(str::to_owned)

@@ -57,7 +57,6 @@ impl Current {
         self.step == *step && attempt.is_none_or(|attempt| attempt == self.attempt)
     }
 
-    /// The step.
     pub(super) fn step(&self) -> &Step {
         &self.step
     }

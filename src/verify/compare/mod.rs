@@ -23,7 +23,6 @@ pub(crate) use units::{ran_and_does_not, units_alone};
 pub(super) enum Difference {
     /// A boot, or the upgrade, makes it.
     Expected(ExpectedDifference),
-    /// Somebody should know.
     Found(Finding),
 }
 
@@ -48,7 +47,6 @@ pub(crate) struct GoneUnit {
     pub(crate) state: UnitState,
 }
 
-/// The host now.
 #[derive(Debug, Clone)]
 pub(super) struct Now {
     pub(super) units: Reading<UnitSurvey>,
@@ -60,7 +58,7 @@ pub(super) struct Now {
     pub(super) inventory: Inventory,
     pub(super) packages: Reading<PackageState>,
     pub(super) installed: Reading<BTreeMap<String, String>>,
-    /// What the upgrade has not reached; none where nobody was asked, or nobody can tell.
+    /// What the upgrade has not reached; none if nobody was asked, or nobody can tell.
     pub(super) outdated: Reading<Option<Outdated>>,
 }
 

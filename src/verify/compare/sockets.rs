@@ -31,9 +31,7 @@ pub(in crate::verify) enum Listener<'a> {
     Same,
     /// systemd, for a service that has not been asked for anything yet.
     Systemd,
-    /// Another program.
     Other(&'a ListeningSocket),
-    /// Nothing listens.
     Nothing,
 }
 

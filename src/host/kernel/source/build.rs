@@ -93,7 +93,7 @@ pub(super) const TREE_TIMEOUT: Duration = Duration::from_secs(60);
 /// make asks the tree's own scripts, which may ask git.
 const RELEASE_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// What the tree makes as it is; none where that is not known before it is prepared. Changes nothing.
+/// What the tree makes as it is; none if that is not known before it is prepared. Changes nothing.
 pub(super) async fn release_of_tree(root: &Path, source: &KernelSource) -> Option<String> {
     let tree = {
         let (cache, source) = (command::below(root, tree::CACHE), source.clone());
