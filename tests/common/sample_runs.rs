@@ -343,12 +343,8 @@ fn verification(boot: &BootId) -> Verification {
         services: vec![back(mongod(), 5_000_000, None), back(api(), 8_000_000, Some("it answered late"))],
         databases: Vec::new(),
         findings: vec![
-            Finding::new(
-                FindingKey::SocketMissing,
-                Severity::Info,
-                "nothing listens on tcp 127.0.0.1:8125; statsd did",
-            )
-            .hint("see whether its service is up"),
+            Finding::new(FindingKey::SocketMissing, Severity::Info, "nobody listens on tcp 127.0.0.1:8125; statsd did")
+                .hint("see whether its service is up"),
         ],
         edges: Vec::new(),
         expected: Vec::new(),

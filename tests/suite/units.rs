@@ -206,7 +206,8 @@ fn a_companion_that_nobody_can_start_again_is_told_and_keeps_nothing_on_record()
     assert_eq!(ended(&end), exit_code::NOT_VERIFIED, "it ran, and does not: {:?}", run.phase);
     assert!(run.changes.is_empty(), "{:?}", run.changes);
     let told = scenario.state.events(&run.id).read_new().unwrap();
-    let is_it = |kind: &EventKind| matches!(kind, EventKind::Noted { message } if message.contains("whoever made it"));
+    let is_it =
+        |kind: &EventKind| matches!(kind, EventKind::Noted { message } if message.contains("the program that made it"));
     assert!(told.iter().any(|event| is_it(&event.kind)), "{told:#?}");
 }
 

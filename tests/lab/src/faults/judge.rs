@@ -375,6 +375,15 @@ fn packages(subject: &dyn Subject) -> Result<BTreeMap<String, String>> {
     Ok(listed.lines().filter_map(|line| line.split_once(' ')).map(|(a, b)| (a.to_owned(), b.to_owned())).collect())
 }
 
+/// Of a line of dpkg's log: when it was written, to the second, and the package with its state.
+fn state_in_log(sighting: &Sighting) -> Option<(&str, &str, &str)> {
+    let written = sighting.text.get(..19)?;
+    match sighting.text.split(' ').collect::<Vec<_>>()[..] {
+        [_, _, "status", state, package, ..] if sighting.source == "dpkg" => Some((written, package, state)),
+        _ => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     #[test]
@@ -382,14 +391,5 @@ mod tests {
         for (text, seconds) in [("PT0S", Some(0)), ("PT1M20.5S", Some(80)), ("PT25H", Some(90_000)), ("soon", None)] {
             assert_eq!(super::seconds(text), seconds, "{text}");
         }
-    }
-}
-
-/// Of a line of dpkg's log: when it was written, to the second, and the package with its state.
-fn state_in_log(sighting: &Sighting) -> Option<(&str, &str, &str)> {
-    let written = sighting.text.get(..19)?;
-    match sighting.text.split(' ').collect::<Vec<_>>()[..] {
-        [_, _, "status", state, package, ..] if sighting.source == "dpkg" => Some((written, package, state)),
-        _ => None,
     }
 }
