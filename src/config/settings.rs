@@ -133,7 +133,9 @@ pub enum RebootWhen {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RebootSettings {
     pub when: RebootWhen,
-    /// How long the host may take to go down before the reboot counts as one that did not happen.
+    /// How long the host may take to go down before the reboot counts as one that did not happen; by default as long as
+    /// [`keys::GRACE`] says. `machine::decide` awaits it, `steps::reboot` has a unit watch that it ends, and the report
+    /// of a reboot that was taken back names it.
     pub grace: SignedDuration,
     /// When to reboot without waiting for services, counted from the request; never where none is set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
