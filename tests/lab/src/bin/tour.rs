@@ -84,7 +84,7 @@ const PARTS: [Part; 4] = [
     },
     Part {
         name: "pinned default",
-        prepare: "menu() { grep -o \"gnulinux-$1advanced-[^']*\" /boot/grub/grub.cfg | head -n 1; }\n\
+        prepare: "menu() { grep -o \"gnulinux-${1-}advanced-[^']*\" /boot/grub/grub.cfg | head -n 1; }\n\
                   sed -i \"s/^GRUB_DEFAULT=.*/GRUB_DEFAULT='$(menu)>$(menu \"$(uname -r)-\")'/\" /etc/default/grub\n\
                   update-grub\n",
         settings: NO_TRIAL,
@@ -265,7 +265,7 @@ fn prepare(machine: &EmulatedMachine, shipped: &Shipped, more: &str) -> Result<(
     machine.install(&shipped.patchday, &shipped.systemd)?;
     let mut settings = services(machine, SLOW, SLOW);
     // They may not answer in the time that checks give them.
-    settings += "[preflight]\nallow = [\"clock\", \"patch-tools\"]\n";
+    settings += "[preflight]\nallow = [\"clock\", \"patch-tools\", \"reboot-begins\"]\n";
     settings += "[limits]\ncpu = \"100%\"\n";
     settings += more;
     machine.write("/etc/patchday/patchday.toml", settings.as_bytes(), 0o600)
