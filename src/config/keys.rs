@@ -21,6 +21,11 @@ pub struct Key {
 }
 
 impl Key {
+    /// What to write, as a hint.
+    pub(super) fn hint(&self) -> String {
+        format!("for example: {} = {}", self.name, self.example)
+    }
+
     /// Table and key, as in `[service.readiness] probe`.
     pub fn path(&self) -> String {
         path(self.table, self.name)

@@ -46,12 +46,16 @@ impl<'a> Reader<'a> {
 
     /// A table that is there, of the whole file or of the entry.
     pub(super) fn subtable(self, name: &str) -> Option<Range<usize>> {
-        let below = name.strip_prefix(self.list)?.trim_start_matches('.');
-        self.table.get(below).map(Spanned::span)
+        self.table.get(self.name_within(name)?).map(Spanned::span)
+    }
+
+    /// The name of a table as this one knows it; empty for itself.
+    fn name_within(self, table: &str) -> Option<&str> {
+        Some(table.strip_prefix(self.list)?.trim_start_matches('.'))
     }
 
     fn value(self, key: &Key) -> Option<&'a Spanned<DeValue<'a>>> {
-        let table = match key.table.strip_prefix(self.list)?.trim_start_matches('.') {
+        let table = match self.name_within(key.table)? {
             "" => self.table,
             below => self.table.get(below)?.get_ref().as_table()?,
         };
@@ -107,8 +111,7 @@ impl<'a> Reader<'a> {
 
     /// A key without which what stands at `span` means nothing.
     pub(super) fn missing(self, key: &Key, span: &Range<usize>, needed_by: &str) {
-        let hint = format!("for example: {} = {}", key.name, key.example);
-        self.problem(span, key.path(), format!("missing key: {needed_by} needs it"), hint);
+        self.problem(span, key.path(), format!("missing key: {needed_by} needs it"), key.hint());
     }
 
     /// Of two or more ways to the same thing: only one of them may be given. What is said of a second one has the names
@@ -155,13 +158,12 @@ impl<'a> Reader<'a> {
     }
 
     pub(super) fn duration(self, key: &Key) -> SignedDuration {
-        self.taken(key, |text| values::duration(key.kind, text)).unwrap_or_else(|| key.default_duration())
+        self.duration_or(key, key.default_duration())
     }
 
-    /// Of a MongoDB, if the key has a default of its own for it.
-    pub(super) fn duration_of_mongodb(self, key: &Key) -> SignedDuration {
-        let given = self.taken(key, |text| values::duration(key.kind, text));
-        given.unwrap_or_else(|| key.mongodb_duration())
+    /// Where the default depends on other keys.
+    pub(super) fn duration_or(self, key: &Key, default: SignedDuration) -> SignedDuration {
+        self.taken(key, |text| values::duration(key.kind, text)).unwrap_or(default)
     }
 
     pub(super) fn percent(self, key: &Key) -> u8 {
@@ -180,8 +182,7 @@ impl<'a> Reader<'a> {
         match T::try_from(number) {
             Ok(number) if within => number,
             _ => {
-                let hint = format!("for example: {} = {}", key.name, key.example);
-                self.wrong(&span, key, Wrong::new(key.kind.expected(), number.to_string(), hint));
+                self.wrong(&span, key, Wrong::new(key.kind.expected(), number.to_string(), key.hint()));
                 default()
             }
         }
@@ -207,8 +208,7 @@ impl<'a> Reader<'a> {
         let span = self.span(key)?;
         let argv: Vec<(&str, Range<usize>)> = self.items(key).collect();
         let Some((program, at)) = argv.first() else {
-            let hint = format!("for example: {} = {}", key.name, key.example);
-            self.wrong(&span, key, Wrong::new(Kind::Command.expected(), "an empty list", hint));
+            self.wrong(&span, key, Wrong::new(Kind::Command.expected(), "an empty list", key.hint()));
             return None;
         };
         values::path(program).map_err(|wrong| self.wrong(at, key, wrong)).ok()?;

@@ -34,7 +34,7 @@ pub(super) fn syntax(text: &str, error: &toml::de::Error) -> Problem {
     if let Some((key, value)) = key_of_line(text, span.start) {
         let found = if value.is_empty() { "nothing".to_owned() } else { redacted(value) };
         let message = format!("expected {}, found {found}", expected(key.kind));
-        return problem(Some(key.path()), message, &example(key));
+        return problem(Some(key.path()), message, &key.hint());
     }
     let message = format!("not TOML: {}", error.message().replace('\n', " "));
     problem(None, message, "write one key = value a line; text, durations and shares stand in quotes")
@@ -60,10 +60,6 @@ fn expected(kind: Kind) -> String {
         kind if kind.is_list() => kind.expected(),
         _ => format!("{} in quotes", kind.expected()),
     }
-}
-
-fn example(key: &Key) -> String {
-    format!("for example: {} = {}", key.name, key.example)
 }
 
 struct Check<'a> {
@@ -125,7 +121,7 @@ impl Check<'_> {
         self.table(name, table);
         let required = keys::KEYS.iter().filter(|key| key.table == name && key.default == "required");
         for key in required.filter(|key| !table.contains_key(key.name)) {
-            self.wrong(span, key.path(), "missing key".to_owned(), example(key));
+            self.wrong(span, key.path(), "missing key".to_owned(), key.hint());
         }
     }
 
@@ -137,7 +133,7 @@ impl Check<'_> {
             (kind, DeValue::Array(items)) if kind.is_list() => {
                 for item in items.iter().filter(|item| !item.get_ref().is_str()) {
                     let message = format!("expected text in quotes, found {}", found(item.get_ref()));
-                    self.wrong(&item.span(), key.path(), message, example(key));
+                    self.wrong(&item.span(), key.path(), message, key.hint());
                 }
                 true
             }
@@ -151,7 +147,7 @@ impl Check<'_> {
         };
         if !of_type {
             let message = format!("expected {}, found {}", expected(key.kind), found(value.get_ref()));
-            self.wrong(&value.span(), key.path(), message, example(key));
+            self.wrong(&value.span(), key.path(), message, key.hint());
         }
     }
 

@@ -21,6 +21,10 @@ impl Reader<'_> {
             (None, Some(_)) => None,
         };
         let is_mongodb = kind == Some(ServiceKind::Mongodb);
+        let stop_timeout = match kind {
+            Some(ServiceKind::Mongodb) => keys::STOP_TIMEOUT.mongodb_duration(),
+            _ => keys::STOP_TIMEOUT.default_duration(),
+        };
         let drain_timeout = self.duration(&keys::DRAIN_TIMEOUT);
         if kind == Some(ServiceKind::Service) {
             self.problem_of(&keys::DRAIN_TIMEOUT, MONGODB_ONLY, MONGODB_ONLY_HINT);
@@ -31,11 +35,7 @@ impl Reader<'_> {
         let database = self.access(kind);
         let settings = ServiceSettings {
             after: self.taken_items(&keys::AFTER, values::unit),
-            stop_timeout: if is_mongodb {
-                self.duration_of_mongodb(&keys::STOP_TIMEOUT)
-            } else {
-                self.duration(&keys::STOP_TIMEOUT)
-            },
+            stop_timeout: self.duration_or(&keys::STOP_TIMEOUT, stop_timeout),
             start_timeout: self.duration(&keys::START_TIMEOUT),
             probe_timeout: self.duration(&keys::PROBE_TIMEOUT),
             drain_timeout: if is_mongodb { drain_timeout } else { SignedDuration::ZERO },

@@ -44,7 +44,6 @@ impl Reader<'_> {
 
     /// A key that means nothing without the other one.
     fn alone(self, key: &Key, other: &Key) {
-        let hint = format!("for example: {} = {}", other.name, other.example);
-        self.problem_of(key, format!("only with {}, found it alone", other.name), hint);
+        self.problem_of(key, format!("only with {}, found it alone", other.name), other.hint());
     }
 }
