@@ -29,6 +29,8 @@ pub mod sockets;
 pub mod system;
 pub mod systemd;
 pub mod tls_words;
+#[cfg(test)]
+pub(crate) mod tree;
 pub mod trusted;
 pub mod way;
 

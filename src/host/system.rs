@@ -165,16 +165,9 @@ impl System for HostSystem {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use super::*;
+    use crate::host::tree::write;
     use crate::model::lasting_mounts;
-
-    fn write(root: &Path, path: &str, text: &str) {
-        let path = root.join(path);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, text).unwrap();
-    }
 
     /// Below systemd-nspawn the container's own lies over the kernel's, and a sandbox may take it away again.
     #[tokio::test]

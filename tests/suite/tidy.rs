@@ -188,8 +188,9 @@ const GUARDS: [Guard; 47] = [
 const PLAIN_CRATES: [&str; 4] = ["jiff", "serde", "serde_json", "thiserror"];
 
 /// Test modules with another name than `tests`.
-const TEST_MODULES: [(&str, &str, &str); 2] = [
+const TEST_MODULES: [(&str, &str, &str); 3] = [
     ("src/report/mod.rs", "sample", "one story, told to the tests of the report and of the views"),
+    ("src/host/mod.rs", "tree", "a host's files below a directory, for the tests of all that read them"),
     ("src/host/mod.rs", "hostile", "spoiled text, for the tests of all that read what others wrote"),
 ];
 

@@ -79,16 +79,13 @@ impl Points<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::host::tree;
     use crate::model::Share;
 
     #[test]
     fn files_are_counted_where_they_lie() {
         let dir = tempfile::tempdir().unwrap();
-        let write = |path: &str, text: &str| {
-            let path = dir.path().join(path);
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(path, text).unwrap();
-        };
+        let write = |path: &str, text: &str| tree::write(dir.path(), path, text);
         write("usr/bin/tool", "0123456789");
         write("usr/lib/libtool.so", "01234");
         std::os::unix::fs::symlink("usr/lib", dir.path().join("lib")).unwrap();

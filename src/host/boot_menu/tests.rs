@@ -1,6 +1,7 @@
 //! Hosts of many kinds, as their files tell of them: what starts each of them, and which kernel it takes.
 
 use super::*;
+use crate::host::tree;
 
 const DEBIAN_12: &str = include_str!("../../../tests/fixtures/grub/debian-12.cfg");
 const NEW: &str = "6.1.0-56-cloud-amd64";
@@ -16,11 +17,7 @@ const CONTAINER: (&str, &str) = ("run/systemd/container", "systemd-nspawn\n");
 
 fn host(files: &[(&str, &str)], kernels: &[&str]) -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
-    let write = |path: &str, text: &str| {
-        let path = dir.path().join(path);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, text).unwrap();
-    };
+    let write = |path: &str, text: &str| tree::write(dir.path(), path, text);
     files.iter().for_each(|(path, text)| write(path, text));
     for kernel in kernels {
         write(&format!("boot/vmlinuz-{kernel}"), "image");
@@ -112,9 +109,7 @@ fn the_environment_of_grub_and_of_the_firmware_choose() {
     let variable = format!("sys/firmware/efi/efivars/LoaderEntryDefault-{LOADER_VENDOR}");
     for (chosen, release, follows) in [("", NEW, true), ("0123-6.1.0-50-cloud-amd64.conf", OLD, false)] {
         let text = [0, 0, 0, 0].into_iter().chain(chosen.encode_utf16().flat_map(u16::to_le_bytes));
-        let path = host.path().join(&variable);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, text.collect::<Vec<u8>>()).unwrap();
+        tree::write(host.path(), &variable, text.collect::<Vec<u8>>());
         let BootSource::Loader(seen) = source(host.path(), OLD).unwrap() else { panic!("systemd-boot starts it") };
         assert_eq!((seen.starts.unwrap().release.as_str(), seen.follows_newest), (release, follows), "{}", seen.why);
     }

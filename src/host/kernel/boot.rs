@@ -131,12 +131,7 @@ fn unsigned(root: &Path, release: &str) -> HostResult<Vec<String>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn write(root: &Path, path: &str, bytes: &[u8]) {
-        let path = root.join(path);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, bytes).unwrap();
-    }
+    use crate::host::tree::write;
 
     #[test]
     fn an_empty_host_has_nothing_and_says_so() {
@@ -154,7 +149,7 @@ mod tests {
         write(root, "usr/sbin/update-initramfs", b"");
         let grub = b"menuentry 'Debian' {\n linux /boot/vmlinuz-6.1.0-50-amd64 root=UUID=1 ro\n}\n";
         write(root, "boot/grub/grub.cfg", grub);
-        write(root, SECURE_BOOT.trim_start_matches('/'), &[6, 0, 0, 0, 1]);
+        write(root, SECURE_BOOT.trim_start_matches('/'), [6, 0, 0, 0, 1]);
         write(root, "lib/modules/6.1.0-50-amd64/updates/dkms/good.ko", b"ELF~Module signature appended~\n");
         write(root, "lib/modules/6.1.0-50-amd64/updates/dkms/bad.ko", b"ELF");
         write(root, "usr/src/good-1/dkms.conf", b"");

@@ -229,14 +229,9 @@ mod tests {
     use std::os::unix::fs::{PermissionsExt, symlink};
 
     use super::*;
+    use crate::host::tree::write;
 
     const PATCHDAY: &str = "/usr/bin/patchday";
-
-    fn write(root: &Path, path: &str, text: &str) {
-        let path = root.join(path);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, text).unwrap();
-    }
 
     #[tokio::test]
     async fn boot_is_read_newest_first() {

@@ -157,16 +157,15 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;
+    use crate::host::tree;
 
     #[test]
     fn owners_and_modes_decide_what_a_user_may_use() {
         let dir = tempfile::tempdir().unwrap();
         let root = dir.path();
         let write = |path: &str, text: &str, mode: u32| {
-            let path = below(root, path);
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(&path, text).unwrap();
-            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+            tree::write(root, path, text);
+            fs::set_permissions(below(root, path), fs::Permissions::from_mode(mode)).unwrap();
         };
         let me = rustix::process::getuid().as_raw();
         write("/etc/passwd", &format!("me:x:{me}:{me}::/:/bin/sh\nmongod:x:64000:64000::/:/bin/sh\n"), 0o644);

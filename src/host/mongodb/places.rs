@@ -70,6 +70,7 @@ mod tests {
     use std::os::unix::fs::symlink;
 
     use super::*;
+    use crate::host::tree;
 
     const OURS: &str = "21 1 8:1 / / rw - ext4 /dev/sda1 rw\n30 21 8:17 / /srv/big\\040disk rw - xfs /dev/sdb1 rw\n\
                         40 21 0:24 / /run rw - tmpfs tmpfs rw\n";
@@ -94,11 +95,7 @@ mod tests {
     fn only_the_very_same_file_counts() {
         let dir = tempfile::tempdir().unwrap();
         let root = dir.path();
-        let write = |path: &str, text: &str| {
-            let path = below(root, path);
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(path, text).unwrap();
-        };
+        let write = |path: &str, text: &str| tree::write(root, path, text);
         // This host has a mongod of its own in the same place.
         write("/data/db/mongod.lock", "9\n");
         write("/srv/db/mongod.lock", "1\n");

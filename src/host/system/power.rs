@@ -39,13 +39,12 @@ pub(super) fn supplies(root: &Path) -> HostResult<Vec<PowerSupply>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::host::tree::write;
 
     fn tree(files: &[(&str, &str)]) -> tempfile::TempDir {
         let dir = tempfile::tempdir().unwrap();
         for (path, text) in files {
-            let path = dir.path().join(path);
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(path, text).unwrap();
+            write(dir.path(), path, text);
         }
         dir
     }

@@ -163,9 +163,7 @@ mod tests {
     #[test]
     fn the_cap_in_force_is_the_kernels_word() {
         let write = |root: &Path, path: &str, text: &str| {
-            let path = root.join("sys/fs/cgroup").join(path);
-            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-            std::fs::write(path, text).unwrap();
+            crate::host::tree::write(&root.join("sys/fs/cgroup"), path, text);
         };
         let slice = "/patchday.slice";
         let new = || tempfile::tempdir().unwrap();

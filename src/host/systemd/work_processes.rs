@@ -1,9 +1,10 @@
 //! The processes of a work unit, and the packages' scripts among them.
 
 use std::io::Read as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::cgroup;
+use crate::host::command::below;
 use crate::model::{PackageScript, WorkProcess};
 
 /// What is read of one file at most.
@@ -84,28 +85,19 @@ fn text(path: &Path) -> Option<String> {
     Some(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-fn below(root: &Path, path: &str) -> PathBuf {
-    root.join(path.trim_start_matches('/'))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn put(root: &Path, path: &str, text: &str) {
-        let path = below(root, path);
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(path, text).unwrap();
-    }
+    use crate::host::tree::write;
 
     #[test]
     fn scripts_are_found_among_the_processes_of_a_unit() {
         let root = tempfile::tempdir().unwrap();
         let root = root.path();
-        put(root, "/sys/fs/cgroup/patchday.slice/w.service/cgroup.procs", "10\n11\n12\n13\n14\n");
+        write(root, "/sys/fs/cgroup/patchday.slice/w.service/cgroup.procs", "10\n11\n12\n13\n14\n");
         let stat = |pid: u32, parent: u32| {
             let stat = format!("{pid} (a) b) S {parent} 1 1 0 -1 0 0 0 0 0 3 4 20 1 20 0 1 0 456 0 0");
-            put(root, &format!("/proc/{pid}/stat"), &stat);
+            write(root, &format!("/proc/{pid}/stat"), &stat);
         };
         let script = "/var/lib/dpkg/info/shop-db:amd64.postinst";
         for (pid, parent, command) in [
@@ -115,10 +107,10 @@ mod tests {
             (13, 12, "sleep\x001\0".to_owned()),
         ] {
             stat(pid, parent);
-            put(root, &format!("/proc/{pid}/cmdline"), &command);
+            write(root, &format!("/proc/{pid}/cmdline"), &command);
         }
-        put(root, "/proc/12/environ", "A=b\0DPKG_MAINTSCRIPT_PACKAGE=shop-db\0");
-        put(root, script, "until mongosh; do sleep 1; done\n");
+        write(root, "/proc/12/environ", "A=b\0DPKG_MAINTSCRIPT_PACKAGE=shop-db\0");
+        write(root, script, "until mongosh; do sleep 1; done\n");
         // Process 14 has ended meanwhile.
         let found = of_group(root, "/patchday.slice/w.service").unwrap();
         assert_eq!(
