@@ -35,6 +35,7 @@ pub const CATALOGUE: &[Check] = &[
     kernel::ONE_SHOT_BOOT,
     kernel::KERNEL_SOURCE,
     kernel::KERNEL_HEADERS.again(),
+    kernel::KERNEL_HOOK.again(),
     kernel::DKMS_MODULES,
     kernel::SECURE_BOOT,
     kernel::CPU_VULNERABLE,

@@ -256,6 +256,33 @@ check!(
 );
 
 check!(
+    KERNEL_HOOK,
+    Kernel,
+    "kernel-hook",
+    Blocker,
+    120,
+    "DKMS does not fail the installation of a new kernel",
+    "The DKMS of Debian 12 counts a module that excludes a kernel (BUILD_EXCLUSIVE_KERNEL) as one that failed, and the \
+     kernel's package is then not configured: the upgrade would end there, with the services down. Debian 13's skips it.",
+    |check, inputs| {
+        let ((_, survey), plan) = (boot(inputs).await?, inputs.upgrade().await?);
+        let mut lines = Vec::new();
+        for (release, _) in images(plan) {
+            let comes = plan.changes.iter().any(|change| change.name == format!("linux-headers-{release}"));
+            // Without headers the hook builds nothing.
+            if comes || survey.with_headers.iter().any(|with| with == release) {
+                let failing = inputs.host.kernels.failing_hook(release).await?;
+                lines.extend(failing.iter().map(|(module, why)| format!("{module} does not take {release}: {why}")));
+            }
+        }
+        let finding = check.found("DKMS would fail the installation of the new kernel");
+        let hint = "have the hook build no module, the run then builds what the running kernel has; or remove a module that \
+                    nothing needs";
+        Ok((!lines.is_empty()).then(|| finding.lines(lines).remedy(hint, "touch /etc/dkms/no-autoinstall")))
+    }
+);
+
+check!(
     DKMS_MODULES,
     Kernel,
     "dkms-modules",

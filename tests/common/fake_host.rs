@@ -1606,6 +1606,10 @@ impl Kernels for Fake {
         Ok(BTreeMap::new())
     }
 
+    async fn failing_hook(&self, _release: &str) -> HostResult<BTreeMap<String, String>> {
+        Ok(BTreeMap::new())
+    }
+
     async fn boot_survey(&self) -> HostResult<BootSurvey> {
         let entries = lock(&self.0).boot_entries.clone();
         let entries = entries.map(|releases| BootEntries {

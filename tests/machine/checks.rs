@@ -10,12 +10,13 @@ use serde_json::Value;
 
 /// What a machine that shares the kernel, the CPUs and the memory of the host below it cannot show, and why.
 /// `tests/suite/checks.rs` shows it on trees of files and on a host in memory.
-const NOT_ON_A_MACHINE: [(&str, &str); 13] = [
+const NOT_ON_A_MACHINE: [(&str, &str); 14] = [
     ("places-writable", "a container's /boot is no file system of its own"),
     ("unit-control", "a unit that nobody can stop would outlive the test; in memory: tests/suite/units.rs"),
     ("stop-along", "in memory: tests/suite/units.rs"),
     ("timers-due", "in memory: tests/suite/units.rs"),
     ("next-kernel", "no machine starts a kernel of its own"),
+    ("kernel-hook", "no kernel comes; with a real one: tests/lab/tour"),
     ("memory-available", "the memory is the host's"),
     ("secure-boot", "there is no firmware"),
     ("cpu-vulnerable", "the CPUs are the host's"),

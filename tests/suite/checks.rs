@@ -13,8 +13,8 @@ use patchday::host::Host;
 use patchday::host::kernel::Kernel;
 use patchday::host::system::HostSystem;
 use patchday::model::{
-    CheckResult, FileRole, FileState, Finding, Hook, HookPoint, HookPolicy, ReadinessProbe, RunOptions, Severity,
-    Trigger, UnitProcess,
+    CheckResult, FileRole, FileState, Finding, Hook, HookPoint, HookPolicy, PackageAction, PackageChange,
+    ReadinessProbe, RunOptions, Severity, Trigger, UnitProcess,
 };
 
 fn options() -> RunOptions {
@@ -245,6 +245,45 @@ fn a_boot_that_is_not_mounted_is_told() {
     }
     let finding = said_of("places-writable", dir.path()).unwrap();
     assert!(finding.evidence[0].starts_with("/boot: UUID=0000-0000 is to be mounted there"), "{finding:?}");
+}
+
+/// As seen with Debian 12's dkms, whose hook fails for a module that excludes the kernel, and Debian 13's, whose does not.
+#[test]
+fn a_module_that_would_fail_the_installation_of_a_kernel_is_told() {
+    const OLD: &[u8] = b"            echo $\"dkms-3.0.10\"\n";
+    const EXCLUDED: &[u8] = b"AUTOINSTALL=\"yes\"\nBUILD_EXCLUSIVE_KERNEL=\"^5\\..*\"\n";
+    const CONF: &str = "var/lib/dkms/lab/1/source/dkms.conf";
+    for (what, files, is_told) in [
+        ("Debian 12", vec![("usr/sbin/dkms", OLD), (CONF, EXCLUDED)], true),
+        ("Debian 13", vec![("usr/sbin/dkms", b"            echo \"dkms-3.2.2\"\n"), (CONF, EXCLUDED)], false),
+        ("not by itself", vec![("usr/sbin/dkms", OLD), (CONF, b"BUILD_EXCLUSIVE_KERNEL=\"^5\\..*\"\n")], false),
+        ("it takes the kernel", vec![("usr/sbin/dkms", OLD), (CONF, b"AUTOINSTALL=\"yes\"\n")], false),
+        (
+            "a newer version of it takes the kernel",
+            vec![
+                ("usr/sbin/dkms", OLD),
+                (CONF, EXCLUDED),
+                ("var/lib/dkms/lab/2/source/dkms.conf", b"AUTOINSTALL=\"yes\"\n"),
+            ],
+            false,
+        ),
+        ("none is built", vec![("usr/sbin/dkms", OLD), (CONF, EXCLUDED), ("etc/dkms/no-autoinstall", b"")], false),
+    ] {
+        let dir = tree(&files);
+        let world = World::new();
+        for name in ["linux-image-6.1.0-50-amd64", "linux-headers-6.1.0-50-amd64"] {
+            let (name, to) = (name.to_owned(), Some("6.1.1".to_owned()));
+            let change = PackageChange { name, action: PackageAction::Install, from: None, to, origin: None };
+            world.lock().unwrap().pending.push(change);
+        }
+        let mut host = host(&world);
+        host.kernels = Arc::new(Kernel::new(dir.path().to_owned(), "/usr/bin/patchday"));
+        let found = finding(&results(&host, &settings(), &options()), "kernel-hook");
+        assert_eq!(found.is_some(), is_told, "{what}: {found:?}");
+        if let Some(found) = found {
+            assert!(found.evidence[0].starts_with("lab/1 does not take 6.1.0-50-amd64: "), "{found:?}");
+        }
+    }
 }
 
 /// What starts the host decides: what each kind of host is told is in `next_kernel.rs`.

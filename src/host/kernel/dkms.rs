@@ -1,6 +1,6 @@
 //! Reads `dkms status`.
 
-use crate::model::{DkmsModule, DkmsState};
+use crate::model::{DkmsModule, DkmsState, compare_versions};
 
 /// Reads the output of `dkms status`, which is written `module/version, kernel, arch: state` since dkms 3 and
 /// `module, version, kernel, arch: state` before. Notes in brackets after the state are dropped; warnings are no lines
@@ -29,9 +29,29 @@ fn parse_line(line: &str) -> Option<DkmsModule> {
     Some(DkmsModule { module, kernel: fields.next().map(str::to_owned), state })
 }
 
+/// Whether this program of DKMS counts a module that excludes a kernel as one that failed, and so fails the hook of that
+/// kernel's package. 3.0.10 of Debian 12 does, 3.2.2 of Debian 13 skips the module, with a status of its own.
+pub(super) fn fails_for_excluded(program: &str) -> bool {
+    let mut own = program.lines().filter_map(|line| line.trim().strip_prefix("echo $\"dkms-")?.strip_suffix('"'));
+    own.next().is_some_and(|version| version.starts_with("3.0.") && compare_versions(version, "3.0.10").is_le())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_dkms_that_fails_for_an_excluded_module_is_known_by_its_version() {
+        for (line, fails) in [
+            ("            echo $\"dkms-3.0.10\"", true),
+            ("            echo \"dkms-3.2.2\"", false),
+            ("            echo $\"dkms-3.0.11\"", false),
+            ("            echo $\"dkms-2.8.7\"", false),
+            ("", false),
+        ] {
+            assert_eq!(fails_for_excluded(&format!("#!/bin/bash\n{line}\n")), fails, "{line}");
+        }
+    }
 
     #[test]
     fn both_formats_are_read() {

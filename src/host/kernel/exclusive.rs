@@ -23,6 +23,13 @@ pub(super) fn why_excluded(conf: &str, release: &str) -> Option<String> {
         .or_else(|| excludes("BUILD_EXCLUSIVE_KERNEL_MAX", &|most| Some(compare_releases(release, most).is_le())))
 }
 
+/// Whether DKMS builds the module for every new kernel. Only bash knows what is not plain; that counts as a yes, as
+/// anything but an empty value does.
+pub(super) fn is_built_by_itself(conf: &str) -> bool {
+    let set = conf.lines().filter_map(|line| line.strip_prefix("AUTOINSTALL=")).next_back();
+    set.is_some_and(|value| !matches!(value.split('#').next().unwrap_or_default().trim(), "" | "\"\"" | "''"))
+}
+
 /// The value of the last plain assignment.
 fn assigned(conf: &str, name: &str) -> Option<String> {
     let mut values = conf.lines().filter_map(|line| line.strip_prefix(name)?.strip_prefix('='));
@@ -85,10 +92,25 @@ mod tests {
     }
 
     #[test]
+    fn a_module_is_built_by_itself_where_its_file_says_so() {
+        for (conf, is) in [
+            ("PACKAGE_NAME=lab\nAUTOINSTALL=\"yes\"\n", true),
+            ("AUTOINSTALL=yes", true),
+            ("AUTOINSTALL=\"\"", false),
+            ("AUTOINSTALL= # not by itself", false),
+            ("AUTOINSTALL=yes\nAUTOINSTALL=''", false),
+            ("#AUTOINSTALL=yes", false),
+            ("", false),
+        ] {
+            assert_eq!(is_built_by_itself(conf), is, "{conf}");
+        }
+    }
+
+    #[test]
     fn spoiled_text_is_survived() {
         let samples = ["BUILD_EXCLUSIVE_KERNEL=\"^(6|5\\.1[0-9])\\..*$\"\nBUILD_EXCLUSIVE_KERNEL_MIN='5.10'\n"];
         crate::host::hostile::survives(&samples, |text| {
-            let _ = why_excluded(text, "6.1.0-57-amd64");
+            let _ = (why_excluded(text, "6.1.0-57-amd64"), is_built_by_itself(text));
         });
     }
 }

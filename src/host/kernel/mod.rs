@@ -22,7 +22,7 @@ pub use source::build;
 
 use crate::model::{
     BootSurvey, BuiltKernel, DkmsModule, InstalledKernel, KernelFacts, KernelSource, Vulnerability, WorkProgress,
-    compare_releases,
+    compare_releases, compare_versions,
 };
 
 /// `dkms status` compares the checksums of all modules; on slow disks this takes a while.
@@ -162,6 +162,30 @@ impl Kernels for Kernel {
             excluded.extend(exclusive::why_excluded(&conf, release).map(|why| (module, why)));
         }
         Ok(excluded)
+    }
+
+    async fn failing_hook(&self, release: &str) -> HostResult<BTreeMap<String, String>> {
+        let program = read_or_empty(&self.root.join("usr/sbin/dkms"))?;
+        if !dkms::fails_for_excluded(&program) || self.root.join("etc/dkms/no-autoinstall").exists() {
+            return Ok(BTreeMap::new());
+        }
+        let mut wanted: BTreeMap<String, (String, PathBuf)> = BTreeMap::new();
+        for (module, source) in boot::dkms_sources(&self.root)? {
+            let Some((name, version)) = module.split_once('/') else { continue };
+            let newer = |(other, _): &(String, PathBuf)| compare_versions(version, other).is_gt();
+            let wants = exclusive::is_built_by_itself(&read_or_empty(&source.join("dkms.conf"))?);
+            // Of several versions the hook builds the newest.
+            if wants && wanted.get(name).is_none_or(newer) {
+                wanted.insert(name.to_owned(), (version.to_owned(), source));
+            }
+        }
+        let mut failing = self.excluded(release).await?;
+        failing.retain(|module, _| {
+            module
+                .split_once('/')
+                .is_some_and(|(name, version)| wanted.get(name).is_some_and(|(one, _)| one == version))
+        });
+        Ok(failing)
     }
 
     /// How it ends says little, since one module may do where another fails: [`Kernels::dkms`] afterwards is what counts.

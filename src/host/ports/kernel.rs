@@ -23,6 +23,10 @@ pub trait Kernels: Send + Sync {
     /// Modules that DKMS would not build for this kernel, named as in `zfs/2.1.11`, with what of their `dkms.conf` says so.
     async fn excluded(&self, release: &str) -> HostResult<BTreeMap<String, String>>;
 
+    /// Those of them for which the installation of this kernel fails, since its hook has DKMS build them. Empty where DKMS
+    /// skips such a module.
+    async fn failing_hook(&self, release: &str) -> HostResult<BTreeMap<String, String>>;
+
     /// Program, arguments and environment that build these modules, each named as in `zfs/2.1.11`, for one kernel.
     fn dkms_command(&self, release: &str, modules: &[String]) -> (Vec<String>, Vec<(String, String)>);
 
