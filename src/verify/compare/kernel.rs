@@ -15,7 +15,7 @@ pub(super) fn compare(before: &Baseline, now: &Now, between: &Between<'_>, diffe
         release(kernel, between, differences);
         vulnerabilities(&before.kernel, kernel, differences);
     }
-    let is_new = now.kernel.known().is_some_and(|kernel| kernel.running != before.kernel.running);
+    let is_new = now.kernel.known().is_some_and(|kernel| is_another(&before.kernel, kernel));
     if let Some(inventory) = &before.inventory {
         command_line(inventory, &now.inventory, differences);
         modules(inventory, &now.inventory, differences);
@@ -145,6 +145,23 @@ fn modules(before: &Inventory, now: &Inventory, differences: &mut Vec<Difference
     }
 }
 
+/// Of another release, or built anew under the same one.
+fn is_another(before: &KernelFacts, now: &KernelFacts) -> bool {
+    let are_told = !before.running_version.is_empty() && !now.running_version.is_empty();
+    before.running != now.running || (are_told && before.running_version != now.running_version)
+}
+
+/// What the kernel computes of the memory that a boot has left it, which is never twice the same.
+const OF_THE_MEMORY: [&str; 1] = ["fs.inotify.max_user_watches"];
+
+/// How far, in percent, two boots of one machine may be apart.
+const BETWEEN_BOOTS: u64 = 2;
+
+fn is_of_the_memory(name: &str, before: &str, now: &str) -> bool {
+    let (Ok(before), Ok(now)) = (before.parse::<u64>(), now.parse::<u64>()) else { return false };
+    OF_THE_MEMORY.contains(&name) && before.abs_diff(now).saturating_mul(100) <= before.saturating_mul(BETWEEN_BOOTS)
+}
+
 fn sysctl(before: &Inventory, now: &Inventory, new_kernel: bool, differences: &mut Vec<Difference>) {
     let settings = both("kernel settings", FindingKey::Sysctl, &before.sysctl, &now.sysctl, differences);
     let Some((old, new)) = settings else { return };
@@ -157,6 +174,10 @@ fn sysctl(before: &Inventory, now: &Inventory, new_kernel: bool, differences: &m
         let what = format!("{name} is {now}; it was {value}");
         if new_kernel && !old.configured.contains(name) {
             differences.push(Difference::expected(what, "no file sets it, and another kernel has another default"));
+            continue;
+        }
+        if !old.configured.contains(name) && is_of_the_memory(name, value, now) {
+            differences.push(Difference::expected(what, "no file sets it, and each boot computes it of its memory"));
             continue;
         }
         let finding = Finding::new(FindingKey::Sysctl, Severity::Warning, what).about(name);

@@ -51,7 +51,7 @@ fn inventory() -> Inventory {
             wanted: names(&["br_netfilter", "built_in"]),
         }),
         sysctl: Reading::Known(Sysctl {
-            values: [("vm.swappiness", "10"), ("net.core.somaxconn", "4096")]
+            values: [("vm.swappiness", "10"), ("net.core.somaxconn", "4096"), ("fs.inotify.max_user_watches", "15256")]
                 .map(|(name, value)| (name.to_owned(), value.to_owned()))
                 .into(),
             configured: names(&["vm.swappiness"]),
@@ -81,6 +81,7 @@ fn baseline() -> Baseline {
         mounts: [("/", "/dev/vda1"), ("/srv", "/dev/vdb1")].map(|(at, what)| (at.to_owned(), what.to_owned())).into(),
         kernel: KernelFacts {
             running: "6.1.0-40".into(),
+            running_version: "#1 SMP Debian 6.1.176-1 (2026-07-02)".into(),
             vulnerabilities: vec![Vulnerability { name: "mds".into(), state: "Mitigation: Clear".into() }],
             ..KernelFacts::default()
         },
@@ -182,7 +183,7 @@ fn stop(now: &mut Now, name: &str, relations: UnitRelations) {
 }
 
 /// One change each, and the one finding that it must make.
-const FINDINGS: [(&str, Change); 29] = [
+const FINDINGS: [(&str, Change); 30] = [
     ("unit-gone cron.service", |now| stop(now, "cron.service", loaded())),
     ("unit-gone cron.service", |now| {
         stop(now, "cron.service", UnitRelations { unit_file: "disabled".into(), wanted_by: vec![], ..loaded() });
@@ -229,6 +230,9 @@ const FINDINGS: [(&str, Change); 29] = [
         edit(&mut now.inventory.command_line, |line| line.push_str(" mitigations=off"));
     }),
     ("module-missing br_netfilter", |now| edit(&mut now.inventory.modules, |all| all.loaded.clear())),
+    ("sysctl fs.inotify.max_user_watches", |now| {
+        edit(&mut now.inventory.sysctl, |all| all.values.insert("fs.inotify.max_user_watches".into(), "8192".into()));
+    }),
     ("sysctl vm.swappiness", |now| {
         edit(&mut now.inventory.sysctl, |all| all.values.insert("vm.swappiness".into(), "60".into()));
     }),
@@ -265,7 +269,7 @@ fn every_change_for_the_worse_makes_one_finding() {
 }
 
 /// One change each that a boot makes, and that must make none.
-const EXPECTED: [(&str, Change); 14] = [
+const EXPECTED: [(&str, Change); 16] = [
     ("a session ended", |now| edit(&mut now.units, |units| units.active.retain(|at| *at != unit("session-1.scope")))),
     ("a job has run", |now| {
         stop(now, "job.service", UnitRelations { service_type: "oneshot".into(), ..loaded() });
@@ -300,6 +304,13 @@ const EXPECTED: [(&str, Change); 14] = [
         edit(&mut now.kernel, |kernel| kernel.running = "6.1.0-41".into());
         edit(&mut now.inventory.command_line, |line| *line = line.replace("-40", "-41"));
         edit(&mut now.inventory.sysctl, |all| all.values.insert("net.core.somaxconn".into(), "8192".into()));
+    }),
+    ("the same kernel, built anew", |now| {
+        edit(&mut now.kernel, |kernel| kernel.running_version = "#1 SMP Debian 6.1.176-9 (2026-07-02)".into());
+        edit(&mut now.inventory.sysctl, |all| all.values.insert("net.core.somaxconn".into(), "8192".into()));
+    }),
+    ("a little less memory", |now| {
+        edit(&mut now.inventory.sysctl, |all| all.values.insert("fs.inotify.max_user_watches".into(), "15250".into()));
     }),
     ("a coordinator that was killed", |now| {
         edit(&mut now.units, |units| units.failed.push(unit("patchday-resume.service")));
