@@ -1,51 +1,32 @@
 //! Verbs and options.
 
+mod examples;
 mod run;
 
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
+use super::complete;
 use crate::checks::Topic;
 use crate::config::{self, DEFAULT_PATH};
-use crate::exit_code;
 use crate::model::{RunId, UnitName};
+use crate::store;
 use crate::ui::ColorChoice;
 
+pub(super) use examples::{EXAMPLES, command, is_call_of};
 pub(super) use run::RunArgs;
-
-const EXAMPLES: &str = "\
-Examples:
-  patchday init                 find what runs, and write a configuration
-  patchday plan                 what a run would do, and what stands in its way
-  patchday plan --fetch         the same, and fetch it for a later run --only-planned
-  patchday run                  patch, reboot, verify
-  patchday run --no-reboot      patch, bring the services back, reboot another day
-  patchday windows              when a run may begin next
-  patchday attach               follow the run that is at work
-  patchday limits --cpu 80%     give that run more of the machine, now
-  patchday report --format markdown
-  patchday verify               is the host as it was before the last run?
-
-Exit codes:
-";
-
-/// Examples, and every exit code with its meaning.
-fn after_help() -> String {
-    let codes = exit_code::ALL.map(|(code, meaning)| format!("  {code:>3}  {meaning}"));
-    format!("{EXAMPLES}{}", codes.join("\n"))
-}
 
 /// Takes this host through its patch and reboot, and proves that it came back as it was.
 #[derive(Debug, Parser)]
-#[command(name = "patchday", version, after_help = after_help(), max_term_width = 100)]
+#[command(name = "patchday", version, max_term_width = 100)]
 pub(super) struct Args {
     /// Configuration file.
     #[arg(long, global = true, value_name = "FILE", default_value = DEFAULT_PATH, env = "PATCHDAY_CONFIG")]
     pub(super) config: PathBuf,
 
     /// Directory where runs are recorded.
-    #[arg(long, global = true, value_name = "DIR", default_value = "/var/lib/patchday", env = "PATCHDAY_STATE")]
+    #[arg(long, global = true, value_name = "DIR", default_value = store::DEFAULT_PATH, env = "PATCHDAY_STATE")]
     pub(super) state: PathBuf,
 
     /// When to use colours; NO_COLOR turns them off.
@@ -117,9 +98,9 @@ pub(super) enum Command {
         /// Shell.
         shell: clap_complete::Shell,
     },
-    /// Write the man pages into a directory.
+    /// Write the man pages below a directory.
     Man {
-        /// Directory, which must exist.
+        /// Directory for man5 and man8, as in /usr/local/share/man.
         directory: PathBuf,
     },
     /// Build a kernel from its source.
@@ -145,6 +126,9 @@ pub(super) enum Command {
         #[arg(last = true, required = true)]
         modules: Vec<String>,
     },
+    /// Tell whether the package may be removed; for its prerm.
+    #[command(hide = true)]
+    MayBeRemoved,
     /// Hold the locks of apt and dpkg until it is ended.
     #[command(hide = true)]
     HoldPackageLocks,
@@ -183,7 +167,7 @@ pub(super) struct PlanArgs {
     #[arg(long)]
     pub(super) json: bool,
     /// Count blockers of this check as warnings; repeat it for more checks.
-    #[arg(long, value_name = "LABEL")]
+    #[arg(long, value_name = "LABEL", add = complete::labels())]
     pub(super) allow: Vec<String>,
     /// Plan for a run that does not reboot.
     #[arg(long)]
@@ -209,6 +193,7 @@ pub(super) struct ChecksArgs {
 #[derive(Debug, clap::Args)]
 pub(super) struct DoctorArgs {
     /// Unit of the server, as in mongod.service.
+    #[arg(add = complete::units())]
     pub(super) unit: UnitName,
     /// Print JSON.
     #[arg(long)]
@@ -241,6 +226,7 @@ pub(super) struct HoldArgs {
 #[derive(Debug, clap::Args)]
 pub(super) struct AttachArgs {
     /// Run to follow; by default the open one.
+    #[arg(add = complete::runs())]
     pub(super) run: Option<RunId>,
     /// If no run is open, show the last one from its beginning.
     #[arg(long, conflicts_with = "run")]
@@ -302,6 +288,7 @@ pub(super) enum ReportFormat {
 #[derive(Debug, clap::Args)]
 pub(super) struct ReportArgs {
     /// Run to report; by default the open or the last one.
+    #[arg(add = complete::runs())]
     pub(super) run: Option<RunId>,
     /// Format of the report.
     #[arg(long, value_enum, default_value_t = ReportFormat::Text)]
@@ -324,6 +311,7 @@ pub(super) struct NotifyArgs {
 #[derive(Debug, clap::Args)]
 pub(super) struct VerifyArgs {
     /// Run whose baseline to compare with; by default the last one that has one.
+    #[arg(add = complete::runs())]
     pub(super) run: Option<RunId>,
     /// Print JSON.
     #[arg(long)]

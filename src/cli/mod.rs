@@ -5,6 +5,7 @@ mod app;
 mod args;
 mod attach;
 mod checks;
+mod complete;
 mod coordinate;
 mod doctor;
 mod follow;
@@ -15,9 +16,11 @@ mod hold;
 mod init;
 mod keys;
 mod limits;
+mod man;
 mod notify;
 mod person;
 mod plan;
+mod removal;
 mod report;
 mod resume;
 mod room;
@@ -30,7 +33,7 @@ use std::io::{stderr, stdout};
 use std::path::Path;
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser};
+use clap::FromArgMatches as _;
 
 use self::app::App;
 use self::args::{Args, Command};
@@ -39,12 +42,23 @@ use crate::{exit_code, host, ui};
 
 /// The command line as clap sees it; for the man pages and the documentation.
 pub fn command() -> clap::Command {
-    Args::command()
+    args::command()
+}
+
+/// Every man page: the name of its file, and what is in it.
+pub fn man_pages() -> std::io::Result<Vec<(String, String)>> {
+    man::pages(command_for_generators())
 }
 
 /// Parses, runs, and maps to an exit code.
 pub fn main() -> ExitCode {
-    let args = match Args::try_parse() {
+    match complete::answer(command) {
+        Ok(false) => {}
+        Ok(true) => return ExitCode::from(exit_code::DONE),
+        // A shell shows what it is told, and nobody asked for an error.
+        Err(_) => return ExitCode::from(exit_code::UNEXPECTED),
+    }
+    let args = match command().try_get_matches().and_then(|matches| Args::from_arg_matches(&matches)) {
         Ok(args) => args,
         Err(error) => {
             // Help and version are no errors; clap knows where each is printed.
@@ -76,14 +90,14 @@ fn dispatch(app: &App, command: Command) -> Result<u8, Failure> {
         Command::Release => hold::release(app),
         Command::History(args) => history::history(app, &args),
         Command::Checks(args) => checks::checks(app, &args),
+        Command::MayBeRemoved => removal::may_be_removed(app),
         Command::Completions { shell } => {
-            // By way of memory: the generator panics where its writer fails, as a pipe does whose reader has gone.
-            let mut script = Vec::new();
-            clap_complete::generate(shell, &mut command_for_generators(), "patchday", &mut script);
+            let script = complete::script(shell);
+            let script = script.map_err(|error| Failure::new(FailureKind::Usage, error.to_string()))?;
             ui::print_data(&mut stdout(), &String::from_utf8_lossy(&script));
             Ok(exit_code::DONE)
         }
-        Command::Man { directory } => clap_mangen::generate_to(command_for_generators(), &directory)
+        Command::Man { directory } => man::write(command_for_generators(), &directory)
             .map(|()| exit_code::DONE)
             .map_err(|error| Failure::new(FailureKind::Usage, format!("write {}: {error}", directory.display()))),
         Command::ExecWithStatus { status, argv } => {

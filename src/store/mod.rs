@@ -10,6 +10,9 @@ mod open_run;
 mod ours;
 mod run_store;
 
+/// Where runs are recorded, unless somebody says otherwise.
+pub const DEFAULT_PATH: &str = "/var/lib/patchday";
+
 pub use event_log::{EventLog, EventReader};
 pub use format::{FORMAT, decode, encode};
 pub use lock::{LockHolder, LockedState};

@@ -549,7 +549,7 @@ fn data_with_talk(output: &Output) -> String {
 fn completions_are_a_script_that_bash_takes() {
     for shell in ["bash", "zsh", "fish"] {
         let script = data(&run(["completions", shell]));
-        assert!(script.contains("patchday") && script.contains("history"), "{shell}");
+        assert!(script.contains("PATCHDAY_COMPLETE"), "{shell}: {script}");
     }
     let temp = tempfile::tempdir().unwrap();
     let file = temp.path().join("patchday.bash");
@@ -558,19 +558,70 @@ fn completions_are_a_script_that_bash_takes() {
     assert!(checked.status.success(), "{}", err(&checked));
 }
 
+/// What a shell is told of the last word of a line.
+fn completed(state: &Path, config: &Path, words: &[&str]) -> Vec<String> {
+    let mut command = patchday();
+    command.env("PATCHDAY_COMPLETE", "bash").env("_CLAP_COMPLETE_INDEX", (words.len() - 1).to_string());
+    command.env("_CLAP_IFS", "\n").env("PATCHDAY_STATE", state).env("PATCHDAY_CONFIG", config);
+    let output = command.arg("--").args(words).output().unwrap();
+    out(&output).lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn a_shell_completes_what_only_this_host_knows() {
+    let temp = tempfile::tempdir().unwrap();
+    let (state, config) = (temp.path().join("state"), temp.path().join("patchday.toml"));
+    fs::write(&config, "[[service]]\nunit = \"api.service\"\n").unwrap();
+    let run = crate::sample_runs::healthy();
+    let directory = state.join("runs").join(run.id.as_str());
+    fs::create_dir_all(&directory).unwrap();
+    let id = run.id.as_str();
+    for (words, expected) in [
+        (&["patchday", "hist"][..], vec!["history"]),
+        (&["patchday", "report", ""], vec![id]),
+        (&["patchday", "doctor", "a"], vec!["api.service"]),
+        (&["patchday", "plan", "--allow", "boot-sp"], vec!["boot-space"]),
+        (&["patchday", "run", "--allow", "boot-sp"], vec!["boot-space"]),
+    ] {
+        let mut told = completed(&state, &config, words);
+        told.retain(|word| !word.starts_with('-'));
+        assert_eq!(told, expected, "{words:?}");
+    }
+    let nothing = temp.path().join("missing");
+    assert!(completed(&nothing, &nothing, &["patchday", "doctor", "a"]).is_empty());
+}
+
 #[test]
 fn man_pages_are_written_for_every_verb() {
     let temp = tempfile::tempdir().unwrap();
     assert_eq!(data(&run([OsStr::new("man"), temp.path().as_os_str()])), "");
     let page = |name: &str| fs::read_to_string(temp.path().join(name)).unwrap_or_else(|e| panic!("{name}: {e}"));
-    assert!(page("patchday.1").contains(".TH patchday 1"));
-    for verb in ["init", "plan", "run", "attach", "status", "report", "history", "resume", "abort"] {
-        assert!(page(&format!("patchday-{verb}.1")).contains(".SH OPTIONS"), "{verb}");
+    let has = |name: &str, sections: &[&str]| {
+        let text = page(name);
+        for section in sections {
+            assert!(
+                text.lines().any(|line| line == format!(".SH {section}") || line == format!(".SH \"{section}\"")),
+                "{name}: {section}\n{text}"
+            );
+        }
+    };
+    has("man8/patchday.8", &["NAME", "OPTIONS", "EXIT STATUS", "FILES", "ENVIRONMENT", "EXAMPLES", "SEE ALSO"]);
+    for verb in patchday::cli::command().get_subcommands().filter(|verb| !verb.is_hide_set()) {
+        has(
+            &format!("man8/patchday-{}.8", verb.get_name()),
+            &["NAME", "SYNOPSIS", "OPTIONS", "EXIT STATUS", "SEE ALSO"],
+        );
     }
-    assert!(!temp.path().join("patchday-exec-with-status.1").exists(), "a page of a hidden verb");
-    let missing = temp.path().join("missing");
-    let said = refusal(&run([OsStr::new("man"), missing.as_os_str()]), 2);
-    assert!(said.contains("missing: "), "{said}");
+    let file = page("man5/patchday.toml.5");
+    for key in patchday::config::keys::KEYS {
+        let name = key.name.replace('-', "\\-");
+        assert!(file.contains(&format!("\\fB{name}\\fR")), "{name}");
+    }
+    assert!(!temp.path().join("man8/patchday-exec-with-status.8").exists(), "a page of a hidden verb");
+    let file = temp.path().join("a-file");
+    fs::write(&file, "").unwrap();
+    let said = refusal(&run([OsStr::new("man"), file.as_os_str()]), 2);
+    assert!(said.contains("a-file: "), "{said}");
 }
 
 #[test]

@@ -137,7 +137,7 @@ const GUARDS: [Guard; 47] = [
     guard("unix::process", &["host::systemd::exec_with_status"], "becomes the work's own program"),
     guard(
         "std::fs",
-        &["host", "store", "atomic_file", "config::load", "cli::init", "cli::report", "cli::person"],
+        &["host", "store", "atomic_file", "config::load", "cli::init", "cli::man", "cli::report", "cli::person"],
         "state is written by the store, files of the host are read by adapters; verbs write what they are asked for, and \
          ask the kernel who types",
     ),

@@ -1,5 +1,6 @@
 //! What `patchday run` is asked for.
 
+use crate::cli::complete;
 use crate::model::RunId;
 
 #[derive(Debug, Clone, PartialEq, Eq, Default, clap::Args)]
@@ -11,7 +12,7 @@ pub(in crate::cli) struct RunArgs {
     #[arg(long)]
     pub(in crate::cli) no_reboot: bool,
     /// Count blockers of this check as warnings; repeat it for more checks.
-    #[arg(long, value_name = "LABEL")]
+    #[arg(long, value_name = "LABEL", add = complete::labels())]
     pub(in crate::cli) allow: Vec<String>,
     /// Install only what `patchday plan --fetch` fetched, and refresh no package lists.
     #[arg(long)]
