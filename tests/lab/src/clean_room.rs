@@ -27,8 +27,21 @@ impl CleanRoom {
     /// runs on no older one.
     pub fn ensure(lab: &Lab) -> Result<Self> {
         let packages: Vec<&str> = packages(NEEDS).collect();
-        let tree = minimal(lab, "clean-room", &host_apt::debian_codename()?, &packages)?;
-        Ok(Self { tree, claim: claim(lab, "clean-room")? })
+        Self::with(lab, "clean-room", &host_apt::debian_codename()?, &packages)
+    }
+
+    /// A room of another release or with other packages.
+    pub fn with(lab: &Lab, name: &str, codename: &str, packages: &[&str]) -> Result<Self> {
+        let tree = minimal(lab, name, codename, packages)?;
+        Ok(Self { tree, claim: claim(lab, name)? })
+    }
+
+    /// Starts a program with mounts and processes of its own: they end with it, and it with us, however we end.
+    pub fn entered_by(program: &Path) -> Command {
+        let mut command = Command::new("setpriv");
+        command.args(["--pdeathsig", "KILL", "--", "unshare", "--mount", "--pid", "--ipc", "--uts"]);
+        command.args(["--fork", "--kill-child", "--"]).arg(program);
+        command
     }
 
     /// The Debian in it.

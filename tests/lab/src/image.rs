@@ -35,6 +35,9 @@ pub(crate) const UPPER: &str = "upper";
 
 pub(crate) const MONGOD_UNIT: &str = include_str!("../recipe/mongod.service");
 
+/// mongod's one library, as it is called since Debian 13.
+const TESTING_PACKAGES: &str = "libcurl4t64";
+
 /// A Debian release that the lab can boot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Suite {
@@ -42,6 +45,8 @@ pub enum Suite {
     Bookworm,
     /// Debian 13, systemd 257.
     Trixie,
+    /// The next Debian, as it is today: nothing of it is pending.
+    Testing,
 }
 
 impl Suite {
@@ -50,13 +55,20 @@ impl Suite {
         match self {
             Self::Bookworm => "bookworm",
             Self::Trixie => "trixie",
+            Self::Testing => "testing",
         }
+    }
+
+    /// Whether its systemd boots below control groups version 2 only.
+    pub(crate) fn wants_unified_hierarchy(self) -> bool {
+        self == Self::Testing
     }
 
     fn packages(self) -> String {
         let own = match self {
             Self::Bookworm => BOOKWORM_PACKAGES,
             Self::Trixie => TRIXIE_PACKAGES,
+            Self::Testing => TESTING_PACKAGES,
         };
         format!("{PACKAGES},{own}")
     }
@@ -75,7 +87,8 @@ impl FromStr for Suite {
         match name {
             "bookworm" => Ok(Self::Bookworm),
             "trixie" => Ok(Self::Trixie),
-            other => Err(format!("no suite `{other}`: bookworm or trixie")),
+            "testing" => Ok(Self::Testing),
+            other => Err(format!("no suite `{other}`: bookworm, trixie or testing")),
         }
     }
 }
@@ -237,6 +250,10 @@ impl Recipe {
             ),
         )?;
         write(tree, "etc/apt/apt.conf.d/90host-access", &self.access)?;
+        if self.suite == Suite::Testing {
+            // Its lists are valid for days only, and a mirror may be older.
+            write(tree, "etc/apt/apt.conf.d/91any-date", "Acquire::Check-Valid-Until \"false\";\n")?;
+        }
         fs::copy("/etc/resolv.conf", tree.join("etc/resolv.conf")).context("cannot copy /etc/resolv.conf")?;
 
         for user in ["mongod", "sample-api"] {

@@ -38,6 +38,8 @@ pub(crate) struct Hardware {
     pub(crate) console_log: PathBuf,
     /// Its own network, with nothing in it but a loopback interface.
     pub(crate) isolated: bool,
+    /// Control groups version 2 inside, whatever the host has.
+    pub(crate) unified: bool,
 }
 
 /// Keeps one machine running until it powers off.
@@ -120,6 +122,9 @@ fn boot_once(hardware: &Hardware, shared: &Mutex<Shared>) -> Result<Option<i32>>
     command.arg("sh").args(cgroup.member_files()).arg("--");
     command.args(["systemd-nspawn", "--quiet", "--boot", "--register=no", "--keep-unit", "--console=read-only"]);
     command.args(["--kill-signal=SIGRTMIN+3", "--setenv=SYSTEMD_CGROUP_ENABLE_LEGACY_FORCE=1"]);
+    if hardware.unified {
+        command.env("SYSTEMD_NSPAWN_UNIFIED_HIERARCHY", "1");
+    }
     // mongod locks the memory of its secrets, which nspawn forbids by default.
     command.arg("--system-call-filter=@memlock");
     command.args(hardware.isolated.then_some("--private-network"));

@@ -109,6 +109,7 @@ impl Machine {
             root: self.root(),
             console_log: self.directory.join("console.log"),
             isolated: self.isolated.load(Ordering::Relaxed),
+            unified: self.suite.wants_unified_hierarchy(),
         };
         *supervisor = Some(Supervisor::start(hardware)?);
         Ok(())

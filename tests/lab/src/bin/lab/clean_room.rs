@@ -14,7 +14,7 @@ use std::time::Instant;
 const ON_MACHINES: [&str; 3] = ["machine", "lab", "uml"];
 
 /// What the room's programs find; Debian's own, for root.
-const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+pub(crate) const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 #[derive(Debug, Args)]
 pub(crate) struct Rooms {
@@ -51,22 +51,7 @@ impl Rooms {
         let list =
             programs.iter().map(|one| format!("{}\t{}\t{}\n", one.name, one.file.display(), one.directory.display()));
         fs::write(room.directory().join("programs"), list.collect::<String>()).context("cannot write a list")?;
-        // Mounts and processes of it end with it, and it with us, however we end.
-        let mut command = Command::new("setpriv");
-        command.args([
-            "--pdeathsig",
-            "KILL",
-            "--",
-            "unshare",
-            "--mount",
-            "--pid",
-            "--ipc",
-            "--uts",
-            "--fork",
-            "--kill-child",
-            "--",
-        ]);
-        command.arg(this);
+        let mut command = CleanRoom::entered_by(&this);
         command.args(["clean-room", &self.only, "--inside"]).arg(room.directory()).arg(room.tree());
         let status = command.status().context("cannot run setpriv and unshare (package util-linux)")?;
         Ok(status.success())
@@ -146,12 +131,12 @@ fn inside(directory: &Path, tree: &Path, only: &str) -> Result<bool> {
 }
 
 /// The project.
-fn source() -> Result<PathBuf> {
+pub(crate) fn source() -> Result<PathBuf> {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     source.canonicalize().with_context(|| format!("cannot find {}", source.display()))
 }
 
-fn said(command: &mut Command) -> Result<String> {
+pub(crate) fn said(command: &mut Command) -> Result<String> {
     let output = command.output().with_context(|| format!("cannot run {:?}", command.get_program()))?;
     Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }

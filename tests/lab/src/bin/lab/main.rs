@@ -2,10 +2,14 @@
 
 mod clean_room;
 mod demo;
+mod package;
+mod package_life;
 mod talk;
 
 use crate::clean_room::Rooms;
 use crate::demo::Demo;
+use crate::package::Package;
+use crate::package_life::PackageLife;
 use crate::talk::Talk;
 use anyhow::Result;
 use clap::{Parser, Subcommand};
@@ -52,6 +56,10 @@ enum Verb {
     Demo(Demo),
     /// Run the tests that need no machine in a Debian that has only what they say they need
     CleanRoom(Rooms),
+    /// Build the Debian package twice, in a Debian 12, and compare
+    Package(Package),
+    /// Install the Debian package on machines of each release, run, upgrade, remove and purge it
+    PackageLife(PackageLife),
     /// Remove all images and all kept machines
     Clean,
 }
@@ -73,6 +81,8 @@ fn carry_out(verb: Verb) -> Result<ExitCode> {
         Verb::Uml { suite, patchday } => uml(suite, patchday.as_deref()),
         Verb::Demo(demo) => demo.play(),
         Verb::CleanRoom(rooms) => rooms.test(),
+        Verb::Package(package) => package.make(),
+        Verb::PackageLife(life) => life.live(),
         Verb::Clean => Lab::new()?.clean().map(|()| ExitCode::SUCCESS),
     }
 }
