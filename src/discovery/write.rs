@@ -42,11 +42,6 @@ impl Text {
         self.line(&header(table));
     }
 
-    /// A table's header, commented out.
-    pub(super) fn hidden_table(&mut self, table: &str) {
-        self.line(&format!("#{}", header(table)));
-    }
-
     fn explain(&mut self, key: &Key, why: Option<&str>) {
         let first = self.explained.insert(key.path());
         let about = if first { key.about } else { "" };
@@ -60,26 +55,6 @@ impl Text {
     pub(super) fn set(&mut self, key: &Key, value: impl Display, why: Option<&str>) {
         self.explain(key, why);
         self.line(&format!("{} = {value}", key.name));
-    }
-
-    /// A key that keeps its default, as a comment. `#key` tells it from `# text`.
-    pub(super) fn keep(&mut self, key: &Key, default: impl Display, why: Option<&str>) {
-        self.explain(key, why);
-        self.line(&format!("#{} = {default}", key.name));
-    }
-
-    /// A key of a table that is not there.
-    pub(super) fn example(&mut self, key: &Key) {
-        self.explain(key, None);
-        self.line(&format!("#   {} = {}", key.name, key.example));
-    }
-
-    /// A key that has no default and no value here.
-    pub(super) fn mention(&mut self, key: &Key) {
-        if self.explained.insert(key.path()) {
-            self.comment(key.about);
-            self.line(&format!("#   {} = {}", key.name, key.example));
-        }
     }
 }
 

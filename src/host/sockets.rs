@@ -1,4 +1,5 @@
-//! TCP sockets and whose they are, from `/proc`: of our own network namespace only, and Unix sockets are not covered.
+//! Sockets and whose they are, from `/proc`: of our own network namespace only. Of Unix sockets it tells who listens; who
+//! is connected with whom is not in there.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -30,13 +31,12 @@ pub struct TcpSocket {
     pub inode: u64,
 }
 
-/// Who holds connections to a port of this host.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct PortClient {
-    /// The client's unit; none if its control group is no unit's, or no process was found.
-    pub unit: Option<UnitName>,
-    /// The client's program (`comm`); empty where no process was found.
-    pub program: String,
+/// Connections that one unit of this host holds to another one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnitConnections {
+    pub client: UnitName,
+    /// The unit that listens on their port.
+    pub server: UnitName,
     pub connections: usize,
 }
 
@@ -131,35 +131,82 @@ pub fn listening(root: &Path) -> HostResult<Vec<ListeningSocket>> {
     Ok(listening)
 }
 
-/// The processes of this host that hold connections to `port` of this host, by unit and program. A connection counts
-/// where both of its ends are here, so that a server of the same kind on another host is not taken for ours.
-pub fn connections_to(root: &Path, port: u16) -> HostResult<Vec<PortClient>> {
-    let mut sockets = read_table(root, "tcp")?;
-    sockets.extend(read_table(root, "tcp6")?);
-    sockets.retain(|socket| socket.state == TcpState::Established);
-    // One end may be a v4 socket and the other a v6 socket that shows the same address in its mapped form.
-    let canonical = |address: SocketAddr| SocketAddr::new(address.ip().to_canonical(), address.port());
-    let ends: BTreeSet<_> = sockets.iter().map(|s| (canonical(s.local), canonical(s.remote))).collect();
-    sockets.retain(|s| s.remote.port() == port && ends.contains(&(canonical(s.remote), canonical(s.local))));
+/// Who listens on a Unix stream socket that has a path, in order. What systemd listens on for others is its own.
+pub fn listening_unix(root: &Path) -> HostResult<Vec<ListeningSocket>> {
+    let path = below(root, "/proc/net/unix");
+    let text =
+        fs::read_to_string(&path).map_err(|error| HostError::failed(format!("read {}", path.display()), error))?;
+    let sockets = parse_unix(&text);
+    let owners = owners(root, &sockets.iter().map(|(_, inode)| *inode).collect())?;
+    let mut listening: Vec<ListeningSocket> = sockets
+        .into_iter()
+        .filter_map(|(address, inode)| {
+            let (program, unit) = owners.get(&inode).cloned()?;
+            Some(ListeningSocket { protocol: "unix".to_owned(), address, program, unit })
+        })
+        .collect();
+    listening.sort();
+    listening.dedup();
+    Ok(listening)
+}
 
+/// Path and inode of the stream sockets in `/proc/net/unix` that listen and have a path. Lines that are none, the heading
+/// among them, are left out.
+pub fn parse_unix(text: &str) -> Vec<(String, u64)> {
+    text.lines().filter_map(parse_unix_line).collect()
+}
+
+/// `0000000000000000: 00000002 00000000 00010000 0001 01 24151 /run/php/php8.2-fpm.sock`
+fn parse_unix_line(line: &str) -> Option<(String, u64)> {
+    /// `__SO_ACCEPTCON` of the kernel's `net.h`.
+    const LISTENS: u32 = 1 << 16;
+    let mut fields = line.split_whitespace();
+    let flags = u32::from_str_radix(fields.nth(3)?, 16).ok()?;
+    let is_stream = fields.next()? == "0001";
+    let inode = fields.nth(1)?.parse().ok()?;
+    let path = fields.next()?;
+    (flags & LISTENS != 0 && is_stream && path.starts_with('/')).then(|| (path.to_owned(), inode))
+}
+
+/// Connections between two units of this host that stand. One counts where both of its ends are here, so that a server of
+/// the same kind on another host is not taken for ours; which end is the server's, the port says on which somebody listens.
+pub fn connections(root: &Path) -> HostResult<Vec<UnitConnections>> {
+    let sockets = read_tcp(root)?;
+    let listeners: BTreeMap<u16, u64> = sockets
+        .iter()
+        .filter(|socket| socket.state == TcpState::Listening)
+        .map(|socket| (socket.local.port(), socket.inode))
+        .collect();
     let owners = owners(root, &sockets.iter().map(|socket| socket.inode).collect())?;
-    let mut clients: BTreeMap<(Option<UnitName>, String), usize> = BTreeMap::new();
-    for socket in sockets {
-        let (program, unit) = owners.get(&socket.inode).cloned().unwrap_or_default();
-        *clients.entry((unit, program)).or_default() += 1;
+    let unit_of = |inode: &u64| owners.get(inode).and_then(|(_, unit)| unit.clone());
+    let inode_of = inodes_by_ends(&sockets);
+    let mut found: BTreeMap<(UnitName, UnitName), usize> = BTreeMap::new();
+    for socket in sockets.iter().filter(|socket| socket.state == TcpState::Established) {
+        let (own, port) = (socket.local.port(), socket.remote.port());
+        let Some(listener) = listeners.get(&port) else { continue };
+        // A client's port may be one on which somebody listens elsewhere; servers have the lower ones.
+        if listeners.contains_key(&own) && own < port {
+            continue;
+        }
+        let Some(other_end) = inode_of.get(&(canonical(socket.remote), canonical(socket.local))) else { continue };
+        // What was not accepted yet has no owner.
+        let server = unit_of(other_end).or_else(|| unit_of(listener));
+        if let (Some(client), Some(server)) = (unit_of(&socket.inode), server)
+            && client != server
+        {
+            *found.entry((client, server)).or_default() += 1;
+        }
     }
-    Ok(clients.into_iter().map(|((unit, program), connections)| PortClient { unit, program, connections }).collect())
+    let found = found.into_iter();
+    Ok(found.map(|((client, server), connections)| UnitConnections { client, server, connections }).collect())
 }
 
 /// Connections that stand to `ports` of this host, by where they come from. The other end's unit is told where that is a
 /// process of this host. Our own connections do not count.
 pub fn peers_of(root: &Path, ports: &[u16]) -> HostResult<Vec<PortPeers>> {
-    let mut sockets = read_table(root, "tcp")?;
-    sockets.extend(read_table(root, "tcp6")?);
+    let mut sockets = read_tcp(root)?;
     sockets.retain(|socket| socket.state == TcpState::Established);
-    let canonical = |address: SocketAddr| SocketAddr::new(address.ip().to_canonical(), address.port());
-    let inode_of: BTreeMap<_, u64> =
-        sockets.iter().map(|s| ((canonical(s.local), canonical(s.remote)), s.inode)).collect();
+    let inode_of = inodes_by_ends(&sockets);
     // Only what one of our own processes holds: where containers share a network, their sockets are in the table too.
     let ours = owners(root, &sockets.iter().map(|socket| socket.inode).collect())?;
     let own: BTreeSet<u64> = sockets_of(&root.join("proc/self")).into_iter().collect();
@@ -175,6 +222,23 @@ pub fn peers_of(root: &Path, ports: &[u16]) -> HostResult<Vec<PortPeers>> {
     }
     let peer = |((port, from, unit), connections)| PortPeers { port, from, unit, connections };
     Ok(peers.into_iter().map(peer).collect())
+}
+
+fn read_tcp(root: &Path) -> HostResult<Vec<TcpSocket>> {
+    let mut sockets = read_table(root, "tcp")?;
+    sockets.extend(read_table(root, "tcp6")?);
+    Ok(sockets)
+}
+
+/// One end may be a v4 socket and the other a v6 socket that shows the same address in its mapped form.
+fn canonical(address: SocketAddr) -> SocketAddr {
+    SocketAddr::new(address.ip().to_canonical(), address.port())
+}
+
+/// The sockets of connections that stand, by their own and their other end.
+fn inodes_by_ends(sockets: &[TcpSocket]) -> BTreeMap<(SocketAddr, SocketAddr), u64> {
+    let standing = sockets.iter().filter(|socket| socket.state == TcpState::Established);
+    standing.map(|socket| ((canonical(socket.local), canonical(socket.remote)), socket.inode)).collect()
 }
 
 /// A table of the kernel; empty where it has none, as without IPv6.
@@ -219,151 +283,4 @@ fn sockets_of(process: &Path) -> Vec<u64> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::os::unix::fs::symlink;
-
-    use super::*;
-
-    const TCP: &str = include_str!("../../tests/fixtures/proc/net-tcp");
-    const TCP6: &str = include_str!("../../tests/fixtures/proc/net-tcp6");
-
-    #[test]
-    #[cfg(target_endian = "little")]
-    fn tables_of_the_kernel_are_read() {
-        let seen: Vec<_> =
-            parse_tcp(TCP).iter().map(|s| (s.local.to_string(), s.remote.to_string(), s.state, s.inode)).collect();
-        let row = |local: &str, remote: &str, state, inode| (local.to_owned(), remote.to_owned(), state, inode);
-        assert_eq!(
-            seen,
-            [
-                row("127.0.0.1:27017", "0.0.0.0:0", TcpState::Listening, 41001),
-                row("0.0.0.0:22", "0.0.0.0:0", TcpState::Listening, 41002),
-                row("127.0.0.1:51234", "127.0.0.1:27017", TcpState::Established, 41003),
-                row("127.0.0.1:27017", "127.0.0.1:51234", TcpState::Established, 41004),
-                row("192.0.2.2:43880", "192.0.2.80:27017", TcpState::Established, 41005),
-                row("127.0.0.1:51236", "127.0.0.1:27017", TcpState::Other, 0),
-                row("127.0.0.1:27017", "127.0.0.1:51300", TcpState::Established, 41006),
-            ]
-        );
-        let six: Vec<_> = parse_tcp(TCP6).iter().map(|s| (s.local.to_string(), s.state)).collect();
-        assert_eq!(six[0], ("[::1]:8080".to_owned(), TcpState::Listening));
-        assert_eq!(six[1], ("[::ffff:127.0.0.1]:51300".to_owned(), TcpState::Established));
-        assert!(parse_tcp("nonsense\n 0: zz:00 1:2 0A\n").is_empty());
-    }
-
-    #[test]
-    fn control_groups_name_their_unit() {
-        for (text, unit) in [
-            ("0::/system.slice/mongod.service\n", Some("mongod.service")),
-            ("0::/system.slice/api.service/payload\n", Some("api.service")),
-            ("0::/system.slice/system-app.slice/app@1.service\n", Some("app@1.service")),
-            ("0::/user.slice/user-0.slice/session-3.scope\n", Some("session-3.scope")),
-            ("0::/user.slice/user-1000.slice/user@1000.service/app.slice/x.service\n", Some("user@1000.service")),
-            ("0::/init.scope\n", Some("init.scope")),
-            ("9:name=systemd:/system.slice/mongod.service\n8:pids:/other.service\n0::/\n", Some("mongod.service")),
-            // A systemd that keeps version 2, where the host mounts version 1 too; and the other way round.
-            ("1:name=systemd:/\n0::/system.slice/mongod.service\n", Some("mongod.service")),
-            ("1:name=systemd:/system.slice/mongod.service\n0::/\n", Some("mongod.service")),
-            ("1:name=systemd:/user.slice\n4:pids:/system.slice/mongod.service\n0::/\n", Some("mongod.service")),
-            ("4:pids:/a.service\n0::/b.service\n1:name=systemd:/c.service\n", Some("c.service")),
-            ("4:pids:/a.service\n0::/b.service\n1:name=systemd:/\n", Some("b.service")),
-            ("1:cpu:/\n0::/\n", None),
-            ("1:name=systemd:/docker/0123abcd\n0::/\n", None),
-            ("0::/\n", None),
-            ("", None),
-        ] {
-            assert_eq!(unit_of_cgroup(text).as_ref().map(UnitName::as_str), unit, "{text}");
-        }
-    }
-
-    /// A `/proc` with three processes: two share the listening socket of MongoDB.
-    fn root() -> tempfile::TempDir {
-        let dir = tempfile::tempdir().unwrap();
-        let proc = dir.path().join("proc");
-        fs::create_dir_all(proc.join("net")).unwrap();
-        fs::write(proc.join("net/tcp"), TCP).unwrap();
-        fs::write(proc.join("net/tcp6"), TCP6).unwrap();
-        for (pid, program, cgroup, sockets) in [
-            (900, "mongod", "0::/system.slice/mongod.service", vec![41001, 41004]),
-            (1901, "mongod-child", "0::/system.slice/mongod.service", vec![41001]),
-            (950, "sample-api", "0::/system.slice/sample-api.service", vec![41003, 41005, 42001, 42002]),
-            (960, "shell", "0::/", vec![]),
-        ] {
-            let process = proc.join(pid.to_string());
-            fs::create_dir_all(process.join("fd")).unwrap();
-            fs::write(process.join("comm"), format!("{program}\n")).unwrap();
-            fs::write(process.join("cgroup"), format!("{cgroup}\n")).unwrap();
-            for (fd, inode) in sockets.iter().enumerate() {
-                symlink(format!("socket:[{inode}]"), process.join("fd").join(fd.to_string())).unwrap();
-            }
-            symlink("/dev/null", process.join("fd/99")).unwrap();
-        }
-        dir
-    }
-
-    #[test]
-    #[cfg(target_endian = "little")]
-    fn listeners_are_told_with_program_and_unit() {
-        let dir = root();
-        let seen: Vec<_> = listening(dir.path())
-            .unwrap()
-            .into_iter()
-            .map(|s| (s.protocol, s.address, s.program, s.unit.map(String::from).unwrap_or_default()))
-            .collect();
-        let row = |protocol: &str, address: &str, program: &str, unit: &str| {
-            (protocol.to_owned(), address.to_owned(), program.to_owned(), unit.to_owned())
-        };
-        assert_eq!(
-            seen,
-            [
-                row("tcp", "0.0.0.0:22", "", ""),
-                row("tcp", "127.0.0.1:27017", "mongod", "mongod.service"),
-                row("tcp6", "[::1]:8080", "sample-api", "sample-api.service"),
-            ]
-        );
-    }
-
-    #[test]
-    #[cfg(target_endian = "little")]
-    fn clients_of_a_port_are_those_with_both_ends_here() {
-        let dir = root();
-        let clients = connections_to(dir.path(), 27017).unwrap();
-        let api = PortClient {
-            unit: Some("sample-api.service".parse().unwrap()),
-            program: "sample-api".into(),
-            connections: 2,
-        };
-        assert_eq!(clients, [api]);
-        assert!(connections_to(dir.path(), 5432).unwrap().is_empty());
-    }
-
-    #[test]
-    #[cfg(target_endian = "little")]
-    fn peers_of_a_port_are_told_with_their_unit() {
-        let dir = root();
-        let seen = peers_of(dir.path(), &[27017]).unwrap();
-        let told: Vec<_> =
-            seen.iter().map(|p| (p.from.as_str(), p.unit.as_ref().map(UnitName::as_str), p.connections)).collect();
-        assert_eq!(told, [("127.0.0.1", Some("sample-api.service"), 1)]);
-        assert!(peers_of(dir.path(), &[22]).unwrap().is_empty());
-    }
-
-    #[test]
-    fn a_host_without_tables_is_an_error_and_not_empty() {
-        let dir = tempfile::tempdir().unwrap();
-        assert!(listening(dir.path()).unwrap_err().to_string().contains("proc/net/tcp"));
-    }
-
-    #[test]
-    fn spoiled_text_is_survived() {
-        let samples = [
-            include_str!("../../tests/fixtures/proc/net-tcp"),
-            include_str!("../../tests/fixtures/proc/net-tcp6"),
-            "12:name=systemd:/system.slice/mongod.service\n0::/system.slice/mongod.service\n",
-        ];
-        crate::host::hostile::survives(&samples, |text| {
-            assert!(parse_tcp(text).len() <= text.lines().count());
-            let _ = unit_of_cgroup(text);
-        });
-    }
-}
+mod tests;

@@ -26,6 +26,7 @@
 
 mod companions;
 mod database;
+mod found;
 mod kernel;
 mod last_look;
 mod modules;

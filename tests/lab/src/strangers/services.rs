@@ -1,6 +1,7 @@
 //! Services and units: what is "up", what cannot be stopped and started, what starts again.
 
 use super::companions;
+use super::found;
 use super::last_look;
 use super::{Scene, Situation};
 use anyhow::{Result, bail};
@@ -31,6 +32,7 @@ pub(super) fn active(scene: &Scene<'_>, units: &[&str]) -> Result<()> {
 pub(super) fn situations() -> Vec<Situation> {
     let mut all = units();
     all.extend(companions::situations());
+    all.extend(found::situations());
     all.extend(last_look::situations());
     all
 }
