@@ -50,6 +50,7 @@ fn service(unit: UnitName, after: &[&str], readiness: ReadinessProbe) -> Service
         database: None,
         drain_timeout: SignedDuration::ZERO,
         mongodb: MongodbSettings::default(),
+        stop_proof: None,
     }
 }
 
