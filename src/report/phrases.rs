@@ -5,8 +5,9 @@ use jiff::SignedDuration;
 use super::words::{between, count, duration, one_line, time_of_day};
 use super::{Ending, Mark, PackageCertainty, PackageLine, Paint, Report, ServiceStory, TimeAway, VulnerabilityStory};
 use crate::model::{
-    DatabaseReturn, DatabaseStopEvidence, EdgeReturn, HookPolicy, HookRun, Latency, Notification, OrderKept, Outcome,
-    PackageAction, ServiceReturn, Step, StopProof, Trigger, Verdict, summary_of_clients,
+    DatabaseReturn, DatabaseStopEvidence, EdgeReturn, EndEvidence, HookPolicy, HookRun, InnodbEnd, Latency,
+    Notification, OrderKept, Outcome, PackageAction, RedisEnd, ServiceReturn, Step, StopProof, Trigger, Verdict,
+    summary_of_clients,
 };
 
 /// Who started a run.
@@ -117,8 +118,9 @@ pub(super) fn impact(service: &ServiceStory) -> (Mark, String) {
 
 /// The proof of a stop in words.
 pub(super) fn stop_words(proof: &StopProof) -> String {
+    let evidence = proof.end_evidence.as_ref().map(end_words);
     if !proof.was_running {
-        return "was down already".to_owned();
+        return ["was down already".to_owned()].into_iter().chain(evidence).collect::<Vec<_>>().join(", ");
     }
     let mut words = vec![format!("in {}", duration(proof.took))];
     // Less than a second is nobody's wait.
@@ -140,6 +142,7 @@ pub(super) fn stop_words(proof: &StopProof) -> String {
     if let Some(evidence) = &proof.database_evidence {
         words.extend(evidence_words(evidence));
     }
+    words.extend(evidence);
     if proof.database.is_some() {
         words.push(match proof.clients_left.len() {
             0 => "no client left".to_owned(),
@@ -150,6 +153,27 @@ pub(super) fn stop_words(proof: &StopProof) -> String {
         });
     }
     words.join(", ")
+}
+
+/// What another server than MongoDB left behind. What would be no proof is in no report: its run ended there.
+fn end_words(evidence: &EndEvidence) -> String {
+    let text = match evidence {
+        _ if evidence.objection().is_some() => evidence.objection().unwrap_or_default(),
+        EndEvidence::Postgresql { directory, state } => {
+            format!("cluster in {directory} {}", state.as_deref().unwrap_or("in an unknown state"))
+        }
+        EndEvidence::Mariadb { log, innodb: InnodbEnd::Complete(number) } => {
+            format!("InnoDB shut down at log sequence number {number}, by {log}")
+        }
+        EndEvidence::Mariadb { log, .. } => format!("shutdown complete, by {log}"),
+        EndEvidence::Redis { log, end: RedisEnd::Saved } => format!("data saved, and ready to exit, by {log}"),
+        EndEvidence::Redis { log, .. } => format!("ready to exit, nothing saved, by {log}"),
+        EndEvidence::Command { program, said, .. } => {
+            let said = said.as_ref().map(|said| format!(": {said}")).unwrap_or_default();
+            format!("proven by {program}{said}")
+        }
+    };
+    one_line(&text)
 }
 
 fn evidence_words(evidence: &DatabaseStopEvidence) -> Vec<String> {
