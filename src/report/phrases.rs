@@ -155,12 +155,14 @@ pub(super) fn stop_words(proof: &StopProof) -> String {
     words.join(", ")
 }
 
-/// What another server than MongoDB left behind. What would be no proof is in no report: its run ended there.
+/// What another server than MongoDB left behind. What is no proof is in no report: its run ended there.
 fn end_words(evidence: &EndEvidence) -> String {
-    let text = match evidence {
-        _ if evidence.objection().is_some() => evidence.objection().unwrap_or_default(),
+    if let Some(why) = evidence.objection() {
+        return one_line(&why);
+    }
+    one_line(&match evidence {
         EndEvidence::Postgresql { directory, state } => {
-            format!("cluster in {directory} {}", state.as_deref().unwrap_or("in an unknown state"))
+            format!("cluster in {directory} {}", state.as_deref().unwrap_or_default())
         }
         EndEvidence::Mariadb { log, innodb: InnodbEnd::Complete(number) } => {
             format!("InnoDB shut down at log sequence number {number}, by {log}")
@@ -172,8 +174,7 @@ fn end_words(evidence: &EndEvidence) -> String {
             let said = said.as_ref().map(|said| format!(": {said}")).unwrap_or_default();
             format!("proven by {program}{said}")
         }
-    };
-    one_line(&text)
+    })
 }
 
 fn evidence_words(evidence: &DatabaseStopEvidence) -> Vec<String> {
@@ -336,5 +337,36 @@ pub(super) fn versions(line: &PackageLine, arrow: &str) -> String {
         PackageAction::Upgrade => format!("{} {arrow} {}", version(&change.from), version(&change.to)),
         PackageAction::Install => format!("new, {}", version(&change.to)),
         PackageAction::Remove => format!("removed, was {}", version(&change.from)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_proof_is_told_by_what_it_rests_on() {
+        let log = || "the journal".to_owned();
+        let directory = "/srv/pg".to_owned();
+        let redis = |end| EndEvidence::Redis { log: log(), end };
+        let mariadb = |innodb| EndEvidence::Mariadb { log: log(), innodb };
+        let command = |said: Option<&str>| EndEvidence::Command {
+            program: "/bin/proof".into(),
+            exit_status: Some(0),
+            said: said.map(str::to_owned),
+        };
+        let state = Some("shut down in recovery".to_owned());
+        for (evidence, words) in [
+            (EndEvidence::Postgresql { directory, state }, "cluster in /srv/pg shut down in recovery"),
+            (mariadb(InnodbEnd::Complete(7)), "InnoDB shut down at log sequence number 7, by the journal"),
+            (mariadb(InnodbEnd::ServerOnly), "shutdown complete, by the journal"),
+            (mariadb(InnodbEnd::Untold), "the journal does not say that InnoDB was shut down"),
+            (redis(RedisEnd::Saved), "data saved, and ready to exit, by the journal"),
+            (redis(RedisEnd::WithoutSaving), "ready to exit, nothing saved, by the journal"),
+            (command(Some("3 tables")), "proven by /bin/proof: 3 tables"),
+            (command(None), "proven by /bin/proof"),
+        ] {
+            assert_eq!(end_words(&evidence), words);
+        }
     }
 }

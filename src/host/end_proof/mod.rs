@@ -102,10 +102,9 @@ impl EndProofs for ServerFiles {
             }
             WantedProof::Mariadb => {
                 let server = self.server(unit, &innodb::NAMES).await?;
-                let (pid, own_pid) = (server.pid, server.own_pid);
+                let own_pid = server.own_pid;
                 let log = self.look(&what, move |root| log::of_descriptor(root, &server, log::STDERR)).await?;
                 log::can_be_read(&self.root, &log).await.map_err(|error| HostError { what, ..error })?;
-                tracing::debug!("process {pid} logs to {log}");
                 Ok(ProofSource::Log { pid: own_pid, log })
             }
             WantedProof::Redis => {
