@@ -49,9 +49,9 @@ pub(super) fn since(root: &Path, path: &str, mark: Option<LogMark>) -> Result<St
     let read = || -> io::Result<String> {
         let mut file = foreign::open(&below(root, path))?;
         let found = file.metadata()?;
-        let known = mark.filter(|mark| (mark.device, mark.inode) == (found.dev(), found.ino()));
-        let from = known.map_or(0, |mark| mark.length).min(found.len());
-        let from = if known.is_some_and(|mark| mark.length > found.len()) { 0 } else { from };
+        let goes_on =
+            |mark: &LogMark| (mark.device, mark.inode) == (found.dev(), found.ino()) && mark.length <= found.len();
+        let from = mark.filter(goes_on).map_or(0, |mark| mark.length);
         file.seek(SeekFrom::Start(from.max(found.len().saturating_sub(MOST))))?;
         let mut bytes = Vec::new();
         file.take(MOST).read_to_end(&mut bytes)?;
@@ -88,6 +88,7 @@ pub(super) async fn of_journal(root: &Path, invocation: &str, pid: u32) -> HostR
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::os::unix::fs::symlink;
 
     use super::*;
     use crate::host::tree;
@@ -155,7 +156,6 @@ mod tests {
     /// A host below `root` whose process 7 writes its errors to a file, to the journal, and to what nobody can read.
     #[test]
     fn a_descriptor_leads_to_the_log() {
-        use std::os::unix::fs::symlink;
         let dir = tempfile::tempdir().unwrap();
         let root = dir.path();
         tree::write(root, "/var/log/mysql/error.log", "2026\n");

@@ -3,6 +3,7 @@
 //! The server goes to its data directory when it starts, and the program stands beside its own: so no configuration has
 //! to be read. The control file is marked "in production" by every start, so that "shut down" is always of the last end.
 
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::time::Duration;
 
@@ -19,7 +20,6 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Where the cluster of this process is, and who may ask about it: its owner, since the server takes no other.
 pub(super) fn source(root: &Path, pid: u32) -> Result<ProofSource, String> {
-    use std::os::unix::fs::MetadataExt as _;
     let (directory, metadata) = process::place(root, pid, "cwd")?;
     let control = directory.join("global/pg_control");
     if !below(root, &control.to_string_lossy()).exists() {
