@@ -2,8 +2,8 @@
 
 use super::check::Check;
 use super::{
-    begin, companions, database, database_process, deployments, host, kernel, packages, people, places, readiness,
-    services, space,
+    begin, companions, database, database_process, deployments, end_proof, host, kernel, packages, people, places,
+    readiness, services, space,
 };
 
 /// Every check, in the order in which it is told; those with `again()` are asked twice.
@@ -66,6 +66,7 @@ pub const CATALOGUE: &[Check] = &[
     database::DATABASE_COMPATIBILITY,
     database::DATABASE_JOURNAL,
     database::DATABASE_FILES,
+    end_proof::STOP_PROOF.again(),
     people::USERS_LOGGED_IN,
     people::CONNECTIONS,
     people::USERS_ACTIVE,

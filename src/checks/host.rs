@@ -187,7 +187,7 @@ check!(
     Blocker,
     10,
     "only root can replace a program that the run calls",
-    "The programs of [[hook]], [silence], [kernel] command and of probes run as root. Each must be a file that root owns \
+    "The programs of [[hook]], [silence], [kernel] command, of probes and of stop-proof run as root. Each must be a file that root owns \
      and nobody else can write, and so must every directory and every link on the way to it, what runs it where it is a \
      script, and the file that a shell is given to run. It is looked at again right before it is called.",
     |check, inputs| {

@@ -17,6 +17,7 @@ use crate::estimate::{self, EstimateInputs};
 use crate::host::apt::Apt;
 use crate::host::bus::{Bus, BusAddress};
 use crate::host::clock::{RunClock, SystemClock};
+use crate::host::end_proof::ServerFiles;
 use crate::host::git::Git;
 use crate::host::grub::Grub;
 use crate::host::journal::SystemdJournal;
@@ -102,6 +103,7 @@ impl App {
         let apt = if upgrade.only_planned { apt.with_fetched_lists() } else { apt };
         Ok(Host {
             prober: Arc::new(Probe::new(units.clone(), database.clone())),
+            end_proofs: Arc::new(ServerFiles::new(units.clone(), root.clone())),
             units,
             journal: Arc::new(SystemdJournal::new(root.clone())),
             package_locks: Arc::new(SystemdPackageLocks::new(SystemdWork::new(bus.clone(), &program), &program)),

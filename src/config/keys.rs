@@ -157,6 +157,11 @@ keys! {
         "How long it may take to stop before the run is given up and everything is started again.";
     START_TIMEOUT = SERVICE, "start-timeout", Kind::Duration(2 * HOUR), "\"2m\"", "\"5m\"",
         "How long it may take from its start until it is ready.";
+    STOP_PROOF = SERVICE, "stop-proof", Kind::Choice(&["postgresql", "mariadb", "redis", "command"]), "none",
+        "\"postgresql\"",
+        "What must prove that it ended cleanly, before anything is upgraded: `pg_controldata`, the log of MariaDB or MySQL, the log of Redis or Valkey, or a command. A `mongodb` is always proven.";
+    STOP_PROOF_COMMAND = SERVICE, "stop-proof-command", Kind::Command, "none", "[\"/usr/local/sbin/ended-cleanly\"]",
+        "A program that ends with status 0, within `stop-timeout`, if the stopped service left its data clean; required with, and only for, `stop-proof = \"command\"`.";
     DRAIN_TIMEOUT = SERVICE, "drain-timeout", Kind::Duration(HOUR), "\"30s\"", "\"1m\"",
         "How long connections of stopped services may linger in the server; only with `kind = \"mongodb\"`.";
 

@@ -6,10 +6,11 @@ use super::keys::{self, Key};
 use super::reader::{Reader, of_nothing};
 use super::settings::{MongodbSettings, ServiceSettings};
 use super::values;
-use crate::model::{DatabaseAccess, ReadinessProbe, ServiceKind};
+use crate::model::{DatabaseAccess, ReadinessProbe, ServiceKind, WantedProof};
 
 const MONGODB_ONLY: &str = "only for kind = \"mongodb\", found it in a service of kind = \"service\"";
 const MONGODB_ONLY_HINT: &str = "set kind = \"mongodb\" if the unit is a mongod, or take it out";
+const NOT_MONGODB: &str = "only for kind = \"service\", found it in a service of kind = \"mongodb\"";
 
 impl Reader<'_> {
     pub(super) fn service(self) -> Option<ServiceSettings> {
@@ -40,6 +41,7 @@ impl Reader<'_> {
             probe_timeout: self.duration(&keys::PROBE_TIMEOUT),
             drain_timeout: if is_mongodb { drain_timeout } else { SignedDuration::ZERO },
             mongodb: self.mongodb(),
+            stop_proof: self.stop_proof(kind),
             readiness: self.readiness(kind, database.as_ref())?,
             database,
             unit: unit?,
@@ -49,6 +51,32 @@ impl Reader<'_> {
             positions.units.extend(self.position(&keys::UNIT).map(|at| (settings.unit.clone(), at)));
         });
         Some(settings)
+    }
+
+    fn stop_proof(self, kind: Option<ServiceKind>) -> Option<WantedProof> {
+        let keys = [&keys::STOP_PROOF, &keys::STOP_PROOF_COMMAND];
+        if kind == Some(ServiceKind::Mongodb) {
+            let hint = "take it out: a MongoDB proves its clean end by itself";
+            keys.iter().for_each(|key| self.problem_of(key, NOT_MONGODB, hint));
+            return None;
+        }
+        let word = self.word(&keys::STOP_PROOF);
+        if word != Some("command") {
+            let hint = "set stop-proof = \"command\", or take it out";
+            self.problem_of(&keys::STOP_PROOF_COMMAND, "only for stop-proof = \"command\"", hint);
+        }
+        match word? {
+            "postgresql" => Some(WantedProof::Postgresql),
+            "mariadb" => Some(WantedProof::Mariadb),
+            "redis" => Some(WantedProof::Redis),
+            _ => {
+                if self.span(&keys::STOP_PROOF_COMMAND).is_none() {
+                    let span = self.span(&keys::STOP_PROOF).unwrap_or_default();
+                    self.missing(&keys::STOP_PROOF_COMMAND, &span, "stop-proof = \"command\"");
+                }
+                self.program(&keys::STOP_PROOF_COMMAND).map(|argv| WantedProof::Command { argv })
+            }
+        }
     }
 
     fn mongodb(self) -> MongodbSettings {

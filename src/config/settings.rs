@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::keys;
 use crate::model::{
     Channel, DatabaseAccess, Hook, HookId, HookPoint, Limits, PlannedService, ReadinessProbe, RunOptions, ServiceKind,
-    UnitName,
+    UnitName, WantedProof,
 };
 use crate::window::{Blackout, Schedule, Window};
 pub use kernel::KernelSettings;
@@ -71,6 +71,9 @@ pub struct ServiceSettings {
     /// How to treat the server and its clients; only for [`ServiceKind::Mongodb`].
     #[serde(default)]
     pub mongodb: MongodbSettings,
+    /// What must prove its clean end; none for [`ServiceKind::Mongodb`], which has its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stop_proof: Option<WantedProof>,
 }
 
 /// What to do about operations that are still running when the drain time is over.
@@ -298,10 +301,15 @@ impl Settings {
             ReadinessProbe::Command { argv } => Some(argv),
             _ => None,
         });
+        let proofs = self.services.iter().filter_map(|service| match &service.stop_proof {
+            Some(WantedProof::Command { argv }) => Some(argv),
+            _ => None,
+        });
         let mut commands: Vec<&[String]> = hooks
             .chain(silence)
             .chain(build)
             .chain(probes)
+            .chain(proofs)
             .map(Vec::as_slice)
             .filter(|command| !command.is_empty())
             .collect();

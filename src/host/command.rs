@@ -114,6 +114,23 @@ pub async fn ask(program: &Path, args: &[String]) -> std::io::Result<Output> {
     Ok(output(command.into(), None).await?.output)
 }
 
+/// As [`read`], for a program by its path that another user runs, who is in no other group. Only root can become another.
+pub async fn ask_as(
+    program: &Path,
+    args: &[String],
+    (user, group): (u32, u32),
+    what: &str,
+    timeout: Duration,
+) -> HostResult<Output> {
+    let mut command = detached(program);
+    command.args(args);
+    let mut command = Command::from(command);
+    if rustix::process::geteuid().is_root() {
+        command.uid(user).gid(group);
+    }
+    run(command, what, timeout).await
+}
+
 /// What a program said, and whether it said more than was kept.
 struct Said {
     output: Output,
@@ -222,6 +239,18 @@ mod tests {
         let mut names: Vec<&str> = text.lines().filter_map(|line| line.split_once('=')).map(|(name, _)| name).collect();
         names.sort_unstable();
         assert_eq!(names, ["LANGUAGE", "LC_ALL", "PATH"]);
+    }
+
+    #[tokio::test]
+    async fn another_user_is_in_no_group_of_roots() {
+        if !rustix::process::geteuid().is_root() {
+            return;
+        }
+        let id = |what: &str| vec![format!("-{what}")];
+        for (what, expected) in [("u", "64001\n"), ("g", "64002\n"), ("G", "64002\n")] {
+            let said = ask_as(Path::new("/usr/bin/id"), &id(what), (64_001, 64_002), "ask id", SOON).await.unwrap();
+            assert_eq!(String::from_utf8_lossy(&said.stdout), expected);
+        }
     }
 
     #[tokio::test]

@@ -8,6 +8,8 @@ pub mod bus;
 pub mod clock;
 pub mod clock_state;
 pub mod command;
+pub mod end_proof;
+pub mod exec_line;
 pub mod foreign;
 pub mod git;
 pub mod grub;
@@ -35,8 +37,8 @@ pub mod trusted;
 pub mod way;
 
 pub use ports::{
-    BootLoader, Budget, Clock, Database, DatabaseForensics, DatabaseInsight, Deployments, HoldSpec, Host, HostError,
-    HostErrorKind, HostResult, Inhibitor, InhibitorGuard, Journal, Kernels, Messenger, PackageLocks, PackageSurvey,
-    PackageWork, Packages, People, Power, Prober, RunningCode, Shutdown, ShutdownSpec, System, UnitChanges, Units,
-    WorkUnits,
+    BootLoader, Budget, Clock, Database, DatabaseForensics, DatabaseInsight, Deployments, EndProofs, HoldSpec, Host,
+    HostError, HostErrorKind, HostResult, Inhibitor, InhibitorGuard, Journal, Kernels, Messenger, PackageLocks,
+    PackageSurvey, PackageWork, Packages, People, Power, Prober, RunningCode, Shutdown, ShutdownSpec, System,
+    UnitChanges, Units, WorkUnits,
 };

@@ -3,8 +3,9 @@
 use jiff::Timestamp;
 
 use super::{
-    Baseline, BootId, Change, CheckResult, ClockAnchor, HookEnd, HookRun, KernelPlan, LastLook, Notification, Outcome,
-    Owed, Recovery, Standstill, Step, StopProof, UnitName, UpgradePlan, Verification, WindowMissed,
+    Baseline, BootId, Change, CheckResult, ClockAnchor, ExpectedProof, HookEnd, HookRun, KernelPlan, LastLook,
+    Notification, Outcome, Owed, Recovery, Standstill, Step, StopProof, UnitName, UpgradePlan, Verification,
+    WindowMissed,
 };
 
 /// Something that happened, or that is about to be tried. Applied, then saved, in this order.
@@ -45,6 +46,8 @@ pub enum Fact {
     ChangeIntended(Change),
     /// A change of the host is undone.
     ChangeUndone(Change),
+    /// A server is about to be stopped, and leaves its proof of a clean end here.
+    ProofExpected(Box<ExpectedProof>),
     /// A service is proven down.
     ServiceStopped(Box<StopProof>),
     /// The work of the open attempt stands still, and is left to itself.
@@ -134,6 +137,7 @@ impl Fact {
             Self::BaselineTaken(_) => "baseline taken",
             Self::ChangeIntended(_) => "change intended",
             Self::ChangeUndone(_) => "change undone",
+            Self::ProofExpected(_) => "proof expected",
             Self::ServiceStopped(_) => "service stopped",
             Self::StoodStill(_) => "stood still",
             Self::ClockAnchored(_) => "clock anchored",

@@ -11,6 +11,7 @@ mod credentials;
 mod database;
 mod database_access;
 mod deployment;
+mod end_proof;
 mod ending;
 mod estimate;
 mod fact;
@@ -74,6 +75,7 @@ pub use database::{
 };
 pub use database_access::DatabaseAccess;
 pub use deployment::Checkout;
+pub use end_proof::{EndEvidence, ExpectedProof, InnodbEnd, LogMark, LogPlace, ProofSource, RedisEnd, WantedProof};
 pub use estimate::{Basis, Estimate, Saving, StepEstimate};
 pub use fact::Fact;
 pub use fetched_plan::FetchedPlan;

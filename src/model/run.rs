@@ -4,8 +4,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Attempt, AttemptRecord, Baseline, BootId, Change, CheckResult, ClockAnchor, Estimate, HookPoint, HookRun,
-    KernelPlan, LastLook, Notification, OneShotBoot, Outcome, Owed, Phase, RejectedKernel, RunId, RunWindow,
+    Attempt, AttemptRecord, Baseline, BootId, Change, CheckResult, ClockAnchor, Estimate, ExpectedProof, HookPoint,
+    HookRun, KernelPlan, LastLook, Notification, OneShotBoot, Outcome, Owed, Phase, RejectedKernel, RunId, RunWindow,
     ServiceKind, Standstill, Step, StopProof, UnitName, UnitState, UpgradePlan, Verification, WindowMissed,
 };
 
@@ -138,6 +138,9 @@ pub struct Run {
     pub upgrade: Option<UpgradePlan>,
     /// The host before the run.
     pub baseline: Option<Baseline>,
+    /// Where servers that are stopped leave the proofs of their clean end: saved before each stop.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub expected_proofs: Vec<ExpectedProof>,
     /// Proofs of the stops.
     pub stops: Vec<StopProof>,
     /// Why a reboot is wanted; empty where none is.
@@ -233,6 +236,7 @@ impl Run {
             checks: Vec::new(),
             upgrade: None,
             baseline: None,
+            expected_proofs: Vec::new(),
             stops: Vec::new(),
             reboot_reasons: Vec::new(),
             owed: Vec::new(),
@@ -330,6 +334,10 @@ impl Run {
         let since = self.history.get(from..).unwrap_or_default().iter();
         let mut ended = since.filter(|record| record.outcome != Outcome::Interrupted);
         self.is_before_the_first_stop() && !ended.any(|record| &record.attempt.step == step)
+    }
+
+    pub fn expected_proof(&self, unit: &UnitName) -> Option<&ExpectedProof> {
+        self.expected_proofs.iter().find(|expected| &expected.unit == unit)
     }
 
     /// The last call that a step made of a program of the administrator.

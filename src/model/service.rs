@@ -3,7 +3,7 @@
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 
-use super::{Canary, ClientConnection, DatabaseFacts, DatabaseStopEvidence, ReplicaSet, UnitName};
+use super::{Canary, ClientConnection, DatabaseFacts, DatabaseStopEvidence, EndEvidence, ReplicaSet, UnitName};
 
 /// What a configured service is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,6 +50,9 @@ pub struct StopProof {
     /// What the server left behind; none for other kinds.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub database_evidence: Option<DatabaseStopEvidence>,
+    /// What another server left behind; none where nothing must prove its end.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub end_evidence: Option<EndEvidence>,
     /// Whether the server refused its command and was ended by SIGTERM through its unit.
     #[serde(skip_serializing_if = "std::ops::Not::not", default)]
     pub ended_by_signal: bool,
@@ -98,6 +101,11 @@ mod tests {
                 ..DatabaseFacts::default()
             }),
             database_evidence: Some(DatabaseStopEvidence { storage_closed: Some(true), ..Default::default() }),
+            end_evidence: Some(EndEvidence::Command {
+                program: "/bin/proof".into(),
+                exit_status: Some(0),
+                said: Some("clean".into()),
+            }),
             ended_by_signal: true,
             replica_set: Some(ReplicaSet {
                 name: "rs0".into(),

@@ -5,8 +5,9 @@ use jiff::SignedDuration;
 use super::words::{between, count, duration, one_line, time_of_day};
 use super::{Ending, Mark, PackageCertainty, PackageLine, Paint, Report, ServiceStory, TimeAway, VulnerabilityStory};
 use crate::model::{
-    DatabaseReturn, DatabaseStopEvidence, EdgeReturn, HookPolicy, HookRun, Latency, Notification, OrderKept, Outcome,
-    PackageAction, ServiceReturn, Step, StopProof, Trigger, Verdict, summary_of_clients,
+    DatabaseReturn, DatabaseStopEvidence, EdgeReturn, EndEvidence, HookPolicy, HookRun, InnodbEnd, Latency,
+    Notification, OrderKept, Outcome, PackageAction, RedisEnd, ServiceReturn, Step, StopProof, Trigger, Verdict,
+    summary_of_clients,
 };
 
 /// Who started a run.
@@ -117,8 +118,9 @@ pub(super) fn impact(service: &ServiceStory) -> (Mark, String) {
 
 /// The proof of a stop in words.
 pub(super) fn stop_words(proof: &StopProof) -> String {
+    let evidence = proof.end_evidence.as_ref().map(end_words);
     if !proof.was_running {
-        return "was down already".to_owned();
+        return ["was down already".to_owned()].into_iter().chain(evidence).collect::<Vec<_>>().join(", ");
     }
     let mut words = vec![format!("in {}", duration(proof.took))];
     // Less than a second is nobody's wait.
@@ -140,6 +142,7 @@ pub(super) fn stop_words(proof: &StopProof) -> String {
     if let Some(evidence) = &proof.database_evidence {
         words.extend(evidence_words(evidence));
     }
+    words.extend(evidence);
     if proof.database.is_some() {
         words.push(match proof.clients_left.len() {
             0 => "no client left".to_owned(),
@@ -150,6 +153,28 @@ pub(super) fn stop_words(proof: &StopProof) -> String {
         });
     }
     words.join(", ")
+}
+
+/// What another server than MongoDB left behind. What is no proof is in no report: its run ended there.
+fn end_words(evidence: &EndEvidence) -> String {
+    if let Some(why) = evidence.objection() {
+        return one_line(&why);
+    }
+    one_line(&match evidence {
+        EndEvidence::Postgresql { directory, state } => {
+            format!("cluster in {directory} {}", state.as_deref().unwrap_or_default())
+        }
+        EndEvidence::Mariadb { log, innodb: InnodbEnd::Complete(number) } => {
+            format!("InnoDB shut down at log sequence number {number}, by {log}")
+        }
+        EndEvidence::Mariadb { log, .. } => format!("shutdown complete, by {log}"),
+        EndEvidence::Redis { log, end: RedisEnd::Saved } => format!("data saved, and ready to exit, by {log}"),
+        EndEvidence::Redis { log, .. } => format!("ready to exit, nothing saved, by {log}"),
+        EndEvidence::Command { program, said, .. } => {
+            let said = said.as_ref().map(|said| format!(": {said}")).unwrap_or_default();
+            format!("proven by {program}{said}")
+        }
+    })
 }
 
 fn evidence_words(evidence: &DatabaseStopEvidence) -> Vec<String> {
@@ -312,5 +337,36 @@ pub(super) fn versions(line: &PackageLine, arrow: &str) -> String {
         PackageAction::Upgrade => format!("{} {arrow} {}", version(&change.from), version(&change.to)),
         PackageAction::Install => format!("new, {}", version(&change.to)),
         PackageAction::Remove => format!("removed, was {}", version(&change.from)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_proof_is_told_by_what_it_rests_on() {
+        let log = || "the journal".to_owned();
+        let directory = "/srv/pg".to_owned();
+        let redis = |end| EndEvidence::Redis { log: log(), end };
+        let mariadb = |innodb| EndEvidence::Mariadb { log: log(), innodb };
+        let command = |said: Option<&str>| EndEvidence::Command {
+            program: "/bin/proof".into(),
+            exit_status: Some(0),
+            said: said.map(str::to_owned),
+        };
+        let state = Some("shut down in recovery".to_owned());
+        for (evidence, words) in [
+            (EndEvidence::Postgresql { directory, state }, "cluster in /srv/pg shut down in recovery"),
+            (mariadb(InnodbEnd::Complete(7)), "InnoDB shut down at log sequence number 7, by the journal"),
+            (mariadb(InnodbEnd::ServerOnly), "shutdown complete, by the journal"),
+            (mariadb(InnodbEnd::Untold), "the journal does not say that InnoDB was shut down"),
+            (redis(RedisEnd::Saved), "data saved, and ready to exit, by the journal"),
+            (redis(RedisEnd::WithoutSaving), "ready to exit, nothing saved, by the journal"),
+            (command(Some("3 tables")), "proven by /bin/proof: 3 tables"),
+            (command(None), "proven by /bin/proof"),
+        ] {
+            assert_eq!(end_words(&evidence), words);
+        }
     }
 }

@@ -213,6 +213,7 @@ impl Story {
                 logged_exit_code: Some(0),
                 storage_closed: Some(true),
             }),
+            end_evidence: None,
             ended_by_signal: false,
             replica_set: None,
             compatibility: is_database.then(|| "6.0".into()),

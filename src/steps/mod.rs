@@ -10,6 +10,7 @@ mod companions;
 mod context;
 mod deadline;
 mod drain;
+mod end_proof;
 mod fetch;
 mod held_down;
 mod hook;

@@ -3,13 +3,13 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::stop_unit::{proof_of, stop_unit, wait_until_down};
-use super::{StepContext, StepEnd, StepError, StepResult, companions, stop_mongodb};
+use super::{StepContext, StepEnd, StepError, StepResult, companions, end_proof, stop_mongodb};
 use crate::config::ServiceSettings;
 use crate::events::EventKind;
 use crate::host::HoldSpec;
 use crate::model::{Change, Fact, LoadState, ServiceKind, StopProof, UnitName};
 
-/// Added to the stop timeout of a held MongoDB unit: systemd's SIGKILL must come long after we gave up.
+/// Added to the stop timeout of a held database's unit: systemd's SIGKILL must come long after we gave up.
 const KILL_MARGIN: SignedDuration = SignedDuration::from_hours(1);
 
 pub(super) async fn perform(ctx: &mut StepContext<'_>, unit: &UnitName) -> StepResult {
@@ -26,12 +26,14 @@ pub(super) async fn perform(ctx: &mut StepContext<'_>, unit: &UnitName) -> StepR
         ctx.recorder.record(Fact::ChangeIntended(Change::Stopped(unit.clone())))?;
     }
     let raised = match settings.kind {
-        ServiceKind::Mongodb => Some(settings.stop_timeout + KILL_MARGIN),
-        ServiceKind::Service => None,
+        ServiceKind::Service if settings.stop_proof.is_none() => None,
+        ServiceKind::Mongodb | ServiceKind::Service => Some(settings.stop_timeout + KILL_MARGIN),
     };
     ctx.host.units.hold(unit, HoldSpec { stop_timeout: raised }).await?;
 
     companions::take_down(ctx, &settings).await?;
+
+    let expected = end_proof::expect(ctx, &settings, &before).await?;
 
     let began = ctx.host.clock.now();
     let mut proof = if before.is_down() {
@@ -46,6 +48,10 @@ pub(super) async fn perform(ctx: &mut StepContext<'_>, unit: &UnitName) -> StepR
             ServiceKind::Mongodb => stop_mongodb::stop(ctx, &settings, &before).await?,
         }
     };
+    if let Some(expected) = &expected {
+        let after = ctx.host.units.state(unit).await?;
+        proof.end_evidence = end_proof::take(ctx, &settings, expected, (&before, &after)).await?;
+    }
     proof.took = ctx.host.clock.now().duration_since(began);
     let note = (!proof.was_running).then(|| "was not running".to_owned());
     let took = proof.took;

@@ -107,6 +107,7 @@ pub(super) fn proof_of(unit: &UnitName, state: &UnitState, was_running: bool) ->
         clients_left: Vec::new(),
         database: None,
         database_evidence: None,
+        end_evidence: None,
         ended_by_signal: false,
         replica_set: None,
         compatibility: None,

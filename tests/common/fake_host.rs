@@ -14,9 +14,10 @@ use patchday::coordinator::{AbortFlag, Beginning, Coordinator, Journal, Narrator
 use patchday::events::{Event, EventKind};
 use patchday::host::clock::RunClock;
 use patchday::host::{
-    BootLoader, Budget, Clock, Database, DatabaseForensics, DatabaseInsight, Deployments, HoldSpec, Host, HostError,
-    HostErrorKind, HostResult, Inhibitor, InhibitorGuard, Kernels, Messenger, PackageLocks, PackageSurvey, PackageWork,
-    Packages, People, Power, Prober, RunningCode, Shutdown, ShutdownSpec, System, UnitChanges, Units, WorkUnits,
+    BootLoader, Budget, Clock, Database, DatabaseForensics, DatabaseInsight, Deployments, EndProofs, HoldSpec, Host,
+    HostError, HostErrorKind, HostResult, Inhibitor, InhibitorGuard, Kernels, Messenger, PackageLocks, PackageSurvey,
+    PackageWork, Packages, People, Power, Prober, RunningCode, Shutdown, ShutdownSpec, System, UnitChanges, Units,
+    WorkUnits,
 };
 use patchday::model::*;
 use patchday::store::{RunStore, StateDir, StoreError, StoreResult};
@@ -252,6 +253,9 @@ pub struct World {
     pub database_facts: DatabaseFacts,
     /// What the database leaves behind.
     pub stop_evidence: DatabaseStopEvidence,
+    /// What another server leaves behind, and why nothing would prove its end.
+    pub end_evidence: EndEvidence,
+    pub proof_is_missing: Option<&'static str>,
     /// How systemd says that the database's unit ended: result, and exit status of its main process.
     pub database_ended: (&'static str, Option<i32>),
     /// While its unit is down, somebody runs a mongod on the same data.
@@ -435,6 +439,8 @@ impl World {
                 logged_exit_code: Some(0),
                 storage_closed: Some(true),
             },
+            end_evidence: EndEvidence::Redis { log: "the journal".into(), end: RedisEnd::Saved },
+            proof_is_missing: None,
             database_ended: ("success", Some(0)),
             started_by_hand: false,
             database_files: Vec::new(),
@@ -1748,6 +1754,37 @@ impl System for Fake {
 }
 
 #[async_trait]
+impl EndProofs for Fake {
+    async fn find(&self, unit: &UnitName, _wanted: &WantedProof) -> HostResult<ProofSource> {
+        let mut world = lock(&self.0);
+        let refused = |why| Err(HostError::new(HostErrorKind::NotFound, "find a proof", why));
+        let runs = world.unit(unit.as_str()).runs();
+        match world.proof_is_missing {
+            Some(why) => refused(why),
+            None if !runs => refused("it does not run"),
+            None => {
+                let invocation = world.unit(unit.as_str()).invocation.to_string();
+                Ok(ProofSource::Log { pid: 7, log: LogPlace::Journal { invocation, pid: 7 } })
+            }
+        }
+    }
+
+    async fn take(
+        &self,
+        _wanted: &WantedProof,
+        source: &ProofSource,
+        _patience: SignedDuration,
+    ) -> HostResult<EndEvidence> {
+        let mut world = lock(&self.0);
+        let invocation = world.unit(API).invocation.to_string();
+        let expected = ProofSource::Log { pid: 7, log: LogPlace::Journal { invocation, pid: 7 } };
+        assert_eq!((source, world.unit(API).runs()), (&expected, false), "of this start, and when it is down");
+        world.effects.push("proof taken".into());
+        Ok(world.end_evidence.clone())
+    }
+}
+
+#[async_trait]
 impl Prober for Fake {
     async fn probe(&self, unit: &UnitName, _probe: &ReadinessProbe, _timeout: SignedDuration) -> Readiness {
         let mut world = lock(&self.0);
@@ -1838,6 +1875,7 @@ pub fn host(world: &Shared) -> Host {
         people: fake(),
         deployments: fake(),
         prober: fake(),
+        end_proofs: fake(),
         messenger: fake(),
         clock: RunClock::new(fake()),
     }

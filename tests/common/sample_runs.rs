@@ -316,6 +316,7 @@ fn proof(unit: &UnitName) -> StopProof {
             logged_exit_code: Some(0),
             storage_closed: None,
         }),
+        end_evidence: None,
         ended_by_signal: false,
         replica_set: None,
         compatibility: None,

@@ -5,6 +5,7 @@
 
 mod checks;
 mod config;
+mod end_proof;
 mod faults;
 mod hooks;
 mod mongodb;

@@ -209,6 +209,7 @@ fn with_key(table: &str, line: &str) -> String {
         "address" => "probe = \"tcp\"\n",
         "url" => "probe = \"http\"\n",
         "command" => "probe = \"command\"\n",
+        "stop-proof-command" => "stop-proof = \"command\"\n",
         "status" | "header" | "body" => "probe = \"http\"\nurl = \"http://127.0.0.1/\"\n",
         "probe" if line.ends_with("\"http\"") => "url = \"http://127.0.0.1/\"\n",
         "probe" if line.ends_with("\"command\"") => "command = [\"/bin/true\"]\n",
@@ -225,7 +226,7 @@ fn with_key(table: &str, line: &str) -> String {
     };
     match table {
         "window" | "blackout" | "hook" => format!("{}\n{line}\n{}", header(table), others(table)),
-        "service" => format!("[[service]]\n{unit}{kind}{line}\n{other}"),
+        "service" => format!("[[service]]\n{unit}{kind}{needs}{line}\n{other}"),
         "service.readiness" | "service.mongodb" => format!("[[service]]\n{unit}{kind}[{table}]\n{needs}{line}\n"),
         "notify" => format!("[[notify]]\n{}{line}\n", notify_needs(line.split(' ').next().unwrap())),
         "silence" => {

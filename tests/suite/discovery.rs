@@ -74,6 +74,7 @@ fn service(name: &str, after: &[&str], readiness: ReadinessProbe) -> ServiceSett
         database: None,
         drain_timeout: SignedDuration::ZERO,
         mongodb: MongodbSettings::default(),
+        stop_proof: None,
     }
 }
 

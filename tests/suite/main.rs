@@ -35,6 +35,7 @@ mod crash;
 mod database;
 mod discovery;
 mod docs;
+mod end_proof;
 mod hooks;
 mod host_debian;
 mod hostile_apt;

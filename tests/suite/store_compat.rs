@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use jiff::SignedDuration;
-use patchday::model::{ClockAnchor, DkmsModule, DkmsState, Run, Standstill, Step};
+use patchday::model::{ClockAnchor, DkmsModule, DkmsState, ExpectedProof, ProofSource, Run, Standstill, Step};
 use patchday::store::{FORMAT, StoreError, decode, encode};
 use serde_json::{Value, json};
 
@@ -204,7 +204,7 @@ fn half_a_run_is_no_run() {
     assert_unreadable(&twice, "written twice");
 }
 
-/// Older versions wrote neither, and a standstill or a clock that is lost is a wait without end.
+/// Older versions wrote none of them: a standstill or a clock that is lost is a wait without end, and a proof is none.
 #[test]
 fn how_time_goes_on_and_what_stands_still_is_read_back() {
     let (_, plain) = crate::sample_runs::all().pop().unwrap();
@@ -216,6 +216,11 @@ fn how_time_goes_on_and_what_stands_still_is_read_back() {
         wall_ahead: SignedDuration::from_hours(-24),
     });
     run.asked_again_from = Some(3);
+    run.expected_proofs.push(ExpectedProof {
+        unit: "redis-server.service".parse().unwrap(),
+        invocation: "a1".into(),
+        source: ProofSource::Command,
+    });
     run.standstills.push(Standstill {
         step: Step::Upgrade,
         attempt: 2,
@@ -225,7 +230,7 @@ fn how_time_goes_on_and_what_stands_still_is_read_back() {
     let text = encode(&run).unwrap();
     assert_eq!(read("later", &text), run);
     let value: Value = serde_json::from_slice(&text).unwrap();
-    for field in ["clock", "asked_again_from", "standstills"] {
+    for field in ["clock", "asked_again_from", "expected_proofs", "standstills"] {
         let mut without = value.clone();
         assert!(without["run"].as_object_mut().unwrap().remove(field).is_some(), "{field} is not saved");
         assert_ne!(decode_value(&without).unwrap(), run, "nobody reads {field}");

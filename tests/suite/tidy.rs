@@ -51,6 +51,7 @@ const LAYERS: [Layer; 27] = [
             "host::tls_words",
             "host::bus",
             "host::command",
+            "host::exec_line",
             "host::foreign",
             "host::mounts",
             "host::secret",

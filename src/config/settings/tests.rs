@@ -47,6 +47,15 @@ fn services_are_planned_in_their_order() {
     assert!(settings().service(&"other.service".parse().unwrap()).is_none());
 }
 
+/// Root runs it, so that it is looked at as hooks are.
+#[test]
+fn the_command_of_a_proof_is_one_that_a_run_calls() {
+    let text =
+        "[[service]]\nunit = \"db.service\"\nstop-proof = \"command\"\nstop-proof-command = [\"/bin/proof\", \"db\"]\n";
+    let settings = parse(text, Path::new("patchday.toml"), 2, &[]).unwrap().settings;
+    assert_eq!(settings.called_commands(), [["/bin/proof", "db"]]);
+}
+
 /// Saved by a Patchday that knew pages only; and by this one, either way.
 #[test]
 fn users_are_counted_by_a_page_or_by_documents() {

@@ -5,7 +5,6 @@ mod closed;
 mod command_line;
 mod errors;
 mod evidence;
-mod exec_line;
 mod files;
 mod forensics;
 mod insight;

@@ -9,9 +9,9 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 use super::files::{self, User};
-use super::{command_line, exec_line, options};
+use super::{command_line, options};
 use crate::host::command::{self, below};
-use crate::host::{HostError, HostErrorKind, HostResult, foreign, sockets};
+use crate::host::{HostError, HostErrorKind, HostResult, exec_line, foreign, sockets};
 use crate::model::{LogRecord, MongodSymptoms, UnitName};
 
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -38,7 +38,7 @@ pub(super) async fn symptoms(root: &Path, unit: &UnitName) -> HostResult<MongodS
     let shown = command::read_text(root, "systemctl", &args, TIMEOUT).await?;
     let shown: BTreeMap<&str, &str> = shown.lines().filter_map(|line| line.split_once('=')).collect();
     let property = |name: &str| shown.get(name).copied().unwrap_or_default();
-    let words = match service_properties(root, unit).await {
+    let words = match exec_line::service_properties(root, unit).await {
         Some(properties) => exec_line::argv(root, &properties),
         // Without its variables a word that names one is no word of the command.
         None => Some(argv(property("ExecStart"))).filter(|argv| argv.iter().all(|word| !word.contains('$'))),
@@ -84,24 +84,6 @@ pub(super) async fn symptoms(root: &Path, unit: &UnitName) -> HostResult<MongodS
 fn argv(exec_start: &str) -> Vec<String> {
     let after = exec_start.split_once("argv[]=").map_or("", |(_, after)| after);
     after.split(" ; ").next().unwrap_or_default().split_whitespace().map(str::to_owned).collect()
-}
-
-/// What systemd knows of the service, word by word; none if nobody can be asked that way.
-async fn service_properties(root: &Path, unit: &UnitName) -> Option<Value> {
-    let path = format!("/org/freedesktop/systemd1/unit/{}", label(unit.as_str()));
-    let all = ["org.freedesktop.DBus.Properties", "GetAll", "s", "org.freedesktop.systemd1.Service"];
-    let args = [&["--json=short", "call", "org.freedesktop.systemd1", path.as_str()][..], &all].concat();
-    serde_json::from_str(&command::read_text(root, "busctl", &args, TIMEOUT).await.ok()?).ok()
-}
-
-/// A name as D-Bus has it in paths: all but letters and digits in hexadecimal, and a digit at the beginning too.
-fn label(name: &str) -> String {
-    let escaped = name.bytes().enumerate().map(|(at, byte)| match byte {
-        b'a'..=b'z' | b'A'..=b'Z' => char::from(byte).to_string(),
-        b'0'..=b'9' if at > 0 => char::from(byte).to_string(),
-        _ => format!("_{byte:02x}"),
-    });
-    escaped.collect()
 }
 
 /// The processes of the unit.
@@ -222,8 +204,6 @@ mod tests {
         let exec = "{ path=/usr/bin/mongod ; argv[]=/usr/bin/mongod --config /etc/mongod.conf ; ignore_errors=no ; }";
         assert_eq!(argv(exec), ["/usr/bin/mongod", "--config", "/etc/mongod.conf"]);
         assert_eq!(argv(""), Vec::<String>::new());
-        assert_eq!(label("mongod@1.service"), "mongod_401_2eservice");
-        assert_eq!(label("4db.service"), "_34db_2eservice");
         let at = started("Tue 2026-11-24 18:25:30.123456 UTC").unwrap();
         assert_eq!(at.to_string(), "2026-11-24T18:25:30.123456Z");
         assert_eq!(started("n/a"), None);

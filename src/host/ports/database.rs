@@ -1,4 +1,4 @@
-//! MongoDB: who it is, what it does, and what it leaves behind.
+//! MongoDB: who it is, what it does, and what it leaves behind. Of other servers: what proves that they ended cleanly.
 
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
@@ -6,7 +6,8 @@ use jiff::{SignedDuration, Timestamp};
 use super::HostResult;
 use crate::model::{
     Canary, ClientConnection, DatabaseAccess, DatabaseCondition, DatabaseFacts, DatabaseStartEvidence,
-    DatabaseStopEvidence, MongodSymptoms, ReplicaSet, RunningOperation, UnitName,
+    DatabaseStopEvidence, EndEvidence, MongodSymptoms, ProofSource, ReplicaSet, RunningOperation, UnitName,
+    WantedProof,
 };
 
 /// How a MongoDB server shall go down.
@@ -89,4 +90,19 @@ pub trait DatabaseForensics: Send + Sync {
 
     /// What is seen of the mongod that a unit starts, or fails to start. `NotFound` where it starts none.
     async fn symptoms(&self, unit: &UnitName) -> HostResult<MongodSymptoms>;
+}
+
+/// Other servers than MongoDB: what proves that they ended cleanly. Reads only, but for what a program of the user's does.
+#[async_trait]
+pub trait EndProofs: Send + Sync {
+    /// Where the proof will be found, while the server still runs. An error says why it could not be taken.
+    async fn find(&self, unit: &UnitName, wanted: &WantedProof) -> HostResult<ProofSource>;
+
+    /// What the server left behind, now that it has ended. A program of the user's is ended after `patience`.
+    async fn take(
+        &self,
+        wanted: &WantedProof,
+        source: &ProofSource,
+        patience: SignedDuration,
+    ) -> HostResult<EndEvidence>;
 }

@@ -8,7 +8,7 @@ mod people;
 mod set;
 mod systemd;
 
-pub use database::{Database, DatabaseForensics, DatabaseInsight, ShutdownSpec};
+pub use database::{Database, DatabaseForensics, DatabaseInsight, EndProofs, ShutdownSpec};
 pub use kernel::{BootLoader, Kernels};
 pub use machine::{Clock, System};
 pub use packages::{PackageLocks, PackageSurvey, PackageWork, Packages, RunningCode};

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use super::{
-    BootLoader, Budget, Database, DatabaseForensics, DatabaseInsight, Deployments, Journal, Kernels, Messenger,
-    PackageLocks, PackageSurvey, Packages, People, Power, Prober, RunningCode, Shutdown, System, Units, WorkUnits,
+    BootLoader, Budget, Database, DatabaseForensics, DatabaseInsight, Deployments, EndProofs, Journal, Kernels,
+    Messenger, PackageLocks, PackageSurvey, Packages, People, Power, Prober, RunningCode, Shutdown, System, Units,
+    WorkUnits,
 };
 use crate::host::clock::RunClock;
 
@@ -27,6 +28,8 @@ pub struct Host {
     pub insight: Arc<dyn DatabaseInsight>,
     /// MongoDB: what it leaves in its files.
     pub forensics: Arc<dyn DatabaseForensics>,
+    /// Other servers: what proves their clean end.
+    pub end_proofs: Arc<dyn EndProofs>,
     pub packages: Arc<dyn Packages>,
     /// The locks of apt and dpkg.
     pub package_locks: Arc<dyn PackageLocks>,

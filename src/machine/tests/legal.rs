@@ -42,7 +42,7 @@ pub(super) const LEGAL: [(&str, &str, &str); 42] = [
     (
         "baseline taken",
         "stop:api.service",
-        "step ended =, given up failed, change intended =, service stopped =, boot changed failed, soft-rebooted failed, resumed =, clock anchored =",
+        "step ended =, given up failed, change intended =, proof expected =, service stopped =, boot changed failed, soft-rebooted failed, resumed =, clock anchored =",
     ),
     (
         "baseline taken",
@@ -57,7 +57,7 @@ pub(super) const LEGAL: [(&str, &str, &str); 42] = [
     (
         "baseline taken",
         "stop:mongod.service",
-        "step ended services stopped, given up failed, change intended =, service stopped =, boot changed failed, \
+        "step ended services stopped, given up failed, change intended =, proof expected =, service stopped =, boot changed failed, \
          soft-rebooted failed, resumed =, clock anchored =",
     ),
     (

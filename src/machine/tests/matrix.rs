@@ -12,8 +12,8 @@ use jiff::SignedDuration;
 use crate::machine::apply;
 use crate::machine::decide::next_planned;
 use crate::model::{
-    Change, ClockAnchor, Fact, KernelPlan, LastLook, Notification, Occasion, Outcome, Phase, Recovery, Run, Standstill,
-    Step, UpgradePlan, WindowMissed,
+    Change, ClockAnchor, ExpectedProof, Fact, KernelPlan, LastLook, Notification, Occasion, Outcome, Phase,
+    ProofSource, Recovery, Run, Standstill, Step, UpgradePlan, WindowMissed,
 };
 
 /// One sample of every variant, in this order. The `match` is exhaustive on purpose: a new variant does not compile
@@ -54,6 +54,11 @@ fn facts(run: &Run) -> Vec<Fact> {
         Fact::BaselineTaken(_) => Fact::BaselineTaken(Box::new(baseline())),
         Fact::ChangeIntended(_) => Fact::ChangeIntended(Change::Held(unit.clone())),
         Fact::ChangeUndone(_) => Fact::ChangeUndone(Change::Held(unit.clone())),
+        Fact::ProofExpected(_) => Fact::ProofExpected(Box::new(ExpectedProof {
+            unit: unit.clone(),
+            invocation: "a1".into(),
+            source: ProofSource::Command,
+        })),
         Fact::ServiceStopped(_) => Fact::ServiceStopped(Box::new(proof(&unit))),
         Fact::StoodStill(_) => Fact::StoodStill(Standstill {
             step: step.clone(),
@@ -206,6 +211,15 @@ fn a_fact_must_fit_the_run() {
             open(Step::Stop(api())),
             Fact::ChangeIntended(Change::Held(super::sample::mongod())),
             "a change of another unit",
+        ),
+        (
+            open(Step::Stop(api())),
+            Fact::ProofExpected(Box::new(ExpectedProof {
+                unit: super::sample::mongod(),
+                invocation: "a1".into(),
+                source: ProofSource::Command,
+            })),
+            "a proof of another unit",
         ),
         (hooked(&before(&Step::Stop(api()))), began_on(LATE_HOOK, 1), "nothing is verified yet"),
         (verified(), began_on(LATE_HOOK, 1), "a hook that was not planned"),

@@ -230,6 +230,7 @@ pub(super) fn proof(unit: &UnitName) -> StopProof {
         clients_left: Vec::new(),
         database: None,
         database_evidence: None,
+        end_evidence: None,
         ended_by_signal: false,
         replica_set: None,
         compatibility: None,

@@ -3,18 +3,40 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::host::command::below;
-use crate::host::foreign;
+use super::command::{self, below};
+use super::foreign;
+use crate::model::UnitName;
+
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// No file of variables is longer.
 const FILE_BYTES: u64 = 256 * 1024;
 
+/// What systemd knows of the service, word by word; none if nobody can be asked that way.
+pub async fn service_properties(root: &Path, unit: &UnitName) -> Option<Value> {
+    let path = format!("/org/freedesktop/systemd1/unit/{}", label(unit.as_str()));
+    let all = ["org.freedesktop.DBus.Properties", "GetAll", "s", "org.freedesktop.systemd1.Service"];
+    let args = [&["--json=short", "call", "org.freedesktop.systemd1", path.as_str()][..], &all].concat();
+    serde_json::from_str(&command::read_text(root, "busctl", &args, TIMEOUT).await.ok()?).ok()
+}
+
+/// A name as D-Bus has it in paths: all but letters and digits in hexadecimal, and a digit at the beginning too.
+fn label(name: &str) -> String {
+    let escaped = name.bytes().enumerate().map(|(at, byte)| match byte {
+        b'a'..=b'z' | b'A'..=b'Z' => char::from(byte).to_string(),
+        b'0'..=b'9' if at > 0 => char::from(byte).to_string(),
+        _ => format!("_{byte:02x}"),
+    });
+    escaped.collect()
+}
+
 /// The unit's first command; none if it has none, or where a file of variables that it needs cannot be read.
 /// `properties` is the answer to `GetAll` of the service.
-pub(super) fn argv(root: &Path, properties: &Value) -> Option<Vec<String>> {
+pub fn argv(root: &Path, properties: &Value) -> Option<Vec<String>> {
     let property = |name: &str| properties.pointer(&format!("/data/0/{name}/data"));
     let (command, is_verbatim) = match property("ExecStartEx").and_then(|commands| commands.get(0)) {
         Some(command) => {
@@ -87,7 +109,7 @@ fn with_braces(word: &str, variables: &BTreeMap<String, String>) -> String {
 }
 
 /// Words between blanks; quotes hold blanks together and are taken away.
-pub(super) fn split(value: &str) -> Vec<String> {
+pub fn split(value: &str) -> Vec<String> {
     let mut words = Vec::new();
     let mut word: Option<String> = None;
     let mut quote = None;
@@ -162,6 +184,12 @@ mod tests {
             "Environment": { "type": "as", "data": environment },
             "EnvironmentFiles": { "type": "a(sb)", "data": files },
         }] })
+    }
+
+    #[test]
+    fn a_unit_is_named_as_in_paths_of_the_bus() {
+        assert_eq!(label("mongod@1.service"), "mongod_401_2eservice");
+        assert_eq!(label("4db.service"), "_34db_2eservice");
     }
 
     #[test]
