@@ -7,6 +7,7 @@ use super::app::App;
 use crate::config::Settings;
 use crate::error::{Failure, FailureKind};
 use crate::model::{RunId, RunOptions, RunWindow, Trigger};
+use crate::report::words::{roughly, running};
 use crate::ui::plan::PlanWindow;
 use crate::window::{Closed, Piece, clock_time};
 
@@ -39,10 +40,9 @@ pub(super) fn may_begin(
     let left = window.closes.duration_since(now);
     if takes + window.reserve > left {
         let closes = clock_time(window.closes, &zone);
-        let [left, takes, reserve] =
-            [left, takes, window.reserve].map(|time| SignedDuration::from_secs(time.as_secs()));
+        let [left, takes, reserve] = [running(left), roughly(takes), running(window.reserve)];
         let message = format!(
-            "the window closes {closes}: {left:#} are left, and a run takes {takes:#} and {reserve:#} in reserve"
+            "the window closes {closes}: {left} are left, and a run takes about {takes} and {reserve} in reserve"
         );
         return Err(refused(message, "patchday run --outside-window, or wait: patchday windows"));
     }

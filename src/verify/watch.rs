@@ -261,7 +261,7 @@ async fn look(with: &Verifying<'_>, one: &mut Watched, booted: bool, longest_pau
                 // Nobody expects more of it than that it runs as it did.
                 one.give_up(why);
             } else if up_for > one.service.start_timeout {
-                one.give_up(format!("up, but not ready after {:#}: {why}", one.service.start_timeout));
+                one.give_up(format!("up, but not ready after {}: {why}", exactly(one.service.start_timeout)));
             }
         }
     }
