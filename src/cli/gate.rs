@@ -1,11 +1,12 @@
 //! May a run begin now? Held, blacked out, outside the window, or too late in it: then nothing is begun.
 
-use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
 use super::app::App;
 use crate::config::Settings;
 use crate::error::{Failure, FailureKind};
+use crate::host::Clock as _;
+use crate::host::clock::SystemClock;
 use crate::model::{RunId, RunOptions, RunWindow, Trigger};
 use crate::report::words::{roughly, running};
 use crate::ui::plan::PlanWindow;
@@ -22,7 +23,7 @@ pub(super) fn may_begin(
     options: &RunOptions,
     takes: SignedDuration,
 ) -> Result<Option<RunWindow>, Failure> {
-    let (now, zone) = (Timestamp::now(), TimeZone::system());
+    let (now, zone) = (Timestamp::now(), SystemClock.zone());
     let hold = app.state.hold()?;
     let open = settings.schedule(&zone).open_at(now, hold.as_ref());
     if options.outside_window && !matches!(open, Err(Closed::Held(_))) {

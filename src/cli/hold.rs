@@ -11,13 +11,15 @@ use super::args::HoldArgs;
 use super::person::operator;
 use crate::error::{Failure, FailureKind};
 use crate::exit_code;
+use crate::host::Clock as _;
+use crate::host::clock::SystemClock;
 use crate::model::{Hold, HoldEntry};
 use crate::ui;
 use crate::window::clock_time;
 
 pub(super) fn hold(app: &App, args: &HoldArgs) -> Result<u8, Failure> {
     require_root("hold")?;
-    let (now, zone) = (Timestamp::now(), TimeZone::system());
+    let (now, zone) = (Timestamp::now(), SystemClock.zone());
     let until = until(&args.until, now, &zone)?;
     if args.reason.trim().is_empty() || args.reason.chars().any(char::is_control) {
         return Err(usage("--reason: expected a few words in one line", "--reason \"quarterly closing\""));
@@ -64,7 +66,12 @@ fn until(text: &str, now: Timestamp, zone: &TimeZone) -> Result<Timestamp, Failu
     };
     let at = match civil {
         Some(civil) => zone.to_timestamp(civil).ok(),
-        None => text.parse::<SignedDuration>().ok().and_then(|duration| now.checked_add(duration).ok()),
+        // By the calendar: in three days at this time, also where a day has another length.
+        None => text
+            .parse::<Span>()
+            .ok()
+            .and_then(|span| now.to_zoned(zone.clone()).checked_add(span).ok())
+            .map(|at| at.timestamp()),
     };
     at.filter(|at| *at > now).ok_or_else(wrong)
 }

@@ -6,6 +6,8 @@ use super::app::{self, App};
 use super::args::{ReportArgs, ReportFormat};
 use crate::error::{Failure, FailureKind};
 use crate::exit_code;
+use crate::host::Clock as _;
+use crate::host::clock::SystemClock;
 use crate::host::placed;
 use crate::host::system::HostSystem;
 use crate::model::RunId;
@@ -45,7 +47,7 @@ pub(super) fn build(app: &App, id: &RunId) -> Result<Report, Failure> {
         run.owed.clear();
     }
     let report = report::build(&run, &timeline, app::time_of(&run));
-    Ok(Report { rebooted_since: is_past, ..report })
+    Ok(Report { rebooted_since: is_past, ..report }.in_zone(SystemClock.zone()))
 }
 
 pub(super) fn text(app: &App, id: &RunId) -> Result<String, Failure> {

@@ -90,7 +90,7 @@ pub(super) fn to_do(report: &Report) -> Vec<Advice> {
         }
     }
     let asks = report.asks_for_boot();
-    if let Some(words) = owed::told(&report.owed).filter(|_| asks && report.ended.is_some()) {
+    if let Some(words) = owed::told(&report.owed, &report.zone).filter(|_| asks && report.ended.is_some()) {
         add(format!("Have the host rebooted, so that what is installed is in force: {words}"), Some("patchday run"));
     }
     let wanted = report.reboot.as_ref().filter(|reboot| reboot.noticed.is_none() && !reboot.reasons.is_empty());

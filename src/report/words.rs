@@ -1,5 +1,6 @@
 //! How people say durations, counts and instants. Every view and report goes through here, so that they agree.
 
+use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
 pub use super::harmless::one_line;
@@ -39,14 +40,33 @@ pub fn capital(text: &str) -> String {
     chars.next().map_or(String::new(), |first| first.to_uppercase().chain(chars).collect())
 }
 
-/// Date and time. Always UTC and always said: a report is read in another zone than it was written in.
-pub fn instant(at: Timestamp) -> String {
-    at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
+/// Date and time. The zone is always said: a report is read in another one than it was written in.
+pub fn instant(at: Timestamp, zone: &TimeZone) -> String {
+    in_zone(at, zone, "%Y-%m-%d %H:%M:%S %Z")
 }
 
-/// The time of day, in UTC, where the date is already said.
-pub fn time_of_day(at: Timestamp) -> String {
-    at.strftime("%H:%M:%S").to_string()
+/// Date and time to the minute, for a table.
+pub fn minute(at: Timestamp, zone: &TimeZone) -> String {
+    in_zone(at, zone, "%Y-%m-%d %H:%M %Z")
+}
+
+/// The date alone, for a title.
+pub fn day(at: Timestamp, zone: &TimeZone) -> String {
+    in_zone(at, zone, "%Y-%m-%d")
+}
+
+/// The time of day, where the date and the zone are already said.
+pub fn time_of_day(at: Timestamp, zone: &TimeZone) -> String {
+    in_zone(at, zone, "%H:%M:%S")
+}
+
+/// What the zone is called at that time: `CET`, and `CEST` in summer.
+pub fn zone_name(at: Timestamp, zone: &TimeZone) -> String {
+    in_zone(at, zone, "%Z")
+}
+
+fn in_zone(at: Timestamp, zone: &TimeZone, format: &str) -> String {
+    at.to_zoned(zone.clone()).strftime(format).to_string()
 }
 
 /// Elapsed time as a clock shows it, for columns that must line up: `00:01:24`.
@@ -84,6 +104,21 @@ mod tests {
         assert_eq!(list(["a"]), "a");
         assert_eq!(list(["a", "b", "c"]), "a, b and c");
         assert_eq!(list(Vec::<String>::new()), "");
+    }
+
+    #[test]
+    fn an_instant_is_told_by_the_clock_on_the_wall_and_says_whose() {
+        let berlin = TimeZone::posix("CET-1CEST,M3.5.0,M10.5.0/3").unwrap();
+        for (at, told) in
+            [("2026-11-23T23:10:04Z", "2026-11-24 00:10:04 CET"), ("2026-06-23T23:10:04Z", "2026-06-24 01:10:04 CEST")]
+        {
+            let at: Timestamp = at.parse().unwrap();
+            assert_eq!(instant(at, &berlin), told);
+            assert_eq!(
+                instant(at, &berlin),
+                format!("{} {} {}", day(at, &berlin), time_of_day(at, &berlin), zone_name(at, &berlin))
+            );
+        }
     }
 
     #[test]

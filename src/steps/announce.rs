@@ -18,7 +18,7 @@ pub(super) async fn perform(ctx: &mut StepContext<'_>) -> StepResult {
     let grace = settings.grace;
     let began = ctx.run().attempt.as_ref().map_or_else(|| ctx.host.clock.now(), |attempt| attempt.began);
     let until = began + grace;
-    let text = text(&settings.message, &ctx.run().host, until, &TimeZone::system());
+    let text = text(&settings.message, &ctx.run().host, until, &ctx.host.clock.zone());
     let people = people(ctx).await;
     // After a crash everybody knows already, and the time that has passed counts.
     if !ctx.run().changes.contains(&Change::Announced) {

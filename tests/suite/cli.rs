@@ -25,7 +25,7 @@ fn patchday() -> Command {
 }
 
 fn clean(mut command: Command) -> Command {
-    command.env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").stdin(Stdio::null());
+    command.env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").env("TZ", "UTC").stdin(Stdio::null());
     command
 }
 
