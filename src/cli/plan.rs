@@ -131,7 +131,7 @@ async fn fetch(app: &App, host: &Host, json: bool) -> Result<Option<u8>, Failure
         Some(exit_code::DONE) => Ok(None),
         Some(exit_code) => {
             if !json {
-                ui::print_data(&mut stdout(), &format!("\n{}", report::text(app, &id)?));
+                report::show_brief(app, &id)?;
             }
             Ok(Some(exit_code))
         }

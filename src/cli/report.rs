@@ -50,6 +50,9 @@ pub(super) fn build(app: &App, id: &RunId) -> Result<Report, Failure> {
     Ok(Report { rebooted_since: is_past, ..report }.in_zone(SystemClock.zone()))
 }
 
-pub(super) fn text(app: &App, id: &RunId) -> Result<String, Failure> {
-    Ok(report::text::render(&build(app, id)?, &app.stdout_style()))
+/// What a run came to, below all that was told of it.
+pub(super) fn show_brief(app: &App, id: &RunId) -> Result<(), Failure> {
+    let brief = report::brief::render(&build(app, id)?, &app.stdout_style());
+    ui::print_data(&mut stdout(), &format!("\n{brief}"));
+    Ok(())
 }

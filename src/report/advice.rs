@@ -97,6 +97,10 @@ pub(super) fn to_do(report: &Report) -> Vec<Advice> {
     if let Some(reboot) = wanted.filter(|_| report.ended.is_some() && !asks && !report.rebooted_since) {
         add(format!("Reboot the host, which is still wanted: {}", telling::reasons(&reboot.reasons)), None);
     }
+    if matches!(report.ending, Ending::Failed | Ending::Aborted) {
+        let text = "When the cause is fixed, see whether the next run would go through";
+        add(text.to_owned(), Some("patchday plan"));
+    }
     if !report.packages.kept_back.is_empty() {
         let names = report.packages.kept_back.join(", ");
         add(format!("See why apt keeps packages back ({names})"), Some("apt list --upgradable"));
@@ -104,10 +108,6 @@ pub(super) fn to_do(report: &Report) -> Vec<Advice> {
     if report.vulnerabilities.iter().any(|story| story.unmitigated) {
         let names = report.vulnerabilities.iter().filter(|story| story.unmitigated).map(|story| &story.name);
         add(format!("Look for microcode or settings against what nothing mitigates: {}", list(names)), None);
-    }
-    if matches!(report.ending, Ending::Failed | Ending::Aborted) {
-        let text = "When the cause is fixed, see whether the next run would go through";
-        add(text.to_owned(), Some("patchday plan"));
     }
     items
 }

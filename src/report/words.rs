@@ -17,6 +17,12 @@ pub fn count(number: usize, noun: &str) -> String {
     }
 }
 
+/// Packages, and how many of them are for security: `28 packages (3 security)`.
+pub fn packages(all: usize, security: usize) -> String {
+    let of_security = if security == 0 { String::new() } else { format!(" ({security} security)") };
+    count(all, "package") + &of_security
+}
+
 /// Items as in a sentence: `a`, `a and b`, `a, b and c`.
 pub fn list<I>(items: I) -> String
 where

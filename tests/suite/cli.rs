@@ -202,7 +202,7 @@ fn a_finished_run_can_be_followed_again() {
     let again = on_state(scenario.state_path(), &["attach", "--last"]);
     assert_eq!(again.status.code(), Some(0));
     snapshots(|| assert_snapshot!("closed_attach_talk", err(&again)));
-    assert_eq!(out(&again).trim_start(), data(&on_state(scenario.state_path(), &["report"])));
+    snapshots(|| assert_snapshot!("closed_attach", out(&again)));
 
     let events = on_state(scenario.state_path(), &["attach", "--json", &id]);
     let lines: Vec<Value> = data(&events).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
