@@ -177,7 +177,7 @@ pub(super) struct InitArgs {
     pub(super) stdout: bool,
 }
 
-#[derive(Debug, clap::Args)]
+#[derive(Debug, PartialEq, Eq, clap::Args)]
 pub(super) struct PlanArgs {
     /// Print JSON.
     #[arg(long)]
@@ -194,6 +194,9 @@ pub(super) struct PlanArgs {
     /// Plan for a run that installs only what was fetched.
     #[arg(long)]
     pub(super) only_planned: bool,
+    /// Plan for a run that ignores maintenance windows and blackouts.
+    #[arg(long)]
+    pub(super) outside_window: bool,
 }
 
 #[derive(Debug, clap::Args)]

@@ -58,10 +58,18 @@ pub(super) fn may_begin(
 
 /// For a plan: whether a window is open, whether a run that takes so long fits into it or into the next one, and both
 /// in words.
-pub(super) fn outlook(app: &App, settings: &Settings, takes: SignedDuration) -> Result<PlanWindow, Failure> {
-    let (now, zone) = (Timestamp::now(), TimeZone::system());
+pub(super) fn outlook(
+    app: &App,
+    settings: &Settings,
+    options: &RunOptions,
+    takes: SignedDuration,
+) -> Result<PlanWindow, Failure> {
+    let (now, zone) = (Timestamp::now(), SystemClock.zone());
     let hold = app.state.hold()?;
     let schedule = settings.schedule(&zone);
+    if options.outside_window && !matches!(schedule.open_at(now, hold.as_ref()), Err(Closed::Held(_))) {
+        return Ok(PlanWindow { open: true, fits: true, told: "not heeded: --outside-window".to_owned() });
+    }
     let fits = |piece: &Piece| takes + piece.opening.reserve <= piece.until.duration_since(piece.from.max(now));
     let (open, fits, told) = match schedule.open_at(now, hold.as_ref()) {
         Ok(piece) if piece.until == Timestamp::MAX => (true, true, "none is configured: open".to_owned()),

@@ -15,6 +15,8 @@ mod hold;
 mod init;
 mod keys;
 mod limits;
+mod logs;
+mod look;
 mod notify;
 mod person;
 mod plan;
@@ -129,6 +131,7 @@ async fn dispatch_async(app: &App, command: Command) -> Result<u8, Failure> {
     match command {
         Command::Init(args) => init::init(app, &args).await,
         Command::Plan(args) => plan::plan(app, &args).await,
+        Command::Run(args) if args.dry_run => plan::plan(app, &args.plan()).await,
         Command::Run(args) => run::run(app, &args).await,
         Command::Doctor(args) => doctor::doctor(app, &args).await,
         Command::Notify(args) => notify::notify(app, &args).await,
