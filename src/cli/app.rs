@@ -9,7 +9,8 @@ use jiff::Timestamp;
 use serde::Serialize;
 use tracing_subscriber::EnvFilter;
 
-use super::args::Args;
+use super::args::{Args, RunName};
+use super::page;
 use crate::checks;
 use crate::config::{self, ConfigError, Located, Settings};
 use crate::error::{Failure, FailureKind};
@@ -41,6 +42,7 @@ pub(super) struct App {
     pub(super) state_path: PathBuf,
     pub(super) state: StateDir,
     inputs: ViewInputs,
+    no_pager: bool,
 }
 
 impl App {
@@ -62,7 +64,13 @@ impl App {
             utf8: locale.is_some_and(|locale| locale.to_ascii_lowercase().replace('-', "").contains("utf8")),
             clock: Timestamp::now,
         };
-        Self { config: args.config.clone(), state_path: args.state.clone(), state: StateDir::new(&args.state), inputs }
+        Self {
+            config: args.config.clone(),
+            state_path: args.state.clone(),
+            state: StateDir::new(&args.state),
+            inputs,
+            no_pager: args.no_pager,
+        }
     }
 
     /// The view for events.
@@ -83,10 +91,18 @@ impl App {
         ui::style(&self.inputs, stdout().is_terminal())
     }
 
+    /// Prints a text, page by page where it is long, unless somebody said no or the terminal cannot move its cursor.
+    pub(super) fn show(&self, text: &str) {
+        page::show(text, !self.no_pager && !self.inputs.dumb);
+    }
+
     /// Prints what a verb answers.
     pub(super) fn answer(&self, answer: &impl Answer, json: bool) -> Result<(), Failure> {
-        let text = if json { json_text(answer)? } else { answer.render(&self.stdout_style()) };
-        ui::print_data(&mut stdout(), &text);
+        if json {
+            ui::print_data(&mut stdout(), &json_text(answer)?);
+        } else {
+            self.show(&answer.render(&self.stdout_style()));
+        }
         Ok(())
     }
 

@@ -52,6 +52,10 @@ pub(super) struct Args {
     #[arg(long, global = true, value_name = "WHEN", value_enum, default_value_t = Color::Auto)]
     pub(super) color: Color,
 
+    /// Do not show long output page by page.
+    #[arg(long, global = true, help_heading = GLOBAL)]
+    pub(super) no_pager: bool,
+
     #[command(subcommand)]
     pub(super) command: Command,
 }

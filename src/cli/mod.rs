@@ -18,6 +18,7 @@ mod limits;
 mod logs;
 mod look;
 mod notify;
+mod page;
 mod person;
 mod plan;
 mod report;

@@ -33,7 +33,8 @@ pub(super) fn report(app: &App, args: &ReportArgs) -> Result<u8, Failure> {
             let message = format!("write {}: {error}", path.display());
             Failure::new(FailureKind::Usage, message).hint("name a file in a directory that exists")
         })?,
-        None => ui::print_data(&mut stdout(), &text),
+        None if format == ReportFormat::Json => ui::print_data(&mut stdout(), &text),
+        None => app.show(&text),
     }
     Ok(exit_code::DONE)
 }

@@ -414,6 +414,41 @@ fn a_terminal_has_colour_unless_the_environment_says_no() {
 }
 
 #[test]
+fn what_is_longer_than_the_screen_goes_to_a_pager_unless_somebody_said_no() {
+    let (scenario, _) = closed_run();
+    let on_terminal = |rows: u32, arguments: &str, pager: &str| {
+        let program = env!("CARGO_BIN_EXE_patchday");
+        let report =
+            format!("stty rows {rows} cols 80; {program} --state {} {arguments}", scenario.state_path().display());
+        let mut command = clean(Command::new("script"));
+        command.args(["--quiet", "--return", "--command", &report, "/dev/null"]);
+        command.env("TERM", "xterm").env("SHELL", "/bin/sh").env("PAGER", pager);
+        command.output().ok().filter(|output| output.status.success()).map(|output| out(&output))
+    };
+    // Who has another's rights gets less, whatever the environment says.
+    let login = fs::read_to_string("/proc/self/loginuid").ok().and_then(|uid| uid.trim().parse::<u32>().ok());
+    let is_own = login.is_none_or(|uid| uid == u32::MAX || uid == rustix::process::geteuid().as_raw());
+    let sed = "/bin/sed s/^/paged:/";
+    if on_terminal(24, "status", sed).is_none() || !is_own {
+        return;
+    }
+    for (rows, arguments, pager, is_paged) in [
+        (24, "report", sed, true),
+        (24, "report --format markdown", sed, true),
+        (200, "report", sed, false),
+        (24, "status", sed, false),
+        (24, "report --no-pager", sed, false),
+        (24, "report --json", sed, false),
+        (24, "report", "", false),
+        (24, "report", "cat", false),
+    ] {
+        let shown = on_terminal(rows, arguments, pager).unwrap();
+        assert_eq!(shown.contains("paged:"), is_paged, "{rows} {arguments} {pager}: {shown}");
+        assert!(shown.contains("healthy"), "{shown}");
+    }
+}
+
+#[test]
 fn l_shows_the_output_and_whatever_ends_it_leaves_the_terminal_as_it_was() {
     let (scenario, _) = closed_run();
     let id = open_run(&scenario);
