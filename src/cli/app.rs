@@ -32,6 +32,7 @@ use crate::host::system::HostSystem;
 use crate::host::systemd::{SystemdBudget, SystemdPackageLocks, SystemdShutdown, SystemdUnits, SystemdWork};
 use crate::host::{Clock as _, Host, Units};
 use crate::model::{Estimate, LoadState, Run, RunId, RunOptions, UpgradePlan, Way};
+use crate::report::words;
 use crate::steps;
 use crate::store::StateDir;
 use crate::ui::{self, Answer, Style, View, ViewInputs, ViewKind};
@@ -212,15 +213,41 @@ impl App {
     }
 
     /// The named run, or the open one, or the last one.
-    pub(super) fn pick_run(&self, named: Option<&RunId>) -> Result<Option<RunId>, Failure> {
-        if let Some(id) = named {
-            return Ok(Some(id.clone()));
+    pub(super) fn pick_run(&self, named: Option<&RunName>) -> Result<Option<RunId>, Failure> {
+        if let Some(name) = named.filter(|name| !name.is_last()) {
+            return run_named(name, self.state.runs()?).map(Some);
+        }
+        if named.is_some() {
+            return Ok(self.state.runs()?.pop());
         }
         Ok(match self.state.open_run()? {
             Some(open) => Some(open),
             None => self.state.runs()?.into_iter().next_back(),
         })
     }
+}
+
+/// The run whose ID is that, or alone begins so.
+fn run_named(name: &RunName, runs: Vec<RunId>) -> Result<RunId, Failure> {
+    let name = name.as_str();
+    // A whole ID needs no list: whoever loads it says that there is no such run.
+    if let Ok(id) = name.parse() {
+        return Ok(id);
+    }
+    let begin_so: Vec<RunId> = runs.into_iter().filter(|id| id.as_str().starts_with(name)).collect();
+    match begin_so.as_slice() {
+        [only] => Ok(only.clone()),
+        [] => Err(Failure::new(FailureKind::Usage, format!("no run begins with {name}")).hint("patchday history")),
+        some => {
+            let message =
+                format!("{name} begins the IDs of {}: {}", words::count(some.len(), "run"), words::list(some));
+            Err(Failure::new(FailureKind::Usage, message).hint("name one of them, or last"))
+        }
+    }
+}
+
+pub(super) fn no_run() -> Failure {
+    Failure::new(FailureKind::Usage, "no run is recorded yet").hint("patchday run")
 }
 
 /// Refuses early what would fail half way for want of privileges.

@@ -1,6 +1,7 @@
 //! Verbs and options.
 
 mod run;
+mod run_name;
 
 use std::path::PathBuf;
 
@@ -9,10 +10,11 @@ use clap::{Parser, Subcommand, ValueEnum};
 use crate::checks::Topic;
 use crate::config::{self, DEFAULT_PATH};
 use crate::exit_code;
-use crate::model::{RunId, UnitName};
+use crate::model::{InvalidId, UnitName};
 use crate::ui::ColorChoice;
 
 pub(super) use run::RunArgs;
+pub(super) use run_name::RunName;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -30,6 +32,9 @@ Examples:
 Exit codes:
 ";
 
+/// Heads what every verb takes, below its own options.
+const GLOBAL: &str = "Global options";
+
 /// Examples, and every exit code with its meaning.
 fn after_help() -> String {
     let codes = exit_code::ALL.map(|(code, meaning)| format!("  {code:>3}  {meaning}"));
@@ -41,15 +46,15 @@ fn after_help() -> String {
 #[command(name = "patchday", version, after_help = after_help(), max_term_width = 100)]
 pub(super) struct Args {
     /// Configuration file.
-    #[arg(long, global = true, value_name = "FILE", default_value = DEFAULT_PATH, env = "PATCHDAY_CONFIG")]
+    #[arg(long, global = true, help_heading = GLOBAL, value_name = "FILE", default_value = DEFAULT_PATH, env = "PATCHDAY_CONFIG")]
     pub(super) config: PathBuf,
 
     /// Directory where runs are recorded.
-    #[arg(long, global = true, value_name = "DIR", default_value = "/var/lib/patchday", env = "PATCHDAY_STATE")]
+    #[arg(long, global = true, help_heading = GLOBAL, value_name = "DIR", default_value = "/var/lib/patchday", env = "PATCHDAY_STATE")]
     pub(super) state: PathBuf,
 
     /// When to use colours; NO_COLOR turns them off.
-    #[arg(long, global = true, value_name = "WHEN", value_enum, default_value_t = Color::Auto)]
+    #[arg(long, global = true, help_heading = GLOBAL, value_name = "WHEN", value_enum, default_value_t = Color::Auto)]
     pub(super) color: Color,
 
     /// Do not show long output page by page.
@@ -98,6 +103,8 @@ pub(super) enum Command {
     Status(JsonArgs),
     /// Show the report of a run, by default the last one.
     Report(ReportArgs),
+    /// Show the output of a run's work: of apt, dpkg, dkms and hooks.
+    Logs(LogsArgs),
     /// List the recorded runs.
     History(JsonArgs),
     /// Show who gets messages about runs, or send test messages.
@@ -215,7 +222,8 @@ pub(super) struct ChecksArgs {
 
 #[derive(Debug, clap::Args)]
 pub(super) struct DoctorArgs {
-    /// Unit of the server, as in mongod.service.
+    /// Unit of the server, as in mongod or mongod.service.
+    #[arg(value_parser = unit)]
     pub(super) unit: UnitName,
     /// Print JSON.
     #[arg(long)]
@@ -234,7 +242,7 @@ pub(super) struct WindowsArgs {
 
 #[derive(Debug, clap::Args)]
 pub(super) struct HoldArgs {
-    /// End of the hold: a duration (12h), a day (2026-12-01, inclusive) or a minute ("2026-12-01 18:00").
+    /// End of the hold: a duration (12h, 3d), a day (2026-12-01, inclusive) or a minute ("2026-12-01 18:00").
     #[arg(long, value_name = "WHEN")]
     pub(super) until: String,
     /// Why; shown to those who want to begin a run.
@@ -247,8 +255,8 @@ pub(super) struct HoldArgs {
 
 #[derive(Debug, clap::Args)]
 pub(super) struct AttachArgs {
-    /// Run to follow; by default the open one.
-    pub(super) run: Option<RunId>,
+    /// Run to follow: an ID, its beginning, or last; by default the open one.
+    pub(super) run: Option<RunName>,
     /// If no run is open, show the last one from its beginning.
     #[arg(long, conflicts_with = "run")]
     pub(super) last: bool,
@@ -282,6 +290,11 @@ impl LimitsArgs {
     }
 }
 
+/// A name without a suffix is that of a service, as systemctl has it.
+fn unit(text: &str) -> Result<UnitName, InvalidId> {
+    text.parse().or_else(|wrong| format!("{text}.service").parse().map_err(|_| wrong))
+}
+
 fn share(text: &str) -> Result<u8, String> {
     config::percent(text).map_err(told)
 }
@@ -308,8 +321,8 @@ pub(super) enum ReportFormat {
 
 #[derive(Debug, clap::Args)]
 pub(super) struct ReportArgs {
-    /// Run to report; by default the open or the last one.
-    pub(super) run: Option<RunId>,
+    /// Run to report: an ID, its beginning, or last; by default the open or the last one.
+    pub(super) run: Option<RunName>,
     /// Format of the report.
     #[arg(long, value_enum, default_value_t = ReportFormat::Text)]
     pub(super) format: ReportFormat,
@@ -322,6 +335,14 @@ pub(super) struct ReportArgs {
 }
 
 #[derive(Debug, clap::Args)]
+pub(super) struct LogsArgs {
+    /// Run whose output to show: an ID, its beginning, or last; by default the open or the last one.
+    pub(super) run: Option<String>,
+    /// Only the output of this step, as in upgrade; by default all of it.
+    pub(super) step: Option<String>,
+}
+
+#[derive(Debug, clap::Args)]
 pub(super) struct NotifyArgs {
     /// Send a test message over every channel.
     #[arg(long)]
@@ -330,8 +351,8 @@ pub(super) struct NotifyArgs {
 
 #[derive(Debug, clap::Args)]
 pub(super) struct VerifyArgs {
-    /// Run whose baseline to compare with; by default the last one that has one.
-    pub(super) run: Option<RunId>,
+    /// Run whose baseline to compare with: an ID, its beginning, or last; by default the last one that has one.
+    pub(super) run: Option<RunName>,
     /// Print JSON.
     #[arg(long)]
     pub(super) json: bool,

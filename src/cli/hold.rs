@@ -4,7 +4,7 @@ use std::io::stdout;
 
 use jiff::civil::{Date, DateTime, Time};
 use jiff::tz::TimeZone;
-use jiff::{SignedDuration, Timestamp};
+use jiff::{Span, Timestamp};
 
 use super::app::{App, require_root};
 use super::args::HoldArgs;
@@ -58,7 +58,7 @@ fn until(text: &str, now: Timestamp, zone: &TimeZone) -> Result<Timestamp, Failu
     let wrong = || {
         let message =
             format!("--until {text}: expected a duration, a day, or a day and a time, which is still to come");
-        usage(message, "--until 12h, --until 2026-12-01 or --until \"2026-12-01 18:00\"")
+        usage(message, "--until 3d, --until 2026-12-01 or --until \"2026-12-01 18:00\"")
     };
     let civil = match text.parse::<Date>() {
         Ok(date) if text.len() == 10 => date.tomorrow().ok().map(|next| next.to_datetime(Time::midnight())),

@@ -77,6 +77,7 @@ fn dispatch(app: &App, command: Command) -> Result<u8, Failure> {
         Command::Windows(args) => windows::windows(app, &args),
         Command::Hold(args) => hold::hold(app, &args),
         Command::Release => hold::release(app),
+        Command::Logs(args) => logs::logs(app, &args),
         Command::History(args) => history::history(app, &args),
         Command::Checks(args) => checks::checks(app, &args),
         Command::Completions { shell } => {

@@ -15,9 +15,7 @@ use crate::report::{self, Report, Style};
 use crate::ui;
 
 pub(super) fn report(app: &App, args: &ReportArgs) -> Result<u8, Failure> {
-    let Some(id) = app.pick_run(args.run.as_ref())? else {
-        return Err(Failure::new(FailureKind::Usage, "no run is recorded yet").hint("patchday run"));
-    };
+    let id = app.pick_run(args.run.as_ref())?.ok_or_else(app::no_run)?;
     let report = build(app, &id)?;
     let format = if args.json { ReportFormat::Json } else { args.format };
     let text = match format {

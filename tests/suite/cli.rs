@@ -231,6 +231,44 @@ fn an_open_run_is_told_as_far_as_it_came() {
     assert_eq!(json(&on(&["report", "--json", &closed]))["exit_code"], 0);
 }
 
+#[test]
+fn a_run_is_named_by_last_or_by_the_beginning_of_its_id() {
+    let (scenario, closed) = closed_run();
+    let open = open_run(&scenario);
+    let on = |args: &[&str]| on_state(scenario.state_path(), args);
+    for (name, run) in [("last", open.as_str()), (&closed[..8], &closed), (&open.as_str()[..12], open.as_str())] {
+        assert_eq!(json(&on(&["report", "--json", name]))["run"], run, "{name}");
+    }
+    assert_eq!(on(&["attach", &closed[..8]]).status.code(), Some(0));
+    let said = refusal(&on(&["report", "2026"]), 2);
+    assert!(said.contains(&format!("2026 begins the IDs of 2 runs: {closed} and {open}")), "{said}");
+    assert_eq!(refusal(&on(&["report", "1999"]), 2), "error: no run begins with 1999\nhint: patchday history\n");
+}
+
+#[test]
+fn the_output_of_the_work_is_shown_by_step_and_by_run() {
+    let (scenario, closed) = closed_run();
+    let open = open_run(&scenario);
+    let on = |args: &[&str]| on_state(scenario.state_path(), args);
+    let said = refusal(&on(&["logs"]), 2);
+    assert_eq!(said, format!("error: run {open} has no output\nhint: patchday history\n"));
+    let beside = run_json(scenario.state_path(), open.as_str());
+    for (name, text, at) in [("fetch-1", "Get:1 perl\n", 1), ("upgrade-1", "10%\r20%\rSetting up \u{1b}[2Jperl\n", 2)] {
+        let log = beside.with_file_name(format!("{name}.log"));
+        fs::write(&log, text).unwrap();
+        let written = std::time::UNIX_EPOCH + std::time::Duration::from_secs(at);
+        fs::File::open(&log).unwrap().set_modified(written).unwrap();
+    }
+    let upgrade = "Setting up \\u001b[2Jperl\n";
+    for args in [&["logs", "upgrade"][..], &["logs", "last", "upgrade-1"], &["logs", open.as_str(), "upgrade"]] {
+        assert_eq!(data(&on(args)), upgrade, "{args:?}");
+    }
+    assert_eq!(data(&on(&["logs"])), format!("==> fetch-1 <==\nGet:1 perl\n==> upgrade-1 <==\n{upgrade}"));
+    let said = refusal(&on(&["logs", "dkms"]), 2);
+    assert!(said.ends_with("has no output of dkms\nhint: it has output of fetch-1 and upgrade-1\n"), "{said}");
+    assert!(refusal(&on(&["logs", &closed, "upgrade"]), 2).contains("has no output of upgrade"));
+}
+
 /// The status with the time that goes on taken out.
 fn without_elapsed(status: &str) -> String {
     let line = |line: &str| match line.split_once(", for ") {
@@ -371,7 +409,8 @@ fn whoever_is_not_root_is_told_what_to_do() {
     if is_root() {
         let said =
             refusal(&user.command().arg("--state").arg(scenario.state_path()).arg("status").output().unwrap(), 30);
-        assert!(said.contains("ermission denied") && said.ends_with("\nhint: run it as root\n"), "{said}");
+        assert!(said.starts_with("error: what Patchday records is for root alone: "), "{said}");
+        assert!(said.ends_with("permission denied\nhint: run it as root\n") && said.lines().count() == 2, "{said}");
     }
 }
 
@@ -599,7 +638,7 @@ fn man_pages_are_written_for_every_verb() {
     assert_eq!(data(&run([OsStr::new("man"), temp.path().as_os_str()])), "");
     let page = |name: &str| fs::read_to_string(temp.path().join(name)).unwrap_or_else(|e| panic!("{name}: {e}"));
     assert!(page("patchday.1").contains(".TH patchday 1"));
-    for verb in ["init", "plan", "run", "attach", "status", "report", "history", "resume", "abort"] {
+    for verb in ["init", "plan", "run", "attach", "status", "report", "logs", "history", "resume", "abort"] {
         assert!(page(&format!("patchday-{verb}.1")).contains(".SH OPTIONS"), "{verb}");
     }
     assert!(!temp.path().join("patchday-exec-with-status.1").exists(), "a page of a hidden verb");
