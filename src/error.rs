@@ -89,8 +89,9 @@ impl From<StoreError> for Failure {
             StoreError::Unreadable { .. } => {
                 (FailureKind::State, "see what the file holds; moving its run directory away lets new runs begin")
             }
-            StoreError::Io { source, .. } if source.kind() == std::io::ErrorKind::PermissionDenied => {
-                (FailureKind::State, "run it as root")
+            StoreError::Io { path, source, .. } if source.kind() == std::io::ErrorKind::PermissionDenied => {
+                let message = format!("what Patchday records is for root alone: {}: permission denied", path.display());
+                return Self::new(FailureKind::State, message).hint("run it as root");
             }
             StoreError::Io { path, source, .. } if is_full(source) => {
                 let place = path.parent().unwrap_or(path).display();

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::check;
 use crate::config::UserSource;
 use crate::host::HostError;
+use crate::model::spoken::exactly;
 use crate::model::{PortPeers, Session, Severity, Trigger};
 
 check!(
@@ -86,7 +87,13 @@ check!(
                 let access = access.ok_or_else(missing)?;
                 let since = inputs.host.clock.wall() - *within;
                 let active = inputs.host.insight.count_since(access, collection, field, since).await?;
-                (active, format!("{collection} has documents with a {field} of the last {within:#}:"))
+                (
+                    active,
+                    format!(
+                        "{collection} has documents with a {field} of the last {within}:",
+                        within = exactly(*within)
+                    ),
+                )
             }
         };
         if active <= users.limit {

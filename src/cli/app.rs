@@ -9,7 +9,8 @@ use jiff::Timestamp;
 use serde::Serialize;
 use tracing_subscriber::EnvFilter;
 
-use super::args::Args;
+use super::args::{Args, RunName};
+use super::page;
 use crate::checks;
 use crate::config::{self, ConfigError, Located, Settings};
 use crate::error::{Failure, FailureKind};
@@ -32,6 +33,7 @@ use crate::host::system::HostSystem;
 use crate::host::systemd::{SystemdBudget, SystemdPackageLocks, SystemdShutdown, SystemdUnits, SystemdWork};
 use crate::host::{Clock as _, Host, Units};
 use crate::model::{Estimate, LoadState, Run, RunId, RunOptions, UpgradePlan, Way};
+use crate::report::words;
 use crate::steps;
 use crate::store::StateDir;
 use crate::ui::{self, Answer, Style, View, ViewInputs, ViewKind};
@@ -42,6 +44,7 @@ pub(super) struct App {
     pub(super) state_path: PathBuf,
     pub(super) state: StateDir,
     inputs: ViewInputs,
+    no_pager: bool,
 }
 
 impl App {
@@ -63,7 +66,13 @@ impl App {
             utf8: locale.is_some_and(|locale| locale.to_ascii_lowercase().replace('-', "").contains("utf8")),
             clock: Timestamp::now,
         };
-        Self { config: args.config.clone(), state_path: args.state.clone(), state: StateDir::new(&args.state), inputs }
+        Self {
+            config: args.config.clone(),
+            state_path: args.state.clone(),
+            state: StateDir::new(&args.state),
+            inputs,
+            no_pager: args.no_pager,
+        }
     }
 
     /// The view for events.
@@ -84,10 +93,18 @@ impl App {
         ui::style(&self.inputs, stdout().is_terminal())
     }
 
+    /// Prints a text, page by page where it is long, unless somebody said no or the terminal cannot move its cursor.
+    pub(super) fn show(&self, text: &str) {
+        page::show(text, !self.no_pager && !self.inputs.dumb);
+    }
+
     /// Prints what a verb answers.
     pub(super) fn answer(&self, answer: &impl Answer, json: bool) -> Result<(), Failure> {
-        let text = if json { json_text(answer)? } else { answer.render(&self.stdout_style()) };
-        ui::print_data(&mut stdout(), &text);
+        if json {
+            ui::print_data(&mut stdout(), &json_text(answer)?);
+        } else {
+            self.show(&answer.render(&self.stdout_style()));
+        }
         Ok(())
     }
 
@@ -198,15 +215,41 @@ impl App {
     }
 
     /// The named run, or the open one, or the last one.
-    pub(super) fn pick_run(&self, named: Option<&RunId>) -> Result<Option<RunId>, Failure> {
-        if let Some(id) = named {
-            return Ok(Some(id.clone()));
+    pub(super) fn pick_run(&self, named: Option<&RunName>) -> Result<Option<RunId>, Failure> {
+        if let Some(name) = named.filter(|name| !name.is_last()) {
+            return run_named(name, self.state.runs()?).map(Some);
+        }
+        if named.is_some() {
+            return Ok(self.state.runs()?.pop());
         }
         Ok(match self.state.open_run()? {
             Some(open) => Some(open),
             None => self.state.runs()?.into_iter().next_back(),
         })
     }
+}
+
+/// The run whose ID is that, or alone begins so.
+fn run_named(name: &RunName, runs: Vec<RunId>) -> Result<RunId, Failure> {
+    let name = name.as_str();
+    // A whole ID needs no list: whoever loads it says that there is no such run.
+    if let Ok(id) = name.parse() {
+        return Ok(id);
+    }
+    let begin_so: Vec<RunId> = runs.into_iter().filter(|id| id.as_str().starts_with(name)).collect();
+    match begin_so.as_slice() {
+        [only] => Ok(only.clone()),
+        [] => Err(Failure::new(FailureKind::Usage, format!("no run begins with {name}")).hint("patchday history")),
+        some => {
+            let message =
+                format!("{name} begins the IDs of {}: {}", words::count(some.len(), "run"), words::list(some));
+            Err(Failure::new(FailureKind::Usage, message).hint("name one of them, or last"))
+        }
+    }
+}
+
+pub(super) fn no_run() -> Failure {
+    Failure::new(FailureKind::Usage, "no run is recorded yet").hint("patchday run")
 }
 
 /// Refuses early what would fail half way for want of privileges.

@@ -2,6 +2,7 @@
 
 mod examples;
 mod run;
+mod run_name;
 
 use std::path::PathBuf;
 
@@ -10,28 +11,36 @@ use clap::{Parser, Subcommand, ValueEnum};
 use super::complete;
 use crate::checks::Topic;
 use crate::config::{self, DEFAULT_PATH};
-use crate::model::{RunId, UnitName};
+use crate::model::{InvalidId, UnitName};
 use crate::store;
 use crate::ui::ColorChoice;
 
 pub(super) use examples::{EXAMPLES, command, is_call_of};
 pub(super) use run::RunArgs;
+pub(super) use run_name::RunName;
+
+/// Heads what every verb takes, below its own options.
+const GLOBAL: &str = "Global options";
 
 /// Takes this host through its patch and reboot, and proves that it came back as it was.
 #[derive(Debug, Parser)]
 #[command(name = "patchday", version, max_term_width = 100)]
 pub(super) struct Args {
     /// Configuration file.
-    #[arg(long, global = true, value_name = "FILE", default_value = DEFAULT_PATH, env = "PATCHDAY_CONFIG")]
+    #[arg(long, global = true, help_heading = GLOBAL, value_name = "FILE", default_value = DEFAULT_PATH, env = "PATCHDAY_CONFIG")]
     pub(super) config: PathBuf,
 
     /// Directory where runs are recorded.
-    #[arg(long, global = true, value_name = "DIR", default_value = store::DEFAULT_PATH, env = "PATCHDAY_STATE")]
+    #[arg(long, global = true, help_heading = GLOBAL, value_name = "DIR", default_value = store::DEFAULT_PATH, env = "PATCHDAY_STATE")]
     pub(super) state: PathBuf,
 
     /// When to use colours; NO_COLOR turns them off.
-    #[arg(long, global = true, value_name = "WHEN", value_enum, default_value_t = Color::Auto)]
+    #[arg(long, global = true, help_heading = GLOBAL, value_name = "WHEN", value_enum, default_value_t = Color::Auto)]
     pub(super) color: Color,
+
+    /// Do not show long output page by page.
+    #[arg(long, global = true, help_heading = GLOBAL)]
+    pub(super) no_pager: bool,
 
     #[command(subcommand)]
     pub(super) command: Command,
@@ -75,6 +84,8 @@ pub(super) enum Command {
     Status(JsonArgs),
     /// Show the report of a run, by default the last one.
     Report(ReportArgs),
+    /// Show the output of a run's work: of apt, dpkg, dkms and hooks.
+    Logs(LogsArgs),
     /// List the recorded runs.
     History(JsonArgs),
     /// Show who gets messages about runs, or send test messages.
@@ -161,7 +172,7 @@ pub(super) struct InitArgs {
     pub(super) stdout: bool,
 }
 
-#[derive(Debug, clap::Args)]
+#[derive(Debug, PartialEq, Eq, clap::Args)]
 pub(super) struct PlanArgs {
     /// Print JSON.
     #[arg(long)]
@@ -178,6 +189,9 @@ pub(super) struct PlanArgs {
     /// Plan for a run that installs only what was fetched.
     #[arg(long)]
     pub(super) only_planned: bool,
+    /// Plan for a run that ignores maintenance windows and blackouts.
+    #[arg(long)]
+    pub(super) outside_window: bool,
 }
 
 #[derive(Debug, clap::Args)]
@@ -192,8 +206,8 @@ pub(super) struct ChecksArgs {
 
 #[derive(Debug, clap::Args)]
 pub(super) struct DoctorArgs {
-    /// Unit of the server, as in mongod.service.
-    #[arg(add = complete::units())]
+    /// Unit of the server, as in mongod or mongod.service.
+    #[arg(value_parser = unit, add = complete::units())]
     pub(super) unit: UnitName,
     /// Print JSON.
     #[arg(long)]
@@ -212,7 +226,7 @@ pub(super) struct WindowsArgs {
 
 #[derive(Debug, clap::Args)]
 pub(super) struct HoldArgs {
-    /// End of the hold: a duration (12h), a day (2026-12-01, inclusive) or a minute ("2026-12-01 18:00").
+    /// End of the hold: a duration (12h, 3d), a day (2026-12-01, inclusive) or a minute ("2026-12-01 18:00").
     #[arg(long, value_name = "WHEN")]
     pub(super) until: String,
     /// Why; shown to those who want to begin a run.
@@ -225,9 +239,9 @@ pub(super) struct HoldArgs {
 
 #[derive(Debug, clap::Args)]
 pub(super) struct AttachArgs {
-    /// Run to follow; by default the open one.
+    /// Run to follow: an ID, its beginning, or last; by default the open one.
     #[arg(add = complete::runs())]
-    pub(super) run: Option<RunId>,
+    pub(super) run: Option<RunName>,
     /// If no run is open, show the last one from its beginning.
     #[arg(long, conflicts_with = "run")]
     pub(super) last: bool,
@@ -261,6 +275,11 @@ impl LimitsArgs {
     }
 }
 
+/// A name without a suffix is that of a service, as systemctl has it.
+fn unit(text: &str) -> Result<UnitName, InvalidId> {
+    text.parse().or_else(|wrong| format!("{text}.service").parse().map_err(|_| wrong))
+}
+
 fn share(text: &str) -> Result<u8, String> {
     config::percent(text).map_err(told)
 }
@@ -287,9 +306,9 @@ pub(super) enum ReportFormat {
 
 #[derive(Debug, clap::Args)]
 pub(super) struct ReportArgs {
-    /// Run to report; by default the open or the last one.
+    /// Run to report: an ID, its beginning, or last; by default the open or the last one.
     #[arg(add = complete::runs())]
-    pub(super) run: Option<RunId>,
+    pub(super) run: Option<RunName>,
     /// Format of the report.
     #[arg(long, value_enum, default_value_t = ReportFormat::Text)]
     pub(super) format: ReportFormat,
@@ -302,6 +321,14 @@ pub(super) struct ReportArgs {
 }
 
 #[derive(Debug, clap::Args)]
+pub(super) struct LogsArgs {
+    /// Run whose output to show: an ID, its beginning, or last; by default the open or the last one.
+    pub(super) run: Option<String>,
+    /// Only the output of this step, as in upgrade; by default all of it.
+    pub(super) step: Option<String>,
+}
+
+#[derive(Debug, clap::Args)]
 pub(super) struct NotifyArgs {
     /// Send a test message over every channel.
     #[arg(long)]
@@ -310,9 +337,9 @@ pub(super) struct NotifyArgs {
 
 #[derive(Debug, clap::Args)]
 pub(super) struct VerifyArgs {
-    /// Run whose baseline to compare with; by default the last one that has one.
+    /// Run whose baseline to compare with: an ID, its beginning, or last; by default the last one that has one.
     #[arg(add = complete::runs())]
-    pub(super) run: Option<RunId>,
+    pub(super) run: Option<RunName>,
     /// Print JSON.
     #[arg(long)]
     pub(super) json: bool,

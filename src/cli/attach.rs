@@ -1,15 +1,16 @@
 //! `patchday attach`.
 
-use super::app::App;
+use super::app::{App, no_run};
 use super::args::AttachArgs;
 use super::follow;
 use crate::error::{Failure, FailureKind};
 
 pub(super) async fn attach(app: &App, args: &AttachArgs) -> Result<u8, Failure> {
     let id = match &args.run {
-        Some(id) => {
-            app.state.load(id)?;
-            Some(id.clone())
+        Some(name) => {
+            let id = app.pick_run(Some(name))?.ok_or_else(no_run)?;
+            app.state.load(&id)?;
+            Some(id)
         }
         None if args.last => app.pick_run(None)?,
         None => app.state.open_run()?,

@@ -1,7 +1,7 @@
 //! Follow a run by its events, live or from their beginning.
 
 use std::future::poll_fn;
-use std::io::{stderr, stdout};
+use std::io::stderr;
 use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
@@ -28,12 +28,13 @@ const OUTPUT_KEY: u8 = b'l';
 /// How long a run may be without a coordinator before that is called wrong: starting one takes a moment.
 const PATIENCE: u32 = 40;
 
-/// Shows the run's events until its end, then its report; returns its exit code. Ctrl-C and a terminal that is closed stop
+/// Shows the run's events until its end, then what it came to; returns its exit code. Ctrl-C and a terminal that is closed stop
 /// following.
 pub(super) async fn follow(app: &App, id: &RunId, json: bool) -> Result<u8, Failure> {
     let Some(exit_code) = follow_to_end(app, id, json).await? else { return Ok(exit_code::DETACHED) };
-    if !json && let Ok(text) = super::report::text(app, id) {
-        ui::print_data(&mut stdout(), &format!("\n{text}"));
+    if !json {
+        // That it cannot be read is no reason to hide how it ended.
+        let _ = super::report::show_brief(app, id);
     }
     Ok(exit_code)
 }

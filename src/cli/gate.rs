@@ -1,12 +1,14 @@
 //! May a run begin now? Held, blacked out, outside the window, or too late in it: then nothing is begun.
 
-use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
 use super::app::App;
 use crate::config::Settings;
 use crate::error::{Failure, FailureKind};
+use crate::host::Clock as _;
+use crate::host::clock::SystemClock;
 use crate::model::{RunId, RunOptions, RunWindow, Trigger};
+use crate::report::words::{roughly, running};
 use crate::ui::plan::PlanWindow;
 use crate::window::{Closed, Piece, clock_time};
 
@@ -21,7 +23,7 @@ pub(super) fn may_begin(
     options: &RunOptions,
     takes: SignedDuration,
 ) -> Result<Option<RunWindow>, Failure> {
-    let (now, zone) = (Timestamp::now(), TimeZone::system());
+    let (now, zone) = (Timestamp::now(), SystemClock.zone());
     let hold = app.state.hold()?;
     let open = settings.schedule(&zone).open_at(now, hold.as_ref());
     if options.outside_window && !matches!(open, Err(Closed::Held(_))) {
@@ -39,10 +41,9 @@ pub(super) fn may_begin(
     let left = window.closes.duration_since(now);
     if takes + window.reserve > left {
         let closes = clock_time(window.closes, &zone);
-        let [left, takes, reserve] =
-            [left, takes, window.reserve].map(|time| SignedDuration::from_secs(time.as_secs()));
+        let [left, takes, reserve] = [running(left), roughly(takes), running(window.reserve)];
         let message = format!(
-            "the window closes {closes}: {left:#} are left, and a run takes {takes:#} and {reserve:#} in reserve"
+            "the window closes {closes}: {left} are left, and a run takes about {takes} and {reserve} in reserve"
         );
         return Err(refused(message, "patchday run --outside-window, or wait: patchday windows"));
     }
@@ -57,10 +58,18 @@ pub(super) fn may_begin(
 
 /// For a plan: whether a window is open, whether a run that takes so long fits into it or into the next one, and both
 /// in words.
-pub(super) fn outlook(app: &App, settings: &Settings, takes: SignedDuration) -> Result<PlanWindow, Failure> {
-    let (now, zone) = (Timestamp::now(), TimeZone::system());
+pub(super) fn outlook(
+    app: &App,
+    settings: &Settings,
+    options: &RunOptions,
+    takes: SignedDuration,
+) -> Result<PlanWindow, Failure> {
+    let (now, zone) = (Timestamp::now(), SystemClock.zone());
     let hold = app.state.hold()?;
     let schedule = settings.schedule(&zone);
+    if options.outside_window && !matches!(schedule.open_at(now, hold.as_ref()), Err(Closed::Held(_))) {
+        return Ok(PlanWindow { open: true, fits: true, told: "not heeded: --outside-window".to_owned() });
+    }
     let fits = |piece: &Piece| takes + piece.opening.reserve <= piece.until.duration_since(piece.from.max(now));
     let (open, fits, told) = match schedule.open_at(now, hold.as_ref()) {
         Ok(piece) if piece.until == Timestamp::MAX => (true, true, "none is configured: open".to_owned()),

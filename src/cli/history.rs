@@ -5,6 +5,8 @@ use super::args::JsonArgs;
 use super::report;
 use crate::error::Failure;
 use crate::exit_code;
+use crate::host::Clock as _;
+use crate::host::clock::SystemClock;
 use crate::ui;
 use crate::ui::history::{FORMAT, History};
 
@@ -22,6 +24,6 @@ pub(super) fn history(app: &App, args: &JsonArgs) -> Result<u8, Failure> {
             }
         }
     }
-    app.answer(&History { format: FORMAT, runs }, args.json)?;
+    app.answer(&History { format: FORMAT, runs, zone: SystemClock.zone() }, args.json)?;
     Ok(exit_code)
 }

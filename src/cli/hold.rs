@@ -4,20 +4,22 @@ use std::io::stdout;
 
 use jiff::civil::{Date, DateTime, Time};
 use jiff::tz::TimeZone;
-use jiff::{SignedDuration, Timestamp};
+use jiff::{Span, Timestamp};
 
 use super::app::{App, require_root};
 use super::args::HoldArgs;
 use super::person::operator;
 use crate::error::{Failure, FailureKind};
 use crate::exit_code;
+use crate::host::Clock as _;
+use crate::host::clock::SystemClock;
 use crate::model::{Hold, HoldEntry};
 use crate::ui;
 use crate::window::clock_time;
 
 pub(super) fn hold(app: &App, args: &HoldArgs) -> Result<u8, Failure> {
     require_root("hold")?;
-    let (now, zone) = (Timestamp::now(), TimeZone::system());
+    let (now, zone) = (Timestamp::now(), SystemClock.zone());
     let until = until(&args.until, now, &zone)?;
     if args.reason.trim().is_empty() || args.reason.chars().any(char::is_control) {
         return Err(usage("--reason: expected a few words in one line", "--reason \"quarterly closing\""));
@@ -56,7 +58,7 @@ fn until(text: &str, now: Timestamp, zone: &TimeZone) -> Result<Timestamp, Failu
     let wrong = || {
         let message =
             format!("--until {text}: expected a duration, a day, or a day and a time, which is still to come");
-        usage(message, "--until 12h, --until 2026-12-01 or --until \"2026-12-01 18:00\"")
+        usage(message, "--until 3d, --until 2026-12-01 or --until \"2026-12-01 18:00\"")
     };
     let civil = match text.parse::<Date>() {
         Ok(date) if text.len() == 10 => date.tomorrow().ok().map(|next| next.to_datetime(Time::midnight())),
@@ -64,7 +66,12 @@ fn until(text: &str, now: Timestamp, zone: &TimeZone) -> Result<Timestamp, Failu
     };
     let at = match civil {
         Some(civil) => zone.to_timestamp(civil).ok(),
-        None => text.parse::<SignedDuration>().ok().and_then(|duration| now.checked_add(duration).ok()),
+        // By the calendar: in three days at this time, also where a day has another length.
+        None => text
+            .parse::<Span>()
+            .ok()
+            .and_then(|span| now.to_zoned(zone.clone()).checked_add(span).ok())
+            .map(|at| at.timestamp()),
     };
     at.filter(|at| *at > now).ok_or_else(wrong)
 }

@@ -16,8 +16,11 @@ mod hold;
 mod init;
 mod keys;
 mod limits;
+mod logs;
+mod look;
 mod man;
 mod notify;
+mod page;
 mod person;
 mod plan;
 mod removal;
@@ -88,6 +91,7 @@ fn dispatch(app: &App, command: Command) -> Result<u8, Failure> {
         Command::Windows(args) => windows::windows(app, &args),
         Command::Hold(args) => hold::hold(app, &args),
         Command::Release => hold::release(app),
+        Command::Logs(args) => logs::logs(app, &args),
         Command::History(args) => history::history(app, &args),
         Command::Checks(args) => checks::checks(app, &args),
         Command::MayBeRemoved => removal::may_be_removed(app),
@@ -143,6 +147,7 @@ async fn dispatch_async(app: &App, command: Command) -> Result<u8, Failure> {
     match command {
         Command::Init(args) => init::init(app, &args).await,
         Command::Plan(args) => plan::plan(app, &args).await,
+        Command::Run(args) if args.dry_run => plan::plan(app, &args.plan()).await,
         Command::Run(args) => run::run(app, &args).await,
         Command::Doctor(args) => doctor::doctor(app, &args).await,
         Command::Notify(args) => notify::notify(app, &args).await,

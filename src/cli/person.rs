@@ -7,13 +7,23 @@ use crate::report::words::one_line;
 /// What `/proc/self/loginuid` says of a process that nobody logged in for.
 const NOBODY: u32 = u32::MAX;
 
+/// Whether somebody else than whose rights these are is at the keyboard: by sudo and its like, or by su.
+pub(super) fn is_elevated() -> bool {
+    const BY: [&str; 3] = ["SUDO_UID", "PKEXEC_UID", "DOAS_USER"];
+    BY.iter().any(|name| env::var_os(name).is_some())
+        || login_uid().is_some_and(|uid| uid != rustix::process::geteuid().as_raw())
+}
+
+/// Whom the login was opened for; none if nobody logged in.
+fn login_uid() -> Option<u32> {
+    let uid: u32 = fs::read_to_string("/proc/self/loginuid").ok()?.trim().parse().ok()?;
+    (uid != NOBODY).then_some(uid)
+}
+
 /// The name of whoever typed the command: as sudo tells it, or whom the session was opened for.
 pub(super) fn operator() -> String {
     let by_sudo = env::var("SUDO_USER").ok().filter(|name| !name.is_empty());
-    let by_login = || {
-        let uid: u32 = fs::read_to_string("/proc/self/loginuid").ok()?.trim().parse().ok()?;
-        (uid != NOBODY).then(|| name_of(uid, &fs::read_to_string("/etc/passwd").unwrap_or_default()))
-    };
+    let by_login = || Some(name_of(login_uid()?, &fs::read_to_string("/etc/passwd").unwrap_or_default()));
     by_sudo.or_else(by_login).map_or_else(|| "root".to_owned(), |name| one_line(&name))
 }
 

@@ -1,22 +1,16 @@
 //! `patchday plan`.
 
-use std::io::stdout;
-
-use jiff::tz::TimeZone;
-
 use super::app::{App, hostname, require_labels, require_root};
 use super::args::{PlanArgs, RunArgs};
+use super::look::look;
 use super::{follow, gate, hand_over, report, run};
-use crate::checks::{self, CheckInputs};
-use crate::config::RebootWhen;
-use crate::coordinator::session;
 use crate::error::Failure;
 use crate::estimate;
 use crate::exit_code;
-use crate::host::Host;
-use crate::model::{CheckResult, Estimate, Owed, RunOptions, Severity, Trigger, UpgradePlan, next_kernel_after};
+use crate::host::clock::SystemClock;
+use crate::host::{Clock as _, Host};
+use crate::model::{Estimate, RunOptions, Trigger};
 use crate::steps;
-use crate::ui;
 use crate::ui::plan::{FORMAT, Plan};
 
 /// What installs a plan that was fetched, where the configuration does not say so.
@@ -43,64 +37,49 @@ pub(super) async fn plan(app: &App, args: &PlanArgs) -> Result<u8, Failure> {
     let options = RunOptions {
         no_reboot: args.no_reboot,
         allowed_checks: args.allow.clone(),
+        outside_window: args.outside_window,
         ..RunOptions::new(Trigger::Operator)
     };
-    let builds_kernel = steps::kernel_build_is_due(&host, &located.settings).await;
-    let may_reboot = located.settings.may_reboot(&options);
-    let nothing = UpgradePlan::default();
-    let expected = app.estimate(&located.settings, &options, &nothing, may_reboot, builds_kernel);
-    let inputs = CheckInputs::new(&host, &located.settings, &options).expecting(expected, nothing);
-    let (checks, upgrade, kernels) = tokio::join!(checks::run_all(&inputs), inputs.upgrade(), inputs.kernels());
-    let (upgrade, kernels) = (upgrade?, kernels?);
-    let owed = owed(app, &host).await?;
-    let owed = steps::owed_now(&host, &located.settings, &owed).await;
-    let tried = located.settings.tries_kernels();
-    let next_kernel = next_kernel_after(kernels, upgrade, tried);
-    let mut reasons = steps::expected_reboot_reasons(kernels, &owed, upgrade, tried);
-    reasons.extend(builds_kernel.then(|| "a kernel is built from its source".to_owned()));
-    let blockers = |check: &CheckResult| check.finding.as_ref().is_some_and(|f| f.severity == Severity::Blocker);
-    let blocked = checks.iter().any(blockers);
-
-    let services = located.settings.planned_services();
     let settings = &located.settings;
+    let look = look(app, &host, settings, &options).await?;
+    let services = settings.planned_services();
     let steps = steps::planned_steps(settings, &options);
     let fetched = match settings.upgrade.only_planned {
         true => host.packages.fetched().await?.map(|fetched| fetched.at),
         false => None,
     };
-    let asked_for = !reasons.is_empty() || (settings.reboot.when == RebootWhen::Always && !upgrade.is_empty());
-    let reboots = may_reboot && asked_for;
-    let estimate = app.estimate(settings, &options, upgrade, reboots, builds_kernel);
-    let savings = estimate::savings(&estimate, upgrade, &settings.limits);
+    let (upgrade, estimate, blocked) = (&look.upgrade, &look.estimate, look.is_blocked());
+    let savings = estimate::savings(estimate, upgrade, &settings.limits);
     let last = app
         .recent_runs()
         .into_iter()
         .rev()
         .find_map(|run| Some((run.measured_downtime()?, run.estimate.as_ref().map(Estimate::downtime))));
-    let window = gate::outlook(app, settings, estimate.until_back())?;
+    let window = gate::outlook(app, settings, &options, estimate.until_back())?;
     let plan = Plan {
         format: FORMAT,
         host: &hostname(),
         blocked,
         refused: refused.as_ref().map(|refused| refused.message.as_str()),
         refused_hint: refused.as_ref().and_then(|refused| refused.hint.as_deref()),
-        checks: &checks,
+        headline: look.headline(),
+        checks: &look.checks,
         upgrade,
         selection: &settings.upgrade.selection,
         fetched,
         services: &services,
         steps: &steps,
-        reboot_reasons: &reasons,
-        next_kernel: &next_kernel,
-        owed: &owed,
-        estimate: &estimate,
+        reboot_reasons: &look.reasons,
+        next_kernel: &look.next_kernel,
+        owed: &look.owed,
+        estimate,
         total: estimate.total(),
         downtime: estimate.downtime(),
         savings: &savings,
         window: &window,
         last,
         command: if settings.upgrade.only_planned == only_planned { "patchday run" } else { ONLY_PLANNED },
-        zone: &TimeZone::system(),
+        zone: &SystemClock.zone(),
     };
     app.answer(&plan, args.json)?;
     Ok(match (refused, blocked, window.fits) {
@@ -109,14 +88,6 @@ pub(super) async fn plan(app: &App, args: &PlanArgs) -> Result<u8, Failure> {
         (None, false, false) => exit_code::BLOCKED,
         (None, false, true) => exit_code::DONE,
     })
-}
-
-/// What earlier runs have left to a boot.
-async fn owed(app: &App, host: &Host) -> Result<Vec<Owed>, Failure> {
-    match host.system.boot().await {
-        Some(boot) => Ok(app.state.owed(&boot, session::soft_reboots(host).await)?),
-        None => Ok(Vec::new()),
-    }
 }
 
 /// Fetches the plan in a run of its own: under the limits, and on record. An exit code where there is no plan to show.
@@ -131,7 +102,7 @@ async fn fetch(app: &App, host: &Host, json: bool) -> Result<Option<u8>, Failure
         Some(exit_code::DONE) => Ok(None),
         Some(exit_code) => {
             if !json {
-                ui::print_data(&mut stdout(), &format!("\n{}", report::text(app, &id)?));
+                report::show_brief(app, &id)?;
             }
             Ok(Some(exit_code))
         }

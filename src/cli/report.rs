@@ -6,6 +6,8 @@ use super::app::{self, App};
 use super::args::{ReportArgs, ReportFormat};
 use crate::error::{Failure, FailureKind};
 use crate::exit_code;
+use crate::host::Clock as _;
+use crate::host::clock::SystemClock;
 use crate::host::placed;
 use crate::host::system::HostSystem;
 use crate::model::RunId;
@@ -13,9 +15,7 @@ use crate::report::{self, Report, Style};
 use crate::ui;
 
 pub(super) fn report(app: &App, args: &ReportArgs) -> Result<u8, Failure> {
-    let Some(id) = app.pick_run(args.run.as_ref())? else {
-        return Err(Failure::new(FailureKind::Usage, "no run is recorded yet").hint("patchday run"));
-    };
+    let id = app.pick_run(args.run.as_ref())?.ok_or_else(app::no_run)?;
     let report = build(app, &id)?;
     let format = if args.json { ReportFormat::Json } else { args.format };
     let text = match format {
@@ -31,7 +31,8 @@ pub(super) fn report(app: &App, args: &ReportArgs) -> Result<u8, Failure> {
             let message = format!("write {}: {error}", path.display());
             Failure::new(FailureKind::Usage, message).hint("name a file in a directory that exists")
         })?,
-        None => ui::print_data(&mut stdout(), &text),
+        None if format == ReportFormat::Json => ui::print_data(&mut stdout(), &text),
+        None => app.show(&text),
     }
     Ok(exit_code::DONE)
 }
@@ -45,9 +46,12 @@ pub(super) fn build(app: &App, id: &RunId) -> Result<Report, Failure> {
         run.owed.clear();
     }
     let report = report::build(&run, &timeline, app::time_of(&run));
-    Ok(Report { rebooted_since: is_past, ..report })
+    Ok(Report { rebooted_since: is_past, ..report }.in_zone(SystemClock.zone()))
 }
 
-pub(super) fn text(app: &App, id: &RunId) -> Result<String, Failure> {
-    Ok(report::text::render(&build(app, id)?, &app.stdout_style()))
+/// What a run came to, below all that was told of it.
+pub(super) fn show_brief(app: &App, id: &RunId) -> Result<(), Failure> {
+    let brief = report::brief::render(&build(app, id)?, &app.stdout_style());
+    ui::print_data(&mut stdout(), &format!("\n{brief}"));
+    Ok(())
 }

@@ -1,18 +1,21 @@
 //! `patchday run`.
 
-use std::io::{IsTerminal, Write, stderr, stdin};
+use std::io::{IsTerminal, stderr, stdin};
 
 use jiff::SignedDuration;
 
 use super::app::{App, require_labels, require_root};
 use super::args::RunArgs;
+use super::look::look;
 use super::{coordinate, follow, gate, hand_over, room};
+use crate::config::Settings;
 use crate::error::{Failure, FailureKind};
 use crate::host::Host;
-use crate::model::{RunOptions, Trigger, UnitName};
+use crate::model::{RunOptions, Trigger};
 use crate::report::telling;
 use crate::steps;
 use crate::store::StoreError;
+use crate::ui;
 
 pub(super) async fn run(app: &App, args: &RunArgs) -> Result<u8, Failure> {
     let end = begin(app, args).await;
@@ -60,7 +63,9 @@ async fn begin(app: &App, args: &RunArgs) -> Result<u8, Failure> {
         return coordinate::new_run(app, &host, &located.settings, id, options, window, args.json).await;
     }
 
-    confirm(args, &located.settings.services.iter().rev().map(|service| &service.unit).collect::<Vec<_>>())?;
+    if !args.yes {
+        confirm(app, &host, &located.settings, &options).await?;
+    }
     let verb = args.for_coordinator(&id);
     hand_over::start_coordinator(app, host.work.as_ref(), &hand_over::coordinator_unit("run", &id)?, verb).await?;
     follow::follow(app, &id, args.json).await
@@ -88,20 +93,24 @@ pub(super) async fn refuse_over_leftovers(app: &App, host: &Host) -> Result<(), 
     Err(Failure::new(FailureKind::Refused, message).hint("patchday resume"))
 }
 
-fn confirm(args: &RunArgs, stops: &[&UnitName]) -> Result<(), Failure> {
-    if args.yes {
-        return Ok(());
-    }
+/// Asks with the line that a plan begins with, and with what a run does to the services.
+async fn confirm(app: &App, host: &Host, settings: &Settings, options: &RunOptions) -> Result<(), Failure> {
     if !stdin().is_terminal() {
         let message = "a run stops services and may reboot the host, and there is no terminal to ask on";
-        return Err(Failure::new(FailureKind::Usage, message).hint("patchday run --yes"));
+        return Err(Failure::new(FailureKind::Usage, message)
+            .hint("patchday run --yes, or to see what it would do: patchday plan"));
     }
-    let stops: Vec<String> = stops.iter().map(ToString::to_string).collect();
+    let style = app.stderr_style();
+    match look(app, host, settings, options).await {
+        Ok(look) => ui::print_data(&mut stderr(), &(style.wrap(&look.headline().render(&style), 0).join("\n") + "\n")),
+        // The run would find the same, and say so in its report; whether it begins is the answer's.
+        Err(failure) => ui::print_error(&mut stderr(), &failure.message, &[], &[], &style),
+    }
+    let stops: Vec<String> = settings.services.iter().rev().map(|service| service.unit.to_string()).collect();
     let stops = if stops.is_empty() { "stops no service".into() } else { format!("stops {}", stops.join(", then ")) };
-    let then = if args.no_reboot { "does not reboot" } else { "reboots if that is needed" };
+    let then = if options.no_reboot { "does not reboot" } else { "reboots if that is needed" };
     let question = format!("This {stops}, upgrades the packages and {then}. Go on? [y/N] ");
-    let mut err = stderr();
-    let _ = err.write_all(question.as_bytes()).and_then(|()| err.flush());
+    ui::print_data(&mut stderr(), &question);
     let mut answer = String::new();
     let read = stdin().read_line(&mut answer);
     let is_yes = read.is_ok() && matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes");

@@ -8,6 +8,8 @@ use super::app::{self, App, json_text};
 use super::args::JsonArgs;
 use crate::error::Failure;
 use crate::exit_code;
+use crate::host::Clock as _;
+use crate::host::clock::SystemClock;
 use crate::host::system::HostSystem;
 use crate::model::{Attempt, Change, Closing, Owed, Run, RunId};
 use crate::ui;
@@ -46,13 +48,17 @@ pub(super) fn status(app: &App, args: &JsonArgs) -> Result<u8, Failure> {
     // Of the boot that runs: another one has what it owed.
     let boot = HostSystem::new("/".into()).boot_id();
     let owed = boot.map(|boot| app.state.owed(&boot, None)).transpose()?.unwrap_or_default();
-    let text = if args.json {
-        json(app, run.as_ref(), &owed)?
-    } else {
-        match &run {
-            Some(run) => ui::status::render(run, &undone, &owed, app::time_of(run), &app.stdout_style()),
-            None => ui::status::render_none(),
+    let text = match &run {
+        _ if args.json => json(app, run.as_ref(), &owed)?,
+        Some(run) => {
+            // What a closed one came to does not depend on them.
+            let timeline = if run.is_open() { app.state.events(&run.id).read_new()? } else { Vec::new() };
+            let (now, zone) = (app::time_of(run), SystemClock.zone());
+            let status =
+                ui::status::Status { run, timeline: &timeline, undone: &undone, owed: &owed, now, zone: &zone };
+            ui::status::render(&status, &app.stdout_style())
         }
+        None => ui::status::render_none(),
     };
     ui::print_data(&mut stdout(), &text);
     Ok(exit_code::DONE)

@@ -1,11 +1,11 @@
 //! `patchday verify`: look at the host as it is now, and compare it with the baseline of a run.
 
 use super::app::{App, hostname, require_root};
-use super::args::VerifyArgs;
+use super::args::{RunName, VerifyArgs};
 use crate::error::{Failure, FailureKind};
 use crate::events::{EventKind, EventSink};
 use crate::exit_code;
-use crate::model::{Run, RunId, Verdict};
+use crate::model::{Run, Verdict};
 use crate::ui::verify::{FORMAT, Verified};
 use crate::verify::{self, Verifying};
 
@@ -31,9 +31,10 @@ pub(super) async fn verify(app: &App, args: &VerifyArgs) -> Result<u8, Failure> 
 }
 
 /// The named run, or the last one that took a baseline: one with nothing to do took none.
-fn run_with_baseline(app: &App, named: Option<&RunId>) -> Result<Run, Failure> {
-    if let Some(id) = named {
-        return Ok(app.state.load(id)?);
+fn run_with_baseline(app: &App, named: Option<&RunName>) -> Result<Run, Failure> {
+    if named.is_some() {
+        let id = app.pick_run(named)?.ok_or_else(no_baseline)?;
+        return Ok(app.state.load(&id)?);
     }
     for id in app.state.runs()?.into_iter().rev() {
         let run = app.state.load(&id)?;

@@ -1,17 +1,18 @@
 //! `patchday windows`.
 
 use jiff::Timestamp;
-use jiff::tz::TimeZone;
 
 use super::app::App;
 use super::args::WindowsArgs;
 use crate::error::Failure;
 use crate::exit_code;
+use crate::host::Clock as _;
+use crate::host::clock::SystemClock;
 use crate::ui::windows::{FORMAT, Windows};
 
 pub(super) fn windows(app: &App, args: &WindowsArgs) -> Result<u8, Failure> {
     let located = app.load_config()?;
-    let (now, zone) = (Timestamp::now(), TimeZone::system());
+    let (now, zone) = (Timestamp::now(), SystemClock.zone());
     let hold = app.state.hold()?.filter(|hold| hold.is_in_force(now));
     let always = located.settings.windows.is_empty();
     let pieces = located.settings.schedule(&zone).pieces(now, hold.as_ref(), args.count.into());

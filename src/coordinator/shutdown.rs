@@ -2,6 +2,7 @@
 
 use super::{Coordinator, RunStorage};
 use crate::events::EventKind;
+use crate::model::spoken::exactly;
 use crate::model::{Fact, Outcome, Step};
 
 /// A request of which nothing has come.
@@ -91,7 +92,8 @@ impl<S: RunStorage> Coordinator<'_, S> {
     async fn take_shutdown_back(&self) -> String {
         let grace = self.settings.reboot.grace;
         let waits_for = self.what_the_shutdown_waits_for().await;
-        let mut note = format!("the host was asked to reboot and is still up after {grace:#}, {waits_for}");
+        let mut note =
+            format!("the host was asked to reboot and is still up after {grace}, {waits_for}", grace = exactly(grace));
         match self.host.shutdown.take_back().await {
             Ok(true) => note.push_str("; the shutdown was taken back"),
             Ok(false) => {}

@@ -4,6 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{Coordinator, RunStorage};
 use crate::events::EventKind;
+use crate::model::spoken::running;
 use crate::model::{BootId, ClockAnchor, Fact, time_on_next_boot};
 use crate::steps::Recorder as _;
 
@@ -41,9 +42,8 @@ impl<S: RunStorage> Coordinator<'_, S> {
             return;
         }
         let direction = if set_by.is_positive() { "forward" } else { "back" };
-        let by = SignedDuration::from_secs(set_by.abs().as_secs());
-        let message =
-            format!("the host's clock was set {direction} by {by:#}; the times of this run go on as they were");
+        let by = running(set_by.abs());
+        let message = format!("the host's clock was set {direction} by {by}; the times of this run go on as they were");
         self.events.emit(EventKind::Noted { message });
         self.record_or_degrade(Fact::ClockAnchored(anchor));
     }

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
+use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use rustix::time::{ClockId, clock_gettime};
 
@@ -22,6 +23,11 @@ impl Clock for SystemClock {
     fn since_boot(&self) -> SignedDuration {
         let now = clock_gettime(ClockId::Boottime);
         SignedDuration::new(now.tv_sec, i32::try_from(now.tv_nsec).unwrap_or_default())
+    }
+
+    /// As `TZ` and `/etc/localtime` say; a host without either is in UTC, as systemd has it.
+    fn zone(&self) -> TimeZone {
+        Some(TimeZone::system()).filter(|zone| !zone.is_unknown()).unwrap_or(TimeZone::UTC)
     }
 
     /// Waits by the monotonic clock, so that a step of the wall clock neither shortens nor stretches it. A negative
@@ -57,6 +63,11 @@ impl RunClock {
     /// The wall's time, for what is compared with the calendar or with times that others wrote.
     pub fn wall(&self) -> Timestamp {
         self.source.wall()
+    }
+
+    /// Whose clocks the people of this host read.
+    pub fn zone(&self) -> TimeZone {
+        self.source.zone()
     }
 
     pub async fn sleep(&self, duration: SignedDuration) {
@@ -117,6 +128,10 @@ mod tests {
 
         fn since_boot(&self) -> SignedDuration {
             self.0.lock().unwrap().1
+        }
+
+        fn zone(&self) -> TimeZone {
+            TimeZone::UTC
         }
 
         async fn sleep(&self, _duration: SignedDuration) {}

@@ -11,6 +11,7 @@ use tokio::net::TcpStream;
 
 use super::tls_words::{self, Naming};
 use super::{Database, HostError, HostErrorKind, HostResult, Prober, Units, command, trusted};
+use crate::model::spoken::exactly;
 use crate::model::{DatabaseAccess, Readiness, ReadinessProbe, UnitName};
 
 /// How long a page that counts users may take.
@@ -180,7 +181,7 @@ impl Prober for Probe {
             Ok(Ok(())) => Readiness::Ready(SignedDuration::try_from(began.elapsed()).unwrap_or(SignedDuration::MAX)),
             Ok(Err(Fault::NotReady(why))) => Readiness::NotReady(why),
             Ok(Err(Fault::TooOften(after))) => Readiness::TooOften(after),
-            Err(_) => Readiness::NotReady(format!("no answer within {timeout:#}")),
+            Err(_) => Readiness::NotReady(format!("no answer within {timeout}", timeout = exactly(timeout))),
         }
     }
 

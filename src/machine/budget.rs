@@ -1,7 +1,8 @@
 //! Does the rest of a run fit into its window?
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
+use crate::model::spoken::running;
 use crate::model::{Run, Step};
 
 /// Why the step must not begin now; none if it may. The steps that need the window are those after which services
@@ -18,9 +19,9 @@ pub(super) fn overrun(run: &Run, step: &Step, now: Timestamp) -> Option<String> 
     if !left.is_positive() {
         return Some(format!("the window closed at {closes}"));
     }
-    let [left, takes, reserve] = [left, takes, window.reserve].map(|time| SignedDuration::from_secs(time.as_secs()));
+    let [left, takes, reserve] = [left, takes, window.reserve].map(running);
     Some(format!(
-        "the window closes at {closes}: {left:#} are left, and the rest of the run takes {takes:#} and {reserve:#} in reserve"
+        "the window closes at {closes}: {left} are left, and the rest of the run takes {takes} and {reserve} in reserve"
     ))
 }
 

@@ -6,6 +6,7 @@ use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 
 use super::UnitName;
+use super::spoken::{exactly, running};
 
 /// A client connection as the server sees it.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -44,7 +45,7 @@ pub fn summary_of_clients(clients: &[ClientConnection]) -> Vec<String> {
     groups.sort_by_key(|(_, clients)| std::cmp::Reverse(clients.len()));
     let one = |((name, host), clients): ((String, &str), Vec<&ClientConnection>)| {
         let oldest = clients.iter().filter_map(|client| client.age).max();
-        let oldest = oldest.map(|age| format!(", the oldest {:#}", SignedDuration::from_secs(age.as_secs())));
+        let oldest = oldest.map(|age| format!(", the oldest {}", running(age)));
         let mut work: Vec<&str> = clients.iter().filter_map(|client| client.operation.as_deref()).collect();
         work.sort_unstable();
         work.dedup();
@@ -164,9 +165,10 @@ impl ReplicaSet {
         }
         if is_primary && !staying.iter().any(|member| member.could_take_over(max_lag)) {
             return Some(format!(
-                "no electable secondary of {} is within {max_lag:#} of this primary ({})",
+                "no electable secondary of {} is within {max_lag} of this primary ({})",
                 self.name,
-                described(&staying)
+                described(&staying),
+                max_lag = exactly(max_lag)
             ));
         }
         None
@@ -177,7 +179,11 @@ fn described(members: &[&ReplicaMember]) -> String {
     let one = |member: &&ReplicaMember| {
         let health = if member.healthy { "" } else { ", does not answer" };
         let electable = if member.electable { "" } else { ", not electable" };
-        let lag = member.lag.filter(|lag| !lag.is_zero()).map(|lag| format!(", {lag:#} behind")).unwrap_or_default();
+        let lag = member
+            .lag
+            .filter(|lag| !lag.is_zero())
+            .map(|lag| format!(", {lag} behind", lag = exactly(lag)))
+            .unwrap_or_default();
         format!("{}: {}{health}{electable}{lag}", member.name, member.state)
     };
     members.iter().map(one).collect::<Vec<_>>().join("; ")
@@ -200,7 +206,7 @@ pub struct RunningOperation {
 
 impl std::fmt::Display for RunningOperation {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} of {}, for {:#}", self.what, self.who, SignedDuration::from_secs(self.running.as_secs()))
+        write!(f, "{} of {}, for {}", self.what, self.who, running(self.running))
     }
 }
 
@@ -322,7 +328,7 @@ mod tests {
             (vec![primary(), second(), down], vec![], Some("does not answer")),
             (vec![primary(), second(), observer], vec![], Some("1 of the 2 votes")),
             (vec![primary(), never_primary("b"), never_primary("c")], vec![], Some("no electable secondary")),
-            (vec![primary(), member("b", "SECONDARY", 60), member("c", "ARBITER", 0)], vec![], Some("1m behind")),
+            (vec![primary(), member("b", "SECONDARY", 60), member("c", "ARBITER", 0)], vec![], Some("1 min behind")),
         ] {
             let leaving: Vec<String> = leaving.into_iter().map(str::to_owned).collect();
             let refusal = set(members).refusal(&leaving, true, LAG);
@@ -350,7 +356,7 @@ mod tests {
         assert_eq!(
             summary_of_clients(&clients),
             [
-                "api from 10.0.0.1: 2, the oldest 1m 5s, find shop.orders",
+                "api from 10.0.0.1: 2, the oldest 1 min 5 s, find shop.orders",
                 "without a name as ops@admin from a Unix socket: 1, idle",
             ]
         );

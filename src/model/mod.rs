@@ -51,6 +51,7 @@ mod run_window;
 mod selection;
 mod server_process;
 mod service;
+pub mod spoken;
 mod standstill;
 mod step;
 mod subject;

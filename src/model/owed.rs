@@ -1,5 +1,6 @@
 //! What a boot owes: what is installed, and in force only after one.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use jiff::Timestamp;
@@ -64,6 +65,18 @@ impl BootReason {
     /// Whether a run reboots for it.
     pub fn asks_for_reboot(&self) -> bool {
         !matches!(self, Self::OldCode { passing: true, .. })
+    }
+
+    /// What it is about, in a word or two.
+    pub fn name(&self) -> Cow<'_, str> {
+        match self {
+            Self::Kernel { release, .. } => format!("kernel {release}").into(),
+            Self::RebootRequired { packages } if packages.is_empty() => "/run/reboot-required".into(),
+            Self::RebootRequired { packages } => packages.join(", ").into(),
+            Self::ReadAtBoot { package, .. } | Self::Upgraded { package, .. } => package.into(),
+            Self::OldCode { by, .. } => by.into(),
+            Self::Microcode { .. } => "microcode".into(),
+        }
     }
 
     /// Whether all but the kernel being started anew leaves it as it is.

@@ -4,6 +4,7 @@ use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 
 use super::DatabaseAccess;
+use super::spoken::exactly;
 
 /// The test that a service must pass to be ready.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,9 +57,10 @@ impl Readiness {
             Self::Ready(_) => None,
             Self::NotReady(why) => Some(why.clone()),
             Self::TooOften(None) => Some("it says that it is asked too often (status 429)".to_owned()),
-            Self::TooOften(Some(after)) => {
-                Some(format!("it says that it is asked too often (status 429), and to come back after {after:#}"))
-            }
+            Self::TooOften(Some(after)) => Some(format!(
+                "it says that it is asked too often (status 429), and to come back after {after}",
+                after = exactly(*after)
+            )),
         }
     }
 

@@ -90,12 +90,16 @@ pub(super) fn to_do(report: &Report) -> Vec<Advice> {
         }
     }
     let asks = report.asks_for_boot();
-    if let Some(words) = owed::told(&report.owed).filter(|_| asks && report.ended.is_some()) {
+    if let Some(words) = owed::told(&report.owed, &report.zone).filter(|_| asks && report.ended.is_some()) {
         add(format!("Have the host rebooted, so that what is installed is in force: {words}"), Some("patchday run"));
     }
     let wanted = report.reboot.as_ref().filter(|reboot| reboot.noticed.is_none() && !reboot.reasons.is_empty());
     if let Some(reboot) = wanted.filter(|_| report.ended.is_some() && !asks && !report.rebooted_since) {
         add(format!("Reboot the host, which is still wanted: {}", telling::reasons(&reboot.reasons)), None);
+    }
+    if matches!(report.ending, Ending::Failed | Ending::Aborted) {
+        let text = "When the cause is fixed, see whether the next run would go through";
+        add(text.to_owned(), Some("patchday plan"));
     }
     if !report.packages.kept_back.is_empty() {
         let names = report.packages.kept_back.join(", ");
@@ -104,10 +108,6 @@ pub(super) fn to_do(report: &Report) -> Vec<Advice> {
     if report.vulnerabilities.iter().any(|story| story.unmitigated) {
         let names = report.vulnerabilities.iter().filter(|story| story.unmitigated).map(|story| &story.name);
         add(format!("Look for microcode or settings against what nothing mitigates: {}", list(names)), None);
-    }
-    if matches!(report.ending, Ending::Failed | Ending::Aborted) {
-        let text = "When the cause is fixed, see whether the next run would go through";
-        add(text.to_owned(), Some("patchday plan"));
     }
     items
 }

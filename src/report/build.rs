@@ -1,5 +1,6 @@
 //! From the durable run and its events to the report. Pure: `now` is an argument.
 
+use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
 use super::ending::{ending, is_judged, is_settled, serves_readers};
@@ -66,6 +67,7 @@ pub fn build(run: &Run, timeline: &[Event], now: Timestamp) -> Report {
         hooks: run.hooks.clone(),
         notifications: run.notifications.clone(),
         timeline: moments(run, timeline),
+        zone: TimeZone::UTC,
     }
 }
 

@@ -1,5 +1,6 @@
 //! When each service was in which state, for the pictures of the shutdown and of the boot. Only recorded instants count.
 
+use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
 use super::{Report, ServiceStory};
@@ -65,6 +66,8 @@ pub(super) struct Chart {
     pub(super) lanes: Vec<Lane>,
     /// From the request until the next boot was at work.
     pub(super) reboot: Option<(Timestamp, Timestamp)>,
+    /// Whose clock it shows.
+    pub(super) zone: TimeZone,
 }
 
 /// The pictures of a run: the whole, its shutdown, and how the services came back. None of what did not happen.
@@ -90,7 +93,16 @@ pub(super) fn charts(report: &Report) -> Vec<Chart> {
             _ => (zero.checked_sub(room).ok()?, until.checked_add(room).ok()?),
         };
         let lanes = lanes.clone();
-        (from < until && !lanes.is_empty()).then_some(Chart { title, direction, from, until, zero, lanes, reboot })
+        (from < until && !lanes.is_empty()).then_some(Chart {
+            title,
+            direction,
+            from,
+            until,
+            zero,
+            lanes,
+            reboot,
+            zone: report.zone.clone(),
+        })
     };
     [
         chart("The whole run", Direction::Whole, Some(whole)),

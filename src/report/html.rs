@@ -5,8 +5,10 @@ mod svg;
 
 use markup::{Html, element, literal, text};
 
-use super::page::{self, Content, ServiceRow, StepRow};
-use super::words::{capital, count, duration, instant, time_of_day};
+use jiff::Timestamp;
+
+use super::page::{self, Content, Fact, ServiceRow, StepRow};
+use super::words::{capital, count, day, duration, instant, time_of_day, zone_name};
 use super::{Item, Mark, Paint, Report, advice, chart, phrases};
 use crate::model::Outcome;
 
@@ -14,7 +16,7 @@ use crate::model::Outcome;
 const OPEN_PACKAGES: usize = 40;
 
 pub fn render(report: &Report) -> String {
-    let title = format!("Patch run on {}, {}", report.host, report.began.strftime("%Y-%m-%d"));
+    let title = format!("Patch run on {}, {}", report.host, day(report.began, &report.zone));
     let before = [
         head(report, &title),
         section(page::WENT_WRONG, problems(report)),
@@ -52,8 +54,8 @@ fn content(content: &Content<'_>, report: &Report) -> Html {
         Content::Facts(facts) => {
             facts.iter().map(|fact| paragraph(format!("{}: {}.", fact.lead, fact.value))).collect()
         }
-        Content::Steps(rows) => steps(rows),
-        Content::Services(rows) => services(rows),
+        Content::Steps(rows) => steps(rows, report),
+        Content::Services(rows) => services(rows, report),
         Content::Compared(recovered) => compared(recovered, report),
         Content::Packages(left) => packages(left, report),
     }
@@ -88,12 +90,19 @@ fn head(report: &Report, title: &str) -> Html {
 }
 
 fn facts(report: &Report) -> Html {
-    let facts = page::head(report).into_iter().map(|fact| (fact.lead, fact.value));
-    let fact = |(name, value): (&str, String)| {
-        element("li", &[], [element("span", &[], text(name)), element("b", &[], text(value))])
+    let value = |fact: &Fact| {
+        let told = fact.at.and_then(|at| {
+            let said = instant(at, &report.zone);
+            let rest = fact.value.strip_prefix(&said)?.to_owned();
+            Some(Html::from([time(at, said), text(rest)]))
+        });
+        told.unwrap_or_else(|| text(&fact.value))
     };
-    let facts = [("Run", report.run.to_string())].into_iter().chain(facts).map(fact);
-    element("ul", &[("class", "facts")], facts.collect::<Html>())
+    let fact = |name, value| element("li", &[], [element("span", &[], text(name)), element("b", &[], value)]);
+    let facts = page::head(report);
+    let facts = facts.iter().map(|one| fact(one.lead, value(one)));
+    let run = fact("Run", text(report.run.as_str()));
+    element("ul", &[("class", "facts")], [run].into_iter().chain(facts).collect::<Html>())
 }
 
 fn problems(report: &Report) -> Html {
@@ -160,21 +169,31 @@ fn timeline(report: &Report) -> Html {
         let drawing = element("div", &[("class", "scroll")], svg::draw(chart));
         element("figure", &[], [caption, drawing])
     };
-    let note = "Times are UTC. An arrow leads from the service that another one needs to the start of that one, or to \
-                its readiness where it started earlier and waited. A broken arrow leads back in time: that order was not \
-                kept.";
+    let zone = zone_name(report.began, &report.zone);
+    let note = format!(
+        "Times are {zone}. An arrow leads from the service that another one needs to the start of that one, or to its \
+         readiness where it started earlier and waited. A broken arrow leads back in time: that order was not kept."
+    );
     let note = element("p", &[("class", "dim")], text(note));
     [svg::legend()].into_iter().chain(charts.iter().map(figure)).chain([note]).collect()
 }
 
-fn table(heads: &[&str], rows: impl Iterator<Item = Vec<Html>>) -> Html {
+/// A table with its caption, for who does not see what stands around it; nothing where it has no row.
+fn table(caption: &str, heads: &[&str], rows: impl Iterator<Item = Vec<Html>>) -> Html {
     let rows: Html = rows.map(|cells| element("tr", &[], cells.into_iter().collect::<Html>())).collect();
     if rows.is_empty() {
         return rows;
     }
     let heads: Html = heads.iter().map(|head| element("th", &[("scope", "col")], text(head))).collect();
-    let table = element("table", &[], [element("tr", &[], heads), rows]);
+    let caption = element("caption", &[], text(caption));
+    let head = element("thead", &[], element("tr", &[], heads));
+    let table = element("table", &[], [caption, head, element("tbody", &[], rows)]);
     element("div", &[("class", "scroll")], table)
+}
+
+/// An instant as it is told, with what a program reads.
+fn time(at: Timestamp, said: impl AsRef<str>) -> Html {
+    element("time", &[("datetime", &at.to_string())], text(said))
 }
 
 /// A table whose cells stand below each other where there is no room beside.
@@ -186,18 +205,30 @@ fn cell(content: impl AsRef<str>) -> Html {
     element("td", &[], text(content))
 }
 
-fn figure(content: impl AsRef<str>) -> Html {
-    element("td", &[("class", "figure")], text(content))
+fn figure(content: impl Into<Html>) -> Html {
+    element("td", &[("class", "figure")], content)
 }
 
-fn services(rows: &[ServiceRow<'_>]) -> Html {
+/// The time of day, in a cell of its own.
+fn hour(at: Timestamp, report: &Report) -> Html {
+    figure(time(at, time_of_day(at, &report.zone)))
+}
+
+fn services(rows: &[ServiceRow<'_>], report: &Report) -> Html {
     let row = |row: &ServiceRow<'_>| {
         let unit = [marked(row.mark), element("b", &[], text(row.unit.as_str()))];
         let details = ["stopped", "returned"].map(|name| cell(row.detail(name)));
         [element("td", &[("class", "unit")], unit), cell(&row.impact)].into_iter().chain(details).collect()
     };
-    let heads = ["Service", "Impact (UTC)", "Proof of the stop", "Return"];
-    stacked("services", table(&heads, rows.iter().map(row)))
+    let impact = format!("Impact ({})", zone_name(report.began, &report.zone));
+    let heads = ["Service", &impact, "Proof of the stop", "Return"];
+    // The figure of the headline, which is none of a single service.
+    let all = report.away.filter(|_| rows.len() > 1).map(|away| {
+        let name = element("td", &[("class", "unit")], element("b", &[], text("All of them")));
+        vec![name, cell(format!("away {}", phrases::away_words(&away))), cell(""), cell("")]
+    });
+    let caption = "How each service went down and came back";
+    stacked("services", table(caption, &heads, rows.iter().map(row).chain(all)))
 }
 
 /// What was measured before and after, and what differs and need not worry anybody.
@@ -209,9 +240,9 @@ fn compared(recovered: &[Item], report: &Report) -> Html {
         let before = service.latency_before.map_or("not measured".to_owned(), |before| phrases::pace(&before));
         Some(vec![cell(format!("{} answers", service.unit)), cell(before), cell(phrases::pace(&after))])
     });
-    let measured = table(&["", "Before", "After"], kernel.into_iter().chain(answers));
+    let measured = table("Measured before and after", &["", "Before", "After"], kernel.into_iter().chain(answers));
     let expected = report.expected.iter().map(|one| vec![cell(&one.what), cell(&one.rule)]);
-    let expected = table(&["Difference", "Why it is expected"], expected);
+    let expected = table("Differences that are expected", &["Difference", "Why it is expected"], expected);
     let expected = if expected.is_empty() {
         expected
     } else {
@@ -226,7 +257,7 @@ fn packages(left: &[Item], report: &Report) -> Html {
         let security = if line.security { "security" } else { "" };
         vec![element("td", &[], code(&line.change.name)), cell(phrases::versions(line, "→")), cell(security)]
     });
-    let list = table(&["Package", "Change", ""], rows);
+    let list = table("Each package, with its old and its new version", &["Package", "Change", ""], rows);
     let number = report.packages.changes.len();
     let list = if number <= OPEN_PACKAGES {
         list
@@ -236,7 +267,7 @@ fn packages(left: &[Item], report: &Report) -> Html {
     [list].into_iter().chain(left.iter().map(item)).collect()
 }
 
-fn steps(rows: &[StepRow<'_>]) -> Html {
+fn steps(rows: &[StepRow<'_>], report: &Report) -> Html {
     let row = |row: &StepRow<'_>| {
         let step = row.step;
         let note: Vec<String> = row.attempts.clone().into_iter().chain(step.note.clone()).collect();
@@ -244,17 +275,19 @@ fn steps(rows: &[StepRow<'_>]) -> Html {
         vec![
             element("td", &[], [marked(row.mark), text(capital(&step.title))]),
             cell(row.how),
-            figure(step.began.map(time_of_day).unwrap_or_default()),
-            figure(took),
+            step.began.map_or_else(|| cell(""), |began| hour(began, report)),
+            figure(text(took)),
             cell(note.join(", ")),
         ]
     };
-    table(&["Step", "Outcome", "Began (UTC)", "Took", "Note"], rows.iter().map(row))
+    let began = format!("Began ({})", zone_name(report.began, &report.zone));
+    table("The steps of the run", &["Step", "Outcome", &began, "Took", "Note"], rows.iter().map(row))
 }
 
 fn moments(report: &Report) -> Html {
-    let rows = report.timeline.iter().map(|moment| vec![figure(time_of_day(moment.at)), cell(&moment.text)]);
-    let list = table(&["UTC", "What happened"], rows);
+    let rows = report.timeline.iter().map(|moment| vec![hour(moment.at, report), cell(&moment.text)]);
+    let zone = zone_name(report.began, &report.zone);
+    let list = table("Moments of the run", &[&zone, "What happened"], rows);
     if list.is_empty() {
         return list;
     }
@@ -263,8 +296,8 @@ fn moments(report: &Report) -> Html {
 }
 
 fn footer(report: &Report) -> Html {
-    let said = format!("Made by Patchday {} at {}.", report.patchday_version, instant(report.built));
-    element("footer", &[], text(said))
+    let by = text(format!("Made by Patchday {} at ", report.patchday_version));
+    element("footer", &[], [by, time(report.built, instant(report.built, &report.zone)), literal(".")])
 }
 
 #[cfg(test)]

@@ -1,13 +1,13 @@
 //! The report as a ready post-mortem.
 
 use super::advice::{self, Advice};
-use super::words::{capital, duration, one_line, time_of_day};
+use super::words::{capital, day, duration, one_line, time_of_day, zone_name};
 use super::{Report, ServiceStory, page, phrases};
 use crate::model::ExpectedDifference;
 
 /// Renders the post-mortem: summary, impact, timeline, what changed, what went wrong, what to do.
 pub fn render(report: &Report) -> String {
-    let mut out = vec![format!("# Patch run on {}, {}", escape(&report.host), report.began.strftime("%Y-%m-%d"))];
+    let mut out = vec![format!("# Patch run on {}, {}", escape(&report.host), day(report.began, &report.zone))];
     out.extend(section("Summary", summary(report)));
     out.extend(section("Impact", impact(report)));
     out.extend(section("Timeline", timeline(report)));
@@ -45,18 +45,19 @@ fn impact(report: &Report) -> Vec<String> {
         Some((unit, took)) => vec![format!("The longest measured downtime is {}, of `{unit}`.", duration(took))],
         None => vec!["No downtime was measured to its end.".to_owned()],
     };
-    lines.extend([String::new(), "| Service | Down from (UTC) | Ready again | Downtime |".to_owned()]);
+    let zone = zone_name(report.began, &report.zone);
+    lines.extend([String::new(), format!("| Service | Down from ({zone}) | Ready again | Downtime |")]);
     lines.push("|---|---|---|---|".to_owned());
     for service in affected {
         let Some(downtime) = &service.downtime else { continue };
-        let until = downtime.until.map_or("not recorded".to_owned(), time_of_day);
+        let until = downtime.until.map_or("not recorded".to_owned(), |until| time_of_day(until, &report.zone));
         let took = match downtime.took {
             Some(took) if downtime.proven => duration(took),
             Some(took) => format!("at most {}: the stop is not proven", duration(took)),
             None if phrases::is_still_down(service) => "still down".to_owned(),
             None => "not measured".to_owned(),
         };
-        lines.push(format!("| `{}` | {} | {until} | {took} |", service.unit, time_of_day(downtime.from)));
+        lines.push(format!("| `{}` | {} | {until} | {took} |", service.unit, time_of_day(downtime.from, &report.zone)));
     }
     lines.push(String::new());
     for service in page::services(report) {
@@ -70,9 +71,14 @@ fn timeline(report: &Report) -> Vec<String> {
     if report.timeline.is_empty() {
         return vec!["Nothing was recorded.".to_owned()];
     }
-    let rows =
-        report.timeline.iter().map(|moment| format!("| {} | {} |", time_of_day(moment.at), escape(&moment.text)));
-    ["| UTC | What happened |".to_owned(), "|---|---|".to_owned()].into_iter().chain(rows).collect()
+    let rows = report
+        .timeline
+        .iter()
+        .map(|moment| format!("| {} | {} |", time_of_day(moment.at, &report.zone), escape(&moment.text)));
+    [format!("| {} | What happened |", zone_name(report.began, &report.zone)), "|---|---|".to_owned()]
+        .into_iter()
+        .chain(rows)
+        .collect()
 }
 
 fn changed(report: &Report) -> Vec<String> {

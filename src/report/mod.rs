@@ -6,6 +6,8 @@
 //! recorded.
 
 mod advice;
+pub mod ahead;
+pub mod brief;
 mod build;
 mod chart;
 mod ending;

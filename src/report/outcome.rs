@@ -1,5 +1,7 @@
 //! How a run stands or ended, in one sentence.
 
+use jiff::SignedDuration;
+
 use super::ending::{is_judged, is_settled};
 use super::words::{count, duration, one_line};
 use super::{PackageCertainty, PackageStory, RebootStory, Summary, owed, phrases, telling};
@@ -66,7 +68,7 @@ fn ended(run: &Run, packages: &PackageStory, reboot: Option<&RebootStory>) -> Su
     let mut parts: Vec<String> = owed::sentence(&run.owed).into_iter().chain(upgraded(packages)).collect();
     if let Some(reboot) = reboot {
         match reboot.back_after {
-            Some(after) => parts.push(format!("back after {}", duration(after))),
+            Some(after) => parts.push(back(run, after)),
             None if reboot.noticed.is_some() => parts.push("rebooted".to_owned()),
             None => parts.push(match run.last_record(&Step::Reboot).and_then(|record| record.note.as_deref()) {
                 Some(why) => format!("not rebooted ({})", one_line(why)),
@@ -103,6 +105,14 @@ fn ended(run: &Run, packages: &PackageStory, reboot: Option<&RebootStory>) -> Su
     let spoilt = run.hooks.iter().filter(|call| call.step.hook_point() == Some(HookPoint::AfterVerify));
     parts.extend(spoilt.filter(|call| call.is_fatal()).map(phrases::call_words));
     Summary::new(verification.verdict.name(), one_line(&parts.join(", ")))
+}
+
+/// What the reboot cost: the services' time is what people had to wait for, and the host's only where that is unknown.
+fn back(run: &Run, host: SignedDuration) -> String {
+    match run.measured_downtime() {
+        Some(away) => format!("services away for {}", duration(away)),
+        None => format!("back after {}", duration(host)),
+    }
 }
 
 /// What became of the packages; none if nothing is worth a word.

@@ -1,5 +1,7 @@
 //! What a boot owes, in words.
 
+use jiff::tz::TimeZone;
+
 use super::words::{instant, one_line};
 use crate::model::{BootReason, Owed, reasons_in_words};
 
@@ -12,9 +14,9 @@ pub(super) fn sentence(owed: &[Owed]) -> Option<String> {
 }
 
 /// The reasons, and since when the oldest of them is known; none if nothing is owed.
-pub fn told(owed: &[Owed]) -> Option<String> {
+pub fn told(owed: &[Owed], zone: &TimeZone) -> Option<String> {
     let oldest = owed.iter().map(|owed| owed.since).min()?;
-    Some(format!("{}; since {}", in_words(owed)?, instant(oldest)))
+    Some(format!("{}; since {}", in_words(owed)?, instant(oldest, zone)))
 }
 
 fn in_words(owed: &[Owed]) -> Option<String> {

@@ -2,6 +2,9 @@
 //!
 //! A face lays them out, and adds what it alone has room for: pictures, a table, a list of names.
 
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
 use super::words::{count, duration, instant, one_line};
 use super::{Ending, Item, Mark, Report, ServiceStory, StepStory, owed, phrases, telling};
 use crate::exit_code;
@@ -40,6 +43,8 @@ pub(super) struct Fact {
     /// As a sentence begins.
     pub(super) lead: &'static str,
     pub(super) value: String,
+    /// The instant with which the value begins.
+    pub(super) at: Option<Timestamp>,
 }
 
 pub(super) struct StepRow<'a> {
@@ -89,13 +94,17 @@ pub(super) fn sections<'a>(report: &'a Report, arrow: &str) -> Vec<Section<'a>> 
 
 /// What stands at the head, below the summary.
 pub(super) fn head(report: &Report) -> Vec<Fact> {
-    let fact = |name, lead, value| Fact { name, lead, value };
+    let fact = |name, lead, value| Fact { name, lead, value, at: None };
+    let timed = |name, lead, at, rest: &str| {
+        let value = format!("{}{rest}", instant(at, &report.zone));
+        Fact { name, lead, value, at: Some(at) }
+    };
     let by = phrases::trigger(report.trigger);
     let took = report.took().map(|took| format!(", after {}", duration(took))).unwrap_or_default();
-    let mut facts = vec![fact("began", "Began", format!("{}, {by}", instant(report.began)))];
+    let mut facts = vec![timed("began", "Began", report.began, &format!(", {by}"))];
     facts.push(match report.ended {
-        Some(ended) => fact("ended", "Ended", format!("{}{took}", instant(ended))),
-        None => fact("as of", "As of", format!("{}{took}", instant(report.built))),
+        Some(ended) => timed("ended", "Ended", ended, &took),
+        None => timed("as of", "As of", report.built, &took),
     });
     facts.extend(report.away.map(|away| fact("no services", "Services away", phrases::away_words(&away))));
     // Without a code the run is not closed yet, and none is claimed.
@@ -140,11 +149,11 @@ pub(super) fn services(report: &Report) -> Vec<ServiceRow<'_>> {
     let mut services: Vec<&ServiceStory> = report.services.iter().filter(has_story).collect();
     services.sort_by_key(|service| service.ready_position.unwrap_or(u32::MAX));
     let rebooted = phrases::was_rebooted(report);
-    services.into_iter().map(|service| service_row(service, rebooted)).collect()
+    services.into_iter().map(|service| service_row(service, rebooted, &report.zone)).collect()
 }
 
-fn service_row(service: &ServiceStory, rebooted: bool) -> ServiceRow<'_> {
-    let (mark, impact) = phrases::impact(service);
+fn service_row<'a>(service: &'a ServiceStory, rebooted: bool, zone: &TimeZone) -> ServiceRow<'a> {
+    let (mark, impact) = phrases::impact(service, zone);
     let returned = service.returned.as_ref();
     let details = [
         ("stopped", service.stopped.as_ref().map(phrases::stop_words)),
@@ -174,17 +183,19 @@ pub(super) fn recovered(report: &Report) -> Vec<Item> {
 /// The reboot, what it did, and what the next one would do.
 pub(super) fn boot(report: &Report, arrow: &str) -> Vec<Fact> {
     let mut facts = Vec::new();
-    let mut add = |name, lead, value| facts.push(Fact { name, lead, value });
+    let mut add = |name, lead, value| facts.push(Fact { name, lead, value, at: None });
     if let Some(reboot) = &report.reboot {
         if !reboot.reasons.is_empty() {
             add("because", "A reboot was wanted", telling::reasons(&reboot.reasons));
         }
         if let Some(requested) = reboot.requested {
-            add("requested", "Reboot requested", instant(requested));
+            add("requested", "Reboot requested", instant(requested, &report.zone));
         }
         match (reboot.noticed, reboot.back_after) {
             (_, Some(after)) => add("back", "Host back", format!("{} after the request", duration(after))),
-            (Some(noticed), None) => add("new boot", "Another boot", format!("noticed {}", instant(noticed))),
+            (Some(noticed), None) => {
+                add("new boot", "Another boot", format!("noticed {}", instant(noticed, &report.zone)))
+            }
             (None, None) if reboot.requested.is_none() => {
                 add("requested", "Reboot requested", "not by this run".to_owned());
             }
@@ -203,7 +214,7 @@ pub(super) fn boot(report: &Report, arrow: &str) -> Vec<Fact> {
     if report.rebooted_since {
         add("since then", "Since then", "the host has booted again".to_owned());
     }
-    if let Some(words) = owed::told(&report.owed) {
+    if let Some(words) = owed::told(&report.owed, &report.zone) {
         add("owed", "A boot is owed", words);
     }
     if let Some(words) = phrases::kernel(report) {
@@ -252,5 +263,5 @@ pub(super) fn hooks(report: &Report) -> Vec<Item> {
 /// Who was told, and who could not be.
 pub(super) fn messages(report: &Report) -> Vec<Item> {
     let mark = |told: &Notification| if told.problem.is_some() { Mark::Warning } else { Mark::Done };
-    report.notifications.iter().map(|told| Item::new(mark(told), phrases::notification(told))).collect()
+    report.notifications.iter().map(|told| Item::new(mark(told), phrases::notification(told, &report.zone))).collect()
 }

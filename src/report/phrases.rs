@@ -1,6 +1,7 @@
 //! What every face of a report says in the same words.
 
 use jiff::SignedDuration;
+use jiff::tz::TimeZone;
 
 use super::words::{between, count, duration, one_line, time_of_day};
 use super::{Ending, Mark, PackageCertainty, PackageLine, Paint, Report, ServiceStory, TimeAway, VulnerabilityStory};
@@ -50,9 +51,9 @@ pub(super) fn away_words(away: &TimeAway) -> String {
 }
 
 /// One message in words.
-pub(super) fn notification(told: &Notification) -> String {
+pub(super) fn notification(told: &Notification, zone: &TimeZone) -> String {
     let outcome = match &told.problem {
-        None => format!("sent at {}", time_of_day(told.at)),
+        None => format!("sent at {}", time_of_day(told.at, zone)),
         Some(why) => format!("did not arrive, tried {}: {why}", count(told.tries as usize, "time")),
     };
     one_line(&format!("{}, {}: {outcome}", told.occasion.name(), told.channel))
@@ -91,7 +92,7 @@ pub(super) fn is_still_down(service: &ServiceStory) -> bool {
 }
 
 /// The mark of a service, and how long it was away.
-pub(super) fn impact(service: &ServiceStory) -> (Mark, String) {
+pub(super) fn impact(service: &ServiceStory, zone: &TimeZone) -> (Mark, String) {
     let is_back = service.returned.as_ref().map(|returned| returned.problem.is_none() && returned.ready_usec.is_some());
     let Some(downtime) = &service.downtime else {
         let mark = match is_back {
@@ -101,14 +102,16 @@ pub(super) fn impact(service: &ServiceStory) -> (Mark, String) {
         };
         return (mark, "not stopped by Patchday".to_owned());
     };
-    let from = time_of_day(downtime.from);
+    let from = time_of_day(downtime.from, zone);
     match (downtime.took, downtime.until) {
         (Some(took), Some(until)) => {
             let mark = if is_back == Some(false) { Mark::Failed } else { Mark::Done };
             let most = if downtime.proven { "down" } else { "down at most" };
-            (mark, format!("{most} {}, {from} to {}", duration(took), time_of_day(until)))
+            (mark, format!("{most} {}, {from} to {}", duration(took), time_of_day(until, zone)))
         }
-        (None, Some(until)) => (Mark::Warning, format!("ready at {}, the clock was set back", time_of_day(until))),
+        (None, Some(until)) => {
+            (Mark::Warning, format!("ready at {}, the clock was set back", time_of_day(until, zone)))
+        }
         (_, None) if is_back == Some(false) => (Mark::Failed, format!("down from {from}, still down")),
         (_, None) if is_back == Some(true) => (Mark::Done, format!("down from {from}, ready, not timed")),
         (_, None) if downtime.proven => (Mark::Failed, format!("down from {from}, not seen ready since")),

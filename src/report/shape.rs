@@ -1,6 +1,7 @@
 //! The shape of a report: everything that a reader needs, in one value that depends on no other file.
 
 use super::Summary;
+use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -104,6 +105,13 @@ pub struct Report {
     pub notifications: Vec<Notification>,
     /// What happened, in order.
     pub timeline: Vec<Moment>,
+    /// Whose clock the faces for people show; JSON is in UTC.
+    #[serde(skip, default = "utc")]
+    pub zone: TimeZone,
+}
+
+const fn utc() -> TimeZone {
+    TimeZone::UTC
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -278,6 +286,12 @@ pub struct ReportSummary {
 }
 
 impl Report {
+    /// The same, by the clocks of another zone.
+    #[must_use]
+    pub fn in_zone(self, zone: TimeZone) -> Self {
+        Self { zone, ..self }
+    }
+
     /// From the beginning to the end of the run, or to the making of the report while the run is open.
     pub fn took(&self) -> Option<SignedDuration> {
         super::words::between(self.began, self.ended.unwrap_or(self.built))

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// One sentence: `healthy: 3 packages upgraded, back after 24 s, nothing found`. Written as its text.
+/// One sentence: `healthy: 3 packages upgraded, services away for 24 s, nothing found`. Written as its text.
 #[derive(Debug, Clone, Eq, Serialize, Deserialize)]
 #[serde(from = "String", into = "String")]
 pub struct Summary {

@@ -1,5 +1,6 @@
 //! Every kind of ending, in every face.
 
+mod brief;
 mod downtime;
 
 use insta::assert_snapshot;

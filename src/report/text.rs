@@ -38,7 +38,7 @@ fn items(items: &[Item], style: &Style) -> Vec<String> {
 }
 
 /// What the sentence begins with is the verdict, and alone is coloured: a red paragraph is hard to read.
-fn summary(report: &Report, style: &Style) -> Vec<String> {
+pub(super) fn summary(report: &Report, style: &Style) -> Vec<String> {
     let (mark, paint) = phrases::grade(report.ending, report.verdict);
     let mut sentence = style.wrap(&report.summary.to_string(), 4);
     if let Some(first) = sentence.first_mut() {

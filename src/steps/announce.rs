@@ -6,6 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{StepContext, StepEnd, StepError, StepResult};
 use crate::events::EventKind;
+use crate::model::spoken::{exactly, running};
 use crate::model::{Change, Fact, Parcel, Step, Trigger};
 
 /// How often the wish to end the run is looked for, and how often the rest of the time is told.
@@ -17,7 +18,7 @@ pub(super) async fn perform(ctx: &mut StepContext<'_>) -> StepResult {
     let grace = settings.grace;
     let began = ctx.run().attempt.as_ref().map_or_else(|| ctx.host.clock.now(), |attempt| attempt.began);
     let until = began + grace;
-    let text = text(&settings.message, &ctx.run().host, until, &TimeZone::system());
+    let text = text(&settings.message, &ctx.run().host, until, &ctx.host.clock.zone());
     let people = people(ctx).await;
     // After a crash everybody knows already, and the time that has passed counts.
     if !ctx.run().changes.contains(&Change::Announced) {
@@ -33,7 +34,7 @@ pub(super) async fn perform(ctx: &mut StepContext<'_>) -> StepResult {
         1 => "1 session was warned".to_owned(),
         many => format!("{many} sessions were warned"),
     };
-    let waited = if grace.is_zero() { String::new() } else { format!(", {grace:#} ago") };
+    let waited = if grace.is_zero() { String::new() } else { format!(", {grace} ago", grace = exactly(grace)) };
     Ok(StepEnd::Succeeded(Some(format!("{told}{waited}"))))
 }
 
@@ -83,7 +84,7 @@ async fn wait(ctx: &StepContext<'_>, began: Timestamp, until: Timestamp) -> Resu
                 step: Step::Announce,
                 fraction: Some(1.0 - left.as_secs_f64() / whole.as_secs_f64()),
                 remaining: Some(left),
-                message: format!("services go down in {:#}", SignedDuration::from_secs(left.as_secs().max(1))),
+                message: format!("services go down in {}", running(left.max(SignedDuration::from_secs(1)))),
             });
         }
         ctx.host.clock.sleep(LOOK_EVERY.min(left)).await;

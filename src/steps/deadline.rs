@@ -8,6 +8,7 @@ use super::{StepContext, StepError};
 use crate::config::Settings;
 use crate::events::EventKind;
 use crate::host::PackageWork;
+use crate::model::spoken::{exactly, running};
 use crate::model::{Step, UnitName};
 
 /// systemd ends the work itself; where it did not, this much later we ask it to.
@@ -90,21 +91,17 @@ impl Deadline {
             return None;
         }
         self.told = silent;
-        let [silent, at_work] = [silent, now.duration_since(self.began)].map(whole_seconds);
+        let at_work = now.duration_since(self.began);
         let (limit, key) = self.limit;
-        let left = whole_seconds((limit - at_work).max(SignedDuration::ZERO));
-        let rest = format!("it is ended in {left:#} at the latest ({key})");
-        Some(format!("{}: no word for {silent:#}, at work for {at_work:#}; {rest}", self.description))
+        let rest = format!("it is ended in {} at the latest ({key})", running(limit - at_work));
+        let [silent, at_work] = [silent, at_work].map(running);
+        Some(format!("{}: no word for {silent}, at work for {at_work}; {rest}", self.description))
     }
 }
 
 /// Why work was ended.
 pub(super) fn overtime(description: &str, limit: SignedDuration, key: &str) -> String {
-    format!("{description} took longer than {limit:#} ({key}), and was ended")
-}
-
-fn whole_seconds(time: SignedDuration) -> SignedDuration {
-    SignedDuration::from_secs(time.as_secs())
+    format!("{description} took longer than {} ({key}), and was ended", exactly(limit))
 }
 
 #[cfg(test)]
@@ -124,7 +121,7 @@ mod tests {
         let mut watch = Deadline::new(Step::Fetch, "Patchday: download the packages", at(0), at(0), limit);
         assert_eq!(
             watch.silence(at(90)).unwrap(),
-            "download the packages: no word for 1m 30s, at work for 1m 30s; it is ended in 58m 30s at the latest \
+            "download the packages: no word for 1 min 30 s, at work for 1 min 30 s; it is ended in 58 min 30 s at the latest \
              ([upgrade] fetch-timeout)"
         );
     }

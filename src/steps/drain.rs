@@ -7,6 +7,7 @@ use super::{StepContext, StepError};
 use crate::config::{LeftoverClients, LongOperations, ServiceSettings};
 use crate::events::EventKind;
 use crate::host::HostResult;
+use crate::model::spoken::{exactly, running};
 use crate::model::{ClientConnection, DatabaseAccess, DatabaseFacts, RunningOperation, Step, summary_of_clients};
 
 const LOOK_EVERY: SignedDuration = SignedDuration::from_millis(250);
@@ -63,10 +64,10 @@ async fn until(
             return Ok(Look { clients, operations });
         }
         let message = format!(
-            "waiting for {} connections and {} operations, {:#} at most",
+            "waiting for {} connections and {} operations, {} at most",
             clients.len(),
             operations.len(),
-            SignedDuration::from_secs((limit - waited).as_secs())
+            running(limit - waited)
         );
         // Told when the numbers change, not with every second that passes.
         let numbers = format!("{} {}", clients.len(), operations.len());
@@ -102,11 +103,14 @@ async fn settle_operations(
             return Err(StepError::Failed(format!("{unit} is still at work, and long-operations is abort: {long}")));
         }
         LongOperations::Wait => {
-            ctx.note(format!("{unit} is still at work, waiting for {:#} at most: {long}", settings.stop_timeout));
+            ctx.note(format!(
+                "{unit} is still at work, waiting for {} at most: {long}",
+                exactly(settings.stop_timeout)
+            ));
             let began = ctx.host.clock.now();
             while let Some(long) = named(&look) {
                 if ctx.host.clock.now().duration_since(began) >= settings.stop_timeout {
-                    let why = format!("{unit} is still at work after {:#}: {long}", settings.stop_timeout);
+                    let why = format!("{unit} is still at work after {}: {long}", exactly(settings.stop_timeout));
                     return Err(StepError::Failed(why));
                 }
                 ctx.host.clock.sleep(LOOK_EVERY).await;

@@ -10,6 +10,7 @@ use super::stay::reason_to_stay;
 use super::work::LOOK_EVERY;
 use super::{StepContext, StepEnd, StepError, StepResult, package_locks, task};
 use crate::events::EventKind;
+use crate::model::spoken::exactly;
 use crate::model::{
     Fact, Hook, HookEnd, HookId, HookPoint, HookPolicy, HookRun, Outcome, Step, UnitName, WorkLook, WorkOutcome,
     WorkSpec,
@@ -202,7 +203,9 @@ fn lost(why: &str) -> Ended {
 fn judged(outcome: &WorkOutcome, timeout: SignedDuration) -> Ended {
     match (outcome.result.as_str(), outcome.exit_status) {
         _ if outcome.succeeded() => Ended { outcome: Outcome::Succeeded, why: None, lines: Vec::new() },
-        ("timeout", _) => failed(format!("it was ended, since it took longer than {timeout:#}")),
+        ("timeout", _) => {
+            failed(format!("it was ended, since it took longer than {timeout}", timeout = exactly(timeout)))
+        }
         (_, Some(status)) => failed(format!("exit status {status}")),
         (result, None) => failed(format!("it ended with result {result}")),
     }
@@ -224,8 +227,8 @@ mod tests {
         for (result, status, outcome, why) in [
             ("success", Some(0), Outcome::Succeeded, ""),
             ("exit-code", Some(3), Outcome::Failed, "exit status 3"),
-            ("timeout", None, Outcome::Failed, "took longer than 1m 30s"),
-            ("timeout", Some(0), Outcome::Failed, "took longer than 1m 30s"),
+            ("timeout", None, Outcome::Failed, "took longer than 1 min 30 s"),
+            ("timeout", Some(0), Outcome::Failed, "took longer than 1 min 30 s"),
             ("signal", None, Outcome::Failed, "result signal"),
             ("a-word-of-tomorrow", None, Outcome::Failed, "a-word-of-tomorrow"),
         ] {

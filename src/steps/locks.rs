@@ -4,6 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{StepContext, StepError};
 use crate::events::EventKind;
+use crate::model::spoken::exactly;
 use crate::model::{LockHolder, Step};
 
 const LOOK_EVERY: SignedDuration = SignedDuration::from_secs(1);
@@ -37,10 +38,13 @@ impl Wait {
         }
         if ctx.host.clock.now().duration_since(self.began) >= self.limit {
             let key = if self.limit == ctx.settings.upgrade.lock_timeout { " ([upgrade] lock-timeout)" } else { "" };
-            return Err(StepError::Failed(format!("apt's locks are not free after {:#}{key}: {holders}", self.limit)));
+            return Err(StepError::Failed(format!(
+                "apt's locks are not free after {}{key}: {holders}",
+                exactly(self.limit)
+            )));
         }
         if holders != self.told {
-            let message = format!("waiting for apt's locks, {:#} at most: {holders}", self.limit);
+            let message = format!("waiting for apt's locks, {} at most: {holders}", exactly(self.limit));
             let step = self.step.clone();
             ctx.events.emit(EventKind::StepProgressed { step, fraction: None, remaining: None, message });
             self.told = holders;

@@ -57,7 +57,8 @@ pub(super) async fn perform(ctx: &mut StepContext<'_>, occasion: Occasion) -> St
 
 /// Everything that was not sent before a crash. What was sent and not recorded is sent again.
 fn messages(ctx: &StepContext<'_>, occasion: Occasion) -> Vec<Message> {
-    let report = report::build(ctx.run(), &ctx.recorder.timeline(), ctx.host.clock.now());
+    let clock = &ctx.host.clock;
+    let report = report::build(ctx.run(), &ctx.recorder.timeline(), clock.now()).in_zone(clock.zone());
     let is_told = |number: u32| {
         let told = ctx.run().notifications.iter();
         told.clone().any(|told| told.number == number && told.occasion == occasion && told.problem.is_none())

@@ -69,26 +69,26 @@ fn of_package(change: &PackageChange) -> Option<BootReason> {
 }
 
 /// Reasons as far as they are known before the upgrade.
-pub fn expected_reboot_reasons(facts: &KernelFacts, owed: &[Owed], plan: &UpgradePlan, tried: bool) -> Vec<String> {
+pub fn expected_boot_reasons(facts: &KernelFacts, owed: &[Owed], plan: &UpgradePlan, tried: bool) -> Vec<BootReason> {
     let after = next_kernel_after(facts, plan, tried);
     let is_new = after != next_kernel(facts, tried);
     let comes = is_new.then(|| newer(facts, &after, true)).flatten();
-    in_words(of_kernel(facts, tried).into_iter().chain(comes).collect(), owed, plan)
+    all_of(of_kernel(facts, tried).into_iter().chain(comes).collect(), owed, plan)
 }
 
 /// Reasons after the upgrade: its kernel is one of those that are installed now, or is none.
 pub(super) fn reboot_reasons(facts: &KernelFacts, owed: &[Owed], plan: &UpgradePlan, tried: bool) -> Vec<String> {
-    in_words(of_kernel(facts, tried), owed, plan)
+    reasons_in_words(&all_of(of_kernel(facts, tried), owed, plan))
 }
 
-fn in_words(mut reasons: Vec<BootReason>, owed: &[Owed], plan: &UpgradePlan) -> Vec<String> {
+fn all_of(mut reasons: Vec<BootReason>, owed: &[Owed], plan: &UpgradePlan) -> Vec<BootReason> {
     for reason in owed.iter().map(|owed| owed.reason.clone()).chain(of_packages(plan)) {
         let is_new = |reason: &BootReason| !reasons.contains(reason);
         if reason.asks_for_reboot() && is_new(&reason) {
             reasons.push(reason);
         }
     }
-    reasons_in_words(&reasons)
+    reasons
 }
 
 /// Whether a boot is owed for what no look at processes can tell.

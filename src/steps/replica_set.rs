@@ -5,6 +5,7 @@ use jiff::SignedDuration;
 use super::{StepContext, StepError};
 use crate::config::ServiceSettings;
 use crate::host::{DatabaseInsight, HostErrorKind};
+use crate::model::spoken::exactly;
 use crate::model::{DatabaseAccess, DatabaseFacts, ReplicaSet, UnitName};
 
 const LOOK_EVERY: SignedDuration = SignedDuration::from_secs(1);
@@ -113,7 +114,10 @@ pub(super) async fn step_down(
         }
         if ctx.host.clock.now().duration_since(began) >= CHANGE_WITHIN {
             let seen = role.unwrap_or_else(|error| error.to_string());
-            return Err(StepError::Failed(format!("{unit} did not step down within {CHANGE_WITHIN:#}: it is {seen}")));
+            return Err(StepError::Failed(format!(
+                "{unit} did not step down within {change_within}: it is {seen}",
+                change_within = exactly(CHANGE_WITHIN)
+            )));
         }
         ctx.host.clock.sleep(LOOK_EVERY).await;
     }

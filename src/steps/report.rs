@@ -28,7 +28,7 @@ pub(super) async fn perform(ctx: &mut StepContext<'_>) -> StepResult {
 /// Writes every face of the report as it is now.
 pub(super) fn write_faces(ctx: &StepContext<'_>) -> Result<(), StepError> {
     let timeline = ctx.recorder.timeline();
-    let report = report::build(ctx.run(), &timeline, ctx.host.clock.now());
+    let report = report::build(ctx.run(), &timeline, ctx.host.clock.now()).in_zone(ctx.host.clock.zone());
     let json = report::json::render(&report).map_err(|error| StepError::Failed(format!("the report: {error}")))?;
     for (name, content) in [
         ("report.json", json),

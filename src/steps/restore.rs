@@ -6,6 +6,7 @@ use super::{RecordError, StepContext, StepEnd, StepError, StepResult, ask_again,
 use crate::config::ServiceSettings;
 use crate::events::EventKind;
 use crate::host::HostErrorKind;
+use crate::model::spoken::exactly;
 use crate::model::{Change, Fact, JobResult, Readiness, UnitName};
 
 const LOOK_EVERY: SignedDuration = SignedDuration::from_millis(500);
@@ -159,8 +160,9 @@ pub(super) async fn start_until_ready(ctx: &StepContext<'_>, service: &ServiceSe
         }
         if ctx.host.clock.now().duration_since(began) >= patience {
             return Err(format!(
-                "{unit} is not back after {patience:#}: {problem}; read journalctl -b -u {unit}, then: systemctl restart \
-                 {unit}"
+                "{unit} is not back after {patience}: {problem}; read journalctl -b -u {unit}, then: systemctl restart \
+                 {unit}",
+                patience = exactly(patience)
             ));
         }
         ctx.host.clock.sleep(pause).await;

@@ -6,6 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::stop_unit::remaining;
 use super::{StepContext, StepError};
 use crate::config::ServiceSettings;
+use crate::model::spoken::exactly;
 use crate::model::{DatabaseAccess, DatabaseFacts};
 
 const LOOK_EVERY: SignedDuration = SignedDuration::from_millis(100);
@@ -46,8 +47,8 @@ pub(super) async fn wait(
             let unit = &settings.unit;
             let which = process.map_or(String::new(), |process| format!(" (process {process})"));
             return Err(StepError::Failed(format!(
-                "the server of {unit}{which} did not end within {:#}",
-                settings.stop_timeout
+                "the server of {unit}{which} did not end within {}",
+                exactly(settings.stop_timeout)
             )));
         }
         ctx.host.clock.sleep(LOOK_EVERY).await;

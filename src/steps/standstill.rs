@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use jiff::{SignedDuration, Timestamp};
 
 use super::{StepContext, StepError, task};
+use crate::model::spoken::running;
 use crate::model::{Change, Fact, KeptDown, ServiceKind, Standstill, Step, UnitName, Waiting};
 
 /// How often the processes are looked at while nothing is heard of the work.
@@ -75,19 +76,19 @@ impl Watch {
     }
 
     fn tell(&mut self, ctx: &StepContext<'_>, step: &Step, waiting: &Waiting, now: Timestamp) {
-        let silent = whole(now.duration_since(self.silent));
+        let silent = running(now.duration_since(self.silent));
         let words = waiting.to_string();
         let is_known = |(at, told): &(Timestamp, String)| *told == words && now.duration_since(*at) < TOLD_AGAIN;
         if !self.told.as_ref().is_some_and(is_known) {
-            ctx.note(format!("\"{}\" stands still for {silent:#}: {words}", step.title()));
+            ctx.note(format!("\"{}\" stands still for {silent}: {words}", step.title()));
             self.told = Some((now, words));
         }
     }
 
     /// Ends the step, not the work: recorded first, since whoever comes next must know what still runs.
     pub(super) fn leave(&self, ctx: &mut StepContext<'_>, step: &Step, work: &str, waiting: &Waiting) -> StepError {
-        let silent = whole(ctx.host.clock.now().duration_since(self.silent));
-        let why = format!("{work} stands still for {silent:#}, and is left to itself: {waiting}");
+        let silent = running(ctx.host.clock.now().duration_since(self.silent));
+        let why = format!("{work} stands still for {silent}, and is left to itself: {waiting}");
         let attempt = task::attempt_number(ctx);
         let stood = Standstill { step: step.clone(), attempt, work: work.to_owned(), why: why.clone() };
         match ctx.recorder.record(Fact::StoodStill(stood)) {
@@ -111,10 +112,6 @@ pub(super) fn recorded(ctx: &StepContext<'_>) -> Option<StepError> {
 fn is_idle(used_usec: u64, since: SignedDuration) -> bool {
     let since = u64::try_from(since.as_micros()).unwrap_or_default();
     used_usec * 100 < since * IDLE_PERCENT
-}
-
-fn whole(duration: SignedDuration) -> SignedDuration {
-    SignedDuration::from_secs(duration.as_secs())
 }
 
 fn keeps_services_down(ctx: &StepContext<'_>) -> bool {

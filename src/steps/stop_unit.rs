@@ -5,6 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::{StepContext, StepError};
 use crate::config::ServiceSettings;
 use crate::host::HostErrorKind;
+use crate::model::spoken::exactly;
 use crate::model::{JobResult, StopProof, UnitName, UnitState};
 
 /// What a unit left behind may be on its way out.
@@ -63,8 +64,9 @@ pub(super) async fn wait_until_down(
                 Err(error) => format!("its state is unknown: {error}"),
             };
             return Err(StepError::Failed(format!(
-                "{} did not stop within {:#}: {state}",
-                settings.unit, settings.stop_timeout
+                "{} did not stop within {}: {state}",
+                settings.unit,
+                exactly(settings.stop_timeout)
             )));
         }
         let pause = now.duration_since(began) / LOOK_SHARE;

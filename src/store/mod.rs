@@ -8,6 +8,7 @@ mod holds;
 mod lock;
 mod open_run;
 mod ours;
+mod outputs;
 mod run_store;
 
 /// Where runs are recorded, unless somebody says otherwise.

@@ -1,7 +1,7 @@
 //! Runs on disk.
 
 use std::fs::{self, DirBuilder};
-use std::io::{Read, Seek, SeekFrom};
+use std::io::Read as _;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
@@ -161,15 +161,6 @@ impl StateDir {
         EventReader::new(self.run_dir(id).join("events.jsonl"))
     }
 
-    /// The last lines that are not empty of what the run's work printed, the newest work first asked: for people who
-    /// look. Where there is nothing to read there are none.
-    pub fn last_output(&self, id: &RunId, lines: usize) -> Vec<String> {
-        let entries = fs::read_dir(self.run_dir(id)).into_iter().flatten().flatten();
-        let logs = entries.filter(|entry| entry.path().extension().is_some_and(|extension| extension == "log"));
-        let newest = logs.max_by_key(|log| log.metadata().and_then(|metadata| metadata.modified()).ok());
-        newest.and_then(|log| tail(&log.path(), lines).ok()).unwrap_or_default()
-    }
-
     /// What a crash in the middle of `create_run` left behind.
     fn remove_unborn(&self) {
         let entries = fs::read_dir(self.root.join("runs")).into_iter().flatten().flatten();
@@ -178,27 +169,9 @@ impl StateDir {
         }
     }
 
-    fn run_dir(&self, id: &RunId) -> PathBuf {
+    pub(super) fn run_dir(&self, id: &RunId) -> PathBuf {
         self.root.join("runs").join(id.as_str())
     }
-}
-
-/// What is read of a log at most: its end.
-const TAIL: u64 = 16 * 1024;
-
-fn tail(path: &Path, lines: usize) -> std::io::Result<Vec<String>> {
-    let mut file = fs::File::open(path)?;
-    let length = file.metadata()?.len();
-    file.seek(SeekFrom::Start(length.saturating_sub(TAIL)))?;
-    let mut bytes = Vec::new();
-    file.take(TAIL).read_to_end(&mut bytes)?;
-    let text = String::from_utf8_lossy(&bytes);
-    // Of a line that is drawn again and again only its last state was ever to be read.
-    let last: Vec<&str> = text.lines().filter_map(|line| line.trim_end().rsplit('\r').next()).collect();
-    let mut last: Vec<String> =
-        last.into_iter().rev().filter(|line| !line.trim().is_empty()).take(lines).map(str::to_owned).collect();
-    last.reverse();
-    Ok(last)
 }
 
 /// One run, open for writing.

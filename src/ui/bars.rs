@@ -5,6 +5,7 @@
 //! that turns by itself would tell that this program lives, and not that the work does.
 
 mod row;
+mod terminal;
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,6 +15,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, P
 use jiff::Timestamp;
 
 use self::row::Current;
+use self::terminal::{Size, Terminal};
 use super::{Mark, Paint, Style, View};
 use crate::events::{Event, EventKind};
 use crate::model::{Outcome, Severity, Step, Verdict};
@@ -24,30 +26,38 @@ use crate::report::words;
 /// How often the row is drawn again without news.
 const HEARTBEAT: Duration = Duration::from_millis(500);
 
+/// Drawings in a second, at most.
+const DRAWINGS: u8 = 20;
+
 /// Where bars are drawn, and how wide that is at the moment.
 pub struct Screen {
     target: ProgressDrawTarget,
     width: Arc<dyn Fn() -> usize + Send + Sync>,
+    terminal: Option<Terminal>,
 }
 
 impl Screen {
     /// The terminal behind stderr.
     pub fn stderr() -> Self {
-        let terminal = console::Term::stderr();
+        let stderr = console::Term::stderr();
         // Asked at every drawing, since a window may be resized at any time.
-        let width = move || terminal.size_checked().map_or(Style::COLUMNS, |(_, columns)| usize::from(columns));
-        Self::new(ProgressDrawTarget::stderr(), width)
+        let size: Size = Arc::new(move || stderr.size_checked());
+        let terminal = Terminal::new(std::io::stderr(), Arc::clone(&size));
+        let target = ProgressDrawTarget::term_like_with_hz(Box::new(terminal.clone()), DRAWINGS);
+        let width = move || size().map_or(Style::COLUMNS, |(_, columns)| usize::from(columns));
+        Self { terminal: Some(terminal), ..Self::new(target, width) }
     }
 
     /// Another place to draw, and its width.
     pub fn new(target: ProgressDrawTarget, width: impl Fn() -> usize + Send + Sync + 'static) -> Self {
-        Self { target, width: Arc::new(width) }
+        Self { target, width: Arc::new(width), terminal: None }
     }
 }
 
 /// Finished steps as lines, and the current one as a bar.
 pub struct Bars {
     screen: MultiProgress,
+    terminal: Option<Terminal>,
     width: Arc<dyn Fn() -> usize + Send + Sync>,
     style: Style,
     clock: fn() -> Timestamp,
@@ -66,6 +76,7 @@ impl Bars {
     pub fn new(screen: Screen, style: Style, clock: fn() -> Timestamp) -> Self {
         Self {
             screen: MultiProgress::with_draw_target(screen.target),
+            terminal: screen.terminal,
             width: screen.width,
             style,
             clock,
@@ -296,6 +307,9 @@ impl View for Bars {
     fn finish(&mut self) {
         self.output(None);
         self.leave(Mark::Current);
+        if let Some(terminal) = &self.terminal {
+            terminal.leave();
+        }
     }
 }
 

@@ -54,7 +54,7 @@ pub enum ViewKind {
 }
 
 /// Columns below which a bar has no room for its words.
-const BAR_COLUMNS: u16 = 80;
+const BAR_COLUMNS: u16 = 60;
 
 /// Which view the inputs ask for.
 pub fn kind(inputs: &ViewInputs) -> ViewKind {
@@ -118,8 +118,8 @@ mod tests {
         for (inputs, wanted, why) in [
             (PIPE, ViewKind::Lines, "a pipe"),
             (TERMINAL, ViewKind::Bars, "a terminal"),
-            (ViewInputs { columns: Some(80), ..TERMINAL }, ViewKind::Bars, "just wide enough"),
-            (ViewInputs { columns: Some(79), ..TERMINAL }, ViewKind::Lines, "too narrow"),
+            (ViewInputs { columns: Some(60), ..TERMINAL }, ViewKind::Bars, "just wide enough"),
+            (ViewInputs { columns: Some(59), ..TERMINAL }, ViewKind::Lines, "too narrow"),
             (ViewInputs { columns: None, ..TERMINAL }, ViewKind::Bars, "width not told"),
             (ViewInputs { dumb: true, ..TERMINAL }, ViewKind::Lines, "cannot move its cursor"),
             (ViewInputs { under_systemd: true, ..PIPE }, ViewKind::Systemd, "a service"),

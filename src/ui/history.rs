@@ -1,9 +1,10 @@
 //! `patchday history`: one line for each run, the newest first.
 
+use jiff::tz::TimeZone;
 use serde::Serialize;
 
 use super::{Answer, Paint, Style};
-use crate::report::words::{between, duration};
+use crate::report::words::{between, duration, minute};
 use crate::report::{self, ReportSummary};
 
 /// Version of the shape of `patchday history --json`.
@@ -15,6 +16,9 @@ pub struct History {
     pub format: u32,
     /// One row for each run, in the order in which they are shown.
     pub runs: Vec<ReportSummary>,
+    /// Whose clock the text shows.
+    #[serde(skip)]
+    pub zone: TimeZone,
 }
 
 impl Answer for History {
@@ -22,20 +26,19 @@ impl Answer for History {
         if self.runs.is_empty() {
             return "no run yet\n".to_owned();
         }
-        let head =
-            format!("    {:<16}  {:<21}  {:>10}  {:>4}  {}", "began (UTC)", "run", "took", "exit", "what came of it");
+        let head = format!("    {:<20}  {:<21}  {:>10}  {:>4}  {}", "began", "run", "took", "exit", "what came of it");
         let mut lines = vec![style.paint(Paint::Dim, &head)];
-        lines.extend(self.runs.iter().map(|run| row(run, style)));
+        lines.extend(self.runs.iter().map(|run| row(run, &self.zone, style)));
         lines.join("\n") + "\n"
     }
 }
 
-fn row(run: &ReportSummary, style: &Style) -> String {
+fn row(run: &ReportSummary, zone: &TimeZone, style: &Style) -> String {
     let took = run.ended.and_then(|ended| between(run.began, ended)).map_or("-".to_owned(), duration);
     let code = run.exit_code.map_or("-".to_owned(), |code| code.to_string());
-    let began = run.began.strftime("%Y-%m-%d %H:%M").to_string();
+    let began = minute(run.began, zone);
     let head = format!(
-        "  {} {began:<16}  {:<21}  {took:>10}  {code:>4}  ",
+        "  {} {began:<20}  {:<21}  {took:>10}  {code:>4}  ",
         style.mark(report::grade(run.ending, run.verdict).0),
         run.run.as_str()
     );
@@ -65,7 +68,7 @@ mod tests {
         let mut open = Story::new();
         open.begin(Step::Fetch);
         let runs = [open, failed, Story::healthy()].map(|story| story.report().summarised()).into();
-        let mut history = History { format: FORMAT, runs };
+        let mut history = History { format: FORMAT, runs, zone: TimeZone::UTC };
         snapshots(|| {
             assert_snapshot!("history", history.render(&Style::plain()));
             assert_snapshot!("history_wide", history.render(&Style { width: 120, ..Style::plain() }));

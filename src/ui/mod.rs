@@ -12,6 +12,7 @@ pub mod history;
 mod jsonl;
 pub mod limits;
 mod lines;
+pub mod pager;
 pub mod plan;
 pub mod status;
 mod steady;

@@ -1,5 +1,7 @@
 //! `patchday plan`: what a run would do, and what stands in its way.
 
+mod headline;
+
 use std::cmp::Reverse;
 
 use jiff::tz::TimeZone;
@@ -12,8 +14,10 @@ use crate::model::{
     PlannedService, Saving, Severity, Step, UpgradePlan, short_version,
 };
 use crate::report::telling;
-use crate::report::words::{clock, count, one_line};
+use crate::report::words::{count, duration, one_line, roughly};
 use crate::window::clock_time;
+
+pub use headline::Headline;
 
 /// Version of the shape of `patchday plan --json`.
 pub const FORMAT: u32 = 1;
@@ -24,6 +28,9 @@ pub struct Plan<'a> {
     /// Version of this shape.
     pub format: u32,
     pub host: &'a str,
+    /// The whole in one line.
+    #[serde(skip)]
+    pub headline: Headline<'a>,
     /// A check found a blocker.
     pub blocked: bool,
     /// Why no run would begin at all: another one is open, or has left something changed.
@@ -84,10 +91,10 @@ pub struct PlanWindow {
 const NAMED: usize = 12;
 
 impl Answer for Plan<'_> {
-    /// What stands in the way comes first.
+    /// The whole in one line, and then what stands in the way.
     fn render(&self, style: &Style) -> String {
-        let (program, host) = (style.paint(Paint::Strong, "patchday"), style.paint(Paint::Strong, self.host));
-        let mut lines = vec![format!("{program} plan for {host}")];
+        let mut lines = style.wrap(&self.headline.render(style), 0);
+        lines.extend([String::new(), format!("patchday plan for {}", style.paint(Paint::Strong, self.host))]);
         if let Some(why) = self.refused {
             lines.push(String::new());
             lines.extend(style.marked(Mark::Failed, &one_line(why)));
@@ -241,7 +248,8 @@ fn table(upgrade: &UpgradePlan, style: &Style) -> Vec<String> {
 fn bytes(number: u64) -> String {
     match number as f64 {
         few if few < 1e6 => format!("{:.0} kB", few / 1e3),
-        some if some < 1e9 => format!("{:.1} MB", some / 1e6),
+        some if some < 9.95e6 => format!("{:.1} MB", some / 1e6),
+        some if some < 9.995e8 => format!("{:.0} MB", some / 1e6),
         many => format!("{:.1} GB", many / 1e9),
     }
 }
@@ -258,20 +266,20 @@ fn steps(plan: &Plan<'_>, style: &Style) -> Vec<String> {
             Basis::Assumed => "a guess",
         };
         let title = style.fit(&step.title(), 34);
-        format!("{number}  {title}  {:>7}  {}", clock(one.takes), style.paint(Paint::Dim, basis))
+        format!("{number}  {title}  {:>11}  {}", roughly(one.takes), style.paint(Paint::Dim, basis))
     };
     (1..).zip(plan.steps).map(row).collect()
 }
 
 fn time(plan: &Plan<'_>, style: &Style) -> Vec<String> {
-    let mut lines = style.field("in all", &clock(plan.total));
-    lines.extend(style.field("services", &format!("away for about {}", clock(plan.downtime))));
+    let mut lines = style.field("in all", &roughly(plan.total));
+    lines.extend(style.field("services", &format!("away for about {}", roughly(plan.downtime))));
     if let Some((took, estimated)) = plan.last {
-        let than = estimated.map_or(String::new(), |estimated| format!(", estimated {}", clock(estimated)));
-        lines.extend(style.field("last time", &format!("{}{than}", clock(took))));
+        let than = estimated.map_or(String::new(), |estimated| format!(", estimated {}", roughly(estimated)));
+        lines.extend(style.field("last time", &format!("{}{than}", duration(took))));
     }
     for saving in plan.savings {
-        lines.extend(style.field("less", &format!("{}: {}", clock(saving.saves), saving.what)));
+        lines.extend(style.field("less", &format!("{}: {}", roughly(saving.saves), saving.what)));
     }
     let window = style.field("window", &one_line(&plan.window.told));
     lines
@@ -317,9 +325,19 @@ mod tests {
         let estimate = Estimate { steps: run.steps.iter().map(one).collect(), until_ready: takes(20) };
         let what = "no reboot now (patchday run --no-reboot)".to_owned();
         let kernel = "6.1.0-40-cloud-amd64";
+        let reboot_for = ["kernel 6.1.0-40-cloud-amd64".to_owned()];
+        let headline = Headline {
+            upgrade: &upgrade,
+            may_reboot: true,
+            reboots: true,
+            reboot_for: &reboot_for,
+            downtime: estimate.downtime(),
+            checks: &run.checks,
+        };
         let plan = Plan {
             format: FORMAT,
             host: &run.host,
+            headline,
             blocked: false,
             refused: None,
             refused_hint: None,
@@ -353,10 +371,12 @@ mod tests {
         let upgrade = UpgradePlan { changes: vec![removal], ..UpgradePlan::default() };
         let selection = PackageSelection { exclude: vec!["docker-ce".into()], only_security: false };
         let fetched = Some("2026-11-26T14:03:00Z".parse().unwrap());
-        let blocked = Plan { checks: &blocked, upgrade: &upgrade, selection: &selection, fetched, ..plan };
+        let headline = Headline { checks: &blocked, upgrade: &upgrade, ..headline };
+        let blocked = Plan { headline, checks: &blocked, upgrade: &upgrade, selection: &selection, fetched, ..plan };
         let refused = Plan {
             refused: Some("run 20261108t010203z-0a1b is not finished"),
             refused_hint: Some("patchday resume"),
+            headline: Headline { upgrade: &UpgradePlan::default(), checks: &[], reboots: false, ..headline },
             checks: &[],
             upgrade: &UpgradePlan::default(),
             services: &[],

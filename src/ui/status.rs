@@ -1,15 +1,32 @@
 //! `patchday status`: what runs, since when, what is held, what happens next.
 
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 
 use super::{Mark, Paint, Style};
+use crate::events::Event;
 use crate::model::{Change, Outcome, Owed, Phase, Run, Step};
+use crate::report::ahead::{Told, ahead};
 use crate::report::words::{count, instant, list, one_line, running};
 use crate::report::{self, owed, telling};
 
-/// The status of a run: while it is open, where it stands; afterwards, how it ended. `undone` is what it had left changed,
-/// and a later boot has undone; `owed` is what the boot that runs owes.
-pub fn render(run: &Run, undone: &[Change], owed: &[Owed], now: Timestamp, style: &Style) -> String {
+/// The status of a run: while it is open, where it stands; afterwards, how it ended.
+#[derive(Debug, Clone, Copy)]
+pub struct Status<'a> {
+    pub run: &'a Run,
+    /// What it has told so far; only of an open one.
+    pub timeline: &'a [Event],
+    /// What it had left changed, and a later boot has undone.
+    pub undone: &'a [Change],
+    /// What the boot that runs owes.
+    pub owed: &'a [Owed],
+    pub now: Timestamp,
+    /// Whose clock it shows.
+    pub zone: &'a TimeZone,
+}
+
+pub fn render(status: &Status<'_>, style: &Style) -> String {
+    let Status { run, timeline, undone, owed, now, zone } = *status;
     let mut lines = vec![format!(
         "{} {} on {}",
         style.paint(Paint::Strong, "patchday"),
@@ -18,23 +35,29 @@ pub fn render(run: &Run, undone: &[Change], owed: &[Owed], now: Timestamp, style
     )];
     lines.push(String::new());
     if run.is_open() {
-        lines.extend(style.field("now", &now_words(run, now)));
-        lines.extend(
-            style
-                .field("began", &format!("{}, {} ago", instant(run.planned), running(now.duration_since(run.planned)))),
-        );
+        let ahead = ahead(run, timeline, now);
+        lines.extend(style.field("now", &now_words(run, ahead.step.as_ref(), now)));
+        if let Some((fraction, left)) = ahead.whole {
+            lines.extend(style.field("in all", &telling::progress(Some(fraction), Some(left), "")));
+        }
+        lines.extend(style.field(
+            "began",
+            &format!("{}, {} ago", instant(run.planned, zone), running(now.duration_since(run.planned))),
+        ));
         lines.extend(style.field("recorded", run.phase.name()));
         lines.extend(style.field("steps", &steps_words(run)));
     } else {
-        lines.extend(summary(run, now, style));
+        lines.extend(summary(run, now, zone, style));
     }
     lines.extend(changed(run, undone, style));
-    if let Some(words) = owed::told(owed) {
+    if let Some(words) = owed::told(owed, zone) {
         let lines_of_it = style.field("boot owed", &words);
         lines.extend(lines_of_it.iter().map(|line| style.paint(Paint::Warn, line)));
     }
     if let Some(abort) = run.abort.as_ref().filter(|_| run.is_open()) {
-        lines.extend(style.field("abort", &format!("asked for by {} at {}", one_line(&abort.by), instant(abort.at))));
+        lines.extend(
+            style.field("abort", &format!("asked for by {} at {}", one_line(&abort.by), instant(abort.at, zone))),
+        );
     }
     lines.extend(style.field("next", &next(run)));
     lines.join("\n") + "\n"
@@ -45,7 +68,7 @@ pub fn render_none() -> String {
     "no run yet\n".to_owned()
 }
 
-fn summary(run: &Run, now: Timestamp, style: &Style) -> Vec<String> {
+fn summary(run: &Run, now: Timestamp, zone: &TimeZone, style: &Style) -> Vec<String> {
     // The summary of a closed run does not depend on its events, except for one duration.
     let report = report::build(run, &[], now);
     let (mark, _) = report::grade(report.ending, report.verdict);
@@ -53,18 +76,20 @@ fn summary(run: &Run, now: Timestamp, style: &Style) -> Vec<String> {
     lines.push(String::new());
     if let Some(closing) = run.closed {
         let ago = running(now.duration_since(closing.at));
-        lines.extend(style.field("ended", &format!("{}, {ago} ago", instant(closing.at))));
+        lines.extend(style.field("ended", &format!("{}, {ago} ago", instant(closing.at, zone))));
         lines.extend(style.field("exit code", &closing.exit_code.to_string()));
     }
     lines
 }
 
-fn now_words(run: &Run, now: Timestamp) -> String {
+fn now_words(run: &Run, told: Option<&Told>, now: Timestamp) -> String {
     match &run.attempt {
         Some(attempt) => {
             let since = running(now.duration_since(attempt.began));
             let again = if attempt.number > 1 { format!(", attempt {}", attempt.number) } else { String::new() };
-            format!("{}{again}, for {since}", attempt.step.title())
+            let told = told.map(|told| telling::progress(told.fraction, told.remaining, &told.message));
+            let told = told.filter(|told| !told.is_empty()).map(|told| format!(": {told}")).unwrap_or_default();
+            format!("{}{again}, for {since}{told}", attempt.step.title())
         }
         None => "between two steps".to_owned(),
     }
@@ -142,6 +167,7 @@ mod tests {
         let mut aborting = Story::new();
         aborting.prepare();
         aborting.begin(Step::Upgrade);
+        aborting.progress(4.0, Some(0.62), "libssl3");
         aborting.run.abort = Some(Abort { by: "root on pts/0".into(), at: at(20.0) });
         let mut waiting = Story::patched();
         waiting.reboot();
@@ -168,7 +194,17 @@ mod tests {
             ] {
                 assert_snapshot!(
                     format!("status_{name}"),
-                    render(&story.run, &undone, &story.run.owed, at(100.0), &Style::plain())
+                    render(
+                        &Status {
+                            run: &story.run,
+                            timeline: &story.events,
+                            undone: &undone,
+                            owed: &story.run.owed,
+                            now: at(100.0),
+                            zone: &TimeZone::UTC,
+                        },
+                        &Style::plain()
+                    )
                 );
             }
         });

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::{Answer, Mark, Paint, Style};
 use crate::model::{RunId, Verification};
-use crate::report::words::{count, one_line};
+use crate::report::words::{count, duration, one_line};
 use crate::report::{Ending, grade};
 
 /// Version of the shape of `patchday verify --json`.
@@ -35,7 +35,7 @@ impl Answer for Verified<'_> {
             .iter()
             .map(|service| {
                 let ready = service.ready_usec.map(|usec| format!(", ready {:.1} s after the boot", usec as f64 / 1e6));
-                let fast = service.latency.map(|latency| format!(", answers in {:#}", latency.p50));
+                let fast = service.latency.map(|latency| format!(", answers in {}", duration(latency.p50)));
                 let (mark, text) = match &service.problem {
                     None => (Mark::Done, format!("{}{}", ready.unwrap_or_default(), fast.unwrap_or_default())),
                     Some(problem) => (Mark::Failed, format!(": {}", one_line(problem))),

@@ -7,6 +7,7 @@ use crate::checks::server_of;
 use crate::config::ServiceSettings;
 use crate::doctor::diagnose;
 use crate::events::EventKind;
+use crate::model::spoken::{exactly, running};
 use crate::model::{
     Canary, DatabaseAccess, DatabaseFacts, DatabaseReturn, DatabaseStartEvidence, Finding, FindingKey, ReplicaSet,
     Severity, Step, StopProof,
@@ -118,7 +119,8 @@ async fn until_caught_up(
             return None;
         };
         if waited >= service.start_timeout {
-            let title = format!("{unit} is not back in its replica set after {:#}: {missing}", service.start_timeout);
+            let title =
+                format!("{unit} is not back in its replica set after {}: {missing}", exactly(service.start_timeout));
             let hint = "see how far it is; verify again when it has caught up";
             return Some(
                 Finding::new(FindingKey::DatabaseMember, Severity::Blocker, title).remedy(hint, "patchday verify"),
@@ -141,9 +143,7 @@ fn missing(set: &ReplicaSet, may_lag: SignedDuration) -> Option<String> {
         ("PRIMARY" | "ARBITER", _) => None,
         ("SECONDARY", None) => Some("its set has no primary".to_owned()),
         ("SECONDARY", Some(lag)) if lag <= may_lag => None,
-        ("SECONDARY", Some(lag)) => {
-            Some(format!("it is {:#} behind its primary", SignedDuration::from_secs(lag.as_secs())))
-        }
+        ("SECONDARY", Some(lag)) => Some(format!("it is {} behind its primary", running(lag))),
         (state, _) => Some(format!("it is {state}")),
     }
 }
@@ -187,7 +187,7 @@ mod tests {
             ("PRIMARY", Some(0), None),
             ("ARBITER", None, None),
             ("SECONDARY", Some(10), None),
-            ("SECONDARY", Some(90), Some("it is 1m 30s behind its primary")),
+            ("SECONDARY", Some(90), Some("it is 1 min 30 s behind its primary")),
             ("SECONDARY", None, Some("its set has no primary")),
             ("RECOVERING", Some(0), Some("it is RECOVERING")),
         ] {

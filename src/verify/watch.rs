@@ -12,7 +12,10 @@ use super::Verifying;
 use crate::config::ServiceSettings;
 use crate::events::EventKind;
 use crate::host::UnitChanges;
-use crate::model::{ActiveState, Latency, LoadState, Readiness, ReadinessProbe, ServiceReturn, UnitName, UnitState};
+use crate::model::spoken::exactly;
+use crate::model::{
+    ActiveState, Latency, LoadState, Readiness, ReadinessProbe, ServiceReturn, Step, UnitName, UnitState,
+};
 
 /// Pauses between two looks at one service: the first, and the longest, to which they double.
 const PAUSES: (SignedDuration, SignedDuration) = (SignedDuration::from_millis(50), SignedDuration::from_secs(1));
@@ -261,7 +264,7 @@ async fn look(with: &Verifying<'_>, one: &mut Watched, booted: bool, longest_pau
                 // Nobody expects more of it than that it runs as it did.
                 one.give_up(why);
             } else if up_for > one.service.start_timeout {
-                one.give_up(format!("up, but not ready after {:#}: {why}", one.service.start_timeout));
+                one.give_up(format!("up, but not ready after {}: {why}", exactly(one.service.start_timeout)));
             }
         }
     }
@@ -311,6 +314,14 @@ pub(super) async fn settle(with: &Verifying<'_>, ears: &mut Ears, watched: &mut 
     let end = clock.now() + with.settings.verify.settle;
     let pause = (with.settings.verify.settle / 6).clamp(SETTLE_LOOKS.0, SETTLE_LOOKS.1);
     let mut next_round = clock.now() + pause;
+    if watched.iter().any(Watched::is_ready) && end > clock.now() {
+        with.events.emit(EventKind::StepProgressed {
+            step: Step::Verify,
+            fraction: None,
+            remaining: Some(with.settings.verify.settle),
+            message: "watching that the services stay up".to_owned(),
+        });
+    }
     loop {
         let now = clock.now();
         if now >= end || !watched.iter().any(Watched::is_ready) {

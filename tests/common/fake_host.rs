@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use async_trait::async_trait;
+use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use patchday::config::Settings;
 use patchday::coordinator::{AbortFlag, Beginning, Coordinator, Journal, Narrator, NewRun, RunEnd, RunStorage};
@@ -1825,6 +1826,10 @@ impl Clock for Fake {
     /// Of the machine: a boot of a container does not set it back.
     fn since_boot(&self) -> SignedDuration {
         lock(&self.0).now.duration_since(Timestamp::UNIX_EPOCH)
+    }
+
+    fn zone(&self) -> TimeZone {
+        TimeZone::UTC
     }
 
     async fn sleep(&self, duration: SignedDuration) {

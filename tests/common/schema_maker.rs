@@ -144,6 +144,9 @@ impl Types {
         let (mut properties, mut required) = (Map::new(), Vec::new());
         for field in fields {
             let serde = Serde::of(&field.attrs);
+            if serde.get("skip").is_some() {
+                continue;
+            }
             if serde.get("flatten").is_some() {
                 let inner = match self.0.get(&last_name(&field.ty)) {
                     Some(Kind::Struct(item)) => self.structure(item, wanted),

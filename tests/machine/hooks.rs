@@ -154,7 +154,7 @@ fn hooks_are_called_once_people_are_told_and_monitoring_speaks_again() {
     let outcomes: Vec<String> = hooks(&report).into_iter().map(|(_, outcome)| outcome).collect();
     // The one before the reboot took too long, was ended, and only warned.
     assert_eq!(outcomes, ["succeeded", "succeeded", "succeeded", "failed", "succeeded", "succeeded"], "{report:#}");
-    assert!(report["hooks"][3]["end"]["why"].as_str().unwrap().contains("longer than 2s"), "{report:#}");
+    assert!(report["hooks"][3]["end"]["why"].as_str().unwrap().contains("longer than 2 s"), "{report:#}");
     assert_eq!(report["hooks"][5]["end"]["lines"][0], "called with speak $up", "no shell, and nothing is expanded");
     assert_eq!(report["still_changed"], serde_json::json!([]));
     assert_in_service(&machine);

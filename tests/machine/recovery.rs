@@ -46,7 +46,7 @@ fn a_reboot_that_hangs_is_named_and_taken_back() {
     assert_eq!(attached.code(), Some(22), "{}", evidence(&machine));
     assert_eq!(machine.boot_count(), 1);
     assert_in_service(&machine);
-    let says = "the host was asked to reboot and is still up after 25s, since systemd waits for the stop of \
+    let says = "the host was asked to reboot and is still up after 25 s, since systemd waits for the stop of \
                 stuck.service; the shutdown was taken back";
     let reason = json(&machine, &["report", "--json"])["failure"]["reason"].clone();
     assert_eq!(reason, says);

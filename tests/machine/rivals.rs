@@ -53,7 +53,7 @@ fn timers_of_apt_are_paused_and_go_on_even_after_a_crash() {
     let rival = hold_a_lock(&machine);
     let mut run = machine.spawn(&["patchday", "run", "--yes"]).unwrap();
     let waits = format!(
-        "waiting for apt's locks, 10m at most: process {rival} (perl) of lab-lock.service holds /var/lib/dpkg/lock-frontend"
+        "waiting for apt's locks, 10 min at most: process {rival} (perl) of lab-lock.service holds /var/lib/dpkg/lock-frontend"
     );
     wait_for("the name of who holds apt's lock", PATIENCE, || Ok(told(&machine).contains(&waits).then_some(())))
         .unwrap_or_else(|error| panic!("{error}\n{}", told(&machine)));

@@ -356,7 +356,7 @@ fn users_who_were_seen_lately_are_counted_in_the_database() {
         let finding = finding(&results(&host(&world), &settings, &options()), "users-active");
         assert_eq!(finding.is_none(), is_content, "{finding:?}");
         if let Some(finding) = finding {
-            let told = "shop.sessions has documents with a lastSeen of the last 5m: 3, the limit is 2";
+            let told = "shop.sessions has documents with a lastSeen of the last 5 min: 3, the limit is 2";
             assert_eq!((finding.severity, finding.evidence[0].as_str()), (Severity::Blocker, told));
         }
     }
@@ -374,7 +374,7 @@ fn every_probe_is_tried_before_anything_stops() {
     let cases: [(&str, Option<&str>, Change); 4] = [
         ("ready", None, |_| {}),
         ("not ready", Some("api.service: HTTP 503"), |world| world.unit(API).never_ready = true),
-        ("asked too often", Some("asked too often (status 429), and to come back after 1m"), |world| {
+        ("asked too often", Some("asked too often (status 429), and to come back after 1 min"), |world| {
             world.asked_too_often = Some(SignedDuration::from_mins(1));
         }),
         ("does not run", None, |world| world.unit(API).active = "inactive"),

@@ -25,7 +25,7 @@ fn patchday() -> Command {
 }
 
 fn clean(mut command: Command) -> Command {
-    command.env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").stdin(Stdio::null());
+    command.env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").env("TZ", "UTC").stdin(Stdio::null());
     command
 }
 
@@ -202,7 +202,7 @@ fn a_finished_run_can_be_followed_again() {
     let again = on_state(scenario.state_path(), &["attach", "--last"]);
     assert_eq!(again.status.code(), Some(0));
     snapshots(|| assert_snapshot!("closed_attach_talk", err(&again)));
-    assert_eq!(out(&again).trim_start(), data(&on_state(scenario.state_path(), &["report"])));
+    snapshots(|| assert_snapshot!("closed_attach", out(&again)));
 
     let events = on_state(scenario.state_path(), &["attach", "--json", &id]);
     let lines: Vec<Value> = data(&events).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
@@ -229,6 +229,44 @@ fn an_open_run_is_told_as_far_as_it_came() {
     assert_eq!(json(&on(&["report", "--json"]))["exit_code"], Value::Null);
     assert!(data(&on(&["report", "--format", "markdown"])).contains(open.as_str()));
     assert_eq!(json(&on(&["report", "--json", &closed]))["exit_code"], 0);
+}
+
+#[test]
+fn a_run_is_named_by_last_or_by_the_beginning_of_its_id() {
+    let (scenario, closed) = closed_run();
+    let open = open_run(&scenario);
+    let on = |args: &[&str]| on_state(scenario.state_path(), args);
+    for (name, run) in [("last", open.as_str()), (&closed[..8], &closed), (&open.as_str()[..12], open.as_str())] {
+        assert_eq!(json(&on(&["report", "--json", name]))["run"], run, "{name}");
+    }
+    assert_eq!(on(&["attach", &closed[..8]]).status.code(), Some(0));
+    let said = refusal(&on(&["report", "2026"]), 2);
+    assert!(said.contains(&format!("2026 begins the IDs of 2 runs: {closed} and {open}")), "{said}");
+    assert_eq!(refusal(&on(&["report", "1999"]), 2), "error: no run begins with 1999\nhint: patchday history\n");
+}
+
+#[test]
+fn the_output_of_the_work_is_shown_by_step_and_by_run() {
+    let (scenario, closed) = closed_run();
+    let open = open_run(&scenario);
+    let on = |args: &[&str]| on_state(scenario.state_path(), args);
+    let said = refusal(&on(&["logs"]), 2);
+    assert_eq!(said, format!("error: run {open} has no output\nhint: patchday history\n"));
+    let beside = run_json(scenario.state_path(), open.as_str());
+    for (name, text, at) in [("fetch-1", "Get:1 perl\n", 1), ("upgrade-1", "10%\r20%\rSetting up \u{1b}[2Jperl\n", 2)] {
+        let log = beside.with_file_name(format!("{name}.log"));
+        fs::write(&log, text).unwrap();
+        let written = std::time::UNIX_EPOCH + std::time::Duration::from_secs(at);
+        fs::File::open(&log).unwrap().set_modified(written).unwrap();
+    }
+    let upgrade = "Setting up \\u001b[2Jperl\n";
+    for args in [&["logs", "upgrade"][..], &["logs", "last", "upgrade-1"], &["logs", open.as_str(), "upgrade"]] {
+        assert_eq!(data(&on(args)), upgrade, "{args:?}");
+    }
+    assert_eq!(data(&on(&["logs"])), format!("==> fetch-1 <==\nGet:1 perl\n==> upgrade-1 <==\n{upgrade}"));
+    let said = refusal(&on(&["logs", "dkms"]), 2);
+    assert!(said.ends_with("has no output of dkms\nhint: it has output of fetch-1 and upgrade-1\n"), "{said}");
+    assert!(refusal(&on(&["logs", &closed, "upgrade"]), 2).contains("has no output of upgrade"));
 }
 
 /// The status with the time that goes on taken out.
@@ -371,7 +409,8 @@ fn whoever_is_not_root_is_told_what_to_do() {
     if is_root() {
         let said =
             refusal(&user.command().arg("--state").arg(scenario.state_path()).arg("status").output().unwrap(), 30);
-        assert!(said.contains("ermission denied") && said.ends_with("\nhint: run it as root\n"), "{said}");
+        assert!(said.starts_with("error: what Patchday records is for root alone: "), "{said}");
+        assert!(said.ends_with("permission denied\nhint: run it as root\n") && said.lines().count() == 2, "{said}");
     }
 }
 
@@ -411,6 +450,41 @@ fn a_terminal_has_colour_unless_the_environment_says_no() {
     assert!(plain.contains("healthy") && !plain.contains('\x1b'), "{plain}");
     let coloured = on_terminal("").unwrap();
     assert!(coloured.contains('\x1b'), "an empty NO_COLOR is none: {coloured}");
+}
+
+#[test]
+fn what_is_longer_than_the_screen_goes_to_a_pager_unless_somebody_said_no() {
+    let (scenario, _) = closed_run();
+    let on_terminal = |rows: u32, arguments: &str, pager: &str| {
+        let program = env!("CARGO_BIN_EXE_patchday");
+        let report =
+            format!("stty rows {rows} cols 80; {program} --state {} {arguments}", scenario.state_path().display());
+        let mut command = clean(Command::new("script"));
+        command.args(["--quiet", "--return", "--command", &report, "/dev/null"]);
+        command.env("TERM", "xterm").env("SHELL", "/bin/sh").env("PAGER", pager);
+        command.output().ok().filter(|output| output.status.success()).map(|output| out(&output))
+    };
+    // Who has another's rights gets less, whatever the environment says.
+    let login = fs::read_to_string("/proc/self/loginuid").ok().and_then(|uid| uid.trim().parse::<u32>().ok());
+    let is_own = login.is_none_or(|uid| uid == u32::MAX || uid == rustix::process::geteuid().as_raw());
+    let sed = "/bin/sed s/^/paged:/";
+    if on_terminal(24, "status", sed).is_none() || !is_own {
+        return;
+    }
+    for (rows, arguments, pager, is_paged) in [
+        (24, "report", sed, true),
+        (24, "report --format markdown", sed, true),
+        (200, "report", sed, false),
+        (24, "status", sed, false),
+        (24, "report --no-pager", sed, false),
+        (24, "report --json", sed, false),
+        (24, "report", "", false),
+        (24, "report", "cat", false),
+    ] {
+        let shown = on_terminal(rows, arguments, pager).unwrap();
+        assert_eq!(shown.contains("paged:"), is_paged, "{rows} {arguments} {pager}: {shown}");
+        assert!(shown.contains("healthy"), "{shown}");
+    }
 }
 
 #[test]

@@ -73,7 +73,7 @@ fn a_long_operation_is_ended_only_where_that_is_wanted() {
     assert!(matches!(end, RunEnd::Closed { exit_code: exit_code::DONE }), "{end:?}");
     assert_eq!(scenario.world().effects_of("kill operation 42"), 1);
 
-    for (policy, why) in [(LongOperations::Wait, "still at work after 10s"), (LongOperations::Abort, "is abort")] {
+    for (policy, why) in [(LongOperations::Wait, "still at work after 10 s"), (LongOperations::Abort, "is abort")] {
         let scenario = with_policy(policy, LeftoverClients::Report);
         scenario.world().operations = vec![operation(false)];
         let end = scenario.run_to_end();

@@ -14,7 +14,7 @@ fn a_shutdown_that_hangs_is_named_and_taken_back() {
     let (end, run) = scenario.run_to_end();
     assert_eq!(ended(&end), exit_code::NOT_REBOOTED);
     let Phase::Failed { step: Step::Reboot, reason } = &run.phase else { panic!("{:?}", run.phase) };
-    for words in ["still up after 5m", "waits for the stop of stuck.service", "the shutdown was taken back"] {
+    for words in ["still up after 5 min", "waits for the stop of stuck.service", "the shutdown was taken back"] {
         assert!(reason.contains(words), "{reason}");
     }
     assert!(!reason.contains("reboot.target"), "what waits itself is not to blame: {reason}");
@@ -73,7 +73,7 @@ fn locks_of_others_are_waited_for_while_the_services_run_and_their_holder_is_nam
         assert_eq!(world.unit(TIMER).active, "active");
         if code == exit_code::UNTOUCHED {
             let Phase::Failed { step: Step::Fetch, reason } = &run.phase else { panic!("{:?}", run.phase) };
-            assert!(reason.contains("not free after 1m") && reason.contains(holder), "{reason}");
+            assert!(reason.contains("not free after 1 min") && reason.contains(holder), "{reason}");
         }
     }
 }

@@ -125,12 +125,19 @@ const GUARDS: [Guard; 47] = [
     guard("tokio::spawn", &["host", "cli"], "a step ends when it returns: nothing runs on behind it"),
     guard(
         "process::Command",
-        &["host::command", "host::systemd::exec_with_status", "host::kernel::source", "host::kernel::modules"],
-        "only adapters spawn, and through one door; a work unit becomes its program, or is a build of many",
+        &[
+            "host::command",
+            "host::systemd::exec_with_status",
+            "host::kernel::source",
+            "host::kernel::modules",
+            "ui::pager",
+        ],
+        "only adapters spawn, and through one door; a work unit becomes its program, or is a build of many; a pager has the \
+         keyboard, which that door takes away",
     ),
     guard(
         "std::process",
-        &["host", "atomic_file", "cli", "main", "steps::reboot"],
+        &["host", "atomic_file", "cli", "main", "steps::reboot", "ui::pager"],
         "exit codes, and which lock or file is our own",
     ),
     guard("process::exit", NOBODY, "main returns an exit code; guards undo what they did on every way out"),
@@ -169,7 +176,11 @@ const GUARDS: [Guard; 47] = [
     guard("Zoned::now", &["host::clock", "cli"], "now is an argument"),
     guard("indicatif", &["ui"], "bars are one view among others"),
     guard("regex_automata", &["host::kernel::exclusive"], "patterns of a dkms.conf, which bash reads as such"),
-    guard("console", &["ui", "report::style", "cli::app"], "width and colour; the terminal itself is looked at by cli"),
+    guard(
+        "console",
+        &["ui", "report::style", "cli::app", "cli::page"],
+        "width and colour; the terminal itself is looked at by cli",
+    ),
     guard("sd_notify", &["ui::systemd", "cli::coordinate"], "READY= and STATUS="),
     guard("clap", &["cli"], "the command line"),
     guard("clap_complete", &["cli"], "the command line"),

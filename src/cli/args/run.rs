@@ -1,5 +1,6 @@
 //! What `patchday run` is asked for.
 
+use super::PlanArgs;
 use crate::cli::complete;
 use crate::model::RunId;
 
@@ -8,6 +9,9 @@ pub(in crate::cli) struct RunArgs {
     /// Do not ask for confirmation.
     #[arg(long, short)]
     pub(in crate::cli) yes: bool,
+    /// Change nothing, and do what `patchday plan` does with the same options.
+    #[arg(long, short = 'n', conflicts_with = "foreground")]
+    pub(in crate::cli) dry_run: bool,
     /// Stop before the reboot, and bring the services back.
     #[arg(long)]
     pub(in crate::cli) no_reboot: bool,
@@ -41,6 +45,7 @@ impl RunArgs {
         // Named one by one, so that a new one is not forgotten here.
         let Self {
             yes: _,
+            dry_run: _,
             no_reboot,
             allow,
             only_planned,
@@ -63,6 +68,18 @@ impl RunArgs {
         words
     }
 
+    /// The plan of the same run.
+    pub(in crate::cli) fn plan(&self) -> PlanArgs {
+        PlanArgs {
+            json: self.json,
+            allow: self.allow.clone(),
+            no_reboot: self.no_reboot,
+            fetch: false,
+            only_planned: self.only_planned,
+            outside_window: self.outside_window,
+        }
+    }
+
     /// The shipped service: no one minted an ID for it.
     pub(in crate::cli) fn is_unattended(&self) -> bool {
         self.foreground && self.run_id.is_none()
@@ -74,6 +91,18 @@ mod tests {
     use super::*;
     use crate::cli::args::{Args, Command};
     use clap::Parser as _;
+
+    #[test]
+    fn a_dry_run_plans_what_the_run_was_asked_for() {
+        let asked = ["--no-reboot", "--only-planned", "--outside-window", "--json", "--allow", "fstab"];
+        let of = |verb: &[&str]| Args::try_parse_from(["patchday"].iter().chain(verb).chain(&asked)).unwrap().command;
+        let Command::Plan(plan) = of(&["plan"]) else { panic!() };
+        for dry in ["--dry-run", "-n"] {
+            let Command::Run(run) = of(&["run", dry]) else { panic!() };
+            assert!(run.dry_run);
+            assert_eq!(run.plan(), plan);
+        }
+    }
 
     #[test]
     fn what_a_run_was_asked_for_crosses_to_its_coordinator() {

@@ -187,9 +187,9 @@ mod tests {
         assert_eq!(
             told,
             [
-                "index build on shop.orders of IndexBuildsCoordinatorMongod-0, for 1m 30s",
-                "index build on shop.orders of indexer (127.0.0.1:5), for 1m 20s",
-                "aggregate shop.orders of report (127.0.0.1:2), for 40s",
+                "index build on shop.orders of IndexBuildsCoordinatorMongod-0, for 1 min 30 s",
+                "index build on shop.orders of indexer (127.0.0.1:5), for 1 min 20 s",
+                "aggregate shop.orders of report (127.0.0.1:2), for 40 s",
             ]
         );
         assert_eq!(

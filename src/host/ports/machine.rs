@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
+use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
 use super::HostResult;
@@ -54,6 +55,9 @@ pub trait Clock: Send + Sync {
 
     /// The kernel's clock: nobody sets it, and it counts while the machine is suspended.
     fn since_boot(&self) -> SignedDuration;
+
+    /// Whose clocks the people of this host read.
+    fn zone(&self) -> TimeZone;
 
     async fn sleep(&self, duration: SignedDuration);
 }

@@ -229,7 +229,7 @@ async fn a_command_is_ready_when_it_succeeds() {
     let mark = format!("{}", std::process::id() + 700_000);
     let why =
         run(&["/bin/sh", "-c", &format!("sleep {mark} & wait")], SignedDuration::from_millis(300)).await.unwrap_err();
-    assert_eq!(why, "no answer within 300ms");
+    assert_eq!(why, "no answer within 0.3 s");
     // What it started ends with it.
     let survivor = async || {
         let lists = std::fs::read_dir("/proc").unwrap().flatten();
@@ -268,7 +268,7 @@ async fn an_http_error_names_its_cause() {
 async fn silence_ends_with_the_limit() {
     let (_, prober) = fakes();
     let why = probe(&prober, http(&server(None).await, 200), SignedDuration::from_millis(200)).await.unwrap_err();
-    assert_eq!(why, "no answer within 200ms");
+    assert_eq!(why, "no answer within 0.2 s");
 }
 
 #[tokio::test]

@@ -19,6 +19,7 @@ use super::manager::Manager;
 use super::proxy::{ALREADY_SUBSCRIBED, MANAGER_PATH, ManagerProxy, SERVICE_NAME, manager};
 use crate::host::bus::{host_error, is_named};
 use crate::host::{HostError, HostErrorKind, HostResult};
+use crate::model::spoken::exactly;
 use crate::model::{ActiveState, JobResult, UnitName};
 
 /// Queue between the connection and the draining task. The task does nothing else, so this is never full for long.
@@ -135,7 +136,7 @@ impl Manager {
                 () = tokio::time::sleep(LOOK_EVERY) => true,
                 () = tokio::time::sleep_until(deadline) => {
                     let id = job.as_str().rsplit('/').next().unwrap_or_default();
-                    let why = format!("job {id} of {unit} is still at it after {timeout:#}");
+                    let why = format!("job {id} of {unit} is still at it after {timeout}", timeout = exactly(timeout));
                     return Err(HostError::new(HostErrorKind::Unknown, what, why));
                 }
             };

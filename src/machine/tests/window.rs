@@ -64,7 +64,7 @@ fn a_step_begins_while_the_rest_of_the_run_fits() {
     assert_eq!(
         reason,
         format!(
-            "the window closes at {}: 36m 59s are left, and the rest of the run takes 22m and 15m in reserve",
+            "the window closes at {}: 36 min 59 s are left, and the rest of the run takes 22 min and 15 min in reserve",
             at(CLOSES)
         )
     );

@@ -95,7 +95,8 @@ pub(super) fn draw(chart: &Chart) -> Html {
 /// The chart for who does not see it.
 fn spoken(chart: &Chart) -> String {
     let lane = |lane: &Lane| {
-        let spans = lane.spans.iter().map(|span| format!("{} from {}", word(span.state), time_of_day(span.from)));
+        let spans =
+            lane.spans.iter().map(|span| format!("{} from {}", word(span.state), time_of_day(span.from, &chart.zone)));
         format!("{} {}", lane.name, spans.collect::<Vec<_>>().join(", "))
     };
     chart.lanes.iter().map(lane).collect::<Vec<_>>().join("; ")
@@ -132,7 +133,7 @@ fn ticks(plan: &Plan<'_>) -> Html {
     while at <= chart.until {
         let x = plan.x(at);
         let offset = at.duration_since(chart.zero);
-        let said = if offset.is_zero() { time_of_day(at) } else { format!("+{}", mark(offset)) };
+        let said = if offset.is_zero() { time_of_day(at, &chart.zone) } else { format!("+{}", mark(offset)) };
         marks.push(line("grid", (x, HEAD - 6.0), (x, bottom)));
         marks.push(label("tick", x, HEAD - 12.0, &said));
         match at.checked_add(step) {
@@ -200,7 +201,8 @@ fn draw_span(plan: &Plan<'_>, y: f64, span: &Span) -> Html {
     let (from, until) = (plan.x(span.from), plan.x(span.until).max(plan.x(span.from) + 2.0));
     let took = duration(span.until.duration_since(span.from));
     let said = format!("{} {took}", word(span.state));
-    let title = format!("{said}, {} to {}", time_of_day(span.from), time_of_day(span.until));
+    let zone = &plan.chart.zone;
+    let title = format!("{said}, {} to {}", time_of_day(span.from, zone), time_of_day(span.until, zone));
     let bar = draw_rect(&rect(class(span.state), (from, until), (y - BAR / 2.0, y + BAR / 2.0)), &title);
     // How long it ran before and after depends on the picture's border.
     let (long, short) = match span.state {

@@ -14,9 +14,10 @@ fn every_ending_is_one_page_that_needs_nothing_else() {
             assert!(!page.contains(outside), "{name}: {outside}");
         }
         assert!(page.contains(&report.run.to_string()), "{name}");
-        for opened in
-            ["section", "table", "tr", "td", "ul", "li", "div", "svg", "text", "figure", "p", "span", "details"]
-        {
+        for opened in [
+            "section", "table", "caption", "tr", "td", "time", "ul", "li", "div", "svg", "text", "figure", "p", "span",
+            "details",
+        ] {
             let (open, close) = (format!("<{opened}"), format!("</{opened}>"));
             let opens = [">", " "].iter().map(|end| page.matches(&format!("{open}{end}")).count()).sum::<usize>();
             assert_eq!(opens, page.matches(&close).count(), "{name}: {opened}");

@@ -11,6 +11,12 @@ use crate::report::{Mark, Paint, Style};
 /// Columns from which a bar has room beside a title of full width.
 const WIDE: usize = 100;
 
+/// Columns below which a title makes room for what is said of it.
+const NARROW: usize = 80;
+
+/// Cells below which a bar says nothing.
+const FEWEST: usize = 3;
+
 /// Without news for so long, the row says so.
 const SILENCE: SignedDuration = SignedDuration::from_secs(30);
 
@@ -74,7 +80,9 @@ impl Current {
     /// The row at an instant. Never wider than the style.
     pub(super) fn row(&self, now: Timestamp, style: &Style) -> String {
         // Where a bar needs the room, the title takes no more than it has.
-        let columns = if self.fraction.is_some() && style.width < WIDE { self.step.title().len().min(30) } else { 30 };
+        let most = if style.width < NARROW { 20 } else { 30 };
+        let columns =
+            if self.fraction.is_some() && style.width < WIDE { self.step.title().len().min(most) } else { most };
         let title = style.fit(&self.step.title(), columns);
         let took = format!("{:>10}", words::running(now.duration_since(self.began)));
         let head =
@@ -116,17 +124,25 @@ impl Current {
         let silence = now.duration_since(self.heard);
         let silence =
             if silence >= SILENCE { format!("no news for {}", words::running(silence)) } else { String::new() };
-        let Some(fraction) = self.fraction else {
-            return beside(&self.message, &silence, room, style);
-        };
-        // The bar gets a third of the room where there is much, and the words the rest.
         let is_wide = style.width >= WIDE;
-        let cells = if is_wide { (room / 3).clamp(8, 24) } else { 8 };
-        let bar = format!("{:>3} % {}", percent(fraction), bar(fraction, cells, style));
         let suffix = if is_wide { " left  " } else { "  " };
-        let left = self.left_at(now).map(|left| format!("~{}{suffix}", words::roughly(left))).unwrap_or_default();
+        let left = self.left_at(now).map(|left| format!("~{}{suffix}", words::roughly(left)));
+        let Some(fraction) = self.fraction else {
+            // A countdown is news by itself: for as long as it runs, no other is to be expected.
+            let silence = if left.is_some() { String::new() } else { silence };
+            let left = left.unwrap_or_default();
+            let words = beside(&self.message, &silence, room.saturating_sub(left.len()), style);
+            return format!("{left}{words}");
+        };
+        let left = left.unwrap_or_default();
+        // The bar gets a third of the room where there is much, and the words the rest; where there is little, the time that
+        // is left comes first. Columns: 6 for the percent, 2 between, and the last one of the row.
+        let most = if is_wide { (room / 3).clamp(8, 24) } else { 8 };
+        let cells = room.saturating_sub(9 + left.trim_end().len()).min(most);
+        let bar = if cells < FEWEST { String::new() } else { bar(fraction, cells, style) };
+        let cells = if cells < FEWEST { 0 } else { cells };
         let words = beside(&self.message, &silence, room.saturating_sub(cells + 6 + 2 + left.len()), style);
-        format!("{bar}  {left}{words}")
+        format!("{:>3} % {bar}  {left}{words}", percent(fraction))
     }
 }
 
@@ -170,6 +186,8 @@ mod tests {
         assert!(current.row(at(50.0), &style).contains("~50 s left  libc6"));
         assert!(current.row(at(89.0), &style).contains("~11 s left"));
         assert!(!current.row(at(101.0), &style).contains("left"));
+        let smallest = current.row(at(50.0), &Style { width: 60, ..style });
+        assert!(smallest.contains(" 50 % ") && smallest.ends_with("~50 s"), "{smallest}");
         let narrow = current.row(at(50.0), &Style { width: 80, ..style });
         assert!(narrow.contains("~50 s  libc6"), "{narrow}");
     }
@@ -211,6 +229,18 @@ mod tests {
         let before = sign(&current, 20.0);
         current.hear(&event(21.0, EventKind::Noted { message: "still here".into() }));
         assert_ne!(sign(&current, 21.0), before);
+    }
+
+    #[test]
+    fn a_wait_of_known_length_counts_down() {
+        let mut current = Current::new(Step::Verify, 1, at(0.0));
+        let remaining = Some(SignedDuration::from_secs(60));
+        let message = "watching that the services stay up".into();
+        current.hear(&event(2.0, EventKind::StepProgressed { step: Step::Verify, fraction: None, remaining, message }));
+        for (seconds, shown) in [(2.0, "~1 min  watching"), (45.0, "~17 s  watching"), (61.5, "   watching")] {
+            let row = current.row(at(seconds), &Style::plain());
+            assert!(row.contains(shown) && !row.contains("no news") | (seconds > 60.0), "{seconds}: {row}");
+        }
     }
 
     #[test]

@@ -98,6 +98,24 @@ fn finished_steps_are_lines_and_the_current_one_is_a_bar() {
 }
 
 #[test]
+fn the_bar_follows_the_width_of_the_terminal() {
+    let events = Story::healthy().events;
+    let until = events.iter().position(|event| matches!(event.kind, EventKind::StepProgressed { .. })).unwrap();
+    let rows = [60, 80, 120].map(|columns: u16| {
+        let terminal = InMemoryTerm::new(60, columns);
+        let target = ProgressDrawTarget::term_like(Box::new(terminal.clone()));
+        let mut view = Bars::new(Screen::new(target, move || columns.into()), Style::plain(), clock);
+        for event in &events[..=until] {
+            view.event(event);
+        }
+        let last = terminal.contents().lines().last().unwrap_or_default().to_owned();
+        view.finish();
+        last
+    });
+    sample::snapshots(|| assert_snapshot!("bars_widths", rows.join("\n")));
+}
+
+#[test]
 fn a_failure_is_told_in_full_and_findings_stand_below_the_verdict() {
     let mut failed = Story::new();
     failed.prepare();

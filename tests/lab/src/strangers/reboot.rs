@@ -6,7 +6,7 @@ use anyhow::{Result, ensure};
 pub(super) fn situations() -> Vec<Situation> {
     vec![
         Situation::new("nothing is strange: one update, and a reboot", |scene| {
-            scene.run(&[])?.ends(0)?.says(&["1 package upgraded, back after", "nothing found"])?;
+            scene.run(&[])?.ends(0)?.says(&["1 package upgraded, services away for", "nothing found"])?;
             Ok(())
         })
         .settings("[reboot]\nwhen = \"always\"\n"),
@@ -30,7 +30,7 @@ pub(super) fn situations() -> Vec<Situation> {
             let run = scene.begin_run(&[])?;
             run.at("upgrade")?;
             scene.shell("rm /var/lib/patchday/open-run")?;
-            run.ended()?.ends(0)?.says(&["1 package upgraded, back after"])?;
+            run.ended()?.ends(0)?.says(&["1 package upgraded, services away for"])?;
             Ok(())
         })
         .settings("[reboot]\nwhen = \"always\"\n"),
@@ -44,7 +44,7 @@ pub(super) fn situations() -> Vec<Situation> {
                 scene.run(&["--no-reboot"])?.ends(0)?.says(&["a boot is owed", "lab-old.service"])?;
                 scene.plan(&[])?.says(&["nothing to upgrade", "replaced files are still run by lab-old.service"])?;
                 scene.patchday(&["status"])?.says(&["a boot is owed", "lab-old.service"])?;
-                scene.run(&[])?.ends(0)?.says(&["back after"])?.says_not(&["owed"])?;
+                scene.run(&[])?.ends(0)?.says(&["services away for"])?.says_not(&["owed"])?;
                 Ok(())
             },
         ),
@@ -88,7 +88,7 @@ pub(super) fn situations() -> Vec<Situation> {
             run.at("upgrade")?;
             let install = "apt-get -q -y -o DPkg::Lock::Timeout=60 install lab-tool";
             scene.shell(&format!("systemd-run --quiet --unit=lab-admin {install}"))?;
-            run.ended()?.ends(0)?.says(&["1 package upgraded, back after"])?;
+            run.ended()?.ends(0)?.says(&["1 package upgraded, services away for"])?;
             let states = scene.shell("dpkg-query -W -f '${Package} ${db:Status-Abbrev}\n' 'lab-*' || true")?;
             ensure!(!states.contains("lab-tool iU") && !states.contains("lab-tool iF"), "half installed: {states}");
             Ok(())

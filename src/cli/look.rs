@@ -1,0 +1,84 @@
+//! What a run that begins now would find: for `plan`, and for the question of `run`.
+
+use super::app::App;
+use crate::checks::{self, CheckInputs};
+use crate::config::{RebootWhen, Settings};
+use crate::coordinator::session;
+use crate::error::Failure;
+use crate::host::Host;
+use crate::model::{
+    CheckResult, Estimate, KernelPlan, Owed, RunOptions, Severity, UpgradePlan, next_kernel_after, reasons_in_words,
+};
+use crate::steps;
+use crate::ui::plan::Headline;
+
+pub(super) struct Look {
+    pub(super) checks: Vec<CheckResult>,
+    pub(super) upgrade: UpgradePlan,
+    pub(super) next_kernel: KernelPlan,
+    /// What earlier runs have left to a boot.
+    pub(super) owed: Vec<Owed>,
+    /// Why the host would reboot, in whole sentences.
+    pub(super) reasons: Vec<String>,
+    pub(super) estimate: Estimate,
+    reboot_for: Vec<String>,
+    may_reboot: bool,
+    reboots: bool,
+}
+
+impl Look {
+    pub(super) fn is_blocked(&self) -> bool {
+        let found = self.checks.iter().filter_map(|check| check.finding.as_ref());
+        found.into_iter().any(|finding| finding.severity == Severity::Blocker)
+    }
+
+    pub(super) fn headline(&self) -> Headline<'_> {
+        Headline {
+            upgrade: &self.upgrade,
+            may_reboot: self.may_reboot,
+            reboots: self.reboots,
+            reboot_for: &self.reboot_for,
+            downtime: self.estimate.downtime(),
+            checks: &self.checks,
+        }
+    }
+}
+
+pub(super) async fn look(app: &App, host: &Host, settings: &Settings, options: &RunOptions) -> Result<Look, Failure> {
+    let builds_kernel = steps::kernel_build_is_due(host, settings).await;
+    let may_reboot = settings.may_reboot(options);
+    let nothing = UpgradePlan::default();
+    let expected = app.estimate(settings, options, &nothing, may_reboot, builds_kernel);
+    let inputs = CheckInputs::new(host, settings, options).expecting(expected, nothing);
+    let (checks, upgrade, kernels) = tokio::join!(checks::run_all(&inputs), inputs.upgrade(), inputs.kernels());
+    let (upgrade, kernels) = (upgrade?, kernels?);
+    let owed = steps::owed_now(host, settings, &owed(app, host).await?).await;
+    let tried = settings.tries_kernels();
+    let due = steps::expected_boot_reasons(kernels, &owed, upgrade, tried);
+    let mut reasons = reasons_in_words(&due);
+    let mut reboot_for: Vec<String> = due.iter().map(|reason| reason.name().into_owned()).collect();
+    if builds_kernel {
+        reasons.push("a kernel is built from its source".to_owned());
+        reboot_for.push("a kernel from source".to_owned());
+    }
+    let asked_for = !reasons.is_empty() || (settings.reboot.when == RebootWhen::Always && !upgrade.is_empty());
+    let reboots = may_reboot && asked_for;
+    Ok(Look {
+        checks,
+        upgrade: upgrade.clone(),
+        next_kernel: next_kernel_after(kernels, upgrade, tried),
+        owed,
+        reasons,
+        estimate: app.estimate(settings, options, upgrade, reboots, builds_kernel),
+        reboot_for,
+        may_reboot,
+        reboots,
+    })
+}
+
+async fn owed(app: &App, host: &Host) -> Result<Vec<Owed>, Failure> {
+    match host.system.boot().await {
+        Some(boot) => Ok(app.state.owed(&boot, session::soft_reboots(host).await)?),
+        None => Ok(Vec::new()),
+    }
+}

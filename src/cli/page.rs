@@ -1,0 +1,51 @@
+//! Show what a verb answers, page by page where it is longer than the screen.
+
+use std::env;
+use std::io::{IsTerminal as _, stdout};
+use std::path::Path;
+
+use tokio::runtime::{Builder, Handle};
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::person;
+use crate::host::command;
+use crate::report::harmless::shown;
+use crate::ui;
+use crate::ui::pager::{self, PagerInputs};
+
+/// The first that is set counts, also where it is set to nothing.
+const NAMED_BY: [&str; 2] = ["PATCHDAY_PAGER", "PAGER"];
+
+/// Prints a text on stdout, or gives it to a pager where one is `wanted`.
+pub(super) fn show(text: &str, wanted: bool) {
+    let rows = console::Term::stdout().size_checked().map(|(rows, _columns)| rows);
+    let named = NAMED_BY.iter().find_map(|name| env::var(name).ok());
+    let inputs = PagerInputs {
+        wanted,
+        rows: rows.filter(|_| stdout().is_terminal()),
+        named: named.as_deref(),
+        is_root: rustix::process::geteuid().is_root(),
+        is_elevated: person::is_elevated(),
+        find: |name| command::find(Path::new("/"), name),
+    };
+    let text = shown(text);
+    let is_shown = pager::choose(&inputs, &text).is_some_and(|pager| {
+        let environment: Vec<_> = env::vars_os().collect();
+        with_interrupts_left_to_it(|| pager.show(&text, &environment))
+    });
+    if !is_shown {
+        ui::print_data(&mut stdout(), &text);
+    }
+}
+
+/// Ctrl-C is the pager's: if it ended this program, shell and pager would read the same keyboard.
+fn with_interrupts_left_to_it<T>(show: impl FnOnce() -> T) -> T {
+    if Handle::try_current().is_ok() {
+        let _taken = signal(SignalKind::interrupt());
+        return show();
+    }
+    let runtime = Builder::new_current_thread().enable_io().build().ok();
+    let _inside = runtime.as_ref().map(|runtime| runtime.enter());
+    let _taken = runtime.is_some().then(|| signal(SignalKind::interrupt()));
+    show()
+}
