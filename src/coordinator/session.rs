@@ -58,6 +58,7 @@ impl NewRun {
         run.estimate = estimate;
         run.soft_reboots_of_boot = soft_reboots(host).await;
         run.owed = state.owed(&run.boot, run.soft_reboots_of_boot)?;
+        run.last_healthy = state.last_healthy()?;
         let store = locked.create_run(&run, settings)?;
         Ok((store, run))
     }

@@ -2,6 +2,8 @@
 
 use crate::exit_code;
 
+use jiff::Timestamp;
+
 use super::{Phase, Run, Step, Verdict};
 
 impl Run {
@@ -14,6 +16,17 @@ impl Run {
             }
             code => code,
         }
+    }
+
+    /// Whether a run that ends like this is a healthy one: it was judged so, or found nothing to do. That packages were
+    /// fetched says nothing of the host.
+    pub fn is_healthy(&self) -> bool {
+        self.exit_code() == exit_code::DONE && matches!(self.phase, Phase::Verified | Phase::NothingToDo)
+    }
+
+    /// When it ended as a healthy run.
+    pub fn healthy_at(&self) -> Option<Timestamp> {
+        self.closed.filter(|_| self.is_healthy()).map(|closing| closing.at)
     }
 
     fn exit_code_of_phase(&self) -> u8 {

@@ -149,6 +149,9 @@ pub struct Run {
     /// left on the same boot, so that the newest run has all of it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub owed: Vec<Owed>,
+    /// When the last run before this one ended that was healthy; none if none is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_healthy: Option<Timestamp>,
     /// When the reboot was asked for.
     pub reboot_requested: Option<Timestamp>,
     /// When it was forced, since it did not come.
@@ -240,6 +243,7 @@ impl Run {
             stops: Vec::new(),
             reboot_reasons: Vec::new(),
             owed: Vec::new(),
+            last_healthy: None,
             reboot_requested: None,
             reboot_forced: None,
             rebooted: None,

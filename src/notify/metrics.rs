@@ -7,8 +7,8 @@ use jiff::SignedDuration;
 use crate::model::{Severity, Verdict};
 use crate::report::Report;
 
-/// What a run leaves to be watched. Alert on the age of `patchday_run_end_timestamp_seconds`: a host that is no longer
-/// patched is silent otherwise.
+/// What a run leaves to be watched. Alert on the age of the last healthy run: a host that is no longer patched is silent
+/// otherwise.
 pub(super) fn run(report: &Report) -> String {
     let mut page = Page(String::new());
     let end = report.ended.unwrap_or(report.built);
@@ -18,6 +18,12 @@ pub(super) fn run(report: &Report) -> String {
         [(String::new(), whole(report.began.as_second()))],
     );
     page.gauge("run_end_timestamp_seconds", "When the last run ended.", [(String::new(), whole(end.as_second()))]);
+    let healthy = report.last_healthy.map(|at| (String::new(), whole(at.as_second())));
+    page.gauge(
+        "last_healthy_run_timestamp_seconds",
+        "When the last run ended that was healthy, or had nothing to do.",
+        healthy,
+    );
     let code = report.exit_code.map(|code| (String::new(), whole(i64::from(code))));
     page.gauge("run_exit_code", "Exit code of the last run; 0 is good.", code);
     let verdicts = [Verdict::Healthy, Verdict::Degraded, Verdict::Failed].map(|verdict| {

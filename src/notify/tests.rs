@@ -146,6 +146,7 @@ fn foreign_words_are_no_markup_in_a_chat() {
 #[test]
 fn metrics_are_what_the_collector_reads() {
     let mut story = degraded();
+    story.run.last_healthy = Some(at(-2_592_000.0));
     story.run.notifications.push(Notification {
         number: 1,
         channel: "wall".into(),

@@ -31,6 +31,7 @@ pub fn build(run: &Run, timeline: &[Event], now: Timestamp) -> Report {
     };
     let packages = packages(run);
     let reboot = reboot(run, timeline);
+    let ended = run.closed.map(|closing| closing.at).or(is_settled(run).then_some(now));
     Report {
         format: REPORT_FORMAT,
         run: run.id.clone(),
@@ -39,7 +40,7 @@ pub fn build(run: &Run, timeline: &[Event], now: Timestamp) -> Report {
         trigger: run.options.trigger,
         built: now,
         began: run.planned,
-        ended: run.closed.map(|closing| closing.at).or(is_settled(run).then_some(now)),
+        ended,
         ending: ending(run),
         summary: outcome::summary(run, &packages, reboot.as_ref()),
         verdict: run.verification.as_ref().map(|verification| verification.verdict),
@@ -55,6 +56,7 @@ pub fn build(run: &Run, timeline: &[Event], now: Timestamp) -> Report {
         reboot,
         owed: run.owed.clone(),
         rebooted_since: false,
+        last_healthy: ended.filter(|_| run.is_healthy()).or(run.last_healthy),
         kernel: kernel(run),
         vulnerabilities: vulnerabilities(run),
         findings: findings(run),

@@ -77,6 +77,9 @@ pub struct Report {
     /// The host has booted again since the run ended, so that nothing of it is owed any more.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub rebooted_since: bool,
+    /// When the last healthy run ended, this one among them; null if none is known.
+    #[serde(default)]
+    pub last_healthy: Option<Timestamp>,
     pub kernel: KernelStory,
     /// CPU vulnerabilities that changed or that nothing mitigates.
     pub vulnerabilities: Vec<VulnerabilityStory>,

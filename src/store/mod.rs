@@ -4,6 +4,7 @@
 mod atomic;
 mod event_log;
 mod format;
+mod handed_on;
 mod holds;
 mod lock;
 mod open_run;

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use super::lock::holder;
 use super::{EventLog, EventReader, LockHolder, LockedState, StoreError, StoreResult, atomic, decode, encode, ours};
 use crate::config::Settings;
-use crate::model::{AbortWish, BootId, Owed, Run, RunId};
+use crate::model::{AbortWish, Run, RunId};
 
 /// Beside a run's own files. Whoever asks for the end signs before the coordinator gets the signal.
 const ABORT_SIGNED: &str = "abort-by";
@@ -84,24 +84,6 @@ impl StateDir {
     pub fn leftover(&self) -> StoreResult<Option<RunId>> {
         let Some(newest) = self.runs()?.pop() else { return Ok(None) };
         Ok(self.load(&newest)?.left_something().then_some(newest))
-    }
-
-    /// What this boot owes, as the newest run left it: each run begins with what the run before has recorded. All but the
-    /// kernel may have been started anew since, now that systemd counts `soft_reboots`.
-    ///
-    /// # Errors
-    ///
-    /// When that run cannot be understood: what is owed is then not known.
-    pub fn owed(&self, boot: &BootId, soft_reboots: Option<u32>) -> StoreResult<Vec<Owed>> {
-        let Some(newest) = self.runs()?.pop() else { return Ok(Vec::new()) };
-        let mut run = self.load(&newest)?;
-        if run.boot != *boot {
-            return Ok(Vec::new());
-        }
-        if run.is_soft_rebooted(soft_reboots) {
-            run.owed.retain(|owed| owed.reason.outlives_soft_reboot());
-        }
-        Ok(run.owed)
     }
 
     /// The wish to end the run, if somebody uttered one while a step was at work.

@@ -1,11 +1,12 @@
 //! The documentation says what the code does.
 
+mod examples;
 mod made;
 mod said;
 
 use std::collections::BTreeSet;
 use std::env::var_os;
-use std::fs::{read_dir, read_to_string, write};
+use std::fs::{read_to_string, write};
 use std::io::Result;
 use std::path::{Path, PathBuf};
 
@@ -200,11 +201,8 @@ fn no_prose_counts_checks() {
 
 /// Documents of the project, with the directory that their links start from.
 fn documents() -> Vec<PathBuf> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let docs = read_dir(root.join("docs")).unwrap().map(|entry| entry.unwrap().path());
-    let mut documents: Vec<PathBuf> = docs.filter(|path| path.extension().is_some_and(|kind| kind == "md")).collect();
-    documents.push(root.join("README.md"));
-    documents
+    let docs = files_below("docs", &["md"]).into_iter().map(|(file, _)| file);
+    docs.chain(["README.md".to_owned()]).map(|file| Path::new(ROOT).join(file)).collect()
 }
 
 /// The lines outside of blocks of code.

@@ -41,6 +41,7 @@ mod host_debian;
 mod hostile_apt;
 mod kernel_source;
 mod kernel_trial;
+mod last_healthy;
 mod last_look;
 mod late_stop;
 mod look_again;

@@ -11,7 +11,7 @@ use patchday::config::keys::{KEYS, header};
 use patchday::report::text::render;
 use patchday::report::{Report, Style};
 
-use super::{ROOT, document};
+use super::{ROOT, document, examples};
 
 /// A document, what a part of it is made from, and how.
 struct Made {
@@ -20,10 +20,11 @@ struct Made {
     make: fn() -> String,
 }
 
-const MADE: [Made; 5] = [
+const MADE: [Made; 6] = [
     Made { document: "README.md", from: RECORDED, make: recorded },
     Made { document: "docs/checks.md", from: "src/checks", make: catalogue },
     Made { document: "docs/operations.md", from: "src/cli", make: verbs },
+    Made { document: "docs/notifications.md", from: "src/notify", make: metrics },
     Made { document: "docs/architecture.md", from: "src/host", make: ports },
     Made { document: "docs/architecture.md", from: "tests/suite/tidy.rs", make: imports },
 ];
@@ -106,6 +107,12 @@ fn verbs() -> String {
         text.push_str(&format!("| `patchday {}` | {about} |\n", verb.get_name()));
     }
     text
+}
+
+/// What a collector reads after a run.
+fn metrics() -> String {
+    let rows = examples::metrics().into_iter().map(|(name, meaning)| format!("| `{name}` | {meaning} |\n"));
+    format!("| metric | what |\n|---|---|\n{}", rows.collect::<String>())
 }
 
 /// The report of a run that was recorded, as this version shows it, without its lists of steps, packages and checks.
