@@ -323,6 +323,7 @@ pub(super) struct ReportArgs {
 #[derive(Debug, clap::Args)]
 pub(super) struct LogsArgs {
     /// Run whose output to show: an ID, its beginning, or last; by default the open or the last one.
+    #[arg(add = complete::runs())]
     pub(super) run: Option<String>,
     /// Only the output of this step, as in upgrade; by default all of it.
     pub(super) step: Option<String>,

@@ -64,6 +64,9 @@ fn one_service(text: &mut Text, service: &Placed<'_>) {
     if candidate.kind() == ServiceKind::Mongodb {
         text.set(&keys::KIND, "\"mongodb\"", None);
     }
+    if let Some(proof) = candidate.server.and_then(|server| server.stop_proof) {
+        text.set(&keys::STOP_PROOF, string(proof), None);
+    }
     if !service.after.is_empty() {
         let units = service.after.iter().map(|(other, _)| other.unit.as_str());
         text.set(&keys::AFTER, list(units), Some(&reasons(service)));

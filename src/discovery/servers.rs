@@ -11,6 +11,8 @@ pub struct Server {
     pub role: Role,
     pub kind: ServiceKind,
     pub bears: Bears,
+    /// What proves its clean end, as the file calls it.
+    pub stop_proof: Option<&'static str>,
 }
 
 /// What a service is to the others, in the order in which they start where nothing else is known.
@@ -43,12 +45,12 @@ const OTHER_LANGUAGES: [u16; 30] = [
 const SERVERS: [Server; 24] = [
     Server { kind: ServiceKind::Mongodb, ..server("MongoDB", &["mongod"], Role::Database, Bears::Connection) },
     server("MongoDB's router", &["mongos"], Role::Database, Bears::Connection),
-    server("PostgreSQL", &["postgres"], Role::Database, Bears::Connection),
+    Server { stop_proof: Some("postgresql"), ..server("PostgreSQL", &["postgres"], Role::Database, Bears::Connection) },
     server("PgBouncer", &["pgbouncer"], Role::Database, Bears::Connection),
-    server("MariaDB", &["mariadbd"], Role::Database, Bears::Nothing),
-    server("MySQL", &["mysqld"], Role::Database, Bears::Nothing),
-    server("Redis", &["redis-server"], Role::Database, Bears::Connection),
-    server("Valkey", &["valkey-server"], Role::Database, Bears::Connection),
+    Server { stop_proof: Some("mariadb"), ..server("MariaDB", &["mariadbd"], Role::Database, Bears::Nothing) },
+    Server { stop_proof: Some("mariadb"), ..server("MySQL", &["mysqld"], Role::Database, Bears::Nothing) },
+    Server { stop_proof: Some("redis"), ..server("Redis", &["redis-server"], Role::Database, Bears::Connection) },
+    Server { stop_proof: Some("redis"), ..server("Valkey", &["valkey-server"], Role::Database, Bears::Connection) },
     server("Memcached", &["memcached"], Role::Database, Bears::Connection),
     server("etcd", &["etcd"], Role::Database, Bears::Http),
     server("InfluxDB", &["influxd"], Role::Database, Bears::Http),
@@ -69,7 +71,7 @@ const SERVERS: [Server; 24] = [
 ];
 
 const fn server(name: &'static str, programs: &'static [&'static str], role: Role, bears: Bears) -> Server {
-    Server { name, programs, role, kind: ServiceKind::Service, bears }
+    Server { name, programs, role, kind: ServiceKind::Service, bears, stop_proof: None }
 }
 
 /// The server that these programs are; where they are several, the one that the others need.
