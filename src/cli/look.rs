@@ -28,8 +28,8 @@ pub(super) struct Look {
 
 impl Look {
     pub(super) fn is_blocked(&self) -> bool {
-        let found = self.checks.iter().filter_map(|check| check.finding.as_ref());
-        found.into_iter().any(|finding| finding.severity == Severity::Blocker)
+        let mut found = self.checks.iter().filter_map(|check| check.finding.as_ref());
+        found.any(|finding| finding.severity == Severity::Blocker)
     }
 
     pub(super) fn headline(&self) -> Headline<'_> {

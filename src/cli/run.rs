@@ -97,8 +97,7 @@ pub(super) async fn refuse_over_leftovers(app: &App, host: &Host) -> Result<(), 
 async fn confirm(app: &App, host: &Host, settings: &Settings, options: &RunOptions) -> Result<(), Failure> {
     if !stdin().is_terminal() {
         let message = "a run stops services and may reboot the host, and there is no terminal to ask on";
-        return Err(Failure::new(FailureKind::Usage, message)
-            .hint("patchday run --yes, or to see what it would do: patchday plan"));
+        return Err(Failure::new(FailureKind::Usage, message).hint("patchday run --yes"));
     }
     let style = app.stderr_style();
     match look(app, host, settings, options).await {
