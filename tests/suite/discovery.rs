@@ -9,7 +9,9 @@ use patchday::config::{MongodbSettings, ServiceSettings, Settings, parse};
 use patchday::discovery::{
     Bears, HttpAnswer, LeftOut, Seen, Selection, choose, left_out_lines, reachable, render, strays,
 };
-use patchday::model::{DatabaseAccess, ListeningSocket, ReadinessProbe, ServiceKind, UnitName, UnitRelations};
+use patchday::model::{
+    DatabaseAccess, ListeningSocket, ReadinessProbe, ServiceKind, UnitName, UnitRelations, WantedProof,
+};
 
 fn unit(name: &str) -> UnitName {
     name.parse().unwrap()
@@ -76,6 +78,10 @@ fn service(name: &str, after: &[&str], readiness: ReadinessProbe) -> ServiceSett
         mongodb: MongodbSettings::default(),
         stop_proof: None,
     }
+}
+
+fn proven(service: ServiceSettings, proof: WantedProof) -> ServiceSettings {
+    ServiceSettings { stop_proof: Some(proof), ..service }
 }
 
 fn tcp(address: &str) -> ReadinessProbe {
@@ -166,9 +172,9 @@ fn a_host_with_six_services_of_other_people() {
     assert_eq!(
         got,
         [
-            service(databases[0], &[], ReadinessProbe::Unit),
-            service(databases[1], &[], tcp("127.0.0.1:5432")),
-            service(databases[2], &[], tcp("127.0.0.1:6379")),
+            proven(service(databases[0], &[], ReadinessProbe::Unit), WantedProof::Mariadb),
+            proven(service(databases[1], &[], tcp("127.0.0.1:5432")), WantedProof::Postgresql),
+            proven(service(databases[2], &[], tcp("127.0.0.1:6379")), WantedProof::Redis),
             service("php8.2-fpm.service", &databases, ReadinessProbe::Unit),
             service("shop.service", &[databases[2], databases[1]], http("http://127.0.0.1:8090/", 301)),
             service("nginx.service", &["php8.2-fpm.service", "shop.service"], http("http://127.0.0.1:80/", 200)),

@@ -226,7 +226,7 @@ fn accepted(place: &Path) -> Result<String> {
     let mut about = Table::new();
     about.insert("accepted".into(), rules["licenses"]["allow"].clone());
     about.insert("targets".into(), vec![TARGET].into());
-    for key in ["ignore-dev-dependencies", "ignore-build-dependencies", "no-clearly-defined"] {
+    for key in ["ignore-dev-dependencies", "ignore-build-dependencies"] {
         about.insert(key.into(), true.into());
     }
     Ok(about.to_string())
