@@ -107,7 +107,7 @@ fn work_that_hangs_is_ended_when_its_time_is_over() {
         assert_eq!(ended(&end), code, "{hangs}: {:?}", run.phase);
         let Phase::Failed { step: failed, reason } = &run.phase else { panic!("{hangs}: {:?}", run.phase) };
         assert_eq!(*failed, step);
-        assert!(reason.contains("took longer than 5m ([upgrade] fetch-timeout)"), "{reason}");
+        assert!(reason.contains("took longer than 5 min ([upgrade] fetch-timeout)"), "{reason}");
         let took = run.last_record(&step).map(|record| record.ended.duration_since(record.attempt.began)).unwrap();
         assert!(took < SignedDuration::from_mins(6), "{took:#}");
         assert_eq!(scenario.world().effects_of(&format!("{hangs} cut short")), 1);
