@@ -51,8 +51,8 @@ pub(super) fn situations() -> Vec<Situation> {
             written.ends(0)?.says(&[
                 "It held 1 connection to redis-server.service. Its unit is ordered after postgresql@15-main.service.",
                 "after = [\"redis-server.service\", \"postgresql@15-main.service\"]",
-                "after = [\"php8.2-fpm.service\", \"shop.service\"]",
-                "url = \"http://127.0.0.1:18090/\"",
+                "after = [\"php8.2-fpm.service\", \"sample-api.service\", \"shop.service\"]",
+                "url = \"http://127.0.0.1:18090/health\"",
                 "url = \"http://127.0.0.1:80/\"",
                 "address = \"127.0.0.1:5432\"",
                 "MariaDB counts a connection without a login as an error",
