@@ -124,7 +124,7 @@ fn units() -> Vec<Situation> {
             scene.drop_in("sample-api.service", "[Service]\nRestart=no\nExecStartPre=/bin/sh -c '! [ -e /run/lab-broken ]'\n")?;
             scene.undo("rm -f /run/lab-broken");
             scene.update_has("postinst", "#!/bin/sh\ntouch /run/lab-broken\n")?;
-            scene.run(&[])?.ends(21)?.says(&["sample-api.service is not back after 10 s", "still down"])?.says_not(&["no services for"])?;
+            scene.run(&[])?.ends(21)?.says(&["sample-api.service is not back after 10 s", "still down"])?.says_not(&["services away for"])?;
             scene.shell("rm -f /run/lab-broken; systemctl reset-failed sample-api.service; systemctl start sample-api.service")?;
             scene.machine().wait_until_healthy(super::BACK)
         })

@@ -25,7 +25,7 @@ pub(super) fn situations() -> Vec<Situation> {
             scene
                 .run(&[])?
                 .ends(20)?
-                .says(&["took longer than 20s ([upgrade] fetch-timeout)", "nothing was touched"])?;
+                .says(&["took longer than 20 s ([upgrade] fetch-timeout)", "nothing was touched"])?;
             Ok(())
         })
         .settings("[upgrade]\nfetch-timeout = \"20s\"\n[reboot]\nwhen = \"never\"\n")
