@@ -47,7 +47,8 @@ fn debians_servers_prove_a_clean_end_and_a_kill_ends_the_run_before_apt() {
         machine.write_file(&format!("{drop_in}/kill.conf"), kill).unwrap();
         machine.exec_ok(&["systemctl", "daemon-reload"]).unwrap();
         let run = patchday(&machine, &["run", "--yes", "--no-reboot"]);
-        let text = patchday(&machine, &["report"]).stdout;
+        // As one line: a report is wrapped.
+        let text = patchday(&machine, &["report"]).stdout.split_whitespace().collect::<Vec<_>>().join(" ");
         println!("--- {unit} is killed\n{text}");
         assert_eq!(run.code(), Some(21), "{run:?}");
         assert!(text.contains(&format!("{unit} did not end cleanly")) && text.contains(why), "{why}: {text}");
