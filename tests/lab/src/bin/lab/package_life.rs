@@ -33,7 +33,7 @@ dpkg-deb -R /srv/patchday.deb /srv/next
 sed -i 's/^Version: .*/&+next/' /srv/next/DEBIAN/control
 mkdir -p /srv/repo && dpkg-deb --root-owner-group -b /srv/next /srv/repo/patchday.deb >/dev/null && rm -r /srv/next
 cd /srv/repo
-{ dpkg-deb -f patchday.deb; printf 'Filename: ./patchday.deb\\nSize: %s\\nSHA256: %s\\n' \"$(stat -c %s patchday.deb)\" \
+{ dpkg-deb -f patchday.deb | sed '/^$/d'; printf 'Filename: ./patchday.deb\\nSize: %s\\nSHA256: %s\\n' \"$(stat -c %s patchday.deb)\" \
   \"$(sha256sum patchday.deb | cut -d' ' -f1)\"; } > Packages
 rm -f /etc/apt/sources.list.d/* && echo 'deb [trusted=yes] file:/srv/repo ./' > /etc/apt/sources.list
 apt-get -qq update";
@@ -111,7 +111,11 @@ impl Life {
         shell(&machine, BY_HAND)?;
         let told = apt(&machine, &["install", "/srv/patchday.deb"])?;
         self.show("it installs", told.success());
-        let is_warned = told.stderr.contains("/etc/systemd/system/patchday.service hides the unit of this package");
+        let warning = "/etc/systemd/system/patchday.service hides the unit of this package";
+        let is_warned = told.stderr.contains(warning) || told.stdout.contains(warning);
+        if !is_warned {
+            eprintln!("{}{}", told.stdout, told.stderr);
+        }
         self.show("a unit of an older installation is warned of", is_warned);
         shell(&machine, "rm /etc/systemd/system/patchday.service; systemctl daemon-reload")?;
         self.parts(&machine, &INSTALLED)?;
