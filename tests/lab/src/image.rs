@@ -38,6 +38,9 @@ pub(crate) const MONGOD_UNIT: &str = include_str!("../recipe/mongod.service");
 /// mongod's one library, as it is called since Debian 13.
 const TESTING_PACKAGES: &str = "libcurl4t64";
 
+/// Its lists are valid for days only, and a mirror may be older.
+const ANY_DATE: &str = "Acquire::Check-Valid-Until \"false\"";
+
 /// A Debian release that the lab can boot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Suite {
@@ -175,6 +178,9 @@ pub(crate) fn minimal(lab: &Lab, name: &str, suite: &str, packages: &[&str]) -> 
 fn bootstrap(tree: &Path, suite: &str, packages: &str, archive: &str) -> Result<()> {
     let mut debootstrap = Command::new("mmdebstrap");
     debootstrap.args(["--quiet", "--mode=root", "--variant=minbase", "--format=directory"]);
+    if suite == Suite::Testing.codename() {
+        debootstrap.args(["--aptopt", ANY_DATE]);
+    }
     debootstrap.arg(format!("--include={packages}")).arg(suite).arg(tree);
     run(debootstrap.arg(format!("deb {archive} {suite} main"))).map(drop)
 }
@@ -251,8 +257,7 @@ impl Recipe {
         )?;
         write(tree, "etc/apt/apt.conf.d/90host-access", &self.access)?;
         if self.suite == Suite::Testing {
-            // Its lists are valid for days only, and a mirror may be older.
-            write(tree, "etc/apt/apt.conf.d/91any-date", "Acquire::Check-Valid-Until \"false\";\n")?;
+            write(tree, "etc/apt/apt.conf.d/91any-date", &format!("{ANY_DATE};\n"))?;
         }
         fs::copy("/etc/resolv.conf", tree.join("etc/resolv.conf")).context("cannot copy /etc/resolv.conf")?;
 
