@@ -31,7 +31,7 @@ check!(
     Packages,
     "apt-hooks",
     Info,
-    20,
+    60,
     "only apt decides whether dpkg may begin",
     "apt calls these commands before dpkg, and gives up if one fails, as etckeeper's does while there are \
      uncommitted changes. Whether they refuse is known only when they are called, with the services down.",
@@ -52,7 +52,7 @@ check!(
     Host,
     "reboot-begins",
     Blocker,
-    15,
+    60,
     "no unit that a reboot needs is masked, or no reboot will follow",
     "systemd refuses to reboot where reboot.target, or what it needs, is masked, by an administrator or by an image that \
      forbids reboots.",

@@ -54,7 +54,7 @@ check!(
     Packages,
     "dpkg-clean",
     Blocker,
-    30,
+    60,
     "no package is half installed, and no dpkg was interrupted",
     "A new upgrade on top of a half done one fails half way, with the services down. Let dpkg finish what it began.",
     |check, inputs| {

@@ -7,7 +7,7 @@ use super::command;
 use super::{HostError, HostResult};
 
 const ARGS: [&str; 4] = ["show", "--property=NTPSynchronized", "--value", "--no-pager"];
-const TIMEOUT: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(50);
 
 /// What timedated says, by way of the host's own `timedatectl`.
 ///
