@@ -1,5 +1,6 @@
 //! Debian's own PostgreSQL, MariaDB and Redis on a disposable machine: each proves its clean end, and one that is killed
 //! under its stop ends the run before apt. See `docs/databases.md`.
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::on_machine::{CONFIG, json, machine_with_patchday, patchday};
@@ -12,6 +13,18 @@ const SERVERS: [(&str, &str, &str, &str); 3] = [
     ("mariadb.service", "mariadb", "innodb", "does not say that InnoDB was shut down"),
     ("redis-server.service", "redis", "end", "does not say that it was ready to exit"),
 ];
+
+/// Machines share the host's network, and these servers listen where Debian has them listen: one machine at a time.
+static PORTS: Mutex<()> = Mutex::new(());
+
+fn ports() -> MutexGuard<'static, ()> {
+    PORTS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The report as one line: it is wrapped for a screen.
+fn report(machine: &Machine) -> String {
+    patchday(machine, &["report"]).stdout.split_whitespace().collect::<Vec<_>>().join(" ")
+}
 
 /// Debian's packages, and one update of something else that waits.
 fn furnish(machine: &Machine) {
@@ -36,6 +49,7 @@ fn stopped(report: &Value, unit: &str) -> Value {
 
 #[test]
 fn debians_servers_prove_a_clean_end_and_a_kill_ends_the_run_before_apt() {
+    let _ports = ports();
     let machine = machine_with_patchday(Suite::Bookworm, "end-proof");
     furnish(&machine);
     let pending = machine.pending_upgrades().unwrap();
@@ -47,8 +61,7 @@ fn debians_servers_prove_a_clean_end_and_a_kill_ends_the_run_before_apt() {
         machine.write_file(&format!("{drop_in}/kill.conf"), kill).unwrap();
         machine.exec_ok(&["systemctl", "daemon-reload"]).unwrap();
         let run = patchday(&machine, &["run", "--yes", "--no-reboot"]);
-        // As one line: a report is wrapped.
-        let text = patchday(&machine, &["report"]).stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+        let text = report(&machine);
         println!("--- {unit} is killed\n{text}");
         assert_eq!(run.code(), Some(21), "{run:?}");
         assert!(text.contains(&format!("{unit} did not end cleanly")) && text.contains(why), "{why}: {text}");
@@ -64,13 +77,13 @@ fn debians_servers_prove_a_clean_end_and_a_kill_ends_the_run_before_apt() {
     }
 
     let run = patchday(&machine, &["run", "--yes", "--no-reboot"]);
-    let text = patchday(&machine, &["report"]).stdout;
+    let text = report(&machine);
     println!("--- all end cleanly\n{text}");
     assert_eq!(run.code(), Some(0), "{run:?}");
-    let report = json(&machine, &["report", "--json"]);
+    let told = json(&machine, &["report", "--json"]);
     for (unit, proof, field, _) in SERVERS {
-        let evidence = &stopped(&report, unit)["end_evidence"];
-        assert_eq!(evidence["proof"], proof, "{unit}: {report:#}");
+        let evidence = &stopped(&told, unit)["end_evidence"];
+        assert_eq!(evidence["proof"], proof, "{unit}: {told:#}");
         println!("{unit}: {evidence}");
         match field {
             "state" => assert_eq!(evidence[field], "shut down"),
@@ -85,6 +98,7 @@ fn debians_servers_prove_a_clean_end_and_a_kill_ends_the_run_before_apt() {
 /// What could not be proven is a blocker, and nothing is stopped.
 #[test]
 fn a_unit_without_the_server_is_known_before_anything_stops() {
+    let _ports = ports();
     let machine = machine_with_patchday(Suite::Bookworm, "end-proof-none");
     furnish(&machine);
     let text = machine.read_file(CONFIG).unwrap().replace("postgresql@15-main", "postgresql");
