@@ -61,12 +61,7 @@ pub(super) fn pages(mut command: clap::Command) -> io::Result<Vec<(String, Strin
 
 fn program(command: &clap::Command, version: &str) -> io::Result<String> {
     let man = titled(command.clone(), "patchday", version);
-    let mut text = Vec::new();
-    man.render_title(&mut text)?;
-    man.render_name_section(&mut text)?;
-    man.render_synopsis_section(&mut text)?;
-    man.render_description_section(&mut text)?;
-    man.render_options_section(&mut text)?;
+    let mut text = head(&man)?;
     man.render_subcommands_section(&mut text)?;
     let mut roff = Roff::new();
     exit_status(&mut roff);
@@ -81,23 +76,28 @@ fn program(command: &clap::Command, version: &str) -> io::Result<String> {
 
 fn page(verb: &clap::Command, name: &str, version: &str) -> io::Result<String> {
     // As it is called: clap names a verb after its parent only where it prints it.
-    let man = titled(verb.clone().bin_name(name.replacen('-', " ", 1)), name, version);
-    let mut text = Vec::new();
-    man.render_title(&mut text)?;
-    man.render_name_section(&mut text)?;
-    man.render_synopsis_section(&mut text)?;
-    man.render_description_section(&mut text)?;
-    man.render_options_section(&mut text)?;
+    let call = name.replacen('-', " ", 1);
+    let text = head(&titled(verb.clone().bin_name(&call), name, version))?;
     let mut roff = Roff::new();
     exit_status(&mut roff);
-    let calls = format!("patchday {}", verb.get_name());
-    examples(&mut roff, EXAMPLES.iter().filter(|(call, _)| is_call_of(call, &calls)));
+    examples(&mut roff, EXAMPLES.iter().filter(|(example, _)| is_call_of(example, &call)));
     see_also(&mut roff, [("patchday".to_owned(), SECTION), ("patchday.toml".to_owned(), "5")]);
     finished(text, &roff)
 }
 
 fn titled(command: clap::Command, name: &str, version: &str) -> Man {
     Man::new(command).title(name.to_uppercase()).section(SECTION).source(version).manual(MANUAL)
+}
+
+/// What every page begins with.
+fn head(man: &Man) -> io::Result<Vec<u8>> {
+    let mut text = Vec::new();
+    man.render_title(&mut text)?;
+    man.render_name_section(&mut text)?;
+    man.render_synopsis_section(&mut text)?;
+    man.render_description_section(&mut text)?;
+    man.render_options_section(&mut text)?;
+    Ok(text)
 }
 
 fn finished(mut text: Vec<u8>, roff: &Roff) -> io::Result<String> {
