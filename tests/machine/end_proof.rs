@@ -1,6 +1,5 @@
 //! Debian's own PostgreSQL, MariaDB and Redis on a disposable machine: each proves its clean end, and one that is killed
 //! under its stop ends the run before apt. See `docs/databases.md`.
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::on_machine::{CONFIG, json, machine_with_patchday, patchday};
@@ -13,13 +12,6 @@ const SERVERS: [(&str, &str, &str, &str); 3] = [
     ("mariadb.service", "mariadb", "innodb", "does not say that InnoDB was shut down"),
     ("redis-server.service", "redis", "end", "does not say that it was ready to exit"),
 ];
-
-/// Machines share the host's network, and these servers listen where Debian has them listen: one machine at a time.
-static PORTS: Mutex<()> = Mutex::new(());
-
-fn ports() -> MutexGuard<'static, ()> {
-    PORTS.lock().unwrap_or_else(PoisonError::into_inner)
-}
 
 /// The report as one line: it is wrapped for a screen.
 fn report(machine: &Machine) -> String {
@@ -47,11 +39,26 @@ fn stopped(report: &Value, unit: &str) -> Value {
     services.iter().find(|service| service["unit"] == unit).unwrap()["stopped"].clone()
 }
 
+/// What could not be proven is a blocker, and nothing is stopped.
+fn assert_a_unit_without_the_server_is_refused(machine: &Machine) {
+    let right = machine.read_file(CONFIG).unwrap();
+    machine.write_file(CONFIG, &right.replace("postgresql@15-main", "postgresql")).unwrap();
+    let run = patchday(machine, &["run", "--yes", "--no-reboot"]);
+    assert_eq!(run.code(), Some(20), "{run:?}");
+    let text = report(machine);
+    for said in ["stop-proof", "postgresql.service: it has no process"] {
+        assert!(text.contains(said), "{text}");
+    }
+    machine.write_file(CONFIG, &right).unwrap();
+}
+
+/// One machine for all of it: these servers take a minute to install, and listen where Debian has them listen, on the
+/// network that machines share.
 #[test]
 fn debians_servers_prove_a_clean_end_and_a_kill_ends_the_run_before_apt() {
-    let _ports = ports();
     let machine = machine_with_patchday(Suite::Bookworm, "end-proof");
     furnish(&machine);
+    assert_a_unit_without_the_server_is_refused(&machine);
     let pending = machine.pending_upgrades().unwrap();
     for (unit, _, _, why) in SERVERS {
         let drop_in = format!("/etc/systemd/system/{unit}.d");
@@ -93,20 +100,4 @@ fn debians_servers_prove_a_clean_end_and_a_kill_ends_the_run_before_apt() {
     }
     assert!(text.contains("InnoDB shut down at log sequence number"), "{text}");
     assert_ne!(machine.pending_upgrades().unwrap(), pending);
-}
-
-/// What could not be proven is a blocker, and nothing is stopped.
-#[test]
-fn a_unit_without_the_server_is_known_before_anything_stops() {
-    let _ports = ports();
-    let machine = machine_with_patchday(Suite::Bookworm, "end-proof-none");
-    furnish(&machine);
-    let text = machine.read_file(CONFIG).unwrap().replace("postgresql@15-main", "postgresql");
-    machine.write_file(CONFIG, &text).unwrap();
-    let run = patchday(&machine, &["run", "--yes", "--no-reboot"]);
-    assert_eq!(run.code(), Some(20), "{run:?}");
-    let text = patchday(&machine, &["report"]).stdout;
-    for said in ["stop-proof", "postgresql.service: it has no process"] {
-        assert!(text.contains(said), "{text}");
-    }
 }

@@ -63,5 +63,6 @@ mod tidy;
 mod tidy_circles;
 mod tidy_clock;
 mod tidy_comments;
+mod tidy_findings;
 mod units;
 mod windows;
