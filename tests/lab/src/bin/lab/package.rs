@@ -79,26 +79,34 @@ impl Package {
         let lab = Lab::new()?;
         let builder = Builder::enter(&lab, directory, tree)?;
         builder.install_tools()?;
+        // Each is kept as soon as it is there: a build takes minutes, and what comes after it may fail.
+        let mut kept = Vec::new();
         let mut packages = Vec::new();
-        for place in self.places() {
+        for (number, place) in (1..).zip(self.places()) {
             let began = Instant::now();
             let package = builder.build(&directory.join(place))?;
             eprintln!("lab: built {} in {:.0} s", package.display(), began.elapsed().as_secs_f64());
+            let copy = self.out.join(format!("build-{number}-{}", name_of(&package)?));
+            fs::copy(&package, &copy).with_context(|| format!("cannot write {}", copy.display()))?;
+            kept.push(copy);
             packages.push(package);
         }
         let contents =
-            packages.iter().map(|file| fs::read(file).with_context(|| format!("cannot read {}", file.display())));
+            kept.iter().map(|file| fs::read(file).with_context(|| format!("cannot read {}", file.display())));
         let contents: Vec<Vec<u8>> = contents.collect::<Result<_>>()?;
         println!("{}", builder.hashes(&packages)?);
         if contents.iter().any(|content| content != &contents[0]) {
-            for package in &packages {
-                fs::copy(package, self.out.join(format!("{}-{}", packages.len(), name_of(package)?)))?;
-            }
-            bail!("two builds of one commit differ: something of the place or of the time is in them");
+            bail!(
+                "two builds of one commit differ, see {}: something of the place or of the time is in them",
+                self.out.display()
+            );
         }
         println!("{}", builder.said("dpkg-deb", &["--info", &packages[0].display().to_string()])?);
         let package = self.out.join(name_of(&packages[0])?);
-        fs::copy(&packages[0], &package).with_context(|| format!("cannot write {}", package.display()))?;
+        fs::rename(&kept[0], &package).with_context(|| format!("cannot write {}", package.display()))?;
+        for other in &kept[1..] {
+            fs::remove_file(other).with_context(|| format!("cannot remove {}", other.display()))?;
+        }
         println!("{}: {} KiB", package.display(), contents[0].len() / 1024);
         builder.run("lintian", &["--fail-on", "error,warning", "--info", &packages[0].display().to_string()])
     }
