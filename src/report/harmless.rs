@@ -29,7 +29,8 @@ const UNSEEN: [(char, char); 17] = [
 ];
 
 fn is_unseen(c: char) -> bool {
-    UNSEEN.iter().any(|(first, last)| (*first..=*last).contains(&c))
+    // Nearly all text is below the first of them.
+    c >= UNSEEN[0].0 && UNSEEN.iter().any(|(first, last)| (*first..=*last).contains(&c))
 }
 
 /// One line of signs that can be seen. Control characters, those of the second set (U+0080 to U+009F) too, count as
