@@ -65,9 +65,7 @@ fn the_timer_starts_it_nobody_is_there_and_the_report_arrives() {
     let (mails, web) = (MailSink::start().unwrap(), WebSink::start().unwrap());
     // Bound and dropped: nobody listens there.
     let dead_port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    machine
-        .exec_ok(&["mkdir", "-p", "/etc/patchday", "/var/lib/node-exporter", "/etc/motd.d", "/etc/credstore"])
-        .unwrap();
+    machine.exec_ok(&["mkdir", "-p", "/etc/patchday", "/var/lib/node-exporter", "/etc/credstore"]).unwrap();
     secret(&machine, "/etc/patchday/slack.url", &format!("http://127.0.0.1:{}/services/{SECRET}", web.port));
     secret(&machine, "/etc/credstore/patchday-ping", &format!("http://127.0.0.1:{}/ping/{SECRET}", web.port));
     configure(&machine, mails.port, dead_port);

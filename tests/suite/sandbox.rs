@@ -61,6 +61,20 @@ fn both_coordinators_are_in_the_sandbox_of_the_transient_one() {
 
 /// Each of these makes something disappear that a run reads: the boot ID, mongod's socket, the devices of fstab, the
 /// modules of a kernel.
+/// systemd leaves out of `ReadWritePaths=` what is not there when the unit begins, and /etc is read-only then.
+#[test]
+fn what_a_run_writes_below_etc_is_made_before_it_begins() {
+    let tmpfiles = include_str!("../../systemd/patchday.tmpfiles.conf");
+    for unit in UNITS {
+        let paths = settings(unit).remove("ReadWritePaths").unwrap();
+        let below_etc: Vec<&str> = paths.iter().filter_map(|path| path.strip_prefix('-')).collect();
+        for path in below_etc.into_iter().filter(|path| path.starts_with("/etc/")) {
+            assert!(tmpfiles.lines().any(|line| line.starts_with(&format!("d {path} "))), "{unit}: {path}");
+        }
+        assert!(paths.iter().any(|path| path == "-/etc/motd.d"), "{unit}");
+    }
+}
+
 #[test]
 fn nothing_that_a_run_reads_is_hidden_from_it() {
     for unit in UNITS {
