@@ -33,22 +33,12 @@ impl ServerFiles {
         Self { units, root }
     }
 
-    /// The unit's server, which has one of these names. The unit's main process comes first: others of the same name are
-    /// its children.
+    /// The unit's server, which has one of these names.
     async fn server(&self, unit: &UnitName, names: &[&str]) -> HostResult<Server> {
         let state = self.units.state(unit).await?;
         let processes = self.units.processes(unit).await?;
-        let mut servers: Vec<&UnitProcess> =
-            processes.iter().filter(|process| names.contains(&process.name.as_str())).collect();
-        servers.sort_by_key(|process| (Some(process.pid) != state.main_pid, process.pid));
-        let Some(server) = servers.first() else {
-            let has = match processes.first() {
-                Some(process) => format!("it has {} ({})", process.name, process.pid),
-                None => "it has no process".to_owned(),
-            };
-            let why = format!("{has}, and none named {}", names.join(" or "));
-            return Err(HostError::new(HostErrorKind::NotFound, format!("find the server of {unit}"), why));
-        };
+        let server = only_server(&self.root, &processes, names)
+            .map_err(|why| HostError::new(HostErrorKind::NotFound, format!("find the server of {unit}"), why))?;
         Ok(Server { pid: server.pid, own_pid: server.own_pid, invocation: state.invocation })
     }
 
@@ -74,6 +64,27 @@ impl ServerFiles {
                 let (path, mark) = (path.clone(), *mark);
                 self.look(&what, move |root| log::since(root, &path, mark)).await
             }
+        }
+    }
+}
+
+/// The process of these that is the server: others of its name are its children. Where there are several servers, the proof
+/// of one would pass for that of all.
+fn only_server<'p>(root: &Path, processes: &'p [UnitProcess], names: &[&str]) -> Result<&'p UnitProcess, String> {
+    let named: Vec<&UnitProcess> = processes.iter().filter(|process| names.contains(&process.name.as_str())).collect();
+    let is_named = |pid: u32| named.iter().any(|process| process.pid == pid);
+    let is_server =
+        |process: &&&UnitProcess| process::parent(root, process.pid).is_some_and(|parent| !is_named(parent));
+    let servers: Vec<&UnitProcess> = named.iter().filter(is_server).copied().collect();
+    match (servers.as_slice(), processes.first()) {
+        ([server], _) => Ok(server),
+        ([], Some(other)) => {
+            Err(format!("it has {} ({}), and none named {}", other.name, other.pid, names.join(" or ")))
+        }
+        ([], None) => Err(format!("it has no process, and none named {}", names.join(" or "))),
+        (several, _) => {
+            let told: Vec<String> = several.iter().map(|one| format!("{} ({})", one.name, one.pid)).collect();
+            Err(format!("it has several servers, {}: each needs a unit of its own", told.join(" and ")))
         }
     }
 }
@@ -111,8 +122,11 @@ impl EndProofs for ServerFiles {
                 let server = self.server(unit, &redis::NAMES).await?;
                 let own_pid = server.own_pid;
                 let properties = exec_line::service_properties(&self.root, unit).await;
-                let argv = properties.and_then(|properties| exec_line::argv(&self.root, &properties));
-                let log = self.look(&what, move |root| redis::log(root, &server, argv.as_deref())).await?;
+                let find = move |root: &Path| {
+                    let argv = properties.and_then(|properties| exec_line::argv(root, &properties));
+                    redis::log(root, &server, argv.as_deref())
+                };
+                let log = self.look(&what, find).await?;
                 log::can_be_read(&self.root, &log).await.map_err(|error| HostError { what, ..error })?;
                 Ok(ProofSource::Log { pid: own_pid, log })
             }

@@ -27,3 +27,9 @@ pub(super) fn program(root: &Path, pid: u32) -> Result<PathBuf, String> {
     let text = target.to_string_lossy();
     Ok(PathBuf::from(text.strip_suffix(" (deleted)").unwrap_or(&text)))
 }
+
+/// The process that has begun it; none where it has ended meanwhile.
+pub(super) fn parent(root: &Path, pid: u32) -> Option<u32> {
+    let status = fs::read_to_string(root.join("proc").join(pid.to_string()).join("status")).ok()?;
+    status.lines().find_map(|line| line.strip_prefix("PPid:"))?.trim().parse().ok()
+}

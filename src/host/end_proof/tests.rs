@@ -43,6 +43,31 @@ fn a_cluster_is_where_its_server_runs() {
     assert!(why.contains("/proc/8/cwd"), "{why}");
 }
 
+#[test]
+fn one_server_is_found_among_its_children_and_of_several_none() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut processes, names) = (Vec::new(), ["postgres", "postmaster"]);
+    let mut is = |pid: u32, name: &str, parent: Option<u32>, expected: Result<u32, &str>| {
+        if let Some(parent) = parent {
+            tree::write(dir.path(), &format!("/proc/{pid}/status"), format!("Name:\tx\nPPid:\t{parent}\n"));
+        }
+        processes.push(UnitProcess { pid, own_pid: pid, name: name.to_owned() });
+        processes.sort_by_key(|process| process.pid);
+        match (only_server(dir.path(), &processes, &names), expected) {
+            (Ok(server), Ok(pid)) => assert_eq!(server.pid, pid),
+            (Err(why), Err(text)) => assert!(why.contains(text), "{why}"),
+            (found, _) => panic!("{pid}: {found:?}"),
+        }
+    };
+    is(40, "patroni", Some(1), Err("it has patroni (40), and none named postgres or postmaster"));
+    is(70, "postgres", Some(40), Ok(70));
+    is(61, "postgres", Some(70), Ok(70));
+    // It has ended while we looked.
+    is(62, "postgres", None, Ok(70));
+    is(90, "postgres", Some(1), Err("it has several servers, postgres (70) and postgres (90)"));
+    assert!(only_server(dir.path(), &[], &names).unwrap_err().contains("it has no process"));
+}
+
 /// A program that only root can replace.
 fn program(dir: &tempfile::TempDir, text: &str) -> Vec<String> {
     let path = dir.path().join("proof");
