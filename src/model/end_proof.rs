@@ -171,9 +171,10 @@ impl EndEvidence {
     /// What of a proof is worth telling besides.
     pub fn reservation(&self) -> Option<&'static str> {
         match self {
-            Self::Mariadb { innodb: InnodbEnd::ServerOnly, .. } => {
-                Some("the server says that it ended in order, and InnoDB nothing (log_error_verbosity)")
-            }
+            Self::Mariadb { innodb: InnodbEnd::ServerOnly, .. } => Some(
+                "the server says that it ended in order, and InnoDB nothing: with innodb_fast_shutdown = 2 it recovers at its \
+                     next start, which it tells with log_error_verbosity = 3 only",
+            ),
             Self::Redis { end: RedisEnd::WithoutSaving, .. } => {
                 Some("it ended in order, and its log tells of nothing saved (save, appendonly, loglevel)")
             }

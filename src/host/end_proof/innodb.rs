@@ -94,6 +94,12 @@ mod tests {
         ] {
             assert_eq!(end(log), expected, "{}", log.lines().last().unwrap_or_default());
         }
+        // MySQL says so as a note: without notes it ends as if nothing were.
+        let begin = "Starting shutdown...\n";
+        let fast = "2026-11-30T06:29:07.086900Z 0 [Note] [MY-013091] [InnoDB] MySQL has requested a very fast shutdown without \
+                    flushing the InnoDB buffer pool to data files. At the next mysqld startup InnoDB will do a crash recovery!\n";
+        assert!(MYSQL_NOTES.contains(begin));
+        assert_eq!(end(&MYSQL_NOTES.replace(begin, &format!("{begin}{fast}"))), InnodbEnd::ToRecover);
         // MariaDB before 10.11 names InnoDB here too.
         let older = "2023-05-01 10:00:00 0 [Note] InnoDB: Shutdown completed; log sequence number 7; transaction id 2";
         assert_eq!(end(older), InnodbEnd::Complete(7));
