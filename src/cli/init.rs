@@ -44,7 +44,9 @@ fn told(path: &Path, selection: &Selection) -> String {
     let found = if names.is_empty() { "no service was found to take along".into() } else { names.join(", ") };
     let left_out = discovery::left_out_lines(&selection.left_out).into_iter().map(|line| format!("left out: {line}\n"));
     let notes = candidates.iter().flat_map(|one| &one.obstacles).map(|obstacle| format!("note: {obstacle}\n"));
-    let more: String = left_out.chain(notes).collect();
+    let unproven = candidates.iter().filter_map(|one| Some((&one.unit, one.unproven.as_ref()?)));
+    let unproven = unproven.map(|(unit, why)| format!("note: nothing would prove that {unit} ended cleanly: {why}\n"));
+    let more: String = left_out.chain(notes).chain(unproven).collect();
     format!("wrote {}: {found}\n{more}read it, then: patchday plan\n", path.display())
 }
 

@@ -65,18 +65,14 @@ impl Reader<'_> {
             let hint = "set stop-proof = \"command\", or take it out";
             self.problem_of(&keys::STOP_PROOF_COMMAND, "only for stop-proof = \"command\"", hint);
         }
-        match word? {
-            "postgresql" => Some(WantedProof::Postgresql),
-            "mariadb" => Some(WantedProof::Mariadb),
-            "redis" => Some(WantedProof::Redis),
-            _ => {
-                if self.span(&keys::STOP_PROOF_COMMAND).is_none() {
-                    let span = self.span(&keys::STOP_PROOF).unwrap_or_default();
-                    self.missing(&keys::STOP_PROOF_COMMAND, &span, "stop-proof = \"command\"");
-                }
-                self.program(&keys::STOP_PROOF_COMMAND).map(|argv| WantedProof::Command { argv })
-            }
+        if let Some(proof) = WantedProof::of_server(word?) {
+            return Some(proof);
         }
+        if self.span(&keys::STOP_PROOF_COMMAND).is_none() {
+            let span = self.span(&keys::STOP_PROOF).unwrap_or_default();
+            self.missing(&keys::STOP_PROOF_COMMAND, &span, "stop-proof = \"command\"");
+        }
+        self.program(&keys::STOP_PROOF_COMMAND).map(|argv| WantedProof::Command { argv })
     }
 
     fn mongodb(self) -> MongodbSettings {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
-use super::left_alone::left_alone;
+use super::left_alone::{left_alone, starts_for_others};
 use super::servers::{Role, Server, known};
 use super::{Candidate, LeftOut, Selection};
 use crate::config::takes_unit;
@@ -44,14 +44,17 @@ pub fn choose(seen: &[Seen]) -> Selection {
     selection
 }
 
-/// What listens in no service: nothing stops it cleanly, and nothing starts it again.
+/// What listens in no service of its own: nothing stops it cleanly, and nothing starts it again.
 pub fn strays(listening: &[ListeningSocket]) -> Vec<LeftOut> {
     // A socket that systemd holds is a socket unit's, and of what runs in another network nothing is known.
     let is_stray = |socket: &&ListeningSocket| {
-        let unit = socket.unit.as_ref().map_or("", |unit| unit.as_str());
-        !unit.ends_with(".service") && unit != "init.scope" && !socket.program.is_empty()
+        let is_of_its_own = |unit: &UnitName| {
+            unit.as_str() == "init.scope" || (unit.as_str().ends_with(".service") && !starts_for_others(unit))
+        };
+        !socket.unit.as_ref().is_some_and(is_of_its_own) && !socket.program.is_empty()
     };
     let why = |unit: Option<&UnitName>| match unit {
+        Some(unit) if starts_for_others(unit) => format!("{unit} has started it, and a run cannot stop it"),
         Some(unit) => format!("it runs in {unit}, and no boot starts it by that"),
         None => "it runs in no service".to_owned(),
     };
@@ -141,6 +144,7 @@ fn candidate(one: &Seen, seen: &[Seen]) -> Candidate {
         connections: one.connections.clone(),
         after: after(one, seen),
         obstacles: one.obstacles.clone(),
+        unproven: None,
         accepts: None,
         http_answers: None,
     }

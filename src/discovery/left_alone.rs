@@ -4,17 +4,25 @@ use crate::model::UnitName;
 
 const SYSTEM: &str = "part of the system";
 
-/// Why, and the names without their suffix; `*` stands for any end. Names are those of Debian's and Ubuntu's packages.
-const LEFT_ALONE: [(&str, &str); 8] = [
+const STARTS_FOR_OTHERS: &str = "it starts what others have told it to";
+
+/// Why, and the names without their suffix; `*` stands for any end. Names are those of Debian's and Ubuntu's packages. The
+/// first that fits counts.
+const LEFT_ALONE: [(&str, &str); 9] = [
+    (
+        "its stop would take every container or guest along: name the units that start these",
+        "docker containerd podman* crio k3s* kubelet libvirt* virtinterfaced virtlo* virtlxcd virtn* virtproxyd virtqemud \
+         virtsecretd virtstoraged lxc lxc-* lxc@* lxcfs lxd lxd-* snap.lxd* incus* systemd-nspawn@*",
+    ),
+    (STARTS_FOR_OTHERS, "user@* cron cronie anacron atd"),
     (
         SYSTEM,
-        "systemd-* dbus* user@* getty@* serial-getty@* console-getty container-getty@* autovt@* polkit cron \
-         cronie anacron atd NetworkManager* networking networkd-dispatcher ifup@* wpa_supplicant* dhcpcd* \
-         ModemManager bluetooth avahi-daemon cups* udisks2 upower accounts-daemon acpid irqbalance thermald \
-         haveged rng-tools* rngd smartmontools multipathd iscsid open-iscsi lvm2-* dm-event mdmonitor zfs-* \
-         nfs-* rpc* nscd nslcd sssd* winbind gssproxy apparmor ufw nftables netfilter-persistent firewalld \
-         fail2ban auditd rsyslog syslog-ng chrony* ntp ntpd ntpsec* openntpd unattended-upgrades packagekit \
-         snapd* fwupd* needrestart* gpm lldpd",
+        "systemd-* dbus* getty@* serial-getty@* console-getty container-getty@* autovt@* polkit NetworkManager* \
+         networking networkd-dispatcher ifup@* wpa_supplicant* dhcpcd* ModemManager bluetooth avahi-daemon cups \
+         cups-browsed udisks2 upower accounts-daemon acpid irqbalance thermald haveged rng-tools* rngd smartmontools \
+         multipathd iscsid open-iscsi lvm2-* dm-event mdmonitor zfs-* nfs-* rpcbind rpc-statd* rpc-gssd rpc-svcgssd nscd \
+         nslcd sssd* winbind gssproxy apparmor ufw nftables netfilter-persistent firewalld fail2ban auditd rsyslog \
+         syslog-ng chrony* ntp ntpd ntpsec* openntpd unattended-upgrades packagekit snapd* fwupd* needrestart* gpm lldpd",
     ),
     (
         "the way into this host",
@@ -22,10 +30,6 @@ const LEFT_ALONE: [(&str, &str); 8] = [
          open-vm-tools vgauth walinuxagent google-guest-agent* amazon-ssm-agent* snap.amazon-ssm-agent*",
     ),
     ("this host may look up names through it", "named bind9 unbound dnsmasq pdns-recursor kresd@* resolvconf"),
-    (
-        "its stop would take every container or guest along: name the units that start these",
-        "docker containerd podman* crio k3s* kubelet libvirt* virt* lxc* lxd* incus*",
-    ),
     ("it moves services between hosts by itself", "corosync pacemaker* keepalived"),
     (
         "it keeps its queue over a reboot, and messages about a run may go through it",
@@ -50,6 +54,11 @@ pub(super) fn left_alone(unit: &UnitName) -> Option<&'static str> {
     LEFT_ALONE.iter().find(|(_, names)| names.split_whitespace().any(is)).map(|(why, _)| *why)
 }
 
+/// Whether what runs in the unit need not be its own: nothing of that is stopped in order.
+pub(super) fn starts_for_others(unit: &UnitName) -> bool {
+    left_alone(unit) == Some(STARTS_FOR_OTHERS)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -63,12 +72,18 @@ mod tests {
             ("getty@tty1.service", Some(SYSTEM)),
             ("chrony.service", Some(SYSTEM)),
             ("docker.service", Some("its stop would take every container")),
+            ("systemd-nspawn@web.service", Some("its stop would take every container")),
+            ("virtnetworkd.service", Some("its stop would take every container")),
+            ("rpc-statd-notify.service", Some(SYSTEM)),
+            ("user@1000.service", Some(STARTS_FOR_OTHERS)),
             ("postfix@-.service", Some("it keeps its queue")),
             ("prometheus-node-exporter.service", Some("it watches")),
             ("patchday-run-20260110-033000.service", Some("Patchday itself")),
             ("prometheus.service", None),
             ("crontab-ui.service", None),
             ("sshop.service", None),
+            ("rpc-gateway.service", None),
+            ("virtual-shop.service", None),
             ("postgresql@15-main.service", None),
         ] {
             let why = left_alone(&unit.parse().unwrap());

@@ -52,6 +52,8 @@ pub struct Candidate {
     pub after: Vec<UnitName>,
     /// Why a plan would refuse to run with it.
     pub obstacles: Vec<String>,
+    /// Why its clean end could not be proven; none if it could.
+    pub unproven: Option<String>,
     /// The address on which it accepted a connection.
     pub accepts: Option<SocketAddr>,
     /// What a GET on one of its addresses answered.

@@ -64,8 +64,15 @@ fn one_service(text: &mut Text, service: &Placed<'_>) {
     if candidate.kind() == ServiceKind::Mongodb {
         text.set(&keys::KIND, "\"mongodb\"", None);
     }
-    if let Some(proof) = candidate.server.and_then(|server| server.stop_proof) {
-        text.set(&keys::STOP_PROOF, string(proof), None);
+    match (candidate.server.and_then(|server| server.stop_proof), &candidate.unproven) {
+        (Some(proof), None) => text.set(&keys::STOP_PROOF, string(proof), None),
+        (Some(proof), Some(why)) => text.comment(&format!(
+            "NOTE: no {} = {}: {}. A command of your own may prove its clean end (docs/databases.md).",
+            keys::STOP_PROOF.name,
+            string(proof),
+            one_line(why)
+        )),
+        (None, _) => {}
     }
     if !service.after.is_empty() {
         let units = service.after.iter().map(|(other, _)| other.unit.as_str());

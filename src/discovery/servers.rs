@@ -35,14 +35,14 @@ pub enum Bears {
     Nothing,
 }
 
-/// Ports on which something else than HTTP is spoken, whatever the program: FTP, SSH, mail, DNS, LDAP, and databases behind
-/// a proxy.
-const OTHER_LANGUAGES: [u16; 30] = [
-    21, 22, 23, 25, 53, 110, 111, 139, 143, 389, 445, 465, 587, 636, 993, 995, 1433, 1521, 2181, 3306, 4369, 5432,
-    5672, 6379, 6432, 9042, 9092, 9300, 11211, 27017,
+/// Ports on which something else than HTTP is spoken, whatever the program: FTP, SSH, mail and its filters, DNS, LDAP,
+/// telephony, queues, and databases behind a proxy.
+const OTHER_LANGUAGES: [u16; 38] = [
+    21, 22, 23, 25, 53, 110, 111, 139, 143, 389, 445, 465, 587, 636, 783, 993, 995, 1433, 1521, 1883, 2181, 3306, 3310,
+    4369, 5060, 5061, 5432, 5671, 5672, 6379, 6432, 8883, 9042, 9092, 9300, 11211, 26379, 27017,
 ];
 
-const SERVERS: [Server; 24] = [
+const SERVERS: [Server; 25] = [
     Server { kind: ServiceKind::Mongodb, ..server("MongoDB", &["mongod"], Role::Database, Bears::Connection) },
     server("MongoDB's router", &["mongos"], Role::Database, Bears::Connection),
     Server { stop_proof: Some("postgresql"), ..server("PostgreSQL", &["postgres"], Role::Database, Bears::Connection) },
@@ -51,6 +51,7 @@ const SERVERS: [Server; 24] = [
     Server { stop_proof: Some("mariadb"), ..server("MySQL", &["mysqld"], Role::Database, Bears::Nothing) },
     Server { stop_proof: Some("redis"), ..server("Redis", &["redis-server"], Role::Database, Bears::Connection) },
     Server { stop_proof: Some("redis"), ..server("Valkey", &["valkey-server"], Role::Database, Bears::Connection) },
+    server("a sentinel of Redis", &["redis-sentinel", "valkey-sentinel"], Role::Database, Bears::Connection),
     server("Memcached", &["memcached"], Role::Database, Bears::Connection),
     server("etcd", &["etcd"], Role::Database, Bears::Http),
     server("InfluxDB", &["influxd"], Role::Database, Bears::Http),
@@ -103,6 +104,7 @@ mod tests {
             (&["mongos"], Some("MongoDB's router")),
             (&["php-fpm8.2", "php-fpm8.2"], Some("PHP-FPM")),
             (&["httpd"], Some("Apache")),
+            (&["redis-sentinel"], Some("a sentinel of Redis")),
             // One unit may hold all that an application needs.
             (&["runsvdir", "nginx", "postgres", "redis-server"], Some("PostgreSQL")),
             (&["mongodump"], None),

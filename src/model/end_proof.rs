@@ -74,6 +74,18 @@ pub struct LogMark {
     pub length: u64,
 }
 
+impl WantedProof {
+    /// By its word in the configuration, where that is all it takes.
+    pub fn of_server(word: &str) -> Option<Self> {
+        match word {
+            "postgresql" => Some(Self::Postgresql),
+            "mariadb" => Some(Self::Mariadb),
+            "redis" => Some(Self::Redis),
+            _ => None,
+        }
+    }
+}
+
 impl std::fmt::Display for LogPlace {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {

@@ -326,6 +326,8 @@ fn what_listens_in_no_service_is_told() {
         socket("systemd", Some("init.scope")),
         socket("", None),
         socket("nginx", Some("nginx.service")),
+        socket("ruby", Some("cron.service")),
+        socket("vite", Some("user@1000.service")),
     ]);
     let told: Vec<String> = told.into_iter().map(|LeftOut { what, why }| format!("{what}: {why}")).collect();
     assert_eq!(
@@ -333,8 +335,19 @@ fn what_listens_in_no_service_is_told() {
         [
             "node on 0.0.0.0:3000: it runs in session-3.scope, and no boot starts it by that",
             "java on 0.0.0.0:3000: it runs in no service",
+            "ruby on 0.0.0.0:3000: cron.service has started it, and a run cannot stop it",
+            "vite on 0.0.0.0:3000: user@1000.service has started it, and a run cannot stop it",
         ]
     );
+}
+
+#[test]
+fn a_proof_that_could_not_be_taken_is_not_written() {
+    let mut selection = asked(&[seen("cache.service", &["redis-server"], &["127.0.0.1:6379"])]);
+    selection.candidates[0].unproven = Some("it has several servers".to_owned());
+    let (text, got) = rendered(&selection);
+    assert_eq!(got, [service("cache.service", &[], tcp("127.0.0.1:6379"))]);
+    assert!(text.contains("# NOTE: no stop-proof = \"redis\": it has several servers."), "{text}");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpStream;
@@ -12,9 +13,10 @@ use crate::checks;
 use crate::discovery::{self, Bears, Candidate, HttpAnswer, Seen, Selection, reachable};
 use crate::error::Failure;
 use crate::host::bus::{Bus, BusAddress};
+use crate::host::end_proof::ServerFiles;
 use crate::host::systemd::SystemdUnits;
-use crate::host::{Units, probe, sockets};
-use crate::model::{ServiceKind, UnitName, UnitRelations, UnitState};
+use crate::host::{EndProofs, Units, probe, sockets};
+use crate::model::{ServiceKind, UnitName, UnitRelations, UnitState, WantedProof};
 
 /// A service that takes longer to answer is not asked again: its unit is its probe then.
 const ANSWER_WITHIN: Duration = Duration::from_secs(2);
@@ -28,7 +30,8 @@ pub(super) async fn look() -> Result<Selection, Failure> {
     listening.retain(|socket| socket.protocol.starts_with("tcp"));
     let unix = sockets::listening_unix(root)?;
 
-    let mut by_unit: BTreeMap<UnitName, Seen> = active_services(root).await?;
+    let units: Arc<dyn Units> = Arc::new(SystemdUnits::new(Bus::new(BusAddress::System), root));
+    let mut by_unit: BTreeMap<UnitName, Seen> = active_services(&*units).await?;
     for socket in listening.iter().chain(&unix) {
         let Some(seen) = socket.unit.as_ref().and_then(|unit| by_unit.get_mut(unit)) else { continue };
         match socket.address.parse::<SocketAddr>() {
@@ -45,7 +48,12 @@ pub(super) async fn look() -> Result<Selection, Failure> {
     let seen: Vec<Seen> = by_unit.into_values().collect();
     let mut selection = discovery::choose(&seen);
     selection.left_out.extend(discovery::strays(&listening));
+    let proofs = ServerFiles::new(units, root.to_owned());
     for candidate in &mut selection.candidates {
+        let wanted = candidate.server.and_then(|server| WantedProof::of_server(server.stop_proof?));
+        if let Some(wanted) = wanted {
+            candidate.unproven = proofs.find(&candidate.unit, &wanted).await.err().map(|error| error.why);
+        }
         let asked: BTreeSet<SocketAddr> = candidate.listens.iter().map(|address| reachable(*address)).collect();
         ask(candidate, asked.into_iter().take(ASKED)).await;
     }
@@ -53,8 +61,7 @@ pub(super) async fn look() -> Result<Selection, Failure> {
 }
 
 /// What systemd knows of each service that is active.
-async fn active_services(root: &Path) -> Result<BTreeMap<UnitName, Seen>, Failure> {
-    let units = SystemdUnits::new(Bus::new(BusAddress::System), root);
+async fn active_services(units: &dyn Units) -> Result<BTreeMap<UnitName, Seen>, Failure> {
     let mut active = units.survey().await?.active;
     active.retain(|unit| unit.as_str().ends_with(".service"));
     let mut relations = units.dependents(&active).await?;
