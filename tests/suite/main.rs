@@ -55,6 +55,7 @@ mod package_locks;
 mod readiness;
 mod recovery;
 mod sandbox;
+mod scripts;
 mod standstill;
 mod store;
 mod store_compat;
