@@ -60,7 +60,7 @@ impl App {
             no_color: is_set("NO_COLOR"),
             stderr_is_terminal,
             columns,
-            dumb: env::var("TERM").map_or(true, |term| term == "dumb"),
+            dumb: env::var("TERM").map_or(true, |term| matches!(term.as_str(), "" | "dumb")),
             under_systemd: is_set("JOURNAL_STREAM") || is_set("NOTIFY_SOCKET"),
             // The kernel's console knows no other signs than those of its font; a locale that says UTF-8 does.
             utf8: locale.is_some_and(|locale| locale.to_ascii_lowercase().replace('-', "").contains("utf8")),

@@ -27,10 +27,15 @@ const FILES: [(&str, &str); 7] = [
     ("patchday.timer", "Starts patchday.service once a month. Disabled, until somebody enables it."),
 ];
 
-const ENVIRONMENT: [(&str, &str); 4] = [
+pub(super) const ENVIRONMENT: [(&str, &str); 6] = [
     ("PATCHDAY_CONFIG", "The configuration, like `--config`."),
     ("PATCHDAY_STATE", "Where runs are recorded, like `--state`."),
     ("PATCHDAY_LOG", "What is logged on stderr: `warn` by default; `debug` tells much more."),
+    (
+        "PATCHDAY_PAGER",
+        "The program, with its arguments, that shows what is longer than the screen; none if it is empty.",
+    ),
+    ("PAGER", "The same, where `PATCHDAY_PAGER` is not set. By default it is less(1)."),
     ("NO_COLOR", "Without colours, if it is set and not empty."),
 ];
 

@@ -49,3 +49,16 @@ fn with_interrupts_left_to_it<T>(show: impl FnOnce() -> T) -> T {
     let _taken = runtime.is_some().then(|| signal(SignalKind::interrupt()));
     show()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::NAMED_BY;
+    use crate::cli::man::ENVIRONMENT;
+
+    #[test]
+    fn what_names_the_pager_is_in_the_manual() {
+        for name in NAMED_BY {
+            assert!(ENVIRONMENT.iter().any(|(known, _)| *known == name), "{name}");
+        }
+    }
+}

@@ -31,7 +31,7 @@ pub struct ViewInputs {
     pub stderr_is_terminal: bool,
     /// Columns of that terminal, where it told.
     pub columns: Option<u16>,
-    /// Whether `TERM` is `dumb` or not set.
+    /// Whether `TERM` is `dumb`, empty or not set.
     pub dumb: bool,
     /// Whether stderr goes to the journal (`JOURNAL_STREAM`) or a service manager waits for us (`NOTIFY_SOCKET`).
     pub under_systemd: bool,
