@@ -9,8 +9,8 @@ use super::error::Problem;
 use super::keys::{self, Key, TABLES};
 use super::kind::Kind;
 use super::place::Position;
-use super::values::{nearest, quoted};
-use crate::model::redacted;
+use super::values::quoted;
+use crate::model::{nearest, redacted};
 
 type Keyed<'t, 'i> = (&'t toml::Spanned<std::borrow::Cow<'i, str>>, &'t toml::Spanned<DeValue<'i>>);
 

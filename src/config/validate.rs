@@ -5,7 +5,7 @@ use super::order::dependency_order;
 use super::reader::{Reader, of_nothing, services};
 use super::settings::{KernelSettings, PreflightSettings, ServiceSettings, Settings, UpgradeSettings, VerifySettings};
 use super::values::{self, Wrong, quoted};
-use crate::model::{Limits, PackageSelection, ServiceKind, UnitName};
+use crate::model::{Limits, PackageSelection, ServiceKind, UnitName, nearest};
 
 impl Reader<'_> {
     /// The settings of a file whose keys and types are right, as far as they can be told. `cpus` is the number of the
@@ -107,7 +107,7 @@ impl Reader<'_> {
                 if is_listed || values::unit(name).is_err() {
                     continue;
                 }
-                let hint = match values::nearest(name, names.iter().copied()) {
+                let hint = match nearest(name, names.iter().copied()) {
                     Some(near) => format!("did you mean {}?", quoted(near)),
                     None => format!("add a [[service]] with unit = {}, or take it out", quoted(name)),
                 };
@@ -137,7 +137,7 @@ fn known_label(label: &str, known: &[&str]) -> Result<String, Wrong> {
     if known.contains(&label) {
         return Ok(label.to_owned());
     }
-    let hint = match values::nearest(label, known.iter().copied()) {
+    let hint = match nearest(label, known.iter().copied()) {
         Some(near) => format!("did you mean {}?", quoted(near)),
         None if known.is_empty() => "take it out: there is no check to allow".to_owned(),
         None => "every check and its label is shown by: patchday plan".to_owned(),

@@ -5,7 +5,7 @@ use std::net::Ipv6Addr;
 use jiff::SignedDuration;
 
 use super::kind::Kind;
-use crate::model::{UnitName, redacted, split_authority};
+use crate::model::{UnitName, nearest, redacted, split_authority};
 
 /// A value that is not what its key takes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,17 +27,6 @@ type Taken<T> = Result<T, Wrong>;
 /// Text as TOML would show it.
 pub(super) fn quoted(text: &str) -> String {
     format!("{text:?}")
-}
-
-/// The candidate nearest to the text, if it is near enough to be what was meant.
-pub(super) fn nearest<'a>(text: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let length = text.chars().count();
-    let limit = (length / 3).clamp(1, 3);
-    let rated = candidates.into_iter().map(|candidate| {
-        let begun = length >= 3 && candidate.starts_with(text);
-        (if begun { 1 } else { strsim::levenshtein(text, candidate) }, candidate)
-    });
-    rated.filter(|(distance, _)| *distance <= limit).min_by_key(|(distance, _)| *distance).map(|(_, found)| found)
 }
 
 /// Whether a text, or an item of a list, is what the kind takes. What has a meaning of its own (a calendar, a label of a
@@ -416,17 +405,6 @@ mod tests {
         ] {
             assert!(mongodb_uri(bad).is_err(), "{bad}");
         }
-    }
-
-    #[test]
-    fn the_word_that_was_meant_is_found() {
-        let words = ["stop-timeout", "start-timeout", "unit", "kind"];
-        assert_eq!(nearest("stop_timout", words), Some("stop-timeout"));
-        assert_eq!(nearest("start-timeouts", words), Some("start-timeout"));
-        assert_eq!(nearest("units", words), Some("unit"));
-        assert_eq!(nearest("kin", words), Some("kind"));
-        assert_eq!(nearest("colour", words), None);
-        assert_eq!(nearest("", words), None);
     }
 
     #[test]

@@ -30,6 +30,7 @@ mod last_look;
 mod latency;
 mod limits;
 mod modules;
+mod names;
 mod nature;
 mod next_kernel;
 mod notify;
@@ -96,6 +97,7 @@ pub use last_look::LastLook;
 pub use latency::Latency;
 pub use limits::{CpuCap, GroupUse, Limits, SliceLimits, make_jobs, quota_of, share_of};
 pub use modules::{missing_modules, modules_of};
+pub use names::{matches, nearest};
 pub use nature::{Inhibits, Nature, Work};
 pub use next_kernel::{
     KernelChange, compare_builds, images, kernel_change, newest_of_flavour, next_kernel, next_kernel_after,

@@ -186,7 +186,7 @@ const GUARDS: [Guard; 47] = [
     guard("clap_complete", &["cli"], "the command line"),
     guard("clap_mangen", &["cli"], "the command line"),
     guard("toml", &["config"], "the configuration file"),
-    guard("strsim", &["config::values"], "what a misspelt word of the file was meant to be"),
+    guard("strsim", &["model::names"], "what a misspelt name was meant to be"),
     guard("tracing", &["host", "store", "coordinator", "cli"], "the log is for people; pure code has nothing to log"),
     guard("tracing_subscriber", &["cli"], "where log lines go is decided once"),
     guard("println!", NOBODY, "a closed pipe makes it panic; ui writes to the stream that it is given"),

@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use crate::model::compare_releases;
+use crate::model::{compare_releases, matches};
 
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Entry {
@@ -90,7 +90,7 @@ pub fn default<'a>(
 ) -> (Option<&'a Entry>, bool, String) {
     let named = |pattern: &str| {
         let pattern = pattern.trim();
-        entries.iter().find(|entry| matches(pattern, &entry.id) || matches(&format!("{pattern}.conf"), &entry.id))
+        entries.iter().find(|entry| names(pattern, &entry.id) || names(&format!("{pattern}.conf"), &entry.id))
     };
     for (pattern, by) in [(chosen, "set-default"), (configured, "loader.conf")] {
         let Some(pattern) = pattern.filter(|pattern| !pattern.is_empty() && !pattern.starts_with('@')) else {
@@ -104,24 +104,9 @@ pub fn default<'a>(
     (entries.first(), true, "its first entry is its default".to_owned())
 }
 
-/// As `fnmatch` does with `*` and `?`.
-fn matches(pattern: &str, text: &str) -> bool {
-    let (pattern, text): (Vec<char>, Vec<char>) = (pattern.chars().collect(), text.to_lowercase().chars().collect());
-    let pattern: Vec<char> = pattern.iter().flat_map(|one| one.to_lowercase()).collect();
-    // Which beginnings of the text the pattern so far matches.
-    let mut reached: Vec<bool> = (0..=text.len()).map(|at| at == 0).collect();
-    for one in pattern {
-        let mut next = vec![false; text.len() + 1];
-        for at in 0..=text.len() {
-            next[at] = match one {
-                '*' => reached[at] || (at > 0 && next[at - 1]),
-                '?' => at > 0 && reached[at - 1],
-                letter => at > 0 && reached[at - 1] && text[at - 1] == letter,
-            };
-        }
-        reached = next;
-    }
-    reached[text.len()]
+/// By the names of the entries, in whatever letters they are.
+fn names(pattern: &str, entry: &str) -> bool {
+    matches(&pattern.to_lowercase(), &entry.to_lowercase())
 }
 
 /// What `loader.conf` names as its default.
