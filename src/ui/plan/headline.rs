@@ -2,7 +2,7 @@
 
 use jiff::SignedDuration;
 
-use super::bytes;
+use super::packages::bytes;
 use crate::model::{CheckResult, Severity, UpgradePlan};
 use crate::report::Style;
 use crate::report::words::{count, list, one_line, packages, roughly};
