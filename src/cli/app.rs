@@ -32,7 +32,7 @@ use crate::host::running_code::HostProcesses;
 use crate::host::system::HostSystem;
 use crate::host::systemd::{SystemdBudget, SystemdPackageLocks, SystemdShutdown, SystemdUnits, SystemdWork};
 use crate::host::{Clock as _, Host, Units};
-use crate::model::{Estimate, LoadState, Run, RunId, RunOptions, UpgradePlan, Way};
+use crate::model::{Change, Estimate, LoadState, Run, RunId, RunOptions, UpgradePlan, Way};
 use crate::report::words;
 use crate::steps;
 use crate::store::StateDir;
@@ -245,6 +245,15 @@ fn run_named(name: &RunName, runs: Vec<RunId>) -> Result<RunId, Failure> {
                 format!("{name} begins the IDs of {}: {}", words::count(some.len(), "run"), words::list(some));
             Err(Failure::new(FailureKind::Usage, message).hint("name one of them, or last"))
         }
+    }
+}
+
+/// Strikes out what a boot since then has undone of a run that left something, and returns it. An open run stays as it is
+/// recorded: its coordinator notices the boot itself.
+pub(super) fn strike_out_undone(run: &mut Run) -> Vec<Change> {
+    match HostSystem::new("/".into()).boot_id() {
+        Some(boot) if run.left_something() => run.strike_out_undone_by(&boot),
+        _ => Vec::new(),
     }
 }
 

@@ -1,10 +1,8 @@
 //! Whether the package may be removed: asked by its prerm, which decides nothing itself.
 
-use super::app::App;
+use super::app::{self, App};
 use crate::error::{Failure, FailureKind};
 use crate::exit_code;
-use crate::host::system::HostSystem;
-use crate::model::Run;
 
 /// Refuses while a run is open, or while the host is not as a run found it: only this program knows the way back.
 pub(super) fn may_be_removed(app: &App) -> Result<u8, Failure> {
@@ -14,10 +12,8 @@ pub(super) fn may_be_removed(app: &App) -> Result<u8, Failure> {
         return refused(message, "patchday abort, or patchday resume; then remove the package");
     }
     let last = app.pick_run(None)?.map(|id| app.state.load(&id)).transpose()?;
-    let Some(mut run) = last.filter(Run::left_something) else { return Ok(exit_code::DONE) };
-    if let Some(boot) = HostSystem::new("/".into()).boot_id() {
-        run.strike_out_undone_by(&boot);
-    }
+    let Some(mut run) = last else { return Ok(exit_code::DONE) };
+    app::strike_out_undone(&mut run);
     if run.left_something() {
         let message =
             format!("patchday cannot be removed: run {} left changes of this host that are not undone", run.id);

@@ -38,13 +38,7 @@ pub(super) fn status(app: &App, args: &JsonArgs) -> Result<u8, Failure> {
         let wish = app.state.abort_wish(&run.id)?.filter(|wish| wish.boot == run.boot);
         run.abort = wish.map(|wish| wish.abort);
     }
-    // An open run is told as it is recorded: its coordinator notices the boot itself.
-    let mut undone = Vec::new();
-    if let Some(run) = run.as_mut().filter(|run| run.left_something())
-        && let Some(boot) = HostSystem::new("/".into()).boot_id()
-    {
-        undone = run.strike_out_undone_by(&boot);
-    }
+    let undone = run.as_mut().map(app::strike_out_undone).unwrap_or_default();
     // Of the boot that runs: another one has what it owed.
     let boot = HostSystem::new("/".into()).boot_id();
     let owed = boot.map(|boot| app.state.owed(&boot, None)).transpose()?.unwrap_or_default();
