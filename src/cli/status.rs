@@ -7,11 +7,13 @@ use serde::Serialize;
 use super::app::{self, App, json_text};
 use super::args::JsonArgs;
 use crate::error::Failure;
+use crate::events::Event;
 use crate::exit_code;
 use crate::host::Clock as _;
 use crate::host::clock::SystemClock;
 use crate::host::system::HostSystem;
 use crate::model::{Attempt, Change, Closing, Owed, Run, RunId};
+use crate::report::ahead::{Progress, ahead};
 use crate::ui;
 
 /// Version of the shape of `patchday status --json`.
@@ -25,11 +27,19 @@ struct Status<'a> {
     open: bool,
     phase: Option<&'static str>,
     attempt: Option<&'a Attempt>,
+    /// How far the run is, and its step.
+    progress: Option<StatusProgress>,
     changes: &'a [Change],
     coordinator: Option<u32>,
     closed: Option<Closing>,
     /// What the boot that runs owes.
     owed: &'a [Owed],
+}
+
+#[derive(Serialize)]
+struct StatusProgress {
+    run: Progress,
+    step: Progress,
 }
 
 pub(super) fn status(app: &App, args: &JsonArgs) -> Result<u8, Failure> {
@@ -42,11 +52,12 @@ pub(super) fn status(app: &App, args: &JsonArgs) -> Result<u8, Failure> {
     // Of the boot that runs: another one has what it owed.
     let boot = HostSystem::new("/".into()).boot_id();
     let owed = boot.map(|boot| app.state.owed(&boot, None)).transpose()?.unwrap_or_default();
+    // What a closed one came to does not depend on them.
+    let open = run.as_ref().filter(|run| run.is_open());
+    let timeline = open.map(|run| app.state.events(&run.id).read_new()).transpose()?.unwrap_or_default();
     let text = match &run {
-        _ if args.json => json(app, run.as_ref(), &owed)?,
+        _ if args.json => json(app, run.as_ref(), &timeline, &owed)?,
         Some(run) => {
-            // What a closed one came to does not depend on them.
-            let timeline = if run.is_open() { app.state.events(&run.id).read_new()? } else { Vec::new() };
             let (now, zone) = (app::time_of(run), SystemClock.zone());
             let status =
                 ui::status::Status { run, timeline: &timeline, undone: &undone, owed: &owed, now, zone: &zone };
@@ -58,7 +69,8 @@ pub(super) fn status(app: &App, args: &JsonArgs) -> Result<u8, Failure> {
     Ok(exit_code::DONE)
 }
 
-fn json(app: &App, run: Option<&Run>, owed: &[Owed]) -> Result<String, Failure> {
+fn json(app: &App, run: Option<&Run>, timeline: &[Event], owed: &[Owed]) -> Result<String, Failure> {
+    let ahead = run.filter(|run| run.is_open()).map(|run| ahead(run, timeline, app::time_of(run)));
     let status = Status {
         format: STATUS_FORMAT,
         run: run.map(|run| &run.id),
@@ -66,6 +78,7 @@ fn json(app: &App, run: Option<&Run>, owed: &[Owed]) -> Result<String, Failure> 
         open: run.is_some_and(Run::is_open),
         phase: run.map(|run| run.phase.name()),
         attempt: run.and_then(|run| run.attempt.as_ref()),
+        progress: ahead.map(|ahead| StatusProgress { run: ahead.of_run(), step: ahead.of_step() }),
         changes: run.map_or(&[], |run| &run.changes),
         coordinator: app.state.lock_holder().and_then(|holder| holder.pid),
         closed: run.and_then(|run| run.closed),

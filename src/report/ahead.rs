@@ -1,7 +1,9 @@
 //! How far an open run is, and how long it will still take: as it was estimated, and as its work tells.
 
 use jiff::{SignedDuration, Timestamp};
+use serde::Serialize;
 
+use super::telling::percent;
 use super::words::between;
 use crate::events::{Event, EventKind};
 use crate::model::{Run, Step};
@@ -21,6 +23,33 @@ pub struct Told {
     pub fraction: Option<f64>,
     pub remaining: Option<SignedDuration>,
     pub message: String,
+}
+
+/// How far something is, for scripts; null where that is not known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct Progress {
+    /// Whole percent, rounded down.
+    pub percent: Option<u8>,
+    pub seconds_left: Option<i64>,
+}
+
+impl Progress {
+    fn new(fraction: Option<f64>, left: Option<SignedDuration>) -> Self {
+        Self { percent: fraction.map(percent), seconds_left: left.map(|left| left.as_secs()) }
+    }
+}
+
+impl Ahead {
+    /// Of the whole run.
+    pub fn of_run(&self) -> Progress {
+        let (fraction, left) = self.whole.unzip();
+        Progress::new(fraction, left)
+    }
+
+    /// Of the step at which it is.
+    pub fn of_step(&self) -> Progress {
+        self.step.as_ref().map(|told| Progress::new(told.fraction, told.remaining)).unwrap_or_default()
+    }
 }
 
 /// What is short of complete while the run is open.
@@ -89,8 +118,15 @@ mod tests {
         assert_eq!(left(&story, 25), Some(25));
         let (fraction, _) = ahead(&story.run, &story.events, began).whole.unwrap();
         assert!((0.0..1.0).contains(&fraction), "{fraction}");
+        let told = ahead(&story.run, &story.events, began + SignedDuration::from_secs(25));
+        assert_eq!(told.of_step(), Progress { percent: Some(50), seconds_left: Some(25) });
+        let all = 10 * story.run.steps.len() as i64;
+        let percent = Some((100 * (all - 25 - 10 * rest) / all) as u8);
+        assert_eq!(told.of_run(), Progress { percent, seconds_left: Some(25 + 10 * rest) });
         // Whoever ends it makes it go another way.
         story.run.abort = Some(Abort { by: "root".into(), at: at(30.0) });
-        assert_eq!(ahead(&story.run, &story.events, began).whole, None);
+        let told = ahead(&story.run, &story.events, began);
+        assert_eq!((told.whole, told.of_run()), (None, Progress::default()));
+        assert_eq!(ahead(&Story::new().run, &[], began).of_step(), Progress::default());
     }
 }
