@@ -1,7 +1,8 @@
 //! What a run came to, on one screen: the last thing that is seen by whoever followed it.
 
+use super::page::{self, FactKey};
 use super::words::{self, one_line};
-use super::{Mark, PackageCertainty, Paint, Report, Style, advice, page, phrases, text};
+use super::{Mark, PackageCertainty, Paint, Report, Style, advice, phrases, text};
 
 /// Lines of the whole, however long a reason is.
 const LINES: usize = 10;
@@ -11,18 +12,18 @@ pub fn render(report: &Report, style: &Style) -> String {
     let field = |name: &str, value: String| most(1, style.field(name, &value), style);
     let head = page::head(report);
     let of_the_head =
-        |name: &str| head.iter().find(|fact| fact.name == name).map(|fact| field(name, fact.value.clone()));
+        |key: FactKey| head.iter().find(|fact| fact.key == key).map(|fact| field(key.name(), fact.value.clone()));
     let found = advice::grave(report).map(|finding| finding.title.as_str()).next();
     let news = found.filter(|title| !report.summary.to_string().contains(title));
     let told = [
-        of_the_head("no services"),
+        of_the_head(FactKey::Away),
         changed(report).map(|changed| field("changed", changed)),
         news.map(|title| field("found", one_line(title))),
         to_do(report, found).map(|(text, command)| {
             let command = command.map(|command| whole("", &command, style));
             field("to do", text).into_iter().chain(command).collect()
         }),
-        of_the_head("exit code"),
+        of_the_head(FactKey::ExitCode),
         Some(vec![whole("report", &format!("patchday report {}", report.run), style)]),
     ];
     let told: Vec<String> = told.into_iter().flatten().flatten().collect();

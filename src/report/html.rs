@@ -52,7 +52,7 @@ fn content(content: &Content<'_>, report: &Report) -> Html {
     match content {
         Content::Items(items) => items.iter().map(item).collect(),
         Content::Facts(facts) => {
-            facts.iter().map(|fact| paragraph(format!("{}: {}.", fact.lead, fact.value))).collect()
+            facts.iter().map(|fact| paragraph(format!("{}: {}.", fact.key.lead(), fact.value))).collect()
         }
         Content::Steps(rows) => steps(rows, report),
         Content::Services(rows) => services(rows, report),
@@ -100,7 +100,7 @@ fn facts(report: &Report) -> Html {
     };
     let fact = |name, value| element("li", &[], [element("span", &[], text(name)), element("b", &[], value)]);
     let facts = page::head(report);
-    let facts = facts.iter().map(|one| fact(one.lead, value(one)));
+    let facts = facts.iter().map(|one| fact(one.key.lead(), value(one)));
     let run = fact("Run", text(report.run.as_str()));
     element("ul", &[("class", "facts")], [run].into_iter().chain(facts).collect::<Html>())
 }

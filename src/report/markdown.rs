@@ -1,8 +1,9 @@
 //! The report as a ready post-mortem.
 
 use super::advice::{self, Advice};
+use super::page::{self, Fact};
 use super::words::{capital, day, duration, one_line, time_of_day, zone_name};
-use super::{Report, ServiceStory, page, phrases};
+use super::{Report, ServiceStory, phrases};
 use crate::model::ExpectedDifference;
 
 /// Renders the post-mortem: summary, impact, timeline, what changed, what went wrong, what to do.
@@ -26,13 +27,14 @@ fn section(title: &str, lines: Vec<String>) -> Vec<String> {
 fn summary(report: &Report) -> Vec<String> {
     let verdict = report.verdict.map_or("none: nobody judged the host", |verdict| verdict.name());
     let run = format!("`{}`, Patchday {}", report.run, escape(&report.patchday_version));
-    let facts = page::head(report).into_iter().map(|fact| (fact.lead, escape(&fact.value)));
-    let mut facts: Vec<(&str, String)> = [("Run", run)].into_iter().chain(facts).collect();
-    // Behind its beginning and its end.
-    facts.insert(3, ("Verdict", verdict.to_owned()));
+    let told = |fact: &Fact| (fact.key.lead(), escape(&fact.value));
+    // When it was, what it came to, and the rest.
+    let (times, rest): (Vec<Fact>, Vec<Fact>) = page::head(report).into_iter().partition(|fact| fact.at.is_some());
+    let judged = [("Verdict", verdict.to_owned())];
+    let facts = [("Run", run)].into_iter().chain(times.iter().map(told)).chain(judged).chain(rest.iter().map(told));
     let mut lines = vec![format!("{}.", escape(&capital(&report.summary.to_string()))), String::new()];
     lines.extend(["| | |".to_owned(), "|---|---|".to_owned()]);
-    lines.extend(facts.iter().map(|(name, value)| format!("| {name} | {value} |")));
+    lines.extend(facts.map(|(name, value)| format!("| {name} | {value} |")));
     lines
 }
 
@@ -84,7 +86,7 @@ fn timeline(report: &Report) -> Vec<String> {
 fn changed(report: &Report) -> Vec<String> {
     let facts = page::boot(report, "→");
     let mut lines: Vec<String> =
-        facts.iter().map(|fact| format!("- {}: {}.", fact.lead, escape(&fact.value))).collect();
+        facts.iter().map(|fact| format!("- {}: {}.", fact.key.lead(), escape(&fact.value))).collect();
     lines.extend(page::notes(report).map(|note| format!("- Noted: {} (`{}`).", escape(&note.title), note.key)));
     let items = page::order(report).into_iter().chain(page::recovered(report));
     lines.extend(items.map(|item| format!("- {}.", escape(&item.text))));

@@ -38,13 +38,64 @@ pub(super) enum Content<'a> {
 
 /// A name and its value.
 pub(super) struct Fact {
-    /// As a column of a terminal has room for it.
-    pub(super) name: &'static str,
-    /// As a sentence begins.
-    pub(super) lead: &'static str,
+    pub(super) key: FactKey,
     pub(super) value: String,
     /// The instant with which the value begins.
     pub(super) at: Option<Timestamp>,
+}
+
+/// What a fact is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum FactKey {
+    Began,
+    Ended,
+    /// When the report of an open run was made.
+    AsOf,
+    Away,
+    ExitCode,
+    Reasons,
+    Requested,
+    Back,
+    NewBoot,
+    Unplanned,
+    Soft,
+    BootId,
+    SinceThen,
+    Owed,
+    Kernel,
+}
+
+impl FactKey {
+    /// As a column of a terminal has room for it, and as a sentence begins.
+    const fn names(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Began => ("began", "Began"),
+            Self::Ended => ("ended", "Ended"),
+            Self::AsOf => ("as of", "As of"),
+            Self::Away => ("no services", "Services away"),
+            Self::ExitCode => ("exit code", "Exit code"),
+            Self::Reasons => ("because", "A reboot was wanted"),
+            Self::Requested => ("requested", "Reboot requested"),
+            Self::Back => ("back", "Host back"),
+            Self::NewBoot => ("new boot", "Another boot"),
+            Self::Unplanned => ("unplanned", "Unplanned"),
+            Self::Soft => ("soft", "Besides"),
+            Self::BootId => ("boot ID", "Boot ID"),
+            Self::SinceThen => ("since then", "Since then"),
+            Self::Owed => ("owed", "A boot is owed"),
+            Self::Kernel => ("kernel", "Kernel"),
+        }
+    }
+
+    /// As a column of a terminal has room for it.
+    pub(super) const fn name(self) -> &'static str {
+        self.names().0
+    }
+
+    /// As a sentence begins.
+    pub(super) const fn lead(self) -> &'static str {
+        self.names().1
+    }
 }
 
 pub(super) struct StepRow<'a> {
@@ -94,23 +145,21 @@ pub(super) fn sections<'a>(report: &'a Report, arrow: &str) -> Vec<Section<'a>> 
 
 /// What stands at the head, below the summary.
 pub(super) fn head(report: &Report) -> Vec<Fact> {
-    let fact = |name, lead, value| Fact { name, lead, value, at: None };
-    let timed = |name, lead, at, rest: &str| {
-        let value = format!("{}{rest}", instant(at, &report.zone));
-        Fact { name, lead, value, at: Some(at) }
-    };
+    let fact = |key, value| Fact { key, value, at: None };
+    let timed =
+        |key, at, rest: &str| Fact { key, value: format!("{}{rest}", instant(at, &report.zone)), at: Some(at) };
     let by = phrases::trigger(report.trigger);
     let took = report.took().map(|took| format!(", after {}", duration(took))).unwrap_or_default();
-    let mut facts = vec![timed("began", "Began", report.began, &format!(", {by}"))];
+    let mut facts = vec![timed(FactKey::Began, report.began, &format!(", {by}"))];
     facts.push(match report.ended {
-        Some(ended) => timed("ended", "Ended", ended, &took),
-        None => timed("as of", "As of", report.built, &took),
+        Some(ended) => timed(FactKey::Ended, ended, &took),
+        None => timed(FactKey::AsOf, report.built, &took),
     });
-    facts.extend(report.away.map(|away| fact("no services", "Services away", phrases::away_words(&away))));
+    facts.extend(report.away.map(|away| fact(FactKey::Away, phrases::away_words(&away))));
     // Without a code the run is not closed yet, and none is claimed.
     facts.extend(report.exit_code.map(|code| {
         let meaning = exit_code::ALL.iter().find(|(known, _)| *known == code).map(|(_, meaning)| *meaning);
-        fact("exit code", "Exit code", format!("{code}: {}", meaning.unwrap_or("unknown to this version")))
+        fact(FactKey::ExitCode, format!("{code}: {}", meaning.unwrap_or("unknown to this version")))
     }));
     facts
 }
@@ -183,42 +232,42 @@ pub(super) fn recovered(report: &Report) -> Vec<Item> {
 /// The reboot, what it did, and what the next one would do.
 pub(super) fn boot(report: &Report, arrow: &str) -> Vec<Fact> {
     let mut facts = Vec::new();
-    let mut add = |name, lead, value| facts.push(Fact { name, lead, value, at: None });
+    let mut add = |key, value| facts.push(Fact { key, value, at: None });
     if let Some(reboot) = &report.reboot {
         if !reboot.reasons.is_empty() {
-            add("because", "A reboot was wanted", telling::reasons(&reboot.reasons));
+            add(FactKey::Reasons, telling::reasons(&reboot.reasons));
         }
         if let Some(requested) = reboot.requested {
-            add("requested", "Reboot requested", instant(requested, &report.zone));
+            add(FactKey::Requested, instant(requested, &report.zone));
         }
         match (reboot.noticed, reboot.back_after) {
-            (_, Some(after)) => add("back", "Host back", format!("{} after the request", duration(after))),
+            (_, Some(after)) => add(FactKey::Back, format!("{} after the request", duration(after))),
             (Some(noticed), None) => {
-                add("new boot", "Another boot", format!("noticed {}", instant(noticed, &report.zone)))
+                add(FactKey::NewBoot, format!("noticed {}", instant(noticed, &report.zone)))
             }
             (None, None) if reboot.requested.is_none() => {
-                add("requested", "Reboot requested", "not by this run".to_owned());
+                add(FactKey::Requested, "not by this run".to_owned());
             }
-            (None, None) => add("back", "Host back", "no other boot was seen".to_owned()),
+            (None, None) => add(FactKey::Back, "no other boot was seen".to_owned()),
         }
         if reboot.unplanned > 0 {
-            add("unplanned", "Unplanned", telling::unplanned_reboots(reboot.unplanned));
+            add(FactKey::Unplanned, telling::unplanned_reboots(reboot.unplanned));
         }
         if reboot.soft > 0 {
-            add("soft", "Besides", telling::soft_reboots(reboot.soft));
+            add(FactKey::Soft, telling::soft_reboots(reboot.soft));
         }
         if reboot.first_boot != reboot.last_boot {
-            add("boot ID", "Boot ID", format!("{} {arrow} {}", reboot.first_boot, reboot.last_boot));
+            add(FactKey::BootId, format!("{} {arrow} {}", reboot.first_boot, reboot.last_boot));
         }
     }
     if report.rebooted_since {
-        add("since then", "Since then", "the host has booted again".to_owned());
+        add(FactKey::SinceThen, "the host has booted again".to_owned());
     }
     if let Some(words) = owed::told(&report.owed, &report.zone) {
-        add("owed", "A boot is owed", words);
+        add(FactKey::Owed, words);
     }
     if let Some(words) = phrases::kernel(report) {
-        add("kernel", "Kernel", words);
+        add(FactKey::Kernel, words);
     }
     facts
 }

@@ -15,12 +15,12 @@ pub fn render(report: &Report, style: &Style) -> String {
     let mut out = vec![format!("{program} {} on {host}", report.run), String::new()];
     out.extend(summary(report, style));
     out.push(String::new());
-    out.extend(page::head(report).iter().flat_map(|fact| style.field(fact.name, &fact.value)));
+    out.extend(page::head(report).iter().flat_map(|fact| style.field(fact.key.name(), &fact.value)));
     out.extend(style.section(page::WENT_WRONG, problems(report, style)));
     for section in page::sections(report, style.arrow()) {
         let lines = match &section.content {
             Content::Items(all) => items(all, style),
-            Content::Facts(facts) => facts.iter().flat_map(|fact| style.field(fact.name, &fact.value)).collect(),
+            Content::Facts(facts) => facts.iter().flat_map(|fact| style.field(fact.key.name(), &fact.value)).collect(),
             Content::Steps(rows) => steps(rows, report, style),
             Content::Services(rows) => rows.iter().flat_map(|row| service(row, style)).collect(),
             Content::Compared(recovered) => compared(recovered, report, style),
