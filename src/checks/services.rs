@@ -179,23 +179,28 @@ check!(
     "stop-timeout",
     Info,
     60,
-    "systemd gives every MongoDB the time to stop that the configuration gives it",
+    "systemd gives every service with a proof of a clean end the time to stop that the configuration gives it",
     "Patchday raises the timeout while it works. At any other stop, as at a reboot by hand, systemd kills the server when \
      the unit's own time is over, and it recovers at the next start.",
     |check, inputs| {
-        let services = inputs.settings.services.iter().zip(inputs.units().await?);
-        let short = services.filter(|(service, _)| service.kind == ServiceKind::Mongodb).filter_map(
-            |(service, (unit, state))| {
-                let own = state.stop_timeout.filter(|own| *own < service.stop_timeout)?;
-                let text = format!("[Service]\\nTimeoutStopSec={}\\n", service.stop_timeout.as_secs());
-                let line = format!("{unit}: {} s, configured are {} s", own.as_secs(), service.stop_timeout.as_secs());
-                Some((line, drop_in(unit.as_str(), "stop", &text)))
-            },
-        );
-        let (lines, commands): (Vec<String>, Vec<String>) = short.unzip();
-        let Some(command) = commands.into_iter().next() else { return Ok(None) };
-        let finding = check.found("a stop without Patchday may kill MongoDB").lines(lines);
-        Ok(Some(finding.remedy("give the unit as long", command)))
+        let (mut units, mut lines, mut drop_ins) = (Vec::new(), Vec::new(), Vec::new());
+        for (service, (unit, state)) in inputs.settings.services.iter().zip(inputs.units().await?) {
+            if service.kind != ServiceKind::Mongodb && service.stop_proof.is_none() {
+                continue;
+            }
+            let Some(own) = state.stop_timeout.filter(|own| *own < service.stop_timeout) else { continue };
+            let wanted = service.stop_timeout.as_secs();
+            units.push(unit.as_str());
+            lines.push(format!("{unit}: {} s, configured are {wanted} s", own.as_secs()));
+            drop_ins.push(write_drop_in(unit.as_str(), "stop", &format!("[Service]\\nTimeoutStopSec={wanted}\\n")));
+        }
+        if units.is_empty() {
+            return Ok(None);
+        }
+        let finding = check.found(format!("a stop without Patchday may kill {}", units.join(", "))).lines(lines);
+        drop_ins.push(RELOAD.to_owned());
+        let hint = if units.len() == 1 { "give the unit as long" } else { "give each unit as long" };
+        Ok(Some(finding.remedy(hint, drop_ins.join(" && "))))
     }
 );
 
@@ -290,10 +295,16 @@ fn gives_up_after(rule: &RestartRule) -> Option<SignedDuration> {
     (restarts && !rule.interval.is_zero() && tried_for < rule.interval).then_some(tried_for)
 }
 
-/// A command that writes a drop-in and lets systemd read it. `text` is as printf takes it.
+const RELOAD: &str = "systemctl daemon-reload";
+
+/// A command that writes a drop-in and lets systemd read it.
 fn drop_in(unit: &str, name: &str, text: &str) -> String {
-    let path = format!("/etc/systemd/system/{unit}.d/{name}.conf");
-    format!("printf '{text}' | install -Dm644 /dev/stdin {path} && systemctl daemon-reload")
+    format!("{} && {RELOAD}", write_drop_in(unit, name, text))
+}
+
+/// A command that writes a drop-in. `text` is as printf takes it.
+fn write_drop_in(unit: &str, name: &str, text: &str) -> String {
+    format!("printf '{text}' | install -Dm644 /dev/stdin /etc/systemd/system/{unit}.d/{name}.conf")
 }
 
 #[cfg(test)]

@@ -104,3 +104,27 @@ fn a_kill_at_any_moment_loses_no_proof() {
         assert_eq!(scenario.world().effects_of("upgrade began"), 0, "{context}");
     });
 }
+
+#[test]
+fn every_service_with_a_proof_gets_the_time_to_stop_that_is_configured() {
+    let said = |scenario: &Scenario| {
+        let (_, run) = scenario.run_to_end();
+        run.checks.into_iter().find(|check| check.label == "stop-timeout").unwrap().finding
+    };
+    let mut scenario = Scenario::new();
+    // At 90 s, as systemd has it, or less.
+    assert_eq!(said(&scenario), None);
+    for service in &mut scenario.settings.services {
+        service.stop_timeout = jiff::SignedDuration::from_mins(5);
+    }
+    let mongod = said(&scenario).unwrap();
+    assert_eq!(mongod.title, "a stop without Patchday may kill mongod.service");
+    let api = scenario.settings.services.iter_mut().find(|service| service.unit.as_str() == API).unwrap();
+    api.stop_proof = Some(WantedProof::Redis);
+    let both = said(&scenario).unwrap();
+    assert_eq!(both.title, format!("a stop without Patchday may kill mongod.service, {API}"));
+    assert_eq!(both.evidence.last().unwrap(), &format!("{API}: 90 s, configured are 300 s"));
+    let command = both.remedy.unwrap().command.unwrap();
+    assert_eq!(command.matches("TimeoutStopSec=300").count(), 2, "{command}");
+    assert!(command.ends_with(&format!("/{API}.d/stop.conf && systemctl daemon-reload")), "{command}");
+}
