@@ -3,7 +3,7 @@
 use super::check::Check;
 use super::{
     begin, companions, database, database_process, deployments, end_proof, host, kernel, packages, people, places,
-    readiness, services, space,
+    readiness, selection, services, space,
 };
 
 /// Every check, in the order in which it is told; those with `again()` are asked twice.
@@ -18,6 +18,8 @@ pub const CATALOGUE: &[Check] = &[
     packages::THIRD_PARTY,
     packages::PACKAGES_HELD,
     packages::PACKAGES_PHASED,
+    selection::SECURITY_LEFT_OUT,
+    selection::SELECTION_KNOWN,
     packages::CONFFILES,
     packages::SOURCES_REACHABLE,
     packages::LISTS_AGE,

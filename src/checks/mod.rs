@@ -18,6 +18,7 @@ mod packages;
 mod people;
 mod places;
 mod readiness;
+mod selection;
 mod servers;
 mod services;
 mod space;

@@ -105,10 +105,13 @@ check!(
         if refused.is_empty() {
             return Ok(None);
         }
+        let (selection, own) = (&inputs.settings.upgrade.selection, inputs.host.packages.architecture().await?);
         let line = |name: &&str| {
             let critical =
                 if BOOT_CRITICAL.contains(name) { ", which the host needs to boot or to be reached" } else { "" };
-            format!("{name}{critical}")
+            // One half of a package cannot stay where the other is upgraded.
+            let excluded = if selection.excludes(name, &own) { ", though [upgrade] exclude names it" } else { "" };
+            format!("{name}{critical}{excluded}")
         };
         let finding = check.found("the upgrade would remove packages").lines(refused.iter().map(line));
         let names: Vec<String> = refused.iter().map(|name| format!("\"{name}\"")).collect();
@@ -132,7 +135,7 @@ check!(
             _ => false,
         };
         let plan = inputs.upgrade().await?;
-        let lines: Vec<String> = plan.changes.iter().filter(older).map(told).collect();
+        let lines: Vec<String> = plan.changes.iter().filter(older).map(PackageChange::told).collect();
         let Some(first) = plan.changes.iter().find(older) else { return Ok(None) };
         let finding = check.found("the upgrade would take packages back").lines(lines);
         Ok(Some(finding.remedy("see which pin asks for it", format!("apt-cache policy {}", first.name))))
@@ -161,7 +164,7 @@ check!(
             return Ok(None);
         }
         let finding = check.found("the upgrade would bring another series of MongoDB");
-        let finding = finding.lines(plan.changes.iter().filter(jumps).map(told));
+        let finding = finding.lines(plan.changes.iter().filter(jumps).map(PackageChange::told));
         Ok(Some(finding.remedy("hold it, and migrate on another day", format!("apt-mark hold {}", names.join(" ")))))
     }
 );
@@ -327,11 +330,6 @@ check!(
         Ok((days >= 7).then(|| finding.remedy("refresh them for a plan of today", refresh)))
     }
 );
-
-fn told(change: &PackageChange) -> String {
-    let version = |version: &Option<String>| version.clone().unwrap_or_default();
-    format!("{} {} -> {}", change.name, version(&change.from), version(&change.to))
-}
 
 /// `Debian-Security:12/oldstable-security` is of `Debian-Security`.
 fn origin_name(origin: &str) -> &str {

@@ -231,8 +231,10 @@ keys! {
 
     ALLOW_REMOVALS = "upgrade", "allow-removals", Kind::Packages, "[]", "[\"libold1\"]",
         "Packages that the upgrade may remove; any other removal stops the run before the host is touched.";
-    EXCLUDE = "upgrade", "exclude", Kind::Packages, "[]", "[\"docker-ce\"]",
-        "Packages that stay as they are, and are not installed either.";
+    EXCLUDE = "upgrade", "exclude", Kind::PackagePatterns, "[]", "[\"docker-*\", \"libfoo1:i386\"]",
+        "Packages that stay as they are, and are not installed either: names, or patterns with `*` and `?`; in every architecture, unless one is named.";
+    EXCLUDE_ORIGINS = "upgrade", "exclude-origins", Kind::Archives, "[]", "[\"Docker\", \"deb.nodesource.com\"]",
+        "Archives from which nothing is taken: their `Origin`, `Label` or host (in `apt-cache policy`: `o=`, `l=` and `origin`), or patterns of these.";
     ONLY_SECURITY = "upgrade", "only-security", Kind::Boolean, "false", "true",
         "Whether only what comes from an archive named `*-security` is upgraded; what it needs may be installed from any.";
     ONLY_PLANNED = "upgrade", "only-planned", Kind::Boolean, "false", "true",

@@ -33,6 +33,10 @@ pub enum Kind {
     Path,
     /// A list of Debian packages.
     Packages,
+    /// A list of Debian packages, or patterns of them.
+    PackagePatterns,
+    /// A list of archives, as `apt-cache policy` has them, or patterns of them.
+    Archives,
     /// A list of DKMS modules.
     Modules,
     /// A list of labels of preflight checks.
@@ -69,6 +73,8 @@ impl Kind {
             self,
             Self::Units
                 | Self::Packages
+                | Self::PackagePatterns
+                | Self::Archives
                 | Self::Modules
                 | Self::Labels
                 | Self::Paths
@@ -98,6 +104,8 @@ impl Kind {
             Self::Field => "the name of a field".to_owned(),
             Self::Path => "an absolute path".to_owned(),
             Self::Packages => "a list of package names".to_owned(),
+            Self::PackagePatterns => "a list of package names and patterns".to_owned(),
+            Self::Archives => "a list of origins, labels and hosts of archives, and patterns of them".to_owned(),
             Self::Modules => "a list of names of modules".to_owned(),
             Self::Labels => "a list of labels of preflight checks".to_owned(),
             Self::Calendar => "a systemd calendar expression".to_owned(),

@@ -48,6 +48,7 @@ impl Reader<'_> {
             allow_removals: self.list(&keys::ALLOW_REMOVALS),
             selection: PackageSelection {
                 exclude: self.list(&keys::EXCLUDE),
+                exclude_origins: self.list(&keys::EXCLUDE_ORIGINS),
                 only_security: self.is_on(&keys::ONLY_SECURITY),
             },
             only_planned: self.is_on(&keys::ONLY_PLANNED),

@@ -46,6 +46,8 @@ pub(super) fn check(kind: Kind, given: &str) -> Taken<()> {
         Kind::Field => field(given),
         Kind::Path | Kind::Paths => path(given),
         Kind::Packages => package(given),
+        Kind::PackagePatterns => package_pattern(given),
+        Kind::Archives => archive(given),
         Kind::Modules => module(given),
         Kind::Origins => origin(given),
         Kind::Mail | Kind::Mails => mail(given),
@@ -147,18 +149,41 @@ pub(super) fn unit(text: &str) -> Taken<UnitName> {
 
 /// A Debian package, with or without its architecture.
 fn package(text: &str) -> Taken<()> {
-    let (name, arch) = text.split_once(':').unwrap_or((text, "any"));
-    let word = |text: &str| text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
-    let valid = name.len() >= 2
-        && name.starts_with(|first: char| first.is_ascii_lowercase() || first.is_ascii_digit())
-        && word(&name.replace(['+', '.'], "-"))
-        && !arch.is_empty()
-        && word(arch);
-    if valid {
+    if is_package(text) {
         return Ok(());
     }
     let hint = "name each package in full, as apt does; patterns are not taken";
     Err(Wrong::new("a package name, as in \"libold1\"", quoted(text), hint))
+}
+
+fn is_package(text: &str) -> bool {
+    let (name, arch) = text.split_once(':').unwrap_or((text, "any"));
+    let word = |text: &str| text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
+    name.len() >= 2
+        && name.starts_with(|first: char| first.is_ascii_lowercase() || first.is_ascii_digit())
+        && word(&name.replace(['+', '.'], "-"))
+        && !arch.is_empty()
+        && word(arch)
+}
+
+/// A Debian package, or a pattern of them. A pin has no `all`: such a package counts as one of the host's own architecture.
+fn package_pattern(text: &str) -> Taken<()> {
+    let (name, arch) = text.split_once(':').unwrap_or((text, "any"));
+    let hint = match text {
+        text if text.ends_with(":all") => "leave out the architecture: a package for all of them has none of its own",
+        text if !names_something(text) => {
+            "name what stays; a run that takes security updates only has only-security = true"
+        }
+        _ if is_package(&format!("{}:{arch}", name.replace(['*', '?'], "xx"))) => return Ok(()),
+        _ => "write names as apt does; in patterns * stands for any letters, and ? for one",
+    };
+    Err(Wrong::new("a package name or a pattern, as in \"docker-*\"", quoted(text), hint))
+}
+
+/// Whether a pattern has more than places for anything.
+fn names_something(pattern: &str) -> bool {
+    let name = pattern.split(':').next().unwrap_or_default();
+    name.is_empty() || name.contains(|letter: char| letter.is_ascii_alphanumeric())
 }
 
 /// The name of a DKMS module, as `dkms status` writes it before the slash.
@@ -188,6 +213,20 @@ fn origin(text: &str) -> Taken<()> {
     }
     let hint = "write what stands before the colon in: apt-get -s dist-upgrade";
     Err(Wrong::new("the name of an archive, as in \"mongodb\"", quoted(text), hint))
+}
+
+/// An archive by its origin, its label or its host, or a pattern of these; nothing that a pin would read otherwise.
+fn archive(text: &str) -> Taken<()> {
+    let is_taken = |letter: char| !letter.is_control() && !",\"\\[]".contains(letter);
+    let hint = match text {
+        text if text.starts_with("http") && text.contains("://") => "name the host alone, as in \"deb.nodesource.com\"",
+        text if !names_something(text) => "name the archives; a run without any has nothing to upgrade",
+        text if !text.is_empty() && !text.starts_with('/') && text.trim() == text && text.chars().all(is_taken) => {
+            return Ok(());
+        }
+        _ => "write what stands behind o=, l= or origin in: apt-cache policy",
+    };
+    Err(Wrong::new("an origin, a label or a host, as in \"Docker\"", quoted(text), hint))
 }
 
 /// `NAME: VALUE`, as in an answer over HTTP.

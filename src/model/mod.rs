@@ -124,7 +124,7 @@ pub use resources::Resources;
 pub use room::{FileSystem, Footprint, Need, Share, room_needed};
 pub use run::{Abort, AbortWish, Closing, PlannedService, Recovery, Run, RunOptions, Trigger};
 pub use run_window::{RunWindow, WindowMissed};
-pub use selection::PackageSelection;
+pub use selection::{Archive, PackageSelection, names_package};
 pub use server_process::ServerProcess;
 pub use service::{ServiceKind, StopProof};
 pub use standstill::{KeptDown, PackageScript, Standstill, Waiting, WorkProcess};

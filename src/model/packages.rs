@@ -36,6 +36,12 @@ pub fn without_architecture(name: &str) -> &str {
 }
 
 impl PackageChange {
+    /// Name and versions, in one line.
+    pub fn told(&self) -> String {
+        let version = |version: &Option<String>| version.clone().unwrap_or_default();
+        format!("{} {} -> {}", self.name, version(&self.from), version(&self.to))
+    }
+
     /// Whether it comes from a security archive, judged by apt's name of the origin.
     pub fn is_security(&self) -> bool {
         self.origin.as_deref().is_some_and(|origin| origin.to_ascii_lowercase().contains("-security"))
@@ -51,6 +57,12 @@ pub struct UpgradePlan {
     /// Packages whose update is deferred by phasing.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub phased: Vec<String>,
+    /// Upgrades that apt would make if `[upgrade]` left nothing out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<PackageChange>,
+    /// Why these are not known; none if they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub left_out_unknown: Option<String>,
     /// Sizes of the new versions, by the names of the changes; not of those that apt does not tell.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub sizes: BTreeMap<String, PackageSize>,
@@ -159,6 +171,14 @@ impl UpgradePlan {
     fn part(&self, is_part: impl Fn(&PackageChange) -> bool) -> Self {
         let changes = self.changes.iter().filter(|change| is_part(change)).cloned().collect();
         Self { changes, ..self.clone() }
+    }
+
+    /// Upgrades of this plan that another one, which leaves out some, does not make.
+    pub fn upgrades_beyond(&self, other: &Self) -> Vec<PackageChange> {
+        let is_made =
+            |change: &PackageChange| other.changes.iter().any(|made| made.name == change.name && made.to == change.to);
+        let upgrades = self.changes.iter().filter(|change| change.action == PackageAction::Upgrade);
+        upgrades.filter(|change| !is_made(change)).cloned().collect()
     }
 
     /// Names of the packages that would be removed.

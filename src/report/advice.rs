@@ -101,6 +101,13 @@ pub(super) fn to_do(report: &Report) -> Vec<Advice> {
         let text = "When the cause is fixed, see whether the next run would go through";
         add(text.to_owned(), Some("patchday plan"));
     }
+    let holes = report.packages.left_out(true).join(", ");
+    if !holes.is_empty() {
+        let text = format!(
+            "Upgrade by hand what [upgrade] leaves out though it is for security, or leave it out no more: {holes}"
+        );
+        add(text, Some("apt list --upgradable"));
+    }
     if !report.packages.kept_back.is_empty() {
         let names = report.packages.kept_back.join(", ");
         add(format!("See why apt keeps packages back ({names})"), Some("apt list --upgradable"));

@@ -9,7 +9,7 @@ use super::{
     StepStory, VulnerabilityStory, impact, outcome, telling, words,
 };
 use crate::events::{Event, EventKind};
-use crate::model::{Finding, Outcome, Phase, Run, Severity, Step, Vulnerability};
+use crate::model::{Finding, Outcome, PackageChange, Phase, Run, Severity, Step, Vulnerability};
 
 /// Builds the report of a run, at any time during or after it.
 ///
@@ -119,26 +119,32 @@ fn step_story(run: &Run, step: &Step) -> StepStory {
 }
 
 fn packages(run: &Run) -> PackageStory {
-    let Some(plan) = &run.upgrade else {
-        let (changes, kept_back, phased) = (Vec::new(), Vec::new(), Vec::new());
-        return PackageStory { certainty: PackageCertainty::NotPlanned, changes, kept_back, phased };
-    };
+    let plan = run.upgrade.clone().unwrap_or_default();
     let begun = run.has_touched_packages();
     let outcome = run.last_record(&Step::Upgrade).map(|record| record.outcome);
     let certainty = match outcome {
+        _ if run.upgrade.is_none() => PackageCertainty::NotPlanned,
         Some(Outcome::Succeeded) => PackageCertainty::Installed,
         Some(Outcome::Skipped) => PackageCertainty::Planned,
         _ if begun => PackageCertainty::Unproven,
         _ => PackageCertainty::Planned,
     };
-    let mut changes: Vec<PackageLine> = plan
-        .changes
-        .iter()
-        .map(|change| PackageLine { security: change.is_security(), change: change.clone() })
-        .collect();
-    // Security first, since that is what the reader wants to know; apt's order within.
-    changes.sort_by_key(|line| !line.security);
-    PackageStory { certainty, changes, kept_back: plan.kept_back.clone(), phased: plan.phased.clone() }
+    PackageStory {
+        certainty,
+        changes: package_lines(plan.changes),
+        kept_back: plan.kept_back,
+        phased: plan.phased,
+        left_out: package_lines(plan.left_out),
+        left_out_unknown: plan.left_out_unknown,
+    }
+}
+
+/// Security first, since that is what the reader wants to know; apt's order within.
+fn package_lines(changes: Vec<PackageChange>) -> Vec<PackageLine> {
+    let line = |change: PackageChange| PackageLine { security: change.is_security(), change };
+    let mut lines: Vec<PackageLine> = changes.into_iter().map(line).collect();
+    lines.sort_by_key(|line| !line.security);
+    lines
 }
 
 fn reboot(run: &Run, timeline: &[Event]) -> Option<RebootStory> {

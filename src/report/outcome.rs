@@ -50,6 +50,13 @@ fn nothing_to_do(run: &Run, packages: &PackageStory) -> Summary {
     if !packages.kept_back.is_empty() {
         summary.what.push_str(&format!(", {} kept back", count(packages.kept_back.len(), "package")));
     }
+    if !packages.left_out.is_empty() {
+        summary.what.push_str(&format!(", {} left out", count(packages.left_out.len(), "package")));
+    }
+    match packages.left_out(true).len() {
+        0 => {}
+        holes => summary.what.push_str(&format!(", {holes} of them for security")),
+    }
     if !run.has_begun_a_stop() {
         summary.what.push_str(", no service was stopped");
     }

@@ -146,8 +146,7 @@ pub(super) fn sections<'a>(report: &'a Report, arrow: &str) -> Vec<Section<'a>> 
 /// What stands at the head, below the summary.
 pub(super) fn head(report: &Report) -> Vec<Fact> {
     let fact = |key, value| Fact { key, value, at: None };
-    let timed =
-        |key, at, rest: &str| Fact { key, value: format!("{}{rest}", instant(at, &report.zone)), at: Some(at) };
+    let timed = |key, at, rest: &str| Fact { key, value: format!("{}{rest}", instant(at, &report.zone)), at: Some(at) };
     let by = phrases::trigger(report.trigger);
     let took = report.took().map(|took| format!(", after {}", duration(took))).unwrap_or_default();
     let mut facts = vec![timed(FactKey::Began, report.began, &format!(", {by}"))];
@@ -242,9 +241,7 @@ pub(super) fn boot(report: &Report, arrow: &str) -> Vec<Fact> {
         }
         match (reboot.noticed, reboot.back_after) {
             (_, Some(after)) => add(FactKey::Back, format!("{} after the request", duration(after))),
-            (Some(noticed), None) => {
-                add(FactKey::NewBoot, format!("noticed {}", instant(noticed, &report.zone)))
-            }
+            (Some(noticed), None) => add(FactKey::NewBoot, format!("noticed {}", instant(noticed, &report.zone))),
             (None, None) if reboot.requested.is_none() => {
                 add(FactKey::Requested, "not by this run".to_owned());
             }
@@ -279,12 +276,19 @@ pub(super) fn vulnerabilities(report: &Report, arrow: &str) -> Vec<Item> {
     stories.map(|story| Item::new(mark(story.unmitigated), phrases::vulnerability(story, arrow))).collect()
 }
 
-/// Packages that apt did not take along.
+/// Packages that were not taken along.
 fn left_alone(report: &Report) -> Vec<Item> {
     let packages = &report.packages;
-    let left = [("kept back by apt", &packages.kept_back), ("deferred by phasing", &packages.phased)];
-    let left = left.into_iter().filter(|(_, names)| !names.is_empty());
-    left.map(|(why, names)| Item::new(Mark::Skipped, one_line(&format!("{why}: {}", names.join(", "))))).collect()
+    let unknown = packages.left_out_unknown.as_deref();
+    let left = [
+        (Mark::Warning, "left out by [upgrade], though for security", packages.left_out(true).join(", ")),
+        (Mark::Warning, "what [upgrade] leaves out is not known", unknown.unwrap_or_default().to_owned()),
+        (Mark::Skipped, "left out by [upgrade]", packages.left_out(false).join(", ")),
+        (Mark::Skipped, "kept back by apt", packages.kept_back.join(", ")),
+        (Mark::Skipped, "deferred by phasing", packages.phased.join(", ")),
+    ];
+    let left = left.into_iter().filter(|(_, _, names)| !names.is_empty());
+    left.map(|(mark, why, names)| Item::new(mark, one_line(&format!("{why}: {names}")))).collect()
 }
 
 /// What the preflight found, and let pass.

@@ -165,6 +165,20 @@ pub struct PackageStory {
     /// Packages whose update is deferred by phasing.
     #[serde(default)]
     pub phased: Vec<String>,
+    /// Upgrades that `[upgrade]` leaves out, security first.
+    #[serde(default)]
+    pub left_out: Vec<PackageLine>,
+    /// Why these are not known; none if they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub left_out_unknown: Option<String>,
+}
+
+impl PackageStory {
+    /// What `[upgrade]` leaves out, and is, or is not, for security.
+    pub fn left_out(&self, security: bool) -> Vec<&str> {
+        let left = self.left_out.iter().filter(|line| line.security == security);
+        left.map(|line| line.change.name.as_str()).collect()
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -8,7 +8,7 @@ use super::{StepContext, StepEnd, StepError, StepResult, build_kernel, kernel_so
 use crate::checks::refused_removals;
 use crate::events::EventKind;
 use crate::host::PackageWork;
-use crate::model::{Course, Fact, FetchedPlan, PackageAction, PackageSelection, Step, UpgradePlan, is_lock_conflict};
+use crate::model::{Course, Fact, FetchedPlan, PackageAction, Step, UpgradePlan, is_lock_conflict};
 
 const LOCK_RETRY: SignedDuration = SignedDuration::from_secs(5);
 
@@ -26,7 +26,7 @@ pub(super) async fn perform(ctx: &mut StepContext<'_>) -> StepResult {
     ctx.events.emit(EventKind::UpgradePlanned { changes: plan.changes.len() - removals, security, removals });
     ctx.recorder.record(Fact::UpgradePlanned(plan.clone()))?;
     refuse_removals(&plan, &ctx.settings.upgrade.allow_removals)?;
-    refuse_unwanted(&plan, &ctx.settings.upgrade.selection)?;
+    refuse_unwanted(ctx, &plan).await?;
     if ctx.settings.upgrade.only_planned && !fetch_only {
         refuse_unfetched(ctx, &plan).await?;
     }
@@ -88,6 +88,8 @@ fn summary(plan: &UpgradePlan, security: usize) -> String {
         (count(PackageAction::Install), "to install"),
         (count(PackageAction::Remove), "to remove"),
         (security, "from security"),
+        (plan.left_out.len(), "left out"),
+        (plan.left_out.iter().filter(|change| change.is_security()).count(), "of these for security"),
         (plan.kept_back.len(), "kept back"),
         (plan.phased.len(), "deferred by phasing"),
     ];
@@ -141,13 +143,19 @@ fn refuse_removals(plan: &UpgradePlan, allowed: &[String]) -> Result<(), StepErr
 }
 
 /// apt was told what to leave out. It counts what it does.
-fn refuse_unwanted(plan: &UpgradePlan, selection: &PackageSelection) -> Result<(), StepError> {
-    let unwanted = selection.unwanted(plan);
+async fn refuse_unwanted(ctx: &StepContext<'_>, plan: &UpgradePlan) -> Result<(), StepError> {
+    let (selection, packages) = (&ctx.settings.upgrade.selection, &ctx.host.packages);
+    if selection.is_all() {
+        return Ok(());
+    }
+    let (own, archives) = (packages.architecture().await?, packages.archives().await?);
+    let unwanted = selection.unwanted(plan, &own, &archives);
     if unwanted.is_empty() {
         return Ok(());
     }
     Err(StepError::Failed(format!(
-        "apt would change {}, which [upgrade] exclude or only-security leaves out; look at the pins in /etc/apt/preferences.d",
+        "apt would change {}, which exclude, exclude-origins or only-security of [upgrade] leaves out; look at the pins in \
+         /etc/apt/preferences.d",
         unwanted.join(", ")
     )))
 }

@@ -270,8 +270,21 @@ mod tests {
         let blocked = [run.checks.clone(), vec![blocker]].concat();
         let removal =
             PackageChange { name: "udev".into(), action: PackageAction::Remove, from: None, to: None, origin: None };
-        let upgrade = UpgradePlan { changes: vec![removal], ..UpgradePlan::default() };
-        let selection = PackageSelection { exclude: vec!["docker-ce".into()], only_security: false };
+        let left = |name: &str, origin: &str| PackageChange {
+            name: name.into(),
+            action: PackageAction::Upgrade,
+            from: Some("1".into()),
+            to: Some("2".into()),
+            origin: Some(origin.into()),
+        };
+        let left_out =
+            vec![left("docker-ce", "Docker CE:bookworm"), left("openssl", "Debian-Security:12/stable-security")];
+        let upgrade = UpgradePlan { changes: vec![removal], left_out, ..UpgradePlan::default() };
+        let selection = PackageSelection {
+            exclude: vec!["openssl".into()],
+            exclude_origins: vec!["Docker".into()],
+            only_security: false,
+        };
         let fetched = Some("2026-11-26T14:03:00Z".parse().unwrap());
         let headline = Headline { checks: &blocked, upgrade: &upgrade, ..headline };
         let blocked = Plan { headline, checks: &blocked, upgrade: &upgrade, selection: &selection, fetched, ..plan };

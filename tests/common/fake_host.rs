@@ -221,6 +221,10 @@ pub struct World {
     pub disk_free: Option<u64>,
     /// Packages that were not there before the run.
     pub new_packages: BTreeMap<String, String>,
+    /// What apt would upgrade if nothing were left out.
+    pub left_out: Vec<PackageChange>,
+    pub left_out_unknown: Option<&'static str>,
+    pub archives: Vec<Archive>,
     /// What is changed with a new kernel that is installed by itself.
     pub kernel_needs: Vec<PackageChange>,
     /// It panics, and reboots.
@@ -397,6 +401,12 @@ impl World {
             boot_free: None,
             disk_free: None,
             new_packages: BTreeMap::new(),
+            left_out: Vec::new(),
+            left_out_unknown: None,
+            archives: vec![Archive {
+                names: ["Debian", "deb.debian.org"].map(str::to_owned).into(),
+                told: "Debian:12.15/oldstable".into(),
+            }],
             kernel_needs: Vec::new(),
             kernel_to_build: None,
             built_kernel: None,
@@ -1404,7 +1414,13 @@ impl PackageLocks for Fake {
 #[async_trait]
 impl Packages for Fake {
     async fn simulate(&self) -> HostResult<UpgradePlan> {
-        Ok(UpgradePlan { changes: lock(&self.0).pending.clone(), ..UpgradePlan::default() })
+        let world = lock(&self.0);
+        Ok(UpgradePlan {
+            changes: world.pending.clone(),
+            left_out: world.left_out.clone(),
+            left_out_unknown: world.left_out_unknown.map(str::to_owned),
+            ..UpgradePlan::default()
+        })
     }
 
     async fn simulate_install(&self, packages: &[String]) -> HostResult<UpgradePlan> {
@@ -1473,6 +1489,14 @@ impl Packages for Fake {
         let kernels = kernels.iter().map(|release| (format!("linux-image-{release}"), "1".to_owned()));
         let systemd = ("systemd".to_owned(), "252".to_owned());
         Ok([systemd].into_iter().chain(upgraded).chain(kernels).chain(new).collect())
+    }
+
+    async fn architecture(&self) -> HostResult<String> {
+        Ok("amd64".to_owned())
+    }
+
+    async fn archives(&self) -> HostResult<Vec<Archive>> {
+        Ok(lock(&self.0).archives.clone())
     }
 
     fn command(&self, work: &PackageWork) -> (Vec<String>, Vec<(String, String)>) {

@@ -28,7 +28,12 @@ const NOT_ON_A_MACHINE: [(&str, &str); 14] = [
 ];
 
 /// Each needs a machine that is set up for it, and the file that does so.
-const IN_FILES_OF_THEIR_OWN: [(&str, &str); 2] = [("hooks-trusted", "hooks.rs"), ("fetched-plan", "only_planned.rs")];
+const IN_FILES_OF_THEIR_OWN: [(&str, &str); 4] = [
+    ("hooks-trusted", "hooks.rs"),
+    ("fetched-plan", "only_planned.rs"),
+    ("security-left-out", "upgrade.rs"),
+    ("selection-known", "upgrade.rs"),
+];
 
 /// These tell of the host below, which may be busy.
 const OF_THE_HOST: [&str; 2] = ["load", "memory-available"];

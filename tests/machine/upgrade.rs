@@ -165,21 +165,52 @@ fn only_what_is_wanted_is_upgraded() {
     // Debian's updates here are all for security; these are not.
     let beside = REPOSITORY.replace("/etc/apt/sources.list", "/etc/apt/sources.list.d/lab.list");
     machine.exec_ok(&["sh", "-c", &beside]).unwrap();
+    let release = "cd /srv/repo && printf 'Origin: Lab\\nLabel: Lab packages\\nSuite: lab\\nSHA256:\\n %s %s Packages\\n' \
+                   $(sha256sum <Packages | cut -d ' ' -f 1) $(stat -c %s Packages) >Release";
+    machine.exec_ok(&["sh", "-c", release]).unwrap();
     machine.exec_ok(&["apt-get", "-q", "update"]).unwrap();
     let before = pending();
     println!("{before:?}");
-    let excluded = "tzdata";
+    let is_excluded = |name: &str| name.starts_with("tz");
     assert!(before.iter().any(|(_, is_security)| !is_security), "every update is one for security");
+    assert!(before.contains(&("tzdata".to_owned(), true)), "tzdata is as new as it can be");
     let text = machine.read_file(CONFIG).unwrap();
-    let selection = format!("[upgrade]\nonly-security = true\nexclude = [\"{excluded}\"]\n");
-    machine.write_file(CONFIG, &(text + &selection)).unwrap();
+    let select = |selection: &str| machine.write_file(CONFIG, &format!("{text}[upgrade]\n{selection}\n")).unwrap();
+    let left_out = || -> Vec<(String, bool)> {
+        let report = json(&machine, &["report", "--json"]);
+        let left = report["packages"]["left_out"].as_array().cloned().unwrap_or_default();
+        let mut left: Vec<(String, bool)> = left
+            .iter()
+            .map(|line| (line["name"].as_str().unwrap().to_owned(), line["security"].as_bool().unwrap()))
+            .collect();
+        left.sort();
+        left
+    };
 
+    select("only-security = true\nexclude = [\"tz*\", \"nothing-such\"]");
+    println!("{}", patchday(&machine, &["plan"]).stdout);
+    let plan = json(&machine, &["plan", "--json"]);
+    for (label, text) in [("selection-known", "nothing-such"), ("security-left-out", "tzdata")] {
+        let check = plan["checks"].as_array().unwrap().iter().find(|check| check["label"] == label).unwrap();
+        assert!(check["finding"].to_string().contains(text), "{check}");
+    }
     let run = patchday(&machine, &["run", "--yes", "--no-reboot"]);
     println!("{}", patchday(&machine, &["report"]).stdout);
     assert_eq!(run.code(), Some(0), "{run:?}");
     assert_in_service(&machine);
-    let left: Vec<_> = before.iter().filter(|(name, is_security)| !is_security || name == excluded).cloned().collect();
+    let mut left: Vec<_> =
+        before.iter().filter(|(name, is_security)| !is_security || is_excluded(name)).cloned().collect();
     assert_eq!(pending(), left);
+    left.sort();
+    assert_eq!(left_out(), left);
+
+    // The rest comes from one archive, but for what is excluded by its name: nothing is left to do.
+    select("exclude = [\"tz*\"]\nexclude-origins = [\"Lab\"]");
+    let run = patchday(&machine, &["run", "--yes", "--no-reboot"]);
+    println!("{}", patchday(&machine, &["report"]).stdout);
+    assert_eq!(run.code(), Some(0), "{run:?}");
+    assert_eq!(left_out(), left);
+    assert_eq!(pending().len(), left.len());
 }
 
 /// Three old kernels in packages, below one that runs, on a `/boot` of 32 MiB.

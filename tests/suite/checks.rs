@@ -312,6 +312,7 @@ fn every_check_of_the_catalogue_is_provoked() {
         "tests/machine/end_proof.rs",
         "tests/machine/hooks.rs",
         "tests/machine/only_planned.rs",
+        "tests/machine/upgrade.rs",
         "tests/lab/src/bin/mongodb/trouble.rs",
     ];
     let read = |file: &str| fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).unwrap();

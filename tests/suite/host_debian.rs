@@ -36,6 +36,12 @@ async fn the_plan_fits_what_is_installed() {
         assert_eq!(change.from.as_ref(), installed.get(&change.name), "{}", change.name);
     }
     assert!(plan.kept_back.iter().all(|name| installed.contains_key(name)), "{:?}", plan.kept_back);
+    let archives = apt().archives().await.unwrap();
+    for told in plan.changes.iter().filter_map(|change| change.origin.as_deref()).flat_map(|told| told.split(", ")) {
+        assert!(archives.iter().any(|archive| archive.told == told), "{told} is none of {archives:?}");
+    }
+    let own = apt().architecture().await.unwrap();
+    assert!(!own.is_empty() && !own.contains(char::is_whitespace), "{own:?}");
 }
 
 #[tokio::test]

@@ -56,6 +56,7 @@ mod readiness;
 mod recovery;
 mod sandbox;
 mod scripts;
+mod selection;
 mod standstill;
 mod store;
 mod store_compat;

@@ -1,5 +1,6 @@
 //! apt and dpkg: what would change, what is installed, and the command lines of the work.
 
+mod archives;
 mod conffiles;
 mod dpkg;
 mod fetched;
@@ -28,8 +29,8 @@ pub use locks::take as take_locks;
 use super::command::{self, below};
 use super::{HostError, HostResult, PackageSurvey, PackageWork, Packages};
 use crate::model::{
-    ChangedConffile, FetchedPlan, Footprint, LockHolder, Outdated, PackageSelection, PackageState, SourceState,
-    UpgradePlan, WorkProgress, WorkSpec,
+    Archive, ChangedConffile, FetchedPlan, Footprint, LockHolder, Outdated, PackageSelection, PackageState,
+    SourceState, UpgradePlan, WorkProgress, WorkSpec,
 };
 
 /// A simulation takes a second or two; a slow disk and a throttled machine may need much longer.
@@ -121,10 +122,13 @@ impl Apt {
         Err(HostError::failed(what, why))
     }
 
-    async fn simulation(&self, what: &str, args: &[&str]) -> HostResult<UpgradePlan> {
+    async fn simulated(&self, what: &str, args: &[&str]) -> HostResult<UpgradePlan> {
         let text = self.ask("apt-get", &[&["-s"], args].concat(), SIMULATION_TIMEOUT, what).await?;
-        let plan = simulation::parse(&text);
-        let mut plan = plan.map_err(|why| HostError::failed(what, why))?;
+        simulation::parse(&text).map_err(|why| HostError::failed(what, why))
+    }
+
+    async fn simulation(&self, what: &str, args: &[&str]) -> HostResult<UpgradePlan> {
+        let mut plan = self.simulated(what, args).await?;
         let names = sizes::names(&plan);
         if !names.is_empty() {
             // Good to know, and no more: a plan without sizes is a plan.
@@ -178,7 +182,16 @@ impl Apt {
 #[async_trait]
 impl Packages for Apt {
     async fn simulate(&self) -> HostResult<UpgradePlan> {
-        self.simulation("simulate the upgrade", &["dist-upgrade"]).await
+        let mut plan = self.simulation("simulate the upgrade", &["dist-upgrade"]).await?;
+        if self.preferences.is_some() {
+            // Good to know, and no more: what is left out may be what apt cannot make sense of.
+            let all = Self { preferences: None, ..self.clone() };
+            match all.simulated("simulate the upgrade with nothing left out", &["dist-upgrade"]).await {
+                Ok(all) => plan.left_out = all.upgrades_beyond(&plan),
+                Err(error) => plan.left_out_unknown = Some(error.to_string()),
+            }
+        }
+        Ok(plan)
     }
 
     async fn simulate_install(&self, packages: &[String]) -> HostResult<UpgradePlan> {
@@ -207,6 +220,17 @@ impl Packages for Apt {
 
     async fn installed(&self) -> HostResult<BTreeMap<String, String>> {
         Ok(dpkg::installed(&self.query().await?))
+    }
+
+    async fn architecture(&self) -> HostResult<String> {
+        let said = command::read_text(&self.root, "dpkg", &["--print-architecture"], QUERY_TIMEOUT).await?;
+        Ok(said.trim().to_owned())
+    }
+
+    async fn archives(&self) -> HostResult<Vec<Archive>> {
+        let what = "ask apt for its archives";
+        let text = self.ask("apt-cache", &["policy"], QUERY_TIMEOUT, what).await?;
+        archives::parse(&text).map_err(|why| HostError::failed(what, why))
     }
 
     fn command(&self, work: &PackageWork) -> (Vec<String>, Vec<(String, String)>) {

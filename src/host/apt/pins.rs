@@ -44,9 +44,22 @@ pub(super) fn write(root: &Path, selection: &PackageSelection) -> HostResult<Opt
 
 fn pins(selection: &PackageSelection, own: &str) -> String {
     let mut text = String::new();
+    let mut pin = |package: &str, pin: &str, priority: &str| {
+        let _ = write!(text, "Package: {package}\nPin: {pin}\nPin-Priority: {priority}\n\n");
+    };
     for name in &selection.exclude {
+        // Without an architecture apt takes the host's own, and removes a package whose other half is upgraded.
+        let any = if name.contains(':') { "" } else { ":any" };
         // A negative priority lets no version in; the one that is installed stays.
-        let _ = write!(text, "Package: {name}\nPin: release *\nPin-Priority: -1\n\n");
+        pin(&format!("{name}{any}"), "release *", "-1");
+    }
+    for name in &selection.exclude_origins {
+        // No pin of the host's for a single package counts against this one (seen with apt 2.6 and 3.0).
+        for (key, value) in
+            [("release o=", name.clone()), ("release l=", name.clone()), ("origin ", format!("\"{name}\""))]
+        {
+            pin("*", &format!("{key}{value}"), "never");
+        }
     }
     let security = if selection.only_security { ONLY_SECURITY } else { "" };
     format!("{text}{security}{own}")
@@ -64,13 +77,24 @@ mod tests {
         fs::write(dir.path().join("etc/apt/preferences"), own).unwrap();
         assert_eq!(write(dir.path(), &PackageSelection::default()).unwrap(), None);
 
-        let exclude = PackageSelection { exclude: vec!["docker-ce".into()], only_security: false };
+        let exclude = vec!["docker-*".into(), "libc6:i386".into()];
+        let exclude = PackageSelection { exclude, ..PackageSelection::default() };
         let path = write(dir.path(), &exclude).unwrap().unwrap();
         let text = fs::read_to_string(&path).unwrap();
-        assert_eq!(text, format!("Package: docker-ce\nPin: release *\nPin-Priority: -1\n\n{own}"));
+        let pin = |package: &str, pin: &str, priority: &str| {
+            format!("Package: {package}\nPin: {pin}\nPin-Priority: {priority}\n\n")
+        };
+        let packages = ["docker-*:any", "libc6:i386"].map(|package| pin(package, "release *", "-1")).concat();
+        assert_eq!(text, format!("{packages}{own}"));
         assert_eq!(write(dir.path(), &exclude).unwrap().unwrap(), path);
         let security = PackageSelection { only_security: true, ..exclude };
         assert_ne!(write(dir.path(), &security).unwrap().unwrap(), path);
         assert_eq!(fs::read_to_string(&path).unwrap(), text);
+
+        let origins = PackageSelection { exclude_origins: vec!["Docker CE".into()], ..security };
+        let text = fs::read_to_string(write(dir.path(), &origins).unwrap().unwrap()).unwrap();
+        let archives = ["release o=Docker CE", "release l=Docker CE", "origin \"Docker CE\""];
+        let archives = archives.map(|which| pin("*", which, "never")).concat();
+        assert_eq!(text, format!("{packages}{archives}{ONLY_SECURITY}{own}"));
     }
 }

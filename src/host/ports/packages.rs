@@ -8,8 +8,8 @@ use jiff::Timestamp;
 
 use super::HostResult;
 use crate::model::{
-    ChangedConffile, FetchedPlan, Footprint, LockHolder, OldCode, Outdated, PackageState, RunId, SourceState, UnitName,
-    UpgradePlan, WorkProgress,
+    Archive, ChangedConffile, FetchedPlan, Footprint, LockHolder, OldCode, Outdated, PackageState, RunId, SourceState,
+    UnitName, UpgradePlan, WorkProgress,
 };
 
 /// Packaging work that runs in a unit.
@@ -61,6 +61,12 @@ pub trait Packages: Send + Sync {
 
     /// Installed packages and their versions.
     async fn installed(&self) -> HostResult<BTreeMap<String, String>>;
+
+    /// The host's own architecture, in dpkg's word.
+    async fn architecture(&self) -> HostResult<String>;
+
+    /// The archives that apt has lists of.
+    async fn archives(&self) -> HostResult<Vec<Archive>>;
 
     /// Program, arguments and environment of the work; everything else of the spec is the caller's.
     fn command(&self, work: &PackageWork) -> (Vec<String>, Vec<(String, String)>);

@@ -40,11 +40,28 @@ pub(super) fn section(plan: &Plan<'_>, style: &Style) -> Vec<String> {
         lines.extend(style.field("remove", &text).iter().map(|line| style.paint(Paint::Warn, line)));
     }
     lines.extend(table(upgrade, style));
+    lines.extend(left_out(upgrade, style));
     for (name, packages) in [("kept back", &upgrade.kept_back), ("phased", &upgrade.phased)] {
         if !packages.is_empty() {
             lines.extend(style.field(name, &named(packages.iter().map(String::as_str))));
         }
     }
+    lines
+}
+
+/// What is for security is never only counted.
+fn left_out(upgrade: &UpgradePlan, style: &Style) -> Vec<String> {
+    let mut lines = Vec::new();
+    if !upgrade.left_out.is_empty() {
+        let names = upgrade.left_out.iter().map(|change| change.name.as_str());
+        lines.extend(style.field("left out", &named(names)));
+    }
+    let security = upgrade.left_out.iter().filter(|change| change.is_security()).map(|change| change.name.as_str());
+    let security: Vec<&str> = security.collect();
+    let security = (!security.is_empty()).then(|| format!("for security: {}", security.join(", ")));
+    let unknown = upgrade.left_out_unknown.as_ref().map(|why| format!("not known: {why}"));
+    let warnings = security.into_iter().chain(unknown).flat_map(|text| style.field("left out", &one_line(&text)));
+    lines.extend(warnings.map(|line| style.paint(Paint::Warn, &line)));
     lines
 }
 
