@@ -1,88 +1,24 @@
 //! Opens the file, if nobody but root can have written it: Patchday acts as root on what it says.
 
-use std::fs::{File, Metadata, OpenOptions};
-use std::io::{self, Read};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+mod trust;
+
+use std::io::Read;
 use std::path::Path;
 
-use rustix::fs::OFlags;
-
+use self::trust::unreadable;
 use super::error::{ConfigError, Problem};
 use super::keys::Key;
 use super::located::Located;
 use super::parse::parse;
 use super::place::Position;
 
+pub use trust::Trust;
+
 /// Where the file is unless the command line says otherwise.
 pub const DEFAULT_PATH: &str = "/etc/patchday/patchday.toml";
 
 /// More than any real file; keeps a wrong path from filling the memory.
 const MAX_BYTES: u64 = 1024 * 1024;
-
-/// Whose files are trusted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Trust {
-    pub uid: u32,
-}
-
-impl Trust {
-    pub const ROOT: Self = Self { uid: 0 };
-
-    /// Opens a file that only its owner can change; a `secret` one is also unreadable for everybody else. What was
-    /// checked is what is read: the open file is judged, not its name.
-    ///
-    /// # Errors
-    ///
-    /// What is wrong with it, and the command that helps.
-    pub fn open(self, path: &Path, secret: bool) -> Result<File, (String, String)> {
-        // Opening a FIFO would wait for its writer.
-        let flags = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or_default();
-        let opened = OpenOptions::new().read(true).custom_flags(flags).open(path);
-        let file = opened.map_err(|error| unreadable(path, &error))?;
-        let metadata = file.metadata().map_err(|error| unreadable(path, &error))?;
-        self.judge(path, &metadata, secret)?;
-        Ok(file)
-    }
-
-    fn judge(self, path: &Path, metadata: &Metadata, secret: bool) -> Result<(), (String, String)> {
-        let (path, mode) = (path.display(), metadata.mode() & 0o7777);
-        if !metadata.is_file() {
-            return Err((
-                "expected a regular file, found something else".to_owned(),
-                format!("look at it: ls -ld {path}"),
-            ));
-        }
-        if metadata.uid() != self.uid {
-            let owner = if self.uid == 0 { "root".to_owned() } else { format!("uid {}", self.uid) };
-            let message = format!("expected a file owned by {owner}, found uid {}", metadata.uid());
-            return Err((
-                message,
-                format!("chown {} {path}", if self.uid == 0 { "root".to_owned() } else { self.uid.to_string() }),
-            ));
-        }
-        if secret && mode & 0o077 != 0 {
-            return Err((
-                format!("expected a file that only its owner can read, found mode {mode:04o}"),
-                format!("chmod 0600 {path}"),
-            ));
-        }
-        if mode & 0o022 != 0 {
-            return Err((
-                format!("expected a file that only its owner can write, found mode {mode:04o}"),
-                format!("chmod go-w {path}"),
-            ));
-        }
-        Ok(())
-    }
-}
-
-fn unreadable(path: &Path, error: &io::Error) -> (String, String) {
-    let hint = match error.kind() {
-        io::ErrorKind::PermissionDenied => "run it as root".to_owned(),
-        _ => format!("look at it: ls -ld {}", path.display()),
-    };
-    (format!("cannot read the file: {error}"), hint)
-}
 
 /// Reads a configuration file that root owns and nobody else can write, and the [`parse`]d settings of it. Files that
 /// hold secrets must be there and be root's alone.

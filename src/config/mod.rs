@@ -10,8 +10,10 @@
 mod error;
 mod hooks;
 mod kernel;
+mod key;
 pub mod keys;
 mod kind;
+pub mod literal;
 pub mod load;
 mod located;
 mod notify;

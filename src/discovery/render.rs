@@ -4,8 +4,9 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use super::order::{Placed, Why, placed};
 use super::servers::{Bears, Role};
-use super::write::{Text, list, one_line, string};
+use super::write::{Text, one_line};
 use super::{Candidate, LeftOut, Selection, reachable};
+use crate::config::literal::{list, string};
 use crate::config::{keys, takes_url};
 use crate::model::ServiceKind;
 

@@ -58,25 +58,6 @@ impl Text {
     }
 }
 
-/// A text as TOML writes it.
-pub(super) fn string(text: &str) -> String {
-    let mut quoted = String::from("\"");
-    for character in text.chars() {
-        match character {
-            '"' | '\\' => quoted.extend(['\\', character]),
-            control if control.is_control() => quoted.push_str(&format!("\\u{:04X}", u32::from(control))),
-            other => quoted.push(other),
-        }
-    }
-    quoted.push('"');
-    quoted
-}
-
-/// A list of texts as TOML writes it.
-pub(super) fn list<'a>(texts: impl IntoIterator<Item = &'a str>) -> String {
-    format!("[{}]", texts.into_iter().map(string).collect::<Vec<_>>().join(", "))
-}
-
 /// Foreign text for a comment: one line, and not too long.
 pub(super) fn one_line(text: &str) -> String {
     let clean: String = text.chars().map(|character| if character.is_control() { ' ' } else { character }).collect();

@@ -1,0 +1,118 @@
+//! What a key of the configuration is, and which tables there are.
+
+use jiff::SignedDuration;
+
+use super::kind::Kind;
+use super::values;
+
+#[derive(Debug, PartialEq, Eq)]
+pub struct Key {
+    /// Its table, as in `service.readiness`.
+    pub table: &'static str,
+    pub name: &'static str,
+    pub kind: Kind,
+    /// Its default: in TOML, or in words if it depends on the host or on other keys.
+    pub default: &'static str,
+    /// Its default in a service of `kind = "mongodb"`, in TOML. None if that is the same.
+    pub mongodb_default: Option<&'static str>,
+    /// A valid value, in TOML.
+    pub example: &'static str,
+    pub about: &'static str,
+}
+
+impl Key {
+    /// What to write, as a hint.
+    pub(super) fn hint(&self) -> String {
+        format!("for example: {} = {}", self.name, self.example)
+    }
+
+    /// Table and key, as in `[service.readiness] probe`.
+    pub fn path(&self) -> String {
+        path(self.table, self.name)
+    }
+
+    /// The default of a key that takes a text.
+    pub(super) fn default_text(&self) -> Option<&'static str> {
+        unquoted(self.default)
+    }
+
+    /// The default in a service that is a MongoDB.
+    pub(super) fn mongodb_text(&self) -> Option<&'static str> {
+        self.mongodb_default.and_then(unquoted).or_else(|| self.default_text())
+    }
+
+    /// The default of a key that takes a duration; no time at all if there is none.
+    pub(super) fn default_duration(&self) -> SignedDuration {
+        self.duration(self.default_text())
+    }
+
+    /// The default duration in a service that is a MongoDB.
+    pub(super) fn mongodb_duration(&self) -> SignedDuration {
+        self.duration(self.mongodb_text())
+    }
+
+    fn duration(&self, text: Option<&str>) -> SignedDuration {
+        text.and_then(|text| values::duration(self.kind, text).ok()).unwrap_or_default()
+    }
+
+    /// The key's entry in `docs/configuration.md`.
+    pub fn entry(&self) -> String {
+        let (name, kind) = (self.name, self.kind.expected());
+        let default = match self.default {
+            "required" | "none" => self.default.to_owned(),
+            default if default.starts_with("the ") => default.to_owned(),
+            default => format!("`{default}`"),
+        };
+        let of_mongodb = self.mongodb_default.map(|default| format!("; for mongodb `{default}`")).unwrap_or_default();
+        format!(
+            "### `{name}`\n\n{}\nTakes {kind}. Default: {default}{of_mongodb}. Example: `{name} = {}`\n",
+            self.about, self.example
+        )
+    }
+}
+
+/// A text without the quotes that TOML has around it.
+fn unquoted(toml: &'static str) -> Option<&'static str> {
+    toml.strip_prefix('"')?.strip_suffix('"').filter(|text| !text.contains('"'))
+}
+
+/// Table and key, as in `[service.readiness] probe`.
+pub(super) fn path(table: &str, name: &str) -> String {
+    if table.is_empty() { name.to_owned() } else { format!("{} {name}", header(table)) }
+}
+
+/// The table's header, as in `[[service]]` or `[limits]`.
+pub fn header(table: &str) -> String {
+    if LISTS.contains(&table) { format!("[[{table}]]") } else { format!("[{table}]") }
+}
+
+pub(super) const SERVICE: &str = "service";
+pub(super) const NOTIFY: &str = "notify";
+pub(super) const READINESS: &str = "service.readiness";
+pub(super) const MONGODB: &str = "service.mongodb";
+pub(super) const WINDOW: &str = "window";
+pub(super) const BLACKOUT: &str = "blackout";
+pub(super) const HOOK: &str = "hook";
+
+/// Tables that may be there more than once.
+pub const LISTS: [&str; 5] = [SERVICE, WINDOW, BLACKOUT, HOOK, NOTIFY];
+
+/// Tables in the order of the documentation.
+pub const TABLES: [&str; 16] = [
+    SERVICE,
+    READINESS,
+    MONGODB,
+    WINDOW,
+    BLACKOUT,
+    "limits",
+    "upgrade",
+    "kernel",
+    "reboot",
+    "verify",
+    "preflight",
+    "report",
+    "announce",
+    "silence",
+    HOOK,
+    NOTIFY,
+];
