@@ -12,7 +12,7 @@ use tracing_subscriber::EnvFilter;
 use super::args::{Args, RunName};
 use super::page;
 use crate::checks;
-use crate::config::{self, ConfigError, Located, Settings};
+use crate::config::{ConfigError, Files, Located, Settings, Trust};
 use crate::error::{Failure, FailureKind};
 use crate::estimate::{self, EstimateInputs};
 use crate::host::apt::Apt;
@@ -163,9 +163,14 @@ impl App {
         Ok(vec![own_program()?.display().to_string(), "--config".into(), config, "--state".into(), state])
     }
 
+    /// The file and its drop-ins, read and not yet judged.
+    pub(super) fn config_files(&self) -> Files {
+        Files::read(Trust::ROOT, &self.config)
+    }
+
     pub(super) fn load_config(&self) -> Result<Located, Failure> {
         let labels: Vec<&str> = checks::labels().collect();
-        Ok(config::load(&self.config, online_cpus(), &labels)?)
+        Ok(self.config_files().settings(online_cpus(), &labels)?)
     }
 
     /// Every configured unit must exist: a misspelt name must not look like a service that is merely down.
@@ -182,7 +187,7 @@ impl App {
         if problems.is_empty() {
             return Ok(());
         }
-        Err(ConfigError { path: self.config.clone(), problems }.into())
+        Err(ConfigError { problems }.into())
     }
 
     /// The last runs that can be read, oldest first; for estimates.

@@ -1,15 +1,15 @@
 //! What is wrong with the configuration.
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use super::place::Position;
+use super::place::Place;
 
 /// One thing that is wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
-    /// Where; none if the whole file is meant.
-    pub at: Option<Position>,
+    /// Where, and in which file.
+    pub place: Place,
     /// The table and the key, as in `[service.readiness] probe`; none for errors of syntax and of the whole file.
     pub key: Option<String>,
     /// What was expected and what was found.
@@ -18,31 +18,38 @@ pub struct Problem {
     pub hint: String,
 }
 
-/// Everything that is wrong with one file, in the order of the file.
+impl Problem {
+    /// A problem of a whole file.
+    pub(super) fn whole(file: &Path, message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { place: Place::whole(file), key: None, message: message.into(), hint: hint.into() }
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:", self.place)?;
+        if let Some(key) = &self.key {
+            write!(f, " {key}:")?;
+        }
+        write!(f, " {}", self.message)
+    }
+}
+
+/// Everything that is wrong, in the order of the files and in that of each.
 ///
 /// ```text
 /// /etc/patchday/patchday.toml:12:9: [service.readiness] probe: expected one of unit, tcp, http, mongodb, found "htpp"
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigError {
-    pub path: PathBuf,
     pub problems: Vec<Problem>,
 }
 
 impl ConfigError {
-    pub(super) fn one(path: &Path, problem: Problem) -> Self {
-        Self { path: path.to_owned(), problems: vec![problem] }
-    }
-
-    /// A problem of the whole file.
-    pub(super) fn whole(path: &Path, message: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self::one(path, Problem { at: None, key: None, message: message.into(), hint: hint.into() })
-    }
-
-    /// Problems in the order of the file.
-    pub(super) fn sorted(path: &Path, mut problems: Vec<Problem>) -> Self {
-        problems.sort_by_key(|problem| problem.at);
-        Self { path: path.to_owned(), problems }
+    /// Problems in the order of their places.
+    pub(super) fn sorted(mut problems: Vec<Problem>) -> Self {
+        problems.sort_by(|one, other| one.place.cmp(&other.place));
+        Self { problems }
     }
 
     /// What to do about the first problem.
@@ -57,14 +64,7 @@ impl fmt::Display for ConfigError {
             if number > 0 {
                 writeln!(f)?;
             }
-            write!(f, "{}:", self.path.display())?;
-            if let Some(at) = problem.at {
-                write!(f, "{at}:")?;
-            }
-            if let Some(key) = &problem.key {
-                write!(f, " {key}:")?;
-            }
-            write!(f, " {}", problem.message)?;
+            write!(f, "{problem}")?;
         }
         Ok(())
     }

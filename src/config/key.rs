@@ -51,6 +51,31 @@ impl Key {
         self.duration(self.mongodb_text())
     }
 
+    /// What may be its default, each in TOML; what is no TOML is no value.
+    pub(super) fn defaults(&self) -> Vec<&'static str> {
+        self.mongodb_default.into_iter().chain([self.default]).flat_map(literals).collect()
+    }
+
+    /// The name of the key of the same table whose value is the default.
+    pub(super) fn default_elsewhere(&self) -> Option<&'static str> {
+        self.default.split('`').nth(1)
+    }
+
+    /// As a person names it, as in `service.readiness.probe`.
+    pub fn dotted(&self) -> String {
+        format!("{}.{}", self.table, self.name)
+    }
+
+    /// Whether it belongs to that table, or to one below it.
+    pub(super) fn is_below(&self, table: &str) -> bool {
+        self.table.strip_prefix(table).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+    }
+
+    /// Whether entries of its list are told apart by it.
+    pub fn identifies(&self) -> bool {
+        identity(self.table).is_some_and(|identity| identity.contains(&self.name))
+    }
+
     fn duration(&self, text: Option<&str>) -> SignedDuration {
         text.and_then(|text| values::duration(self.kind, text).ok()).unwrap_or_default()
     }
@@ -76,6 +101,15 @@ fn unquoted(toml: &'static str) -> Option<&'static str> {
     toml.strip_prefix('"')?.strip_suffix('"').filter(|text| !text.contains('"'))
 }
 
+/// A default in TOML, or what is quoted in one in words.
+fn literals(default: &'static str) -> Vec<&'static str> {
+    if !default.contains('"') {
+        return vec![default];
+    }
+    let quotes: Vec<usize> = default.match_indices('"').map(|(at, _)| at).collect();
+    quotes.chunks_exact(2).filter_map(|pair| default.get(pair[0]..=pair[1])).collect()
+}
+
 /// Table and key, as in `[service.readiness] probe`.
 pub(super) fn path(table: &str, name: &str) -> String {
     if table.is_empty() { name.to_owned() } else { format!("{} {name}", header(table)) }
@@ -83,7 +117,7 @@ pub(super) fn path(table: &str, name: &str) -> String {
 
 /// The table's header, as in `[[service]]` or `[limits]`.
 pub fn header(table: &str) -> String {
-    if LISTS.contains(&table) { format!("[[{table}]]") } else { format!("[{table}]") }
+    if identity(table).is_some() { format!("[[{table}]]") } else { format!("[{table}]") }
 }
 
 pub(super) const SERVICE: &str = "service";
@@ -94,8 +128,20 @@ pub(super) const WINDOW: &str = "window";
 pub(super) const BLACKOUT: &str = "blackout";
 pub(super) const HOOK: &str = "hook";
 
-/// Tables that may be there more than once.
-pub const LISTS: [&str; 5] = [SERVICE, WINDOW, BLACKOUT, HOOK, NOTIFY];
+/// Tables that may be there more than once, and the names of the keys by which one entry is told from another: an entry
+/// of a later file amends the one of an earlier file that has the same values of these, or lacks them too.
+const LISTS: [(&str, &[&str]); 5] = [
+    (SERVICE, &["unit"]),
+    (WINDOW, &["calendar"]),
+    (BLACKOUT, &["from", "reason"]),
+    (HOOK, &["point", "command"]),
+    (NOTIFY, &["kind", "to", "url", "url-file", "url-credential", "file"]),
+];
+
+/// The keys by which entries of this table are told apart; none if it is there only once.
+pub(super) fn identity(table: &str) -> Option<&'static [&'static str]> {
+    LISTS.iter().find(|(list, _)| *list == table).map(|(_, identity)| *identity)
+}
 
 /// Tables in the order of the documentation.
 pub const TABLES: [&str; 16] = [

@@ -3,8 +3,8 @@
 use super::key::{BLACKOUT, HOOK, MONGODB, NOTIFY, READINESS, SERVICE, WINDOW};
 use super::kind::Kind;
 
-pub(super) use super::key::path;
-pub use super::key::{Key, LISTS, TABLES, header};
+pub use super::key::{Key, TABLES, header};
+pub(super) use super::key::{identity, path};
 
 const HOUR: i64 = 3600;
 
@@ -42,7 +42,7 @@ keys! {
     KIND = SERVICE, "kind", Kind::Choice(&["service", "mongodb"]), "\"service\"", "\"mongodb\"",
         "`mongodb` is shut down through its own command and proven clean; everything else is a `service`.";
     AFTER = SERVICE, "after", Kind::Units, "[]", "[\"mongod.service\"]",
-        "Services of this file that must be ready before this one starts; they stop after it.";
+        "Services of the configuration that must be ready before this one starts; they stop after it.";
     STOP_TIMEOUT = SERVICE, "stop-timeout", Kind::Duration(HOUR), "\"90s\"" / "\"2m\"", "\"2m\"",
         "How long it may take to stop before the run is given up and everything is started again.";
     START_TIMEOUT = SERVICE, "start-timeout", Kind::Duration(2 * HOUR), "\"2m\"", "\"5m\"",
@@ -191,7 +191,7 @@ keys! {
     USERS_URL = "preflight", "users-url", Kind::Url, "none", "\"http://127.0.0.1:8080/active-users\"",
         "A page that answers with the number of active users, alone or as the only number of a JSON object.";
     USERS_COLLECTION = "preflight", "users-collection", Kind::Collection, "none", "\"shop.sessions\"",
-        "Instead of `users-url`: a collection of the first MongoDB of this file, with a document for each user.";
+        "Instead of `users-url`: a collection of the first MongoDB of the configuration, with a document for each user.";
     USERS_FIELD = "preflight", "users-field", Kind::Field, "\"lastSeen\"", "\"lastSeen\"",
         "The field with the time at which the user was last seen; only with `users-collection`.";
     USERS_WITHIN = "preflight", "users-within", Kind::Duration(24 * HOUR), "\"5m\"", "\"15m\"",
@@ -259,8 +259,10 @@ keys! {
     NOTIFY_TEMPLATE = NOTIFY, "template", Kind::Choice(&["json", "slack", "mattermost", "discord", "teams"]),
         "\"json\"", "\"slack\"",
         "What the other end understands; `json` has the whole report. Only for `kind = \"webhook\"`.";
-    NOTIFY_FILE = NOTIFY, "file", Kind::Path, "none", "\"/var/lib/node_exporter/patchday.prom\"",
-        "Where to write; only for `metrics` (by default `/var/lib/prometheus/node-exporter/patchday.prom`) and `motd` (by default `/etc/motd.d/patchday`).";
+    NOTIFY_FILE = NOTIFY, "file", Kind::Path,
+        "\"/var/lib/prometheus/node-exporter/patchday.prom\" for metrics, \"/etc/motd.d/patchday\" for motd",
+        "\"/var/lib/node_exporter/patchday.prom\"",
+        "Where to write; only for `kind = \"metrics\"` and `kind = \"motd\"`.";
     NOTIFY_RETRY_FOR = NOTIFY, "retry-for", Kind::Duration(HOUR), "\"2m\"", "\"10m\"",
         "How long a message of the run's end that did not arrive is tried again, since the network of a fresh boot may come late.";
 }

@@ -1,16 +1,20 @@
-//! Opens the file, if nobody but root can have written it: Patchday acts as root on what it says.
+//! Reads the files, if nobody but root can have written them: Patchday acts as root on what they say.
 
+mod drop_ins;
 mod trust;
 
+use std::fs::File;
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use self::trust::unreadable;
+use self::drop_ins::DropIns;
+use self::trust::{Refusal, is_missing, unreadable};
+use super::effective::Effective;
 use super::error::{ConfigError, Problem};
 use super::keys::Key;
 use super::located::Located;
-use super::parse::parse;
-use super::place::Position;
+use super::place::Place;
+use super::sources::Sources;
 
 pub use trust::Trust;
 
@@ -20,12 +24,104 @@ pub const DEFAULT_PATH: &str = "/etc/patchday/patchday.toml";
 /// More than any real file; keeps a wrong path from filling the memory.
 const MAX_BYTES: u64 = 1024 * 1024;
 
-/// Reads a configuration file that root owns and nobody else can write, and the [`parse`]d settings of it. Files that
-/// hold secrets must be there and be root's alone.
+/// The files of a configuration: `FILE`, and after it its drop-ins, `FILE.d/*.toml`, in the order of their names.
+#[derive(Debug)]
+pub struct Files {
+    trust: Trust,
+    sources: Sources,
+    read: Vec<PathBuf>,
+    ignored: Vec<PathBuf>,
+}
+
+impl Files {
+    /// Reads them. Each, and the directory of the drop-ins, must be the trusted one's alone to write. Where there are
+    /// drop-ins, the file itself may be missing. What cannot be read is told with what is wrong with the others.
+    pub fn read(trust: Trust, path: &Path) -> Self {
+        let mut files = Self { trust, sources: Sources::default(), read: Vec::new(), ignored: Vec::new() };
+        let drop_ins = DropIns::of(trust, path).unwrap_or_else(|problem| {
+            files.sources.lack(problem);
+            DropIns::default()
+        });
+        if drop_ins.read.is_empty() || !is_missing(path) {
+            files.add(
+                path,
+                trust.open(path, false).map_err(|(message, hint)| {
+                    let leads_nowhere = matches!(path.try_exists(), Ok(false));
+                    (message, if leads_nowhere { "write one with: patchday init".to_owned() } else { hint })
+                }),
+            );
+        }
+        for path in &drop_ins.read {
+            files.add(path, drop_ins.open(trust, path));
+        }
+        Self { ignored: drop_ins.ignored, ..files }
+    }
+
+    fn add(&mut self, path: &Path, file: Result<File, Refusal>) {
+        let told = |(message, hint): Refusal| Problem::whole(path, message, hint);
+        match file.map_err(told).and_then(|file| text_of(path, file)) {
+            Ok(text) => self.sources.add(path, text),
+            Err(problem) => self.sources.lack(problem),
+        }
+        self.read.push(path.to_owned());
+    }
+
+    /// The files that count, in their order.
+    pub fn paths(&self) -> &[PathBuf] {
+        &self.read
+    }
+
+    /// What lies among the drop-ins and is none, by its name.
+    pub fn ignored(&self) -> &[PathBuf] {
+        &self.ignored
+    }
+
+    /// The settings. Files that hold secrets must be there, and be root's alone.
+    ///
+    /// # Errors
+    ///
+    /// A file cannot be read or trusted, or is wrong.
+    pub fn settings(&self, cpus: u32, known_checks: &[&str]) -> Result<Located, ConfigError> {
+        let located = self.sources.settings(cpus, known_checks)?;
+        let problems = secret_files(self.trust, &located);
+        if problems.is_empty() { Ok(located) } else { Err(ConfigError::sorted(problems)) }
+    }
+
+    /// Every key, and which file says so.
+    ///
+    /// # Errors
+    ///
+    /// As [`Files::settings`].
+    pub fn effective(&self, cpus: u32, known_checks: &[&str]) -> Result<Vec<Effective>, ConfigError> {
+        self.settings(cpus, known_checks)?;
+        self.sources.effective(cpus, known_checks)
+    }
+}
+
+fn text_of(path: &Path, file: File) -> Result<String, Problem> {
+    let mut bytes = Vec::new();
+    let read = file.take(MAX_BYTES + 1).read_to_end(&mut bytes);
+    read.map_err(|error| {
+        let (message, hint) = unreadable("file", path, &error);
+        Problem::whole(path, message, hint)
+    })?;
+    if bytes.len() as u64 > MAX_BYTES {
+        let message = format!("expected at most {MAX_BYTES} bytes, found more");
+        return Err(Problem::whole(path, message, format!("look at it: ls -l {}", path.display())));
+    }
+    String::from_utf8(bytes).map_err(|error| {
+        let place = Place::of(path, error.as_bytes(), error.utf8_error().valid_up_to());
+        let message = "expected text in UTF-8, found another byte".to_owned();
+        let hint = format!("convert it: iconv -f ISO-8859-1 -t UTF-8 {}", path.display());
+        Problem { place, key: None, message, hint }
+    })
+}
+
+/// The settings of root's files.
 ///
 /// # Errors
 ///
-/// The file cannot be read or trusted, or is wrong.
+/// As [`Files::settings`].
 pub fn load(path: &Path, cpus: u32, known_checks: &[&str]) -> Result<Located, ConfigError> {
     load_trusting(Trust::ROOT, path, cpus, known_checks)
 }
@@ -36,35 +132,15 @@ pub fn load(path: &Path, cpus: u32, known_checks: &[&str]) -> Result<Located, Co
 ///
 /// As [`load`].
 pub fn load_trusting(trust: Trust, path: &Path, cpus: u32, known_checks: &[&str]) -> Result<Located, ConfigError> {
-    let refused = |(message, hint): (String, String)| {
-        let missing = matches!(path.try_exists(), Ok(false));
-        let hint = if missing { "write one with: patchday init".to_owned() } else { hint };
-        ConfigError::whole(path, message, hint)
-    };
-    let file = trust.open(path, false).map_err(refused)?;
-    let mut bytes = Vec::new();
-    file.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(|error| refused(unreadable(path, &error)))?;
-    if bytes.len() as u64 > MAX_BYTES {
-        let message = format!("expected at most {MAX_BYTES} bytes, found more");
-        return Err(ConfigError::whole(path, message, format!("look at it: ls -l {}", path.display())));
-    }
-    let text = String::from_utf8(bytes).map_err(|error| {
-        let at = Some(Position::of(error.as_bytes(), error.utf8_error().valid_up_to()));
-        let message = "expected text in UTF-8, found another byte".to_owned();
-        let hint = format!("convert it: iconv -f ISO-8859-1 -t UTF-8 {}", path.display());
-        ConfigError::one(path, Problem { at, key: None, message, hint })
-    })?;
-    let located = parse(&text, path, cpus, known_checks)?;
-    let problems = secret_files(trust, &located);
-    if problems.is_empty() { Ok(located) } else { Err(ConfigError::sorted(path, problems)) }
+    Files::read(trust, path).settings(cpus, known_checks)
 }
 
 /// What is wrong with the files that hold secrets.
 fn secret_files(trust: Trust, located: &Located) -> Vec<Problem> {
     let files = located.positions.secret_files.iter();
-    let problem = |(file, key, at): &(String, &'static Key, Position)| {
+    let problem = |(file, key, place): &(String, &'static Key, Place)| {
         let (message, hint) = trust.open(Path::new(file), true).err()?;
-        Some(Problem { at: Some(*at), key: Some(key.path()), message: format!("{file}: {message}"), hint })
+        Some(Problem { place: place.clone(), key: Some(key.path()), message: format!("{file}: {message}"), hint })
     };
     files.filter_map(problem).collect()
 }

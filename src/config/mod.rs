@@ -1,12 +1,16 @@
-//! Configuration: from the file to settings.
+//! Configuration: from the files to settings.
 //!
 //! ```text
-//! load      opens the file, if root alone can change it
-//! parse     TOML -> schema (keys and types) -> reader (values) and validate (meaning) -> Settings
+//! load      reads the file and its drop-ins, if root alone can change them
+//! sources   their texts; knows of every place in which file it is
+//! merge     TOML -> schema (keys and types) -> one table, in which later files amend earlier ones
+//! parse     that table -> reader (values) and validate (meaning) -> Settings
+//! effective what every key is, and which file says so
 //! keys      every key once: type, default, bounds, meaning; the documentation and `patchday init` are made of it
-//! error     every problem with its line, column, key, and one hint
+//! error     every problem with its file, line, column, key, and one hint
 //! ```
 
+mod effective;
 mod error;
 mod hooks;
 mod kernel;
@@ -16,6 +20,7 @@ mod kind;
 pub mod literal;
 pub mod load;
 mod located;
+mod merge;
 mod notify;
 mod order;
 mod parse;
@@ -25,20 +30,23 @@ mod reboot;
 mod schema;
 mod service;
 pub mod settings;
+mod sources;
 mod users;
 mod validate;
 mod values;
 mod window;
 
+pub use effective::Effective;
 pub use error::{ConfigError, Problem};
-pub use load::{DEFAULT_PATH, Trust, load, load_trusting};
+pub use load::{DEFAULT_PATH, Files, Trust, load, load_trusting};
 pub use located::{Located, Positions};
 pub use order::dependency_order;
 pub use parse::parse;
-pub use place::Position;
+pub use place::{Place, Position};
 pub use settings::{
     AnnounceSettings, KernelSettings, LeftoverClients, LongOperations, MongodbSettings, OnFailure, Policy,
     PreflightSettings, RebootSettings, RebootWhen, ServiceSettings, Settings, SilenceSettings, StopOrder,
     UpgradeSettings, UserCount, UserSource, VerifySettings,
 };
+pub use sources::Sources;
 pub use values::{Wrong, percent, size, takes_unit, takes_url};

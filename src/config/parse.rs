@@ -1,4 +1,4 @@
-//! From the text of a file to settings.
+//! From texts to settings.
 
 use std::cell::RefCell;
 use std::path::Path;
@@ -8,27 +8,41 @@ use toml::de::DeTable;
 use super::error::ConfigError;
 use super::located::Located;
 use super::reader::{Notes, Reader};
-use super::schema;
+use super::settings::Settings;
+use super::sources::Sources;
 
-/// Reads the text of a configuration file. `path` is for the errors, `cpus` is the number of CPUs of the host, and
-/// `known_checks` are the labels that `[preflight] allow` may name.
+/// Reads the text of a configuration that is one file. `path` is for the errors.
 ///
 /// # Errors
 ///
-/// Everything that is wrong with the file, as far as it can be told: after an error of syntax nothing else is looked
-/// at, and after an unknown key or a wrong type no meaning.
+/// As [`Sources::settings`].
 pub fn parse(text: &str, path: &Path, cpus: u32, known_checks: &[&str]) -> Result<Located, ConfigError> {
-    let table = DeTable::parse(text).map_err(|error| ConfigError::one(path, schema::syntax(text, &error)))?;
-    let problems = schema::check(text, table.get_ref());
-    if !problems.is_empty() {
-        return Err(ConfigError::sorted(path, problems));
+    Sources::of(&[(path, text)]).settings(cpus, known_checks)
+}
+
+impl Sources {
+    /// The settings that all files say together. `cpus` is the number of CPUs of the host, and `known_checks` are the
+    /// labels that `[preflight] allow` may name.
+    ///
+    /// # Errors
+    ///
+    /// Everything that is wrong, as far as it can be told: after an error of syntax nothing else of the file is looked
+    /// at, and after an unknown key or a wrong type of any file no meaning.
+    pub fn settings(&self, cpus: u32, known_checks: &[&str]) -> Result<Located, ConfigError> {
+        let whole = self.merged().map_err(ConfigError::sorted)?;
+        match self.read(&whole, cpus, known_checks) {
+            (Some(settings), Notes { problems, positions }) if problems.is_empty() => {
+                Ok(Located { settings, positions })
+            }
+            (_, Notes { problems, .. }) => Err(ConfigError::sorted(problems)),
+        }
     }
-    let notes = RefCell::new(Notes::default());
-    let settings = Reader::new(text, table.get_ref(), &notes).settings(cpus, known_checks);
-    let Notes { problems, positions } = notes.into_inner();
-    match settings {
-        Some(settings) if problems.is_empty() => Ok(Located { settings, positions }),
-        _ => Err(ConfigError::sorted(path, problems)),
+
+    /// What a table of whole files means, as far as it can be told, and what was found in it.
+    pub(super) fn read(&self, whole: &DeTable<'_>, cpus: u32, known_checks: &[&str]) -> (Option<Settings>, Notes) {
+        let notes = RefCell::new(Notes::default());
+        let settings = Reader::new(self, whole, &notes).settings(cpus, known_checks);
+        (settings, notes.into_inner())
     }
 }
 

@@ -1,7 +1,7 @@
-//! Where in the text something is.
+//! Where something is: in which file, and where in its text.
 
 use std::fmt;
-use std::ops::Range;
+use std::path::{Path, PathBuf};
 
 /// Line and column, counted from 1; the column counts characters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -24,10 +24,43 @@ impl Position {
         let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
         Self { line, column: String::from_utf8_lossy(&before[start..]).chars().count() + 1 }
     }
+}
 
-    /// The position of a span's beginning.
-    pub(super) fn start(text: &str, span: &Range<usize>) -> Self {
-        Self::of(text.as_bytes(), span.start)
+/// A file, and where in it; nowhere if all of it is meant.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct Place {
+    pub file: PathBuf,
+    pub position: Option<Position>,
+}
+
+impl Place {
+    pub(super) fn whole(file: &Path) -> Self {
+        Self { file: file.to_owned(), position: None }
+    }
+
+    /// The place of a byte of the file's text.
+    pub(super) fn of(file: &Path, text: &[u8], offset: usize) -> Self {
+        Self { position: Some(Position::of(text, offset)), ..Self::whole(file) }
+    }
+
+    /// The line; none if the whole file is meant.
+    pub fn line(&self) -> Option<usize> {
+        self.position.map(|position| position.line)
+    }
+
+    /// For somebody who is at another place.
+    pub(super) fn seen_from(&self, other: &Self) -> String {
+        match self.line().filter(|_| self.file == other.file) {
+            Some(line) => format!("line {line}"),
+            None => self.to_string(),
+        }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.file.display())?;
+        self.position.map_or(Ok(()), |position| write!(f, ":{position}"))
     }
 }
 

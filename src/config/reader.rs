@@ -1,4 +1,4 @@
-//! Reads values out of the file by the rows of [`super::keys`], and keeps what is wrong with them.
+//! Reads values out of the files by the rows of [`super::keys`], and keeps what is wrong with them.
 
 use std::cell::RefCell;
 use std::ops::Range;
@@ -12,29 +12,30 @@ use super::error::Problem;
 use super::keys::{self, Key};
 use super::kind::Kind;
 use super::located::Positions;
-use super::place::Position;
+use super::place::Place;
+use super::sources::Sources;
 use super::values::{self, Wrong, quoted};
 
-/// What was found in the file besides its values.
+/// What was found in the files besides their values.
 #[derive(Debug, Default)]
 pub(super) struct Notes {
     pub(super) problems: Vec<Problem>,
     pub(super) positions: Positions,
 }
 
-/// The whole file, or one entry of a list in it. Its types are right: the schema was checked before.
+/// The whole of the files, or one entry of a list in it. Its types are right: the schema was checked before.
 #[derive(Clone, Copy)]
 pub(super) struct Reader<'a> {
-    text: &'a str,
+    sources: &'a Sources,
     table: &'a DeTable<'a>,
-    /// The list whose entry it is; empty for the whole file.
+    /// The list whose entry it is; empty for the whole.
     list: &'static str,
     notes: &'a RefCell<Notes>,
 }
 
 impl<'a> Reader<'a> {
-    pub(super) fn new(text: &'a str, table: &'a DeTable<'a>, notes: &'a RefCell<Notes>) -> Self {
-        Self { text, table, list: "", notes }
+    pub(super) fn new(sources: &'a Sources, table: &'a DeTable<'a>, notes: &'a RefCell<Notes>) -> Self {
+        Self { sources, table, list: "", notes }
     }
 
     /// The entries of a list, each with its place.
@@ -44,7 +45,7 @@ impl<'a> Reader<'a> {
         tables.filter_map(move |entry| Some(Self { table: entry.get_ref().as_table()?, list, ..self }))
     }
 
-    /// A table that is there, of the whole file or of the entry.
+    /// A table that is there, of the whole or of the entry.
     pub(super) fn subtable(self, name: &str) -> Option<Range<usize>> {
         self.table.get(self.name_within(name)?).map(Spanned::span)
     }
@@ -54,7 +55,8 @@ impl<'a> Reader<'a> {
         Some(table.strip_prefix(self.list)?.trim_start_matches('.'))
     }
 
-    fn value(self, key: &Key) -> Option<&'a Spanned<DeValue<'a>>> {
+    /// What the files give, whether it is right or not.
+    pub(super) fn value(self, key: &Key) -> Option<&'a Spanned<DeValue<'a>>> {
         let table = match self.name_within(key.table)? {
             "" => self.table,
             below => self.table.get(below)?.get_ref().as_table()?,
@@ -69,8 +71,8 @@ impl<'a> Reader<'a> {
         self.value(key).filter(|value| gives(value.get_ref())).map(Spanned::span)
     }
 
-    pub(super) fn position(self, key: &Key) -> Option<Position> {
-        self.span(key).map(|span| Position::start(self.text, &span))
+    pub(super) fn place(self, key: &Key) -> Option<Place> {
+        self.span(key).map(|span| self.sources.place(&span))
     }
 
     /// A text as it is written.
@@ -92,8 +94,8 @@ impl<'a> Reader<'a> {
     }
 
     pub(super) fn problem(self, span: &Range<usize>, key: String, message: impl Into<String>, hint: impl Into<String>) {
-        let at = Some(Position::start(self.text, span));
-        let problem = Problem { at, key: Some(key), message: message.into(), hint: hint.into() };
+        let problem =
+            Problem { place: self.sources.place(span), key: Some(key), message: message.into(), hint: hint.into() };
         self.notes.borrow_mut().problems.push(problem);
     }
 
@@ -218,11 +220,11 @@ impl<'a> Reader<'a> {
 
 /// What a table means that gives nothing: every key's default.
 pub(super) fn of_nothing<T>(read: impl FnOnce(Reader<'_>) -> T) -> T {
-    let (nothing, notes) = (DeTable::new(), RefCell::default());
-    read(Reader::new("", &nothing, &notes))
+    let (sources, nothing, notes) = (Sources::default(), DeTable::new(), RefCell::default());
+    read(Reader::new(&sources, &nothing, &notes))
 }
 
-/// The entries of `[[service]]`, in the order of the file.
+/// The entries of `[[service]]`, in the order of the files.
 pub(super) fn services(file: Reader<'_>) -> impl Iterator<Item = Reader<'_>> {
     file.entries(keys::UNIT.table)
 }

@@ -1,5 +1,5 @@
-//! Are all keys known, and is every value of the right type? Checked before the shapes are filled, so that every
-//! mistake of this kind is told at once, by the names and the words of [`super::keys`].
+//! Are all keys known, and is every value of the right type? Checked before values are read, so that every mistake of
+//! this kind is told at once, by the names and the words of [`super::keys`].
 
 use std::ops::Range;
 
@@ -8,25 +8,44 @@ use toml::de::{DeTable, DeValue};
 use super::error::Problem;
 use super::keys::{self, Key, TABLES};
 use super::kind::Kind;
-use super::place::Position;
+use super::place::Place;
+use super::sources::{Source, Sources};
 use super::values::quoted;
 use crate::model::{nearest, redacted};
 
 type Keyed<'t, 'i> = (&'t toml::Spanned<std::borrow::Cow<'i, str>>, &'t toml::Spanned<DeValue<'i>>);
 
-/// Every unknown key and every wrong type.
-pub(super) fn check(text: &str, table: &DeTable<'_>) -> Vec<Problem> {
-    let mut check = Check { text, problems: Vec::new() };
+/// Every unknown key and every wrong type of one file.
+pub(super) fn check(sources: &Sources, table: &DeTable<'_>) -> Vec<Problem> {
+    let mut check = Check { sources, problems: Vec::new() };
     check.table("", table);
     check.problems
 }
 
+/// Every key that an entry of a list must have, and that no file gives it.
+pub(super) fn required(sources: &Sources, whole: &DeTable<'_>) -> Vec<Problem> {
+    let mut check = Check { sources, problems: Vec::new() };
+    for key in keys::KEYS.iter().filter(|key| key.default == "required") {
+        let entries = whole.get(key.table).and_then(|entries| entries.get_ref().as_array());
+        let lacks = |entry: &&toml::Spanned<DeValue<'_>>| {
+            entry.get_ref().as_table().is_some_and(|entry| !entry.contains_key(key.name))
+        };
+        for entry in entries.into_iter().flat_map(|entries| entries.iter()).filter(lacks) {
+            check.wrong(&entry.span(), key.path(), "missing key".to_owned(), key.hint());
+        }
+    }
+    check.problems
+}
+
 /// toml's own error. It has no key, but the line mostly tells which one is meant.
-pub(super) fn syntax(text: &str, error: &toml::de::Error) -> Problem {
+pub(super) fn syntax(source: &Source, error: &toml::de::Error) -> Problem {
+    let text = source.text.as_str();
     let span = error.span().unwrap_or(text.len()..text.len());
-    let at = Some(Position::start(text, &span));
     let written = text.get(span.clone()).unwrap_or_default();
-    let problem = |key, message, hint: &str| Problem { at, key, message, hint: hint.to_owned() };
+    let problem = |key, message, hint: &str| {
+        let place = Place::of(&source.path, text.as_bytes(), span.start);
+        Problem { place, key, message, hint: hint.to_owned() }
+    };
     if error.message().starts_with("duplicate key") {
         let message = format!("expected every key once, found {written} again");
         return problem(None, message, "keep one of the two; only [[service]] may be repeated");
@@ -63,14 +82,14 @@ fn expected(kind: Kind) -> String {
 }
 
 struct Check<'a> {
-    text: &'a str,
+    sources: &'a Sources,
     problems: Vec<Problem>,
 }
 
 impl Check<'_> {
     fn wrong(&mut self, span: &Range<usize>, key: String, message: String, hint: String) {
-        let at = Some(Position::start(self.text, span));
-        self.problems.push(Problem { at, key: Some(key), message, hint });
+        let place = self.sources.place(span);
+        self.problems.push(Problem { place, key: Some(key), message, hint });
     }
 
     fn table(&mut self, name: &str, table: &DeTable<'_>) {
@@ -86,13 +105,13 @@ impl Check<'_> {
 
     fn subtable(&mut self, name: &str, (key, value): Keyed<'_, '_>) {
         let header = keys::header(name);
-        let is_list = keys::LISTS.contains(&name);
+        let is_list = keys::identity(name).is_some();
         match value.get_ref() {
             DeValue::Table(table) if !is_list => self.table(name, table),
             DeValue::Array(entries) if is_list => {
                 for entry in entries {
                     match entry.get_ref() {
-                        DeValue::Table(table) => self.entry(name, table, &entry.span()),
+                        DeValue::Table(table) => self.table(name, table),
                         other => self.wrong(
                             &entry.span(),
                             header.clone(),
@@ -114,14 +133,6 @@ impl Check<'_> {
                 format!("expected a table, found {}", found(other)),
                 format!("write its keys below a line {header}"),
             ),
-        }
-    }
-
-    fn entry(&mut self, name: &str, table: &DeTable<'_>, span: &Range<usize>) {
-        self.table(name, table);
-        let required = keys::KEYS.iter().filter(|key| key.table == name && key.default == "required");
-        for key in required.filter(|key| !table.contains_key(key.name)) {
-            self.wrong(span, key.path(), "missing key".to_owned(), key.hint());
         }
     }
 

@@ -48,7 +48,7 @@ impl Reader<'_> {
             kind: kind?,
         };
         self.note_positions(|positions| {
-            positions.units.extend(self.position(&keys::UNIT).map(|at| (settings.unit.clone(), at)));
+            positions.units.extend(self.place(&keys::UNIT).map(|place| (settings.unit.clone(), place)));
         });
         Some(settings)
     }
@@ -156,8 +156,8 @@ impl Reader<'_> {
     /// A file that only root may read; the host is asked about it when the configuration is loaded.
     pub(super) fn secret_file(self, key: &'static Key) -> Option<String> {
         let file = self.text(key)?;
-        let at = self.position(key)?;
-        self.note_positions(|positions| positions.secret_files.push((file.clone(), key, at)));
+        let place = self.place(key)?;
+        self.note_positions(|positions| positions.secret_files.push((file.clone(), key, place)));
         Some(file)
     }
 }

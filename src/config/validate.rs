@@ -1,4 +1,4 @@
-//! What the whole file means, and what its parts mean together.
+//! What the whole means, and what its parts mean together.
 
 use super::keys;
 use super::order::dependency_order;
@@ -8,7 +8,7 @@ use super::values::{self, Wrong, quoted};
 use crate::model::{Limits, PackageSelection, ServiceKind, UnitName, nearest};
 
 impl Reader<'_> {
-    /// The settings of a file whose keys and types are right, as far as they can be told. `cpus` is the number of the
+    /// The settings of files whose keys and types are right, as far as they can be told. `cpus` is the number of the
     /// host's CPUs, `known_checks` are the labels that `[preflight] allow` may name.
     pub(super) fn settings(self, cpus: u32, known_checks: &[&str]) -> Option<Settings> {
         let listed: Vec<ServiceSettings> = services(self).filter_map(Reader::service).collect();
@@ -79,7 +79,7 @@ impl Reader<'_> {
         }
     }
 
-    /// `mongodb` is the first MongoDB of the file.
+    /// `mongodb` is the first MongoDB of all services.
     fn preflight(self, mongodb: Option<&UnitName>) -> PreflightSettings {
         PreflightSettings {
             min_free_mib: self.integer(&keys::MIN_FREE),
@@ -91,15 +91,15 @@ impl Reader<'_> {
         }
     }
 
-    /// Services that are named twice, and names in `after` that are no service of the file.
+    /// Services that are named twice, and names in `after` that are no service.
     fn references(self, settings: &[ServiceSettings]) {
         let names: Vec<&str> = services(self).filter_map(|service| service.written(&keys::UNIT)).collect();
         for (at, service) in services(self).enumerate() {
             let Some(unit) = service.written(&keys::UNIT) else { continue };
             if let Some(first) = names.iter().take(at).position(|name| *name == unit) {
-                let line = services(self).nth(first).and_then(|first| first.position(&keys::UNIT)).map(|at| at.line);
-                let line = line.unwrap_or_default();
-                let message = format!("expected every unit once, found {} again (first in line {line})", quoted(unit));
+                let first = services(self).nth(first).and_then(|first| first.place(&keys::UNIT));
+                let first = first.unwrap_or_default().seen_from(&service.place(&keys::UNIT).unwrap_or_default());
+                let message = format!("expected every unit once, found {} again (first in {first})", quoted(unit));
                 service.problem_of(&keys::UNIT, message, "keep one of the two");
             }
             for (name, span) in service.items(&keys::AFTER) {

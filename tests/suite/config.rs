@@ -9,10 +9,11 @@ use std::path::{Path, PathBuf};
 
 use patchday::config::keys::{KEYS, TABLES, header};
 use patchday::config::{ConfigError, Located, Trust, load_trusting, parse};
+use patchday::report::words::list;
 
 const CHECKS: [&str; 3] = ["boot-space", "disk-space", "other-updater"];
 
-fn fixtures(kind: &str) -> Vec<(String, String)> {
+pub(super) fn fixtures(kind: &str) -> Vec<(String, String)> {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/config").join(kind);
     let mut files: Vec<PathBuf> = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.sort();
@@ -32,8 +33,11 @@ fn every_bad_file_has_its_own_clear_message() {
     for (name, text) in files {
         let error = parsed(&name, &text).expect_err(&name);
         assert!(!error.to_string().contains("secret"), "{name} repeats a password: {error}");
-        assert!(error.problems.iter().all(|problem| problem.at.is_some() && !problem.hint.is_empty()), "{name}");
-        let order: Vec<_> = error.problems.iter().map(|problem| problem.at).collect();
+        assert!(
+            error.problems.iter().all(|problem| problem.place.position.is_some() && !problem.hint.is_empty()),
+            "{name}"
+        );
+        let order: Vec<_> = error.problems.iter().map(|problem| problem.place.position).collect();
         assert!(order.is_sorted(), "{name}: {order:?}");
         writeln!(told, "error: {error}\nhint: {}\n", error.hint()).unwrap();
     }
@@ -66,15 +70,14 @@ fn services_come_in_dependency_order_and_their_places_are_known() {
         ]
     );
     for service in &located.settings.services {
-        let at = located.positions.unit(&service.unit).unwrap();
-        assert!(text.lines().nth(at.line - 1).unwrap().contains(service.unit.as_str()), "{} at {at}", service.unit);
+        let place = located.positions.unit(&service.unit).unwrap();
+        let line = text.lines().nth(place.line().unwrap() - 1).unwrap();
+        assert!(line.contains(service.unit.as_str()), "{} at {place}", service.unit);
     }
     let api = "api.service".parse().unwrap();
-    let error = ConfigError {
-        path: PathBuf::from("/etc/patchday/patchday.toml"),
-        problems: vec![located.unit_problem(&api, "this host has no such unit", "see: systemctl list-units")],
-    };
-    let told = "/etc/patchday/patchday.toml:13:8: [[service]] unit: this host has no such unit";
+    let problems = vec![located.unit_problem(&api, "this host has no such unit", "see: systemctl list-units")];
+    let error = ConfigError { problems };
+    let told = "full.toml:13:8: [[service]] unit: this host has no such unit";
     assert_eq!((error.to_string().as_str(), error.hint()), (told, "see: systemctl list-units"));
 }
 
@@ -95,7 +98,7 @@ fn no_damaged_file_brings_the_reader_down() {
         let after = &rest[character.len_utf8()..];
         for damaged in [before.to_owned(), format!("{before}{after}"), format!("{before}\"é[{after}")] {
             if let Err(error) = parsed("damaged", &damaged) {
-                assert!(error.problems.iter().all(|problem| problem.at.is_some()), "{error}");
+                assert!(error.problems.iter().all(|problem| problem.place.position.is_some()), "{error}");
             }
         }
     }
@@ -202,7 +205,7 @@ fn a_file_with_a_password_is_its_owners_alone() {
 }
 
 /// A file that gives one key, with what the key needs beside it.
-fn with_key(table: &str, line: &str) -> String {
+pub(super) fn with_key(table: &str, line: &str) -> String {
     let unit = if line.starts_with("unit =") { "" } else { "unit = \"api.service\"\n" };
     let other = "\n[[service]]\nunit = \"mongod.service\"\n";
     let needs = match line.split(' ').next().unwrap() {
@@ -302,6 +305,10 @@ fn the_documentation_has_every_key_and_its_examples_are_valid() {
             assert!(section.contains(&key.entry()), "below {name} it should say:\n{}", key.entry());
         }
         assert_eq!(section.matches("\n### ").count(), keys.len(), "{name} has an entry that is no key");
+        let told_apart_by: Vec<_> =
+            keys.iter().filter(|key| key.identifies()).map(|key| format!("`{}`", key.name)).collect();
+        let row = format!("| {name} | {} |\n", list(told_apart_by.clone()));
+        assert!(told_apart_by.is_empty() || page.contains(&row), "it should say:\n{row}");
     }
     assert_eq!(page.matches("\n### ").count(), KEYS.len());
     let blocks: Vec<&str> = page.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();

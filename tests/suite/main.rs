@@ -30,6 +30,8 @@ mod checks;
 mod cli;
 mod clock;
 mod config;
+mod config_amended;
+mod config_files;
 mod coordinator;
 mod crash;
 mod database;

@@ -115,7 +115,15 @@ fn furnished() -> Host {
         "etc/patchday/patchday.toml",
         &format!("{motd}[[notify]]\nkind = \"metrics\"\nfile = \"/srv/of-others\"\n"),
     );
-    for kept in ["srv/patchday.motd", "srv/of-others", "etc/motd.d/patchday", "var/lib/patchday/runs/r/run.json"] {
+    let metrics = "[[notify]]\nkind = \"metrics\"\nfile = \"/srv/patchday.prom\"\n";
+    host.write("etc/patchday/patchday.toml.d/50-metrics.toml", metrics);
+    for kept in [
+        "srv/patchday.motd",
+        "srv/patchday.prom",
+        "srv/of-others",
+        "etc/motd.d/patchday",
+        "var/lib/patchday/runs/r/run.json",
+    ] {
         host.write(kept, "");
     }
     host
@@ -133,6 +141,7 @@ fn a_purge_takes_what_is_its_own() {
         ("etc/motd.d", false),
         ("var/lib/patchday", false),
         ("srv/patchday.motd", false),
+        ("srv/patchday.prom", false),
         ("srv/of-others", true),
     ] {
         assert_eq!(host.root().join(path).exists(), is_left, "{path}");

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use crate::BOOT_TIMEOUT;
 
 const CONFIG: &str = "/etc/patchday/patchday.toml";
+const METRICS_CONFIG: &str = "/etc/patchday/patchday.toml.d/50-metrics.toml";
 const MOTD: &str = "/etc/motd.d/patchday";
 const METRICS: &str = "/srv/metrics/patchday.prom";
 const RUN: Duration = Duration::from_secs(900);
@@ -141,10 +142,11 @@ impl Life {
             &format!(
                 "{services}[limits]\ncpu = \"100%\"\n[reboot]\nwhen = \"always\"\n[verify]\nsettle = \"1s\"\n\
              [preflight]\nallow = [\"boot-space\"]\n[[notify]]\nkind = \"motd\"\nwhen = \"always\"\nfile = \"{MOTD}\"\n\
-             [[notify]]\nkind = \"metrics\"\nfile = \"{METRICS}\"\n[announce]\ngrace = \"1s\"\n"
+             [announce]\ngrace = \"1s\"\n"
             ),
         )?;
         shell(machine, "mkdir -p /srv/metrics")?;
+        machine.write_file(METRICS_CONFIG, &format!("[[notify]]\nkind = \"metrics\"\nfile = \"{METRICS}\"\n"))?;
         let planned = machine.exec(&["patchday", "plan"])?;
         self.show("plan has nothing against a run", planned.success());
         let before = machine.boot_id()?;
