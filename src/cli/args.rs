@@ -1,5 +1,6 @@
 //! Verbs and options.
 
+mod config;
 mod examples;
 mod run;
 mod run_name;
@@ -10,11 +11,12 @@ use clap::{Parser, Subcommand, ValueEnum};
 
 use super::complete;
 use crate::checks::Topic;
-use crate::config::{self, DEFAULT_PATH};
+use crate::config::{DEFAULT_PATH, Wrong, percent, size};
 use crate::model::{InvalidId, UnitName};
 use crate::store;
 use crate::ui::ColorChoice;
 
+pub(super) use config::{ConfigArgs, ConfigCommand, ShowArgs};
 pub(super) use examples::{EXAMPLES, command, is_call_of};
 pub(super) use run::RunArgs;
 pub(super) use run_name::RunName;
@@ -70,6 +72,9 @@ impl From<Color> for ColorChoice {
 pub(super) enum Command {
     /// Find what runs on this host, and write a commented configuration.
     Init(InitArgs),
+    /// Check the configuration, or show what it says and which file says so; changes nothing.
+    #[command(disable_help_subcommand = true)]
+    Config(ConfigArgs),
     /// Show what a run would do and what stands in its way; changes nothing.
     Plan(PlanArgs),
     /// List the preflight checks.
@@ -281,14 +286,14 @@ fn unit(text: &str) -> Result<UnitName, InvalidId> {
 }
 
 fn share(text: &str) -> Result<u8, String> {
-    config::percent(text).map_err(told)
+    percent(text).map_err(told)
 }
 
 fn amount(text: &str) -> Result<u64, String> {
-    config::size(text).map_err(told)
+    size(text).map_err(told)
 }
 
-fn told(wrong: config::Wrong) -> String {
+fn told(wrong: Wrong) -> String {
     format!("expected {}; {}", wrong.expected, wrong.hint)
 }
 

@@ -47,6 +47,16 @@ pub(super) fn labels() -> ArgValueCandidates {
     })
 }
 
+/// Keys and tables of the configuration, with what a key means.
+pub(super) fn keys() -> ArgValueCandidates {
+    ArgValueCandidates::new(|| {
+        let candidate = |(name, about): (String, Option<&str>)| {
+            CompletionCandidate::new(name).help(about.map(|about| about.replace('`', "").into()))
+        };
+        config::Named::all().map(candidate).collect()
+    })
+}
+
 /// Units of the configuration.
 pub(super) fn units() -> ArgValueCandidates {
     ArgValueCandidates::new(|| {

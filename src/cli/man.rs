@@ -11,14 +11,16 @@ use clap_mangen::roff::{Inline, Roff, bold, italic, roman};
 use super::args::{EXAMPLES, is_call_of};
 use crate::config::keys::{KEYS, Key, TABLES, header};
 use crate::exit_code;
+use crate::report::words;
 
 /// Commands of the administrator.
 const SECTION: &str = "8";
 const MANUAL: &str = "System administration";
 
 /// What the pages are about besides the program: where it keeps things.
-const FILES: [(&str, &str); 7] = [
+const FILES: [(&str, &str); 8] = [
     ("/etc/patchday/patchday.toml", "The configuration; see patchday.toml(5)."),
+    ("/etc/patchday/patchday.toml.d/*.toml", "Its drop-ins, each of which amends what was read before it."),
     ("/var/lib/patchday", "The recorded runs, with their reports and the output of their work."),
     ("/var/cache/patchday", "What `patchday plan --fetch` fetched."),
     ("/run/patchday", "What only counts until the next boot."),
@@ -57,11 +59,26 @@ pub(super) fn pages(mut command: clap::Command) -> io::Result<Vec<(String, Strin
         (format!("patchday.{SECTION}"), program(&command, &version)?),
         ("patchday.toml.5".to_owned(), file(&version)),
     ];
-    for verb in command.get_subcommands().filter(|verb| !verb.is_hide_set()) {
-        let name = format!("patchday-{}", verb.get_name());
-        pages.push((format!("{name}.{SECTION}"), page(verb, &name, &version)?));
+    for verb in shown(&command) {
+        verb_pages(verb, "patchday", &version, &mut pages)?;
     }
     Ok(pages)
+}
+
+/// The verbs below one that everybody may use.
+fn shown(command: &clap::Command) -> impl Iterator<Item = &clap::Command> {
+    command.get_subcommands().filter(|verb| !verb.is_hide_set())
+}
+
+/// The page of a verb, and those of the verbs below it.
+fn verb_pages(verb: &clap::Command, above: &str, version: &str, pages: &mut Vec<(String, String)>) -> io::Result<()> {
+    let call = format!("{above} {}", verb.get_name());
+    pages.push((format!("{}.{SECTION}", page_name(&call)), page(verb, &call, version)?));
+    shown(verb).try_for_each(|below| verb_pages(below, &call, version, pages))
+}
+
+fn page_name(call: &str) -> String {
+    call.replace(' ', "-")
 }
 
 fn program(command: &clap::Command, version: &str) -> io::Result<String> {
@@ -73,20 +90,19 @@ fn program(command: &clap::Command, version: &str) -> io::Result<String> {
     described(&mut roff, "FILES", &FILES);
     described(&mut roff, "ENVIRONMENT", &ENVIRONMENT);
     examples(&mut roff, EXAMPLES.iter());
-    let verbs = command.get_subcommands().filter(|verb| !verb.is_hide_set());
-    let verbs = verbs.map(|verb| (format!("patchday-{}", verb.get_name()), SECTION));
+    let verbs = shown(command).map(|verb| (format!("patchday-{}", verb.get_name()), SECTION));
     see_also(&mut roff, [("patchday.toml".to_owned(), "5")].into_iter().chain(verbs));
     finished(text, &roff)
 }
 
-fn page(verb: &clap::Command, name: &str, version: &str) -> io::Result<String> {
+fn page(verb: &clap::Command, call: &str, version: &str) -> io::Result<String> {
     // As it is called: clap names a verb after its parent only where it prints it.
-    let call = name.replacen('-', " ", 1);
-    let text = head(&titled(verb.clone().bin_name(&call), name, version))?;
+    let text = head(&titled(verb.clone().bin_name(call), &page_name(call), version))?;
     let mut roff = Roff::new();
     exit_status(&mut roff);
-    examples(&mut roff, EXAMPLES.iter().filter(|(example, _)| is_call_of(example, &call)));
-    see_also(&mut roff, [("patchday".to_owned(), SECTION), ("patchday.toml".to_owned(), "5")]);
+    examples(&mut roff, EXAMPLES.iter().filter(|(example, _)| is_call_of(example, call)));
+    let below = shown(verb).map(|below| (page_name(&format!("{call} {}", below.get_name())), SECTION));
+    see_also(&mut roff, [("patchday".to_owned(), SECTION), ("patchday.toml".to_owned(), "5")].into_iter().chain(below));
     finished(text, &roff)
 }
 
@@ -117,13 +133,24 @@ fn file(version: &str) -> String {
     section(&mut roff, "NAME");
     roff.text([roman("patchday.toml - configuration of patchday(8)")]);
     section(&mut roff, "SYNOPSIS");
-    roff.text([italic("/etc/patchday/patchday.toml")]);
+    roff.text([italic("/etc/patchday/patchday.toml"), roman(", "), italic("/etc/patchday/patchday.toml.d/*.toml")]);
     section(&mut roff, "DESCRIPTION");
     roff.text([roman(
         "A file of TOML, written by patchday-init(8). Every key is optional but those whose default is called required. A \
          key, a word or a unit that is not known is an error: it is shown with its line, and nothing is touched. Root must \
          own the file, and nobody else may write to it.",
     )]);
+    roff.control("PP", []);
+    roff.text(inlines(
+        "Files in `patchday.toml.d` whose names end in `.toml` and do not begin with a dot are drop-ins. They are read \
+         after the file, in the order of the bytes of their names. A key in one of them replaces that of an earlier file, \
+         and so does a list. An entry of a table in double brackets amends the one of an earlier file that has the same \
+         values of the keys by which such entries are told apart, or is added. What all files say together is shown by \
+         `patchday config show`.",
+    ));
+    roff.control("PP", []);
+    let lists = TABLES.iter().filter_map(|table| Some(format!("{} by {}", header(table), told_apart_by(table)?)));
+    roff.text([roman(format!("Told apart are {}.", lists.collect::<Vec<_>>().join("; ")))]);
     for table in TABLES {
         section(&mut roff, &header(table));
         for key in KEYS.iter().filter(|key| key.table == table) {
@@ -155,6 +182,13 @@ url = \"http://127.0.0.1:8080/health\"
 calendar = \"Sun *-*-8..14 03:00\"
 duration = \"4h\"
 ";
+
+/// The keys by which entries of a table are told apart.
+fn told_apart_by(table: &str) -> Option<String> {
+    let keys: Vec<&str> =
+        KEYS.iter().filter(|key| key.table == table && key.identifies()).map(|key| key.name).collect();
+    (!keys.is_empty()).then(|| words::list(keys))
+}
 
 fn entry(roff: &mut Roff, key: &Key) {
     roff.control("TP", []);

@@ -6,6 +6,7 @@ mod args;
 mod attach;
 mod checks;
 mod complete;
+mod config;
 mod coordinate;
 mod doctor;
 mod follow;
@@ -94,6 +95,7 @@ fn dispatch(app: &App, command: Command) -> Result<u8, Failure> {
         Command::Logs(args) => logs::logs(app, &args),
         Command::History(args) => history::history(app, &args),
         Command::Checks(args) => checks::checks(app, &args),
+        Command::Config(args) => config::config(app, &args),
         Command::MayBeRemoved => removal::may_be_removed(app),
         Command::Completions { shell } => {
             let script = complete::script(shell);

@@ -6,6 +6,7 @@
 //! merge     TOML -> schema (keys and types) -> one table, in which later files amend earlier ones
 //! parse     that table -> reader (values) and validate (meaning) -> Settings
 //! effective what every key is, and which file says so
+//! named     what a person can name of it: a key or a table
 //! keys      every key once: type, default, bounds, meaning; the documentation and `patchday init` are made of it
 //! error     every problem with its file, line, column, key, and one hint
 //! ```
@@ -21,6 +22,7 @@ pub mod literal;
 pub mod load;
 mod located;
 mod merge;
+mod named;
 mod notify;
 mod order;
 mod parse;
@@ -40,6 +42,7 @@ pub use effective::Effective;
 pub use error::{ConfigError, Problem};
 pub use load::{DEFAULT_PATH, Files, Trust, load, load_trusting};
 pub use located::{Located, Positions};
+pub use named::Named;
 pub use order::dependency_order;
 pub use parse::parse;
 pub use place::{Place, Position};

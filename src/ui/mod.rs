@@ -6,6 +6,7 @@
 pub mod bars;
 pub mod checks;
 mod choose;
+pub mod config;
 pub mod doctor;
 mod error;
 pub mod history;

@@ -656,6 +656,9 @@ fn a_shell_completes_what_only_this_host_knows() {
         (&["patchday", "doctor", "a"], vec!["api.service"]),
         (&["patchday", "plan", "--allow", "boot-sp"], vec!["boot-space"]),
         (&["patchday", "run", "--allow", "boot-sp"], vec!["boot-space"]),
+        (&["patchday", "config", ""], vec!["check", "show"]),
+        (&["patchday", "config", "show", "limits.c"], vec!["limits.cpu", "limits.cpu-weight"]),
+        (&["patchday", "config", "show", "limits", "report.k"], vec!["report.keep"]),
     ] {
         let mut told = completed(&state, &config, words);
         told.retain(|word| !word.starts_with('-'));
@@ -681,11 +684,13 @@ fn man_pages_are_written_for_every_verb() {
     };
     has("man8/patchday.8", &["NAME", "OPTIONS", "EXIT STATUS", "FILES", "ENVIRONMENT", "EXAMPLES", "SEE ALSO"]);
     for verb in patchday::cli::command().get_subcommands().filter(|verb| !verb.is_hide_set()) {
-        has(
-            &format!("man8/patchday-{}.8", verb.get_name()),
-            &["NAME", "SYNOPSIS", "OPTIONS", "EXIT STATUS", "SEE ALSO"],
-        );
+        let below = verb.get_subcommands().map(|below| format!("{}-{}", verb.get_name(), below.get_name()));
+        for name in [verb.get_name().to_owned()].into_iter().chain(below) {
+            has(&format!("man8/patchday-{name}.8"), &["NAME", "SYNOPSIS", "OPTIONS", "EXIT STATUS", "SEE ALSO"]);
+        }
     }
+    has("man8/patchday-config-show.8", &["EXAMPLES"]);
+    assert!(page("man8/patchday-config-show.8").contains("patchday config show"), "it is called by another name");
     let file = page("man5/patchday.toml.5");
     for key in patchday::config::keys::KEYS {
         let name = key.name.replace('-', "\\-");

@@ -152,7 +152,8 @@ fn every_field_of_the_json_of_a_verb_is_documented() {
                 serde.any(|attribute| attribute.parse_args::<syn::Path>().is_ok_and(|path| path.is_ident("skip")))
             };
             let fields: Vec<String> = item.fields.iter().filter(|field| !is_skipped(field)).map(name).collect();
-            let verb = Path::new(file).file_stem().unwrap().to_str().unwrap().to_owned();
+            let verb = ["src/ui/", "src/cli/"].iter().find_map(|faces| file.strip_prefix(faces)).unwrap_or(file);
+            let verb = verb.trim_end_matches(".rs").replace('/', " ");
             let heading = format!("\n## patchday {verb} --json");
             let section = text.split_once(&heading).unwrap_or_else(|| panic!("state-format.md has no{heading}")).1;
             let section = section.split_once("\n## ").map_or(section, |(section, _)| section);
@@ -163,7 +164,7 @@ fn every_field_of_the_json_of_a_verb_is_documented() {
         }
     }
     for (at, heading) in text.match_indices("\n## patchday ") {
-        let verb = text[at + heading.len()..].split(' ').next().unwrap();
+        let verb = text[at + heading.len()..].split(" --json").next().unwrap();
         assert!(verbs.contains(verb), "state-format.md has the JSON of {verb}, and no structure has a format there");
     }
 }

@@ -32,6 +32,7 @@ mod clock;
 mod config;
 mod config_amended;
 mod config_files;
+mod config_verb;
 mod coordinator;
 mod crash;
 mod database;

@@ -6,9 +6,12 @@ use super::Args;
 use crate::exit_code;
 
 /// Calls, and what each does. The help of a verb and its man page show those of that verb.
-pub(in crate::cli) const EXAMPLES: [(&str, &str); 22] = [
+pub(in crate::cli) const EXAMPLES: [(&str, &str); 25] = [
     ("patchday init", "find what runs, and write a configuration"),
     ("patchday init --stdout", "show it first"),
+    ("patchday config check", "is the configuration valid?"),
+    ("patchday config show --changed", "what the files set, and which line does"),
+    ("patchday config show upgrade", "every key of a table, with its value"),
     ("patchday plan", "what a run would do, and what stands in its way"),
     ("patchday plan --fetch", "the same, and fetch it for a later run --only-planned"),
     ("patchday checks", "what is asked before a run begins"),
@@ -36,19 +39,20 @@ const CALLS: usize = 34;
 
 /// The command line, with examples in the help of each verb, and every exit code in that of the program.
 pub(in crate::cli) fn command() -> clap::Command {
-    let mut command = Args::command();
-    let verbs: Vec<String> = command.get_subcommands().map(|verb| verb.get_name().to_owned()).collect();
-    for verb in verbs {
-        let calls = format!("patchday {verb}");
-        let shown = EXAMPLES.iter().filter(|(call, _)| is_call_of(call, &calls));
-        let lines: Vec<String> = shown.map(example).collect();
-        if !lines.is_empty() {
-            command = command.mut_subcommand(verb, |verb| verb.after_help(format!("Examples:\n{}", lines.join("\n"))));
-        }
-    }
+    let command = with_examples(Args::command(), "patchday");
     let lines: Vec<String> = EXAMPLES.iter().filter(|(call, _)| call.len() < CALLS).map(example).collect();
     let codes = exit_code::ALL.map(|(code, meaning)| format!("  {code:>3}  {meaning}"));
     command.after_help(format!("Examples:\n{}\n\nExit codes:\n{}", lines.join("\n"), codes.join("\n")))
+}
+
+/// The verb, and those below it, each with its own examples.
+fn with_examples(mut verb: clap::Command, call: &str) -> clap::Command {
+    let below: Vec<String> = verb.get_subcommands().map(|verb| verb.get_name().to_owned()).collect();
+    for name in below {
+        verb = verb.mut_subcommand(&name, |below| with_examples(below, &format!("{call} {name}")));
+    }
+    let shown: Vec<String> = EXAMPLES.iter().filter(|(example, _)| is_call_of(example, call)).map(example).collect();
+    if shown.is_empty() { verb } else { verb.after_help(format!("Examples:\n{}", shown.join("\n"))) }
 }
 
 fn example((call, about): &(&str, &str)) -> String {

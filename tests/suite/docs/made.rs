@@ -101,12 +101,20 @@ fn catalogue() -> String {
 fn verbs() -> String {
     let command = patchday::cli::command();
     let mut text = "| command | what it does |\n|---|---|\n".to_owned();
-    for verb in command.get_subcommands().filter(|verb| !verb.is_hide_set()) {
-        let about = verb.get_about().unwrap().to_string();
-        assert!(!about.contains('|'), "{about}");
-        text.push_str(&format!("| `patchday {}` | {about} |\n", verb.get_name()));
-    }
+    add_verbs(&command, "patchday", &mut text);
     text
+}
+
+/// A row for each verb, or for each of those below it.
+fn add_verbs(command: &clap::Command, call: &str, text: &mut String) {
+    for verb in command.get_subcommands().filter(|verb| !verb.is_hide_set()) {
+        let (call, about) = (format!("{call} {}", verb.get_name()), verb.get_about().unwrap().to_string());
+        assert!(!about.contains('|'), "{about}");
+        match verb.has_subcommands() {
+            true => add_verbs(verb, &call, text),
+            false => text.push_str(&format!("| `{call}` | {about} |\n")),
+        }
+    }
 }
 
 /// What a collector reads after a run.
