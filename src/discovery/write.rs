@@ -5,7 +5,8 @@ use std::fmt::Display;
 
 use crate::config::keys::{Key, header};
 
-const WIDTH: usize = 110;
+/// Of a comment: it is read in a terminal.
+const WIDTH: usize = 80;
 
 /// The text so far. A key's meaning is written where the key comes first.
 #[derive(Debug, Default)]

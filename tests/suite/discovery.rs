@@ -391,6 +391,7 @@ fn a_probe_is_what_was_tried_and_bore_it() {
     ] {
         let (got_bears, got, text) = of(program, accepts);
         assert_eq!((got_bears, got), (bears, probe), "{program}");
-        assert!(text.contains(why), "{program}: {text}");
+        // A comment has as many lines as it needs.
+        assert!(text.replace("\n# ", " ").contains(why), "{program}: {text}");
     }
 }

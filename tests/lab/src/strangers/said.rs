@@ -24,7 +24,7 @@ impl Said {
         Ok(self)
     }
 
-    /// All of these words were said. Line breaks count as blanks.
+    /// All of these words were said. Line breaks, also those of comments, count as blanks.
     pub fn says(&self, words: &[&str]) -> Result<&Self> {
         let text = flat(&self.text);
         match words.iter().find(|words| !text.contains(&flat(words))) {
@@ -55,7 +55,7 @@ impl Said {
 }
 
 fn flat(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
+    text.split_whitespace().filter(|word| *word != "#").collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]
@@ -65,7 +65,7 @@ mod tests {
     #[test]
     fn words_are_found_over_line_breaks_and_missing_ones_are_told() {
         let said =
-            Said { verb: "plan".into(), code: Some(0), headline: String::new(), text: "a run\n   would".to_owned() };
+            Said { verb: "plan".into(), code: Some(0), headline: String::new(), text: "# a run\n# would".to_owned() };
         assert!(said.ends(0).unwrap().says(&["a run would"]).unwrap().says_not(&["stop"]).is_ok());
         assert!(said.says(&["a run", "stop"]).unwrap_err().to_string().contains("\"stop\" was not said"));
         assert!(said.says_not(&["run would"]).is_err());
