@@ -17,7 +17,7 @@ const LEFT_ALONE: [(&str, &str); 9] = [
     (STARTS_FOR_OTHERS, "user@* cron cronie anacron atd"),
     (
         SYSTEM,
-        "systemd-* dbus* getty@* serial-getty@* console-getty container-getty@* autovt@* polkit NetworkManager* \
+        "systemd-* dbus* user-runtime-dir@* getty@* serial-getty@* console-getty container-getty@* autovt@* polkit NetworkManager* \
          networking networkd-dispatcher ifup@* wpa_supplicant* dhcpcd* ModemManager bluetooth avahi-daemon cups \
          cups-browsed udisks2 upower accounts-daemon acpid irqbalance thermald haveged rng-tools* rngd smartmontools \
          multipathd iscsid open-iscsi lvm2-* dm-event mdmonitor zfs-* nfs-* rpcbind rpc-statd* rpc-gssd rpc-svcgssd nscd \
