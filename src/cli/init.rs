@@ -15,6 +15,7 @@ use crate::config;
 use crate::discovery::{self, Selection};
 use crate::error::{Failure, FailureKind};
 use crate::exit_code;
+use crate::report::Style;
 use crate::ui;
 
 pub(super) async fn init(app: &App, args: &InitArgs) -> Result<u8, Failure> {
@@ -34,20 +35,22 @@ pub(super) async fn init(app: &App, args: &InitArgs) -> Result<u8, Failure> {
         return Ok(exit_code::DONE);
     }
     write(&app.config, &text)?;
-    ui::print_data(&mut stderr(), &told(&app.config, &selection));
+    ui::print_data(&mut stderr(), &told(&app.config, &selection, &app.stderr_style()));
     Ok(exit_code::DONE)
 }
 
-fn told(path: &Path, selection: &Selection) -> String {
-    let candidates = &selection.candidates;
+fn told(path: &Path, selection: &Selection, style: &Style) -> String {
+    let Selection { candidates, left_out } = selection;
     let names: Vec<&str> = candidates.iter().map(|candidate| candidate.unit.as_str()).collect();
-    let found = if names.is_empty() { "no service was found to take along".into() } else { names.join(", ") };
-    let left_out = discovery::left_out_lines(&selection.left_out).into_iter().map(|line| format!("left out: {line}\n"));
-    let notes = candidates.iter().flat_map(|one| &one.obstacles).map(|obstacle| format!("note: {obstacle}\n"));
+    let found = if names.is_empty() { "none was found to take along".into() } else { names.join(", ") };
+    let left_out = discovery::left_out_lines(left_out).into_iter().map(|line| ("left out", line));
+    let obstacles = candidates.iter().flat_map(|one| &one.obstacles).cloned();
     let unproven = candidates.iter().filter_map(|one| Some((&one.unit, one.unproven.as_ref()?)));
-    let unproven = unproven.map(|(unit, why)| format!("note: nothing would prove that {unit} ended cleanly: {why}\n"));
-    let more: String = left_out.chain(notes).chain(unproven).collect();
-    format!("wrote {}: {found}\n{more}read it, then: patchday plan\n", path.display())
+    let unproven = unproven.map(|(unit, why)| format!("nothing would prove that {unit} ended cleanly: {why}"));
+    let notes = obstacles.chain(unproven).map(|note| ("note", note));
+    let fields = [("services", found)].into_iter().chain(left_out).chain(notes);
+    let fields: Vec<String> = fields.flat_map(|(name, value)| style.field(name, &value)).collect();
+    format!("wrote {}\n\n{}\n\nread it, then: patchday plan\n", path.display(), fields.join("\n"))
 }
 
 fn write(path: &Path, text: &str) -> Result<(), Failure> {
@@ -58,4 +61,22 @@ fn write(path: &Path, text: &str) -> Result<(), Failure> {
     }
     // A whole file or the old one: a half-written configuration would be obeyed.
     atomic_file::replace_shared(path, text.as_bytes(), 0o644).map_err(failed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::discovery::LeftOut;
+
+    #[test]
+    fn what_was_found_is_told_within_the_width_of_the_screen() {
+        let left_out = ["console-getty.service", "dbus.service", "systemd-journald.service", "systemd-logind.service"];
+        let left_out = left_out.map(|unit| LeftOut { what: unit.into(), why: "part of the system".into() }).into();
+        let told = told(Path::new("/etc/p.toml"), &Selection { candidates: vec![], left_out }, &Style::plain());
+        let wanted = "wrote /etc/p.toml\n\n  services    none was found to take along\n\
+                      \x20 left out    console-getty.service, dbus.service, systemd-journald.service,\n\
+                      \x20             systemd-logind.service: part of the system\n\n\
+                      read it, then: patchday plan\n";
+        assert_eq!(told, wanted);
+    }
 }
