@@ -66,6 +66,10 @@ async fn begin(app: &App, args: &RunArgs) -> Result<u8, Failure> {
     if !args.yes {
         confirm(app, &host, &located.settings, &options).await?;
     }
+    // Said now: the reboot takes the terminal along, and leaves no time for words.
+    if located.settings.may_reboot(&options) && app.shows_bars(args.json) {
+        ui::print_data(&mut stderr(), "a reboot ends your connection; log in again, then: patchday attach\n");
+    }
     let verb = args.for_coordinator(&id);
     hand_over::start_coordinator(app, host.work.as_ref(), &hand_over::coordinator_unit("run", &id)?, verb).await?;
     follow::follow(app, &id, args.json).await
@@ -108,8 +112,8 @@ async fn confirm(app: &App, host: &Host, settings: &Settings, options: &RunOptio
     let stops: Vec<String> = settings.services.iter().rev().map(|service| service.unit.to_string()).collect();
     let stops = if stops.is_empty() { "stops no service".into() } else { format!("stops {}", stops.join(", then ")) };
     let then = if options.no_reboot { "does not reboot" } else { "reboots if that is needed" };
-    let question = format!("This {stops}, upgrades the packages and {then}. Go on? [y/N] ");
-    ui::print_data(&mut stderr(), &question);
+    let question = format!("This {stops}, upgrades the packages and {then}. Go on? [y/N]");
+    ui::print_data(&mut stderr(), &(style.wrap(&question, 0).join("\n") + " "));
     let mut answer = String::new();
     let read = stdin().read_line(&mut answer);
     let is_yes = read.is_ok() && matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes");
