@@ -247,9 +247,11 @@ check!(
         let names: Vec<String> = upgraded.map(|change| change.name.clone()).collect();
         let changed = inputs.host.package_survey.changed_conffiles(&names).await?;
         let line = |file: &ChangedConffile| format!("{} of {}", file.path, file.package);
-        let finding = check.found("yours will be kept; a new one may appear beside it").lines(changed.iter().map(line));
-        Ok((!changed.is_empty())
-            .then(|| finding.remedy("look for new ones afterwards", "find /etc -name '*.dpkg-dist'")))
+        let finding =
+            check.found("configuration files that were changed here are kept").lines(changed.iter().map(line));
+        Ok((!changed.is_empty()).then(|| {
+            finding.remedy("a new one may appear beside yours; look for it afterwards", "find /etc -name '*.dpkg-dist'")
+        }))
     }
 );
 
