@@ -30,6 +30,7 @@ pub(super) async fn perform(ctx: &mut StepContext<'_>) -> StepResult {
     }
     wait(ctx, began, until).await?;
     let told = match people {
+        0 if began_by_hand(ctx) => "no one else is logged in".to_owned(),
         0 => "no one is logged in".to_owned(),
         1 => "1 session was warned".to_owned(),
         many => format!("{many} sessions were warned"),
@@ -50,9 +51,13 @@ pub(super) async fn withdraw(ctx: &mut StepContext<'_>) -> Result<(), StepError>
     Ok(())
 }
 
+fn began_by_hand(ctx: &StepContext<'_>) -> bool {
+    ctx.run().options.trigger == Trigger::Operator
+}
+
 /// Sessions besides that of whoever began the run.
 async fn people(ctx: &StepContext<'_>) -> usize {
-    let own = usize::from(ctx.run().options.trigger == Trigger::Operator);
+    let own = usize::from(began_by_hand(ctx));
     match ctx.host.people.sessions().await {
         Ok(sessions) => sessions.len().saturating_sub(own),
         Err(error) => {
