@@ -91,7 +91,7 @@ impl Step {
             Self::Baseline => "record what runs".into(),
             Self::Stop(unit) => format!("stop {unit}"),
             Self::Announce => "tell who is logged in".into(),
-            Self::LookAgain => "look again before the first stop".into(),
+            Self::LookAgain => "look again before the stop".into(),
             Self::Silence => "silence the monitoring".into(),
             Self::EndSilence => "end the silence of the monitoring".into(),
             Self::Hook(HookId { point, number }) => match point {

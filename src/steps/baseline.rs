@@ -38,10 +38,10 @@ pub(super) async fn perform(ctx: &mut StepContext<'_>) -> StepResult {
     };
     let ready = baseline.services.iter().filter(|service| matches!(service.readiness, Readiness::Ready(_))).count();
     let note = format!(
-        "{} units active, {} failed, {ready} of {} services ready",
+        "{ready} of {} services ready, {} units active, {} failed",
+        baseline.services.len(),
         baseline.units.active.len(),
-        baseline.units.failed.len(),
-        baseline.services.len()
+        baseline.units.failed.len()
     );
     ctx.recorder.record(Fact::BaselineTaken(Box::new(baseline)))?;
     // Only now: the baseline has them running, as the host shall have them again.
