@@ -26,7 +26,7 @@ impl Answer for History {
         if self.runs.is_empty() {
             return "no run yet\n".to_owned();
         }
-        let head = format!("    {:<20}  {:<21}  {:>10}  {:>4}  {}", "began", "run", "took", "exit", "what came of it");
+        let head = format!("    {:<20}  {:<21}  {:>10}  {:>4}  {}", "began", "run", "took", "exit", "result");
         let mut lines = vec![style.paint(Paint::Dim, &head)];
         lines.extend(self.runs.iter().map(|run| row(run, &self.zone, style)));
         lines.join("\n") + "\n"
