@@ -118,9 +118,9 @@ fn checks(checks: &[CheckResult], style: &Style) -> Vec<String> {
     let mut found: Vec<&Finding> = checks.iter().filter_map(|check| check.finding.as_ref()).collect();
     found.sort_by_key(|finding| Reverse(finding.severity));
     let mut lines = style.findings(found);
-    let content = checks.iter().filter(|check| check.finding.is_none()).count();
-    if content > 0 {
-        lines.push(format!("  {} {} content", style.mark(Mark::Done), count(content, "check")));
+    let passed = checks.iter().filter(|check| check.finding.is_none()).count();
+    if passed > 0 {
+        lines.push(format!("  {} {} passed", style.mark(Mark::Done), count(passed, "check")));
     }
     if lines.is_empty() {
         lines.push(format!("  {} no check was made", style.mark(Mark::Note)));
