@@ -35,6 +35,7 @@
 //! | `faults` | kills and power cuts in the middle of a run, and the judge of what comes after |
 //! | `strangers` | hosts as strangers have them, and what Patchday says of each |
 //! | `load` | how users fare while something is built under a cap |
+//! | `terminal` | a terminal that somebody types at, and its screen |
 //! | `settings` | Patchday's settings for the two services |
 //! | `shipped`, `ended` | Patchday as the lab's programs are given it, and how they end |
 //! | `cgroup`, `ports`, `files`, `hex`, `http`, `process`, `wait` | the small tools below them |
@@ -64,6 +65,7 @@ mod shipped;
 pub mod sink;
 pub mod strangers;
 mod supervisor;
+mod terminal;
 mod testbed;
 mod uml;
 mod wait;
@@ -81,6 +83,7 @@ pub use load::{Window, slow_module};
 pub use machine::{ApiFault, Machine, Output};
 pub use settings::services;
 pub use shipped::Shipped;
+pub use terminal::Terminal;
 pub use testbed::Testbed;
 pub use uml::UML_PACKAGES;
 pub use wait::wait_for;

@@ -2,12 +2,14 @@
 
 mod clean_room;
 mod demo;
+mod first_hour;
 mod package;
 mod package_life;
 mod talk;
 
 use crate::clean_room::Rooms;
 use crate::demo::Demo;
+use crate::first_hour::FirstHour;
 use crate::package::Package;
 use crate::package_life::PackageLife;
 use crate::talk::Talk;
@@ -60,6 +62,8 @@ enum Verb {
     Package(Package),
     /// Install the Debian package on machines of each release, run, upgrade, remove and purge it
     PackageLife(PackageLife),
+    /// Take a server through its first hour with the Debian package, and keep what a terminal of 80 columns shows
+    FirstHour(FirstHour),
     /// Remove all images and all kept machines
     Clean,
 }
@@ -83,6 +87,7 @@ fn carry_out(verb: Verb) -> Result<ExitCode> {
         Verb::CleanRoom(rooms) => rooms.test(),
         Verb::Package(package) => package.make(),
         Verb::PackageLife(life) => life.live(),
+        Verb::FirstHour(hour) => hour.show(),
         Verb::Clean => Lab::new()?.clean().map(|()| ExitCode::SUCCESS),
     }
 }
