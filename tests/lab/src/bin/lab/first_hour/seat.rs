@@ -90,6 +90,8 @@ impl<'a> Seat<'a> {
     /// Types a line, below what the screen shows.
     pub(super) fn answers(&self, line: &str) -> Result<()> {
         self.terminal.types(line)?;
+        // Not before the echo: until then the screen still ends with the prompt, as it does when a command has ended.
+        self.terminal.wait_until("the echo", SOON, |screen| last_line(screen).ends_with(line))?;
         self.terminal.presses("Enter")
     }
 
