@@ -13,7 +13,6 @@ use crate::model::{Change, Fact, KeptDown, ServiceKind, Standstill, Step, UnitNa
 const LOOK_EVERY: SignedDuration = SignedDuration::from_secs(10);
 /// Nothing is heard, and next to nothing is computed: it is told, and an end that somebody asked for need not wait.
 const TOLD_AFTER: SignedDuration = SignedDuration::from_secs(30);
-const TOLD_AGAIN: SignedDuration = SignedDuration::from_mins(5);
 /// Work that takes less than this of one CPU waits for something.
 const IDLE_PERCENT: u64 = 5;
 /// A script that names a service of the run most likely waits for it: the share of the time that it gets.
@@ -31,17 +30,17 @@ pub(super) struct Watch {
     idle: Timestamp,
     script: Option<u32>,
     cpu_usec: Option<u64>,
-    told: Option<(Timestamp, String)>,
+    told: Told,
 }
 
 impl Watch {
     pub(super) fn new(now: Timestamp) -> Self {
-        Self { looked: now, silent: now, idle: now, script: None, cpu_usec: None, told: None }
+        Self { looked: now, silent: now, idle: now, script: None, cpu_usec: None, told: Told::default() }
     }
 
     /// The work told how far it is.
     pub(super) fn heard(&mut self, now: Timestamp) {
-        (self.silent, self.idle, self.told) = (now, now, None);
+        (self.silent, self.idle) = (now, now);
     }
 
     /// Looks at what is at work, tells where it stands still, and says when that is to be waited for no longer.
@@ -63,8 +62,8 @@ impl Watch {
             self.idle = now;
         }
         let (silent, idle) = (now.duration_since(self.silent), now.duration_since(self.idle));
-        if idle >= TOLD_AFTER {
-            self.tell(ctx, step, &waiting, now);
+        if idle >= TOLD_AFTER && self.told.is_due(silent) {
+            ctx.note(format!("\"{}\" stands still for {}: {waiting}", step.title(), running(silent)));
         }
         let patience = ctx.settings.upgrade.stall_timeout;
         let is_asked_to_end = ctx.abort.is_requested() && idle >= TOLD_AFTER;
@@ -73,16 +72,6 @@ impl Watch {
         let matters = *step == Step::Repair || keeps_services_down(ctx);
         let is_over = step.works_on_packages() && (is_asked_to_end || matters && (is_too_long || is_suspect));
         is_over.then_some(waiting)
-    }
-
-    fn tell(&mut self, ctx: &StepContext<'_>, step: &Step, waiting: &Waiting, now: Timestamp) {
-        let silent = running(now.duration_since(self.silent));
-        let words = waiting.to_string();
-        let is_known = |(at, told): &(Timestamp, String)| *told == words && now.duration_since(*at) < TOLD_AGAIN;
-        if !self.told.as_ref().is_some_and(is_known) {
-            ctx.note(format!("\"{}\" stands still for {silent}: {words}", step.title()));
-            self.told = Some((now, words));
-        }
     }
 
     /// Ends the step, not the work: recorded first, since whoever comes next must know what still runs.
@@ -95,6 +84,22 @@ impl Watch {
             Ok(()) => ended(ctx, step, why),
             Err(error) => error.into(),
         }
+    }
+}
+
+/// On a busy host work stands still again and again: it is told again where it takes twice as long as all before.
+#[derive(Debug, Default)]
+struct Told {
+    longest: SignedDuration,
+}
+
+impl Told {
+    fn is_due(&mut self, silent: SignedDuration) -> bool {
+        let is_due = silent >= self.longest * 2;
+        if is_due {
+            self.longest = silent;
+        }
+        is_due
     }
 }
 
@@ -139,4 +144,20 @@ fn kept_down(ctx: &StepContext<'_>) -> Vec<KeptDown> {
         KeptDown { unit: unit.clone(), words: words.into_iter().collect() }
     })
     .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_on_which_work_often_stands_still_does_not_fill_the_screen_with_it() {
+        let mut told = Told::default();
+        let due = |told: &mut Told, silent: &[i64]| -> Vec<i64> {
+            silent.iter().copied().filter(|&silent| told.is_due(SignedDuration::from_secs(silent))).collect()
+        };
+        assert_eq!(due(&mut told, &[40, 50, 37, 61, 48, 79]), [40]);
+        // One that does not end is told as it grows.
+        assert_eq!(due(&mut told, &(3..=60).map(|n| n * 10).collect::<Vec<_>>()), [80, 160, 320]);
+    }
 }
