@@ -8,9 +8,9 @@ use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-/// What `less` is told: quit if it fits (F), pass colours on (R), leave the screen as it is (X), tell where one is (M), end
-/// at Ctrl-C (K). It does not cut long lines: they are commands, which somebody will copy.
-const OF_LESS: &str = "FRXMK";
+/// What `less` is told: quit if it fits (F), pass colours on (R), leave the screen as it is (X), end at Ctrl-C (K), tell where
+/// one is and what to press (M, PM). It does not cut long lines: they are commands, which somebody will copy.
+const OF_LESS: &str = "FRXKMPMlines %lt-%lb?L of %L.?e, the end. (space\\: on, q\\: quit)$";
 
 /// The words of it that a person with another's rights keeps.
 const KEPT: [&str; 5] = ["TERM", "LANG", "LC_ALL", "LC_CTYPE", "PATH"];
