@@ -105,6 +105,7 @@ impl Answer for Plan<'_> {
             ("Reboot", reboot(self, style)),
             ("Steps", steps(self, style)),
             ("Time", time(self, style)),
+            ("Notes", style.findings(found(self.checks).filter(|finding| finding.severity == Severity::Info))),
         ] {
             lines.extend(style.section(title, section));
         }
@@ -114,10 +115,15 @@ impl Answer for Plan<'_> {
     }
 }
 
+fn found(checks: &[CheckResult]) -> impl Iterator<Item = &Finding> {
+    checks.iter().filter_map(|check| check.finding.as_ref())
+}
+
+/// What stands in the way, or may; the rest is told last.
 fn checks(checks: &[CheckResult], style: &Style) -> Vec<String> {
-    let mut found: Vec<&Finding> = checks.iter().filter_map(|check| check.finding.as_ref()).collect();
-    found.sort_by_key(|finding| Reverse(finding.severity));
-    let mut lines = style.findings(found);
+    let mut grave: Vec<&Finding> = found(checks).filter(|finding| finding.severity > Severity::Info).collect();
+    grave.sort_by_key(|finding| Reverse(finding.severity));
+    let mut lines = style.findings(grave);
     let passed = checks.iter().filter(|check| check.finding.is_none()).count();
     if passed > 0 {
         lines.push(format!("  {} {} passed", style.mark(Mark::Done), count(passed, "check")));
@@ -193,8 +199,7 @@ fn conclusion(plan: &Plan<'_>) -> String {
     if let Some(why) = plan.refused {
         return format!("no run would begin: {}", one_line(why));
     }
-    let found = plan.checks.iter().filter_map(|check| check.finding.as_ref());
-    let blockers = found.filter(|finding| finding.severity == Severity::Blocker).count();
+    let blockers = found(plan.checks).filter(|finding| finding.severity == Severity::Blocker).count();
     if blockers > 0 {
         return format!("a run would stop before it touches anything: {}", count(blockers, "blocker"));
     }
@@ -267,7 +272,10 @@ mod tests {
         let finding = Finding::new(FindingKey::DpkgClean, Severity::Blocker, "dpkg was interrupted")
             .remedy("finish what dpkg began", "dpkg --configure -a");
         let blocker = CheckResult { label: "dpkg-clean".into(), finding: Some(finding) };
-        let blocked = [run.checks.clone(), vec![blocker]].concat();
+        let note = Finding::new(FindingKey::labelled("packages-held"), Severity::Info, "packages stay as they are")
+            .remedy("let it be upgraded again", "apt-mark unhold nodejs");
+        let note = CheckResult { label: "packages-held".into(), finding: Some(note) };
+        let blocked = [run.checks.clone(), vec![note, blocker]].concat();
         let removal =
             PackageChange { name: "udev".into(), action: PackageAction::Remove, from: None, to: None, origin: None };
         let left = |name: &str, origin: &str| PackageChange {
