@@ -38,7 +38,7 @@ fn open(run: &Run) -> Summary {
         Some(attempt) => format!("{} has begun", attempt.step.title()),
         None => "between two steps".to_owned(),
     };
-    let more = vec![format!("last recorded fact: {}", run.phase.name())];
+    let more = vec![format!("so far: {}", run.phase.name())];
     Summary { more, ..Summary::new("not finished", at_work) }
 }
 
@@ -91,7 +91,7 @@ fn ended(run: &Run, packages: &PackageStory, reboot: Option<&RebootStory>) -> Su
     }
     let Some(verification) = &run.verification else {
         if parts.is_empty() {
-            parts.push(format!("last recorded fact: {}", run.phase.name()));
+            parts.push(format!("so far: {}", run.phase.name()));
         }
         return Summary::new("done, not judged", parts.join(", "));
     };

@@ -32,10 +32,9 @@ pub fn tell(event: &Event) -> Option<Telling> {
         EventKind::RunStarted { host, steps } => {
             (Tone::Plain, format!("run {} on {host}: {}", event.run, count(steps.len(), "step")))
         }
-        EventKind::RunResumed { boot, phase, decision } => (
-            Tone::Plain,
-            format!("the run goes on, on boot {}; last recorded fact: {phase}; next: {decision}", short(boot)),
-        ),
+        EventKind::RunResumed { boot, phase, decision } => {
+            (Tone::Plain, format!("the run goes on, on boot {}; so far: {phase}; next: {decision}", short(boot)))
+        }
         EventKind::StepStarted { step, attempt: 0 | 1 } => (Tone::Plain, format!("{}: started", step.title())),
         EventKind::StepStarted { step, attempt } => {
             (Tone::Warning, format!("{}: started again, attempt {attempt}", step.title()))

@@ -44,7 +44,7 @@ pub fn render(status: &Status<'_>, style: &Style) -> String {
             "began",
             &format!("{}, {} ago", instant(run.planned, zone), running(now.duration_since(run.planned))),
         ));
-        lines.extend(style.field("recorded", run.phase.name()));
+        lines.extend(style.field("so far", run.phase.name()));
         lines.extend(style.field("steps", &steps_words(run)));
     } else {
         lines.extend(summary(run, now, zone, style));
