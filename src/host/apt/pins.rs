@@ -26,23 +26,24 @@ pub(super) fn write(root: &Path, selection: &PackageSelection) -> HostResult<Opt
     }
     let failed = |what: &str, path: &Path, error| HostError::failed(format!("{what} {}", path.display()), error);
     let own = below(root, "/etc/apt/preferences");
-    let own = match fs::read_to_string(&own) {
+    // In whatever encoding it is: apt takes it as it stands.
+    let own = match fs::read(&own) {
         Ok(text) => text,
-        Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
+        Err(error) if error.kind() == ErrorKind::NotFound => Vec::new(),
         Err(error) => return Err(failed("read", &own, error)),
     };
-    let text = pins(selection, &own);
+    let text = [pins(selection).into_bytes(), own].concat();
     let mut hasher = DefaultHasher::new();
     text.hash(&mut hasher);
     let directory = below(root, "/run/patchday");
     fs::create_dir_all(&directory).map_err(|error| failed("make", &directory, error))?;
     let path = directory.join(format!("apt-preferences-{:016x}", hasher.finish()));
     // Another look at the same selection may be writing it at this moment.
-    atomic_file::replace_shared(&path, text.as_bytes(), 0o644).map_err(|error| failed("write", &path, error))?;
+    atomic_file::replace_shared(&path, &text, 0o644).map_err(|error| failed("write", &path, error))?;
     Ok(Some(path))
 }
 
-fn pins(selection: &PackageSelection, own: &str) -> String {
+fn pins(selection: &PackageSelection) -> String {
     let mut text = String::new();
     let mut pin = |package: &str, pin: &str, priority: &str| {
         let _ = write!(text, "Package: {package}\nPin: {pin}\nPin-Priority: {priority}\n\n");
@@ -62,7 +63,7 @@ fn pins(selection: &PackageSelection, own: &str) -> String {
         }
     }
     let security = if selection.only_security { ONLY_SECURITY } else { "" };
-    format!("{text}{security}{own}")
+    text + security
 }
 
 #[cfg(test)]
