@@ -43,7 +43,9 @@ check!(
             let known = || installed.keys().map(|package| without_architecture(package));
             lines.extend(selection.exclude.iter().filter(is_unknown).map(|name| {
                 let plain = without_architecture(name);
-                unknown(name, "is not installed", nearest(plain, known().filter(|known| *known != plain)))
+                // Of another architecture than the one that is meant.
+                let is_here = known().any(|known| known == plain);
+                unknown(name, "is not installed", nearest(plain, known()).filter(|_| !is_here))
             }));
         }
         if !selection.exclude_origins.is_empty() {

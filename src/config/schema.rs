@@ -48,10 +48,18 @@ pub(super) fn syntax(source: &Source, error: &toml::de::Error) -> Problem {
     };
     if error.message().starts_with("duplicate key") {
         let message = format!("expected every key once, found {written} again");
-        return problem(None, message, "keep one of the two; only [[service]] may be repeated");
+        return problem(
+            None,
+            message,
+            "keep one of the two; only what stands in double brackets, as [[service]], may be repeated",
+        );
     }
     if let Some((key, value)) = key_of_line(text, span.start) {
-        let found = if value.is_empty() { "nothing".to_owned() } else { redacted(value) };
+        let found = match value {
+            "" => "nothing".to_owned(),
+            _ if key.is_near_a_secret() => "something else".to_owned(),
+            _ => redacted(value),
+        };
         let message = format!("expected {}, found {found}", expected(key.kind));
         return problem(Some(key.path()), message, &key.hint());
     }

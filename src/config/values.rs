@@ -171,6 +171,8 @@ fn package_pattern(text: &str) -> Taken<()> {
     let (name, arch) = text.split_once(':').unwrap_or((text, "any"));
     let hint = match text {
         text if text.ends_with(":all") => "leave out the architecture: a package for all of them has none of its own",
+        text if text.ends_with(":native") => "leave out the architecture: a package counts in every one",
+        text if text.starts_with("src:") => "name the packages that are built of the source, as apt lists them",
         text if !names_something(text) => {
             "name what stays; a run that takes security updates only has only-security = true"
         }
@@ -221,6 +223,7 @@ fn archive(text: &str) -> Taken<()> {
     let hint = match text {
         text if text.starts_with("http") && text.contains("://") => "name the host alone, as in \"deb.nodesource.com\"",
         text if !names_something(text) => "name the archives; a run without any has nothing to upgrade",
+        text if text.contains('=') => "write the name alone, without o=, origin= or site= before it",
         text if !text.is_empty() && !text.starts_with('/') && text.trim() == text && text.chars().all(is_taken) => {
             return Ok(());
         }
@@ -289,13 +292,20 @@ pub(super) fn url(text: &str) -> Taken<()> {
     let Ok(url) = reqwest::Url::parse(text) else {
         return wrong("write the whole URL, as in \"http://127.0.0.1:8080/health\"");
     };
-    if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
+    // Url forgives what others, as those who hide secrets in a text, do not take for a URL.
+    let is_odd = !text.contains("://") || text.contains(|sign: char| sign.is_whitespace() || "'\"<>\\".contains(sign));
+    if is_odd || !matches!(url.scheme(), "http" | "https") || !url.has_host() {
         return wrong("write the whole URL, as in \"http://127.0.0.1:8080/health\"");
     }
     if !url.username().is_empty() || url.password().is_some() {
         return wrong("leave the credentials out and probe a path that answers without them");
     }
     Ok(())
+}
+
+/// The host that a URL leads to: `HOOKS.slack.com` and `hooks%2eslack.com` lead to `hooks.slack.com`.
+pub(super) fn host_of(url: &str) -> Option<String> {
+    reqwest::Url::parse(url).ok()?.host_str().map(str::to_owned)
 }
 
 /// A mail address, with or without a name before it.
