@@ -11,9 +11,12 @@ use crate::config::keys::header;
 use crate::config::{ConfigError, Effective, Files, Problem, literal};
 use crate::error::Failure;
 use crate::exit_code;
+use crate::report::words::count;
 use crate::ui;
 use crate::ui::config::check::{self, Check, ProblemRow};
 use crate::ui::config::show::{self, KeyRow, Show};
+
+const COPY: &str = "what is shown is no copy of the configuration";
 
 pub(super) fn config(app: &App, args: &ConfigArgs) -> Result<u8, Failure> {
     match &args.command {
@@ -88,8 +91,13 @@ fn show(app: &App, args: &ShowArgs) -> Result<u8, Failure> {
         let heads = one.key.identifies() && one.place.is_some();
         is_wanted(one) || heads && all.iter().any(|other| list(other) == list(one) && is_wanted(other))
     };
-    let keys = all.iter().filter(is_shown).map(key_row).collect();
+    let keys: Vec<KeyRow> = all.iter().filter(is_shown).map(key_row).collect();
+    let hidden = keys.iter().filter(|key| key.redacted).count();
     app.answer(&Show { format: show::FORMAT, files: shown(files.paths()), keys }, args.json)?;
+    if hidden > 0 {
+        let note = format!("note: {} may hold a secret and stands there in part: {COPY}\n", count(hidden, "value"));
+        ui::print_data(&mut stderr(), &note);
+    }
     Ok(exit_code::DONE)
 }
 

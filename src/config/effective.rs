@@ -9,12 +9,13 @@ use toml::de::{DeTable, DeValue};
 
 use super::error::{ConfigError, Problem};
 use super::keys::{self, KEYS, Key, TABLES};
+use super::kind::Kind;
 use super::merge::json;
 use super::place::Place;
 use super::reader::Reader;
 use super::settings::Settings;
 use super::sources::Sources;
-use crate::model::with_redacted_urls;
+use crate::model::{server_of, with_redacted_urls};
 
 /// A key, what it is, and who says so.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,8 +32,10 @@ pub struct Effective {
 impl Effective {
     /// The value for others to see: URLs in it are without what may be secret.
     pub fn shown(&self) -> Option<Value> {
-        let shown =
-            |value: &Value| value.as_str().map_or_else(|| value.clone(), |text| with_redacted_urls(text).into());
+        // Whoever knows the whole of a webhook's URL may call it.
+        let is_secret = self.key.kind == Kind::Url && self.key.is_near_a_secret();
+        let harmless = if is_secret { server_of } else { with_redacted_urls };
+        let shown = |value: &Value| value.as_str().map_or_else(|| value.clone(), |text| harmless(text).into());
         self.value.as_ref().map(|value| match value {
             Value::Array(items) => items.iter().map(shown).collect(),
             plain => shown(plain),

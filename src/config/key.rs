@@ -66,6 +66,13 @@ impl Key {
         format!("{}.{}", self.table, self.name)
     }
 
+    /// Whether what is written there may be a secret, by mistake or by its nature: then no error quotes it.
+    pub(super) fn is_near_a_secret(&self) -> bool {
+        self.name.ends_with("-file")
+            || matches!(self.kind, Kind::Credential | Kind::Collection)
+            || self.table == NOTIFY && self.kind == Kind::Url
+    }
+
     /// Whether it belongs to that table, or to one below it.
     pub(super) fn is_below(&self, table: &str) -> bool {
         self.table.strip_prefix(table).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))

@@ -28,8 +28,15 @@ const METRICS_FILE: &str = "/var/lib/prometheus/node-exporter/patchday.prom";
 const MOTD_FILE: &str = "/etc/motd.d/patchday";
 
 /// Services whose URLs are as good as passwords.
-const SECRET_HOSTS: [&str; 6] =
-    ["hooks.slack.com", "discord.com", "discordapp.com", "hc-ping.com", "webhook.office.com", "logic.azure.com"];
+const SECRET_HOSTS: [&str; 7] = [
+    "hooks.slack.com",
+    "discord.com",
+    "discordapp.com",
+    "hc-ping.com",
+    "webhook.office.com",
+    "logic.azure.com",
+    "api.telegram.org",
+];
 
 impl Reader<'_> {
     pub(super) fn channel(self) -> Option<Channel> {
@@ -112,7 +119,7 @@ impl Reader<'_> {
     }
 
     fn notify_url(self, kind: &str) -> Option<UrlSource> {
-        let url = self.taken(&keys::NOTIFY_URL, no_secret).map(UrlSource::Url);
+        let url = self.text(&keys::NOTIFY_URL).filter(|url| self.may_be_known(url)).map(UrlSource::Url);
         let file = self.secret_file(&keys::NOTIFY_URL_FILE).map(UrlSource::File);
         let credential = self.text(&keys::NOTIFY_URL_CREDENTIAL).map(UrlSource::Credential);
         let ways = [&keys::NOTIFY_URL, &keys::NOTIFY_URL_FILE, &keys::NOTIFY_URL_CREDENTIAL];
@@ -124,25 +131,28 @@ impl Reader<'_> {
         url.or(file).or(credential)
     }
 
+    /// Whether the URL may stand in the configuration, and so in the state.
+    fn may_be_known(self, url: &str) -> bool {
+        let secret = secret_host(url);
+        if let Some(host) = secret {
+            let message =
+                format!("expected a URL that others may know, found one of {host}, which is as good as a password");
+            let hint = "move it to a file (root, 0600) and name that with url-file";
+            self.problem_of(&keys::NOTIFY_URL, message, hint);
+        }
+        secret.is_none()
+    }
+
     fn notify_file(self, default: &str) -> String {
         self.text(&keys::NOTIFY_FILE).unwrap_or_else(|| default.to_owned())
     }
 }
 
-/// A URL that may stand in the configuration, and so in the state.
-fn no_secret(text: &str) -> Result<String, Wrong> {
-    values::url(text)?;
-    match SECRET_HOSTS.iter().find(|host| text.contains(**host)) {
-        None => Ok(text.to_owned()),
-        Some(host) => {
-            let hint = "move it to a file (root, 0600) and name that with url-file";
-            Err(Wrong::new(
-                "a URL that others may know",
-                format!("one of {host}, which is as good as a password"),
-                hint,
-            ))
-        }
-    }
+/// The service whose URL it is, however its name is written.
+fn secret_host(url: &str) -> Option<&'static str> {
+    let host = values::host_of(url)?;
+    let is_of = |known: &str| host.strip_suffix(known).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
+    SECRET_HOSTS.into_iter().find(|known| is_of(known))
 }
 
 fn either(words: &[&str]) -> String {

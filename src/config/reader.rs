@@ -15,6 +15,7 @@ use super::located::Positions;
 use super::place::Place;
 use super::sources::Sources;
 use super::values::{self, Wrong, quoted};
+use crate::model::with_redacted_urls;
 
 /// What was found in the files besides their values.
 #[derive(Debug, Default)]
@@ -107,7 +108,8 @@ impl<'a> Reader<'a> {
     }
 
     pub(super) fn wrong(self, span: &Range<usize>, key: &Key, wrong: Wrong) {
-        let message = format!("expected {}, found {}", wrong.expected, wrong.found);
+        let found = if key.is_near_a_secret() { "something else" } else { &with_redacted_urls(&wrong.found) };
+        let message = format!("expected {}, found {found}", wrong.expected);
         self.problem(span, key.path(), message, wrong.hint);
     }
 

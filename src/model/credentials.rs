@@ -5,7 +5,7 @@
 pub fn redacted(text: &str) -> String {
     let (scheme, rest) = text.split_once("://").map_or((None, text), |(scheme, rest)| (Some(scheme), rest));
     let (authority, path) = split_authority(rest);
-    let path = path.split_once('?').map_or(path.to_owned(), |(path, _)| format!("{path}?…"));
+    let path = path.find(['?', '#']).map_or(path.to_owned(), |at| format!("{}…", &path[..=at]));
     let Some(scheme) = scheme else {
         return authority.rsplit_once('@').map_or(authority.to_owned(), |(_, host)| format!("…@{host}")) + &path;
     };
@@ -35,6 +35,14 @@ fn redacted_word(word: &str, is_end: impl Fn(char) -> bool) -> String {
     redacted(url) + &word[url.len()..]
 }
 
+/// The server of a URL whose path may be as good as a password.
+pub fn server_of(url: &str) -> String {
+    let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
+    let (authority, path) = split_authority(rest);
+    let server = redacted(&format!("{scheme}://{authority}"));
+    if path.trim_matches('/').is_empty() { server + path } else { server + "/…" }
+}
+
 /// The URL without user and password, to be used. apt finds those in `auth.conf` by itself.
 pub fn without_credentials(url: &str) -> String {
     let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
@@ -47,7 +55,7 @@ pub fn without_credentials(url: &str) -> String {
 pub fn split_authority(rest: &str) -> (&str, &str) {
     // The password may hold a slash in spite of the rules, so that the last "@" ends the credentials.
     let from = rest.rfind('@').unwrap_or(0);
-    let end = rest[from..].find(['/', '?']).map_or(rest.len(), |at| from + at);
+    let end = rest[from..].find(['/', '?', '#']).map_or(rest.len(), |at| from + at);
     rest.split_at(end)
 }
 
@@ -66,6 +74,9 @@ mod tests {
             "mongodb://a:1,root:hunter2",
             "root:hunter2@localhost:27017",
             "mongodb://localhost/?tlsCertificateKeyFilePassword=hunter2",
+            "https://localhost/#hunter2",
+            "https://localhost#hunter2",
+            "https:/localhost/?hunter2",
         ] {
             assert!(!redacted(text).contains("hunter2"), "{text} is shown as {}", redacted(text));
         }
@@ -85,6 +96,18 @@ mod tests {
             ("(https://a/b) listens on 10.0.0.1:80 as a@b", "(https://a/b) listens on 10.0.0.1:80 as a@b"),
         ] {
             assert_eq!(with_redacted_urls(text), shown);
+        }
+    }
+
+    #[test]
+    fn of_a_url_that_is_a_secret_the_server_is_shown() {
+        for (url, shown) in [
+            ("https://chat.example.org/hooks/KEY", "https://chat.example.org/…"),
+            ("https://u:KEY@chat.example.org:8065/hooks?KEY", "https://…@chat.example.org:8065/…"),
+            ("https://chat.example.org?KEY", "https://chat.example.org/…"),
+            ("https://chat.example.org/", "https://chat.example.org/"),
+        ] {
+            assert_eq!(server_of(url), shown);
         }
     }
 

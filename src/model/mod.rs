@@ -70,7 +70,7 @@ pub use boot_source::{BootSource, LoaderDefault, LoaderEntry};
 pub use change::Change;
 pub use clock::{ClockAnchor, in_utc, time_on_next_boot};
 pub use companion::{Companion, companions, is_handed_over, is_trigger, taken_along};
-pub use credentials::{redacted, split_authority, with_redacted_urls, without_credentials};
+pub use credentials::{redacted, server_of, split_authority, with_redacted_urls, without_credentials};
 pub use database::{
     Canary, ClientConnection, DatabaseCondition, DatabaseFacts, DatabaseReturn, DatabaseStartEvidence,
     DatabaseStopEvidence, ReplicaMember, ReplicaSet, RunningOperation, summary_of_clients,

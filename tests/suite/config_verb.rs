@@ -193,9 +193,11 @@ fn what_is_shown_means_the_same() {
     let secret = elsewhere.path().join("secret");
     fs::write(&secret, "mongodb://127.0.0.1").unwrap();
     fs::set_permissions(&secret, fs::Permissions::from_mode(0o600)).unwrap();
-    let with_secret = |line: &str| match line.split_once("-file = \"") {
-        Some((before, _)) => format!("{before}-file = \"{}\"\n", secret.display()),
-        None => format!("{line}\n"),
+    // Of a webhook's URL only the server is shown; see below.
+    let with_secret = |line: &str| match (line.split_once("-file = \""), line.strip_prefix("url = \"http://")) {
+        (Some((before, _)), _) => format!("{before}-file = \"{}\"\n", secret.display()),
+        (None, Some(url)) => format!("url = \"http://{}\"\n", url.trim_end_matches('"').split('/').next().unwrap()),
+        (None, None) => format!("{line}\n"),
     };
     let examples = KEYS.iter().map(|key| with_key(key.table, &format!("{} = {}", key.name, key.example)));
     // A query is not shown; see below.
@@ -245,20 +247,57 @@ fn no_secret_is_shown() {
     let text = "[preflight]\nusers-url = \"http://127.0.0.1/users?token=hunter2\"\n\
                 [[hook]]\npoint = \"after-stop\"\ncommand = [\"/bin/true\", \"https://me:hunter2@example.org/x\"]\n";
     let Some(host) = host(&[("", text)]) else { return };
-    let told = data(&host, &["show", "--changed"]);
+    let (told, note, code) = config(&host, &["show", "--changed"]);
+    assert!(code == 0 && note.starts_with("note: 2 values may hold a secret"), "{note}");
     let expected = "[preflight]\n\
         # users-url = \"http://127.0.0.1/users?…\"              # /etc/patchday/patchday.toml:2, without what may be secret\n\n\
         [[hook]]\n\
         point = \"after-stop\"                                  # /etc/patchday/patchday.toml:4\n\
         # command = [\"/bin/true\", \"https://…@example.org/x\"]  # /etc/patchday/patchday.toml:5, without what may be secret\n";
     assert_eq!(told, expected);
-    let told = data(&host, &["show", "preflight.users-url", "--json"]);
+    let (told, ..) = config(&host, &["show", "preflight.users-url", "--json"]);
     assert!(!told.contains("hunter2") && told.contains("\"redacted\": true"), "{told}");
     write(&host, "x.toml", "[preflight]\nusers-url = \"http://me:hunter2@127.0.0.1/\"\n");
     for args in [&["show"][..], &["check"], &["check", "--json"]] {
         let (out, err, code) = config(&host, args);
         assert!(code == 2 && !format!("{out}{err}").contains("hunter2"), "{out}{err}");
     }
+}
+
+/// Whoever mixes up two keys has the secret in the wrong one, and whoever forgets the quotes too.
+#[test]
+fn an_error_quotes_nothing_that_may_be_a_secret() {
+    let mistakes = [
+        "[[service]]\nunit = \"a.service\"\nkind = \"mongodb\"\n[service.mongodb]\nuri-credential = \"mongodb://u:hunter2@h\"",
+        "[[service]]\nunit = \"a.service\"\nkind = \"mongodb\"\n[service.mongodb]\nuri-file = \"hunter2\"",
+        "[[service]]\nunit = \"a.service\"\nkind = \"mongodb\"\n[service.mongodb]\ncanary = \"mongodb://u:hunter2@h\"",
+        "[[service]]\nunit = \"https://u:hunter2@x/\"",
+        "[[notify]]\nkind = \"mail\"\nto = [\"a@b.c\"]\nuser = \"u\"\nserver = \"h:25\"\npassword-file = \"hunter2\"",
+        "[[notify]]\nkind = \"mail\"\nto = [\"a@b.c\"]\nuser = \"u\"\nserver = \"h:25\"\npassword-credential = \"hunter2!\"",
+        "[[notify]]\nkind = \"mail\"\nto = [\"a@b.c\"]\nuser = \"u\"\nserver = \"h:25\"\npassword-file = hunter2",
+        "[[notify]]\nkind = \"webhook\"\nurl-file = \"https://hooks.slack.com/services/T/hunter2\"",
+        "[[notify]]\nkind = \"webhook\"\nurl = \"hooks.slack.com/services/T/hunter2\"",
+        "[[notify]]\nkind = \"webhook\"\nurl = \"https://HOOKS.slack.com/services/T/hunter2\"",
+        "[[notify]]\nkind = \"webhook\"\nurl = \"https://hooks%2eslack.com/services/T/hunter2\"",
+        "[[notify]]\nkind = \"webhook\"\nurl = \"https:/x.example/hunter2\"",
+        "[preflight]\nusers-url = \"https://x.example/ ?hunter2\"",
+        "[limits]\ncpu = \"https://u:hunter2@x/\"",
+        "[upgrade]\nexclude = [\"https://u:hunter2@x/\"]\nexclude-origins = [\"https://u:hunter2@x/\"]",
+    ];
+    for text in mistakes {
+        let Some(host) = host(&[("", text)]) else { return };
+        for args in [&["show"][..], &["check"], &["check", "--json"]] {
+            let (out, err, code) = config(&host, args);
+            assert!(code == 2 && !format!("{out}{err}").contains("hunter2"), "{text}: {out}{err}");
+        }
+    }
+    let Some(host) =
+        host(&[("", "[[notify]]\nkind = \"webhook\"\nurl = \"https://chat.example.org/hooks/hunter2\"\n")])
+    else {
+        return;
+    };
+    let (told, ..) = config(&host, &["show", "notify"]);
+    assert!(told.contains("https://chat.example.org/…") && !told.contains("hunter2"), "{told}");
 }
 
 #[test]
