@@ -65,6 +65,9 @@ fn left_out(upgrade: &UpgradePlan, style: &Style) -> Vec<String> {
     lines
 }
 
+/// What a row of the table takes beside name and version: margins, the size, and "security".
+const BESIDE: usize = 26;
+
 /// A count, and the first names.
 fn named<'a>(names: impl Iterator<Item = &'a str>) -> String {
     let names: Vec<&str> = names.collect();
@@ -88,7 +91,7 @@ fn table(upgrade: &UpgradePlan, style: &Style) -> Vec<String> {
     let widest = |texts: &mut dyn Iterator<Item = usize>, limit: usize| texts.max().unwrap_or(0).min(limit);
     let shown = &changes[..changes.len().min(NAMED)];
     let name = widest(&mut shown.iter().map(|change| change.name.chars().count()), 24);
-    let room = style.width.saturating_sub(name + 24);
+    let room = style.width.saturating_sub(name + BESIDE);
     let version = widest(&mut shown.iter().map(|change| versions(change).chars().count()), room);
     let row = |change: &&PackageChange| {
         let size = upgrade.sizes.get(&change.name).map_or("-".to_owned(), |size| match size.download {
@@ -118,5 +121,29 @@ pub(super) fn bytes(number: u64) -> String {
         some if some < 9.95e6 => format!("{:.1} MB", some / 1e6),
         some if some < 9.995e8 => format!("{:.0} MB", some / 1e6),
         many => format!("{:.1} GB", many / 1e9),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_row_of_a_package_fits_on_the_screen() {
+        let change = |name: &str, origin: &str| PackageChange {
+            name: name.into(),
+            action: PackageAction::Upgrade,
+            from: Some("1:2024.10.11+dfsg-1ubuntu0.24.04.12~bpo12+1".into()),
+            to: Some("1:2024.10.11+dfsg-1ubuntu0.24.04.13~bpo12+1".into()),
+            origin: Some(origin.into()),
+        };
+        let changes =
+            vec![change("openssl", "Debian-Security:12/stable-security"), change("tzdata", "Debian:12/stable")];
+        let upgrade = UpgradePlan { changes, ..UpgradePlan::default() };
+        for width in [40, 80, 100] {
+            let rows = table(&upgrade, &Style { width, ..Style::plain() });
+            assert!(rows[0].ends_with("security"), "{rows:?}");
+            assert!(rows.iter().all(|row| row.chars().count() <= width), "{width}: {rows:#?}");
+        }
     }
 }
