@@ -10,6 +10,9 @@ use crate::report::{self, ReportSummary};
 /// Version of the shape of `patchday history --json`.
 pub const FORMAT: u32 = 1;
 
+/// Columns that the table takes at least.
+const TABLE: usize = 73;
+
 #[derive(Debug, Clone, Serialize)]
 pub struct History {
     /// Version of this shape.
@@ -26,6 +29,10 @@ impl Answer for History {
         if self.runs.is_empty() {
             return "no run yet\n".to_owned();
         }
+        if style.width < TABLE {
+            let blocks = self.runs.iter().flat_map(|run| block(run, &self.zone, style));
+            return blocks.collect::<Vec<_>>().join("\n") + "\n";
+        }
         let head = format!("    {:<20}  {:<21}  {:>10}  {:>4}  {}", "began", "run", "took", "exit", "result");
         let mut lines = vec![style.paint(Paint::Dim, &head)];
         lines.extend(self.runs.iter().map(|run| row(run, &self.zone, style)));
@@ -34,7 +41,7 @@ impl Answer for History {
 }
 
 fn row(run: &ReportSummary, zone: &TimeZone, style: &Style) -> String {
-    let took = run.ended.and_then(|ended| between(run.began, ended)).map_or("-".to_owned(), duration);
+    let took = took(run).unwrap_or("-".to_owned());
     let code = run.exit_code.map_or("-".to_owned(), |code| code.to_string());
     let began = minute(run.began, zone);
     let head = format!(
@@ -50,6 +57,20 @@ fn row(run: &ReportSummary, zone: &TimeZone, style: &Style) -> String {
         return format!("{}\n      {below}", head.trim_end());
     }
     format!("{head}{}", style.cut(&summary, room))
+}
+
+/// The same where no row has room.
+fn block(run: &ReportSummary, zone: &TimeZone, style: &Style) -> Vec<String> {
+    let code = run.exit_code.map(|code| format!(", exit {code}")).unwrap_or_default();
+    let mut lines = style.marked(report::grade(run.ending, run.verdict).0, &format!("{}{code}", run.run));
+    let took = took(run).map(|took| format!(", {took}")).unwrap_or_default();
+    lines.extend(style.wrap(&format!("{}{took}", minute(run.began, zone)), 6));
+    lines.extend(style.wrap(&style.cut(&run.summary.to_string(), 2 * style.width.saturating_sub(8)), 6));
+    lines
+}
+
+fn took(run: &ReportSummary) -> Option<String> {
+    run.ended.and_then(|ended| between(run.began, ended)).map(duration)
 }
 
 #[cfg(test)]
@@ -71,6 +92,9 @@ mod tests {
         let mut history = History { format: FORMAT, runs, zone: TimeZone::UTC };
         snapshots(|| {
             assert_snapshot!("history", history.render(&Style::plain()));
+            let narrow = history.render(&Style { width: 40, ..Style::plain() });
+            assert!(narrow.lines().all(|line| line.chars().count() <= 40), "{narrow}");
+            assert_snapshot!("history_narrow", narrow);
             assert_snapshot!("history_wide", history.render(&Style { width: 120, ..Style::plain() }));
         });
         history.runs.clear();
