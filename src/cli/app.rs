@@ -94,18 +94,13 @@ impl App {
     }
 
     /// Prints a text, page by page where it is long, unless somebody said no or the terminal cannot move its cursor.
-    pub(super) fn show(&self, text: &str) {
-        page::show(text, !self.no_pager && !self.inputs.dumb);
+    pub(super) fn show(&self, text: &str) -> Result<(), Failure> {
+        page::show(text, !self.no_pager && !self.inputs.dumb)
     }
 
     /// Prints what a verb answers.
     pub(super) fn answer(&self, answer: &impl Answer, json: bool) -> Result<(), Failure> {
-        if json {
-            ui::print_data(&mut stdout(), &json_text(answer)?);
-        } else {
-            self.show(&answer.render(&self.stdout_style()));
-        }
-        Ok(())
+        if json { page::print(&json_text(answer)?) } else { self.show(&answer.render(&self.stdout_style())) }
     }
 
     pub(super) fn host(&self, settings: &Settings) -> Result<Host, Failure> {

@@ -1,11 +1,12 @@
 //! `patchday config`: whether the configuration is valid, and what it says.
 
-use std::io::{stderr, stdout};
+use std::io::stderr;
 use std::path::PathBuf;
 use std::slice;
 
 use super::app::{App, json_text, online_cpus};
 use super::args::{ConfigArgs, ConfigCommand, ShowArgs};
+use super::page;
 use crate::checks;
 use crate::config::keys::header;
 use crate::config::{ConfigError, Effective, Files, Problem, literal};
@@ -45,14 +46,14 @@ fn check(app: &App, json: bool) -> Result<u8, Failure> {
         return Ok(exit_code::DONE);
     }
     if json {
-        ui::print_data(&mut stdout(), &json_text(&told)?);
+        page::print(&json_text(&told)?)?;
         return Ok(exit_code::USAGE);
     }
     for problem in &problems {
         let hints = slice::from_ref(&problem.hint);
         ui::print_error(&mut stderr(), &problem.to_string(), &[], hints, &app.stderr_style());
     }
-    ui::print_data(&mut stderr(), &told.notes());
+    ui::print_talk(&mut stderr(), &told.notes());
     Ok(exit_code::USAGE)
 }
 
@@ -96,7 +97,7 @@ fn show(app: &App, args: &ShowArgs) -> Result<u8, Failure> {
     app.answer(&Show { format: show::FORMAT, files: shown(files.paths()), keys }, args.json)?;
     if hidden > 0 {
         let note = format!("note: {} may hold a secret and stands there in part: {COPY}\n", count(hidden, "value"));
-        ui::print_data(&mut stderr(), &note);
+        ui::print_talk(&mut stderr(), &note);
     }
     Ok(exit_code::DONE)
 }

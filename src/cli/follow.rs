@@ -48,7 +48,7 @@ pub(super) async fn follow_to_end(app: &App, id: &RunId, json: bool) -> Result<O
     let mut left = pin!(left_alone());
     let keys = app.shows_bars(json).then(Keys::listen).flatten();
     if keys.is_some() {
-        ui::print_data(&mut stderr(), "l shows and hides the output; Ctrl-C leaves, and the run goes on\n");
+        ui::print_talk(&mut stderr(), "l shows and hides the output; Ctrl-C leaves, and the run goes on\n");
     }
     let mut shows_output = false;
     let end = loop {
@@ -91,7 +91,7 @@ pub(super) async fn follow_to_end(app: &App, id: &RunId, json: bool) -> Result<O
     let end = end?;
     if end.is_none() {
         let note = format!("no longer following; run {id} goes on (patchday attach)\n");
-        ui::print_data(&mut stderr(), &note);
+        ui::print_talk(&mut stderr(), &note);
     }
     Ok(end)
 }

@@ -1,20 +1,18 @@
 //! `patchday hold` and `patchday release`.
 
-use std::io::stdout;
-
 use jiff::civil::{Date, DateTime, Time};
 use jiff::tz::TimeZone;
 use jiff::{Span, Timestamp};
 
 use super::app::{App, require_root};
 use super::args::HoldArgs;
+use super::page;
 use super::person::operator;
 use crate::error::{Failure, FailureKind};
 use crate::exit_code;
 use crate::host::Clock as _;
 use crate::host::clock::SystemClock;
 use crate::model::{Hold, HoldEntry};
-use crate::ui;
 use crate::window::clock_time;
 
 pub(super) fn hold(app: &App, args: &HoldArgs) -> Result<u8, Failure> {
@@ -34,7 +32,7 @@ pub(super) fn hold(app: &App, args: &HoldArgs) -> Result<u8, Failure> {
     let hold = Hold { since: now, until, reason: args.reason.trim().to_owned(), by: operator() };
     let told = format!("no run begins until {}: {}\n", clock_time(until, &zone), hold.reason);
     locked.record_hold(HoldEntry::Held(hold))?;
-    ui::print_data(&mut stdout(), &told);
+    page::print(&told)?;
     Ok(exit_code::DONE)
 }
 
@@ -49,7 +47,7 @@ pub(super) fn release(app: &App) -> Result<u8, Failure> {
         }
         None => "this host is not held\n".to_owned(),
     };
-    ui::print_data(&mut stdout(), &told);
+    page::print(&told)?;
     Ok(exit_code::DONE)
 }
 

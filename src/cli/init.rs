@@ -3,12 +3,13 @@
 mod look;
 
 use std::fs;
-use std::io::{stderr, stdout};
+use std::io::stderr;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 
 use super::app::{App, online_cpus, require_root};
 use super::args::InitArgs;
+use super::page;
 use crate::atomic_file;
 use crate::checks;
 use crate::config;
@@ -31,11 +32,11 @@ pub(super) async fn init(app: &App, args: &InitArgs) -> Result<u8, Failure> {
     let labels: Vec<&str> = checks::labels().collect();
     config::parse(&text, &app.config, online_cpus(), &labels)?;
     if args.stdout {
-        ui::print_data(&mut stdout(), &text);
+        page::print(&text)?;
         return Ok(exit_code::DONE);
     }
     write(&app.config, &text)?;
-    ui::print_data(&mut stderr(), &told(&app.config, &selection, &app.stderr_style()));
+    ui::print_talk(&mut stderr(), &told(&app.config, &selection, &app.stderr_style()));
     Ok(exit_code::DONE)
 }
 

@@ -22,7 +22,7 @@ pub(super) fn logs(app: &App, args: &LogsArgs) -> Result<u8, Failure> {
         }
         lines.extend(app.state.output(&id, name)?);
     }
-    app.show(&(lines.join("\n") + "\n"));
+    app.show(&(lines.join("\n") + "\n"))?;
     Ok(exit_code::DONE)
 }
 

@@ -100,7 +100,7 @@ fn dispatch(app: &App, command: Command) -> Result<u8, Failure> {
         Command::Completions { shell } => {
             let script = complete::script(shell);
             let script = script.map_err(|error| Failure::new(FailureKind::Usage, error.to_string()))?;
-            ui::print_data(&mut stdout(), &String::from_utf8_lossy(&script));
+            page::print(&String::from_utf8_lossy(&script))?;
             Ok(exit_code::DONE)
         }
         Command::Man { directory } => man::write(command_for_generators(), &directory)

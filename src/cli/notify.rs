@@ -1,12 +1,12 @@
 //! `patchday notify`.
 
-use std::io::{stderr, stdout};
+use std::io::stderr;
 
 use jiff::Timestamp;
 
 use super::app::{App, hostname, require_root};
 use super::args::NotifyArgs;
-use super::report;
+use super::{page, report};
 use crate::error::{Failure, FailureKind};
 use crate::exit_code;
 use crate::host::Host;
@@ -25,7 +25,7 @@ pub(super) async fn notify(app: &App, args: &NotifyArgs) -> Result<u8, Failure> 
     }
     if !args.test {
         let lines: String = settings.notify.iter().map(|channel| format!("{}\n", listed(channel))).collect();
-        ui::print_data(&mut stdout(), &lines);
+        page::print(&lines)?;
         return Ok(exit_code::DONE);
     }
     let host = app.host(&settings)?;
@@ -44,7 +44,7 @@ pub(super) async fn notify(app: &App, args: &NotifyArgs) -> Result<u8, Failure> 
                 }
             },
         };
-        ui::print_data(&mut stdout(), &format!("{line}\n"));
+        page::print(&format!("{line}\n"))?;
     }
     if failed == 0 {
         return Ok(exit_code::DONE);

@@ -8,6 +8,7 @@ use tokio::runtime::{Builder, Handle};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::person;
+use crate::error::{Failure, FailureKind};
 use crate::host::command;
 use crate::report::harmless::shown;
 use crate::ui;
@@ -17,7 +18,7 @@ use crate::ui::pager::{self, PagerInputs};
 const NAMED_BY: [&str; 2] = ["PATCHDAY_PAGER", "PAGER"];
 
 /// Prints a text on stdout, or gives it to a pager where one is `wanted`.
-pub(super) fn show(text: &str, wanted: bool) {
+pub(super) fn show(text: &str, wanted: bool) -> Result<(), Failure> {
     let rows = console::Term::stdout().size_checked().map(|(rows, _columns)| rows);
     let named = NAMED_BY.iter().find_map(|name| env::var(name).ok());
     let inputs = PagerInputs {
@@ -33,9 +34,15 @@ pub(super) fn show(text: &str, wanted: bool) {
         let environment: Vec<_> = env::vars_os().collect();
         with_interrupts_left_to_it(|| pager.show(&text, &environment))
     });
-    if !is_shown {
-        ui::print_data(&mut stdout(), &text);
-    }
+    if is_shown { Ok(()) } else { print(&text) }
+}
+
+/// Prints data on stdout. Half of them is an error, whatever else the command came to.
+pub(super) fn print(text: &str) -> Result<(), Failure> {
+    ui::print_data(&mut stdout(), text).map_err(|error| {
+        Failure::new(FailureKind::Unexpected, format!("write the answer to stdout: {error}"))
+            .hint("see that what stdout leads to has room and can be written")
+    })
 }
 
 /// Ctrl-C is the pager's: if it ended this program, shell and pager would read the same keyboard.

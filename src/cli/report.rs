@@ -1,9 +1,8 @@
 //! `patchday report`.
 
-use std::io::stdout;
-
 use super::app::{self, App};
 use super::args::{ReportArgs, ReportFormat};
+use super::page;
 use crate::error::{Failure, FailureKind};
 use crate::exit_code;
 use crate::host::Clock as _;
@@ -12,7 +11,6 @@ use crate::host::placed;
 use crate::host::system::HostSystem;
 use crate::model::RunId;
 use crate::report::{self, Report, Style};
-use crate::ui;
 
 pub(super) fn report(app: &App, args: &ReportArgs) -> Result<u8, Failure> {
     let id = app.pick_run(args.run.as_ref())?.ok_or_else(app::no_run)?;
@@ -31,8 +29,8 @@ pub(super) fn report(app: &App, args: &ReportArgs) -> Result<u8, Failure> {
             let message = format!("write {}: {error}", path.display());
             Failure::new(FailureKind::Usage, message).hint("name a file in a directory that exists")
         })?,
-        None if format == ReportFormat::Json => ui::print_data(&mut stdout(), &text),
-        None => app.show(&text),
+        None if format == ReportFormat::Json => page::print(&text)?,
+        None => app.show(&text)?,
     }
     Ok(exit_code::DONE)
 }
@@ -52,6 +50,6 @@ pub(super) fn build(app: &App, id: &RunId) -> Result<Report, Failure> {
 /// What a run came to, below all that was told of it.
 pub(super) fn show_brief(app: &App, id: &RunId) -> Result<(), Failure> {
     let brief = report::brief::render(&build(app, id)?, &app.stdout_style());
-    ui::print_data(&mut stdout(), &format!("\n{brief}"));
+    page::print(&format!("\n{brief}"))?;
     Ok(())
 }

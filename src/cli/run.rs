@@ -68,7 +68,7 @@ async fn begin(app: &App, args: &RunArgs) -> Result<u8, Failure> {
     }
     // Said now: the reboot takes the terminal along, and leaves no time for words.
     if located.settings.may_reboot(&options) && app.shows_bars(args.json) {
-        ui::print_data(&mut stderr(), "a reboot ends your connection; log in again, then: patchday attach\n");
+        ui::print_talk(&mut stderr(), "a reboot ends your connection; log in again, then: patchday attach\n");
     }
     let verb = args.for_coordinator(&id);
     hand_over::start_coordinator(app, host.work.as_ref(), &hand_over::coordinator_unit("run", &id)?, verb).await?;
@@ -105,7 +105,7 @@ async fn confirm(app: &App, host: &Host, settings: &Settings, options: &RunOptio
     }
     let style = app.stderr_style();
     match look(app, host, settings, options).await {
-        Ok(look) => ui::print_data(&mut stderr(), &(style.wrap(&look.headline().render(&style), 0).join("\n") + "\n")),
+        Ok(look) => ui::print_talk(&mut stderr(), &(style.wrap(&look.headline().render(&style), 0).join("\n") + "\n")),
         // The run would find the same, and say so in its report; whether it begins is the answer's.
         Err(failure) => ui::print_error(&mut stderr(), &failure.message, &[], &[], &style),
     }
@@ -113,7 +113,7 @@ async fn confirm(app: &App, host: &Host, settings: &Settings, options: &RunOptio
     let stops = if stops.is_empty() { "stops no service".into() } else { format!("stops {}", stops.join(", then ")) };
     let then = if options.no_reboot { "does not reboot" } else { "reboots if that is needed" };
     let question = format!("This {stops}, upgrades the packages and {then}. Go on? [y/N]");
-    ui::print_data(&mut stderr(), &(style.wrap(&question, 0).join("\n") + " "));
+    ui::print_talk(&mut stderr(), &(style.wrap(&question, 0).join("\n") + " "));
     let mut answer = String::new();
     let read = stdin().read_line(&mut answer);
     let is_yes = read.is_ok() && matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes");

@@ -1,11 +1,10 @@
 //! `patchday status`.
 
-use std::io::stdout;
-
 use serde::Serialize;
 
 use super::app::{self, App, json_text};
 use super::args::JsonArgs;
+use super::page;
 use crate::error::Failure;
 use crate::events::Event;
 use crate::exit_code;
@@ -65,7 +64,7 @@ pub(super) fn status(app: &App, args: &JsonArgs) -> Result<u8, Failure> {
         }
         None => ui::status::render_none(),
     };
-    ui::print_data(&mut stdout(), &text);
+    page::print(&text)?;
     Ok(exit_code::DONE)
 }
 

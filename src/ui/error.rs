@@ -1,6 +1,6 @@
 //! The one printer of errors, and of data.
 
-use std::io::Write;
+use std::io::{self, ErrorKind, Write};
 
 use super::{Paint, Style};
 use crate::report::harmless::{one_line, shown};
@@ -30,13 +30,25 @@ pub fn render_error(what: &str, causes: &[String], hints: &[String], style: &Sty
 
 /// Prints an error, by rule to stderr. A stream that is closed changes nothing: the exit code tells it too.
 pub fn print_error(out: &mut dyn Write, what: &str, causes: &[String], hints: &[String], style: &Style) {
-    print_data(out, &render_error(what, causes, hints, style));
+    print_talk(out, &render_error(what, causes, hints, style));
 }
 
-/// Prints what a command was asked for, by rule to stdout. Whatever is in it, no terminal obeys it. A reader that has gone changes nothing.
-pub fn print_data(out: &mut dyn Write, text: &str) {
-    let _ = out.write_all(shown(text).as_bytes());
-    let _ = out.flush();
+/// Prints what is said beside the data, by rule to stderr. Whether it arrives changes nothing.
+pub fn print_talk(out: &mut dyn Write, text: &str) {
+    let _ = print_data(out, text);
+}
+
+/// Prints what a command was asked for, by rule to stdout. Whatever is in it, no terminal obeys it. A reader that has gone
+/// had enough.
+///
+/// # Errors
+///
+/// Any other word of the stream: nobody may take a part for the whole.
+pub fn print_data(out: &mut dyn Write, text: &str) -> io::Result<()> {
+    match out.write_all(shown(text).as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error),
+        _ => Ok(()),
+    }
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! What people see. Views are told events, live or from `events.jsonl`, and never ask anybody anything.
 //!
-//! Architecture Invariant: only `ui` and `cli` print. Talk goes to stderr, data to stdout, and a write that fails
-//! (a closed pipe, a dead terminal) is ignored, since it must not change a run.
+//! Architecture Invariant: only `ui` and `cli` print. Talk goes to stderr, data to stdout. What a view or talk cannot write
+//! (a closed pipe, a dead terminal) is ignored, since it must not change a run; data that cannot be written are an error.
 
 pub mod bars;
 pub mod checks;
@@ -27,7 +27,7 @@ use crate::events::Event;
 
 pub use crate::report::{Mark, Paint, Style};
 pub use choose::{ColorChoice, ViewInputs, ViewKind, choose, kind, style};
-pub use error::{print_data, print_error, render_error};
+pub use error::{print_data, print_error, print_talk, render_error};
 pub use jsonl::JsonLines;
 pub use lines::Lines;
 pub use systemd::{NotifySocket, StatusLine, Systemd};

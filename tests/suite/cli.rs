@@ -595,6 +595,37 @@ fn a_reader_that_has_gone_is_no_reason_to_panic() {
 }
 
 #[test]
+fn data_that_cannot_be_written_are_an_error() {
+    let (scenario, _) = closed_run();
+    let temp = tempfile::tempdir().unwrap();
+    let config = temp.path().join("patchday.toml");
+    fs::write(&config, "").unwrap();
+    let every: &[&[&str]] = &[
+        &["status"],
+        &["status", "--json"],
+        &["history"],
+        &["history", "--json"],
+        &["report"],
+        &["report", "--json"],
+        &["report", "--format", "html"],
+        &["checks"],
+        &["checks", "--json"],
+        &["completions", "bash"],
+        &["config", "show"],
+        &["config", "check"],
+        &["config", "check", "--json"],
+    ];
+    for args in every {
+        let mut command = patchday();
+        command.arg("--state").arg(scenario.state_path()).arg("--config").arg(&config).args(*args);
+        let full = fs::File::options().write(true).open("/dev/full").unwrap();
+        let lost = command.stdout(full).output().unwrap();
+        let said = refusal(&lost, 1);
+        assert!(said.starts_with("error: write the answer to stdout: No space left on device"), "{args:?}: {said}");
+    }
+}
+
+#[test]
 fn a_log_line_that_cannot_be_written_is_only_lost() {
     if !is_root() {
         return; // resume asks for root first
