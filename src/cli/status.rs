@@ -11,8 +11,9 @@ use crate::exit_code;
 use crate::host::Clock as _;
 use crate::host::clock::SystemClock;
 use crate::host::system::HostSystem;
-use crate::model::{Attempt, Change, Closing, Owed, Run, RunId};
+use crate::model::{Attempt, BootId, Change, Closing, Owed, Phase, Run, RunId};
 use crate::report::ahead::{Progress, ahead};
+use crate::store::LockHolder;
 use crate::ui;
 
 /// Version of the shape of `patchday status --json`.
@@ -42,24 +43,34 @@ struct StatusProgress {
 }
 
 pub(super) fn status(app: &App, args: &JsonArgs) -> Result<u8, Failure> {
+    // Before the record is read and after it: a coordinator that begins or ends meanwhile is one that was at work.
+    let before = app.state.lock_holder();
     let mut run = app.pick_run(None)?.map(|id| app.state.load(&id)).transpose()?;
     if let Some(run) = run.as_mut().filter(|run| run.abort.is_none()) {
         let wish = app.state.abort_wish(&run.id)?.filter(|wish| wish.boot == run.boot);
         run.abort = wish.map(|wish| wish.abort);
     }
+    let coordinator = before.or_else(|| app.state.lock_holder());
     let undone = run.as_mut().map(app::strike_out_undone).unwrap_or_default();
     // Of the boot that runs: another one has what it owed.
     let boot = HostSystem::new("/".into()).boot_id();
-    let owed = boot.map(|boot| app.state.owed(&boot, None)).transpose()?.unwrap_or_default();
+    let owed = boot.as_ref().map(|boot| app.state.owed(boot, None)).transpose()?.unwrap_or_default();
     // What a closed one came to does not depend on them.
     let open = run.as_ref().filter(|run| run.is_open());
     let timeline = open.map(|run| app.state.events(&run.id).read_new()).transpose()?.unwrap_or_default();
     let text = match &run {
-        _ if args.json => json(app, run.as_ref(), &timeline, &owed)?,
+        _ if args.json => json(run.as_ref(), &timeline, &owed, coordinator.as_ref())?,
         Some(run) => {
             let (now, zone) = (app::time_of(run), SystemClock.zone());
-            let status =
-                ui::status::Status { run, timeline: &timeline, undone: &undone, owed: &owed, now, zone: &zone };
+            let status = ui::status::Status {
+                run,
+                timeline: &timeline,
+                undone: &undone,
+                owed: &owed,
+                abandoned: run.is_open() && coordinator.is_none() && !waits_for_reboot(run, boot.as_ref()),
+                now,
+                zone: &zone,
+            };
             ui::status::render(&status, &app.stdout_style())
         }
         None => ui::status::render_none(),
@@ -68,7 +79,17 @@ pub(super) fn status(app: &App, args: &JsonArgs) -> Result<u8, Failure> {
     Ok(exit_code::DONE)
 }
 
-fn json(app: &App, run: Option<&Run>, timeline: &[Event], owed: &[Owed]) -> Result<String, Failure> {
+/// Between the wish for a reboot and the next boot nobody needs to be at work.
+fn waits_for_reboot(run: &Run, boot: Option<&BootId>) -> bool {
+    run.phase == Phase::RebootRequested && boot.is_none_or(|boot| *boot == run.boot)
+}
+
+fn json(
+    run: Option<&Run>,
+    timeline: &[Event],
+    owed: &[Owed],
+    coordinator: Option<&LockHolder>,
+) -> Result<String, Failure> {
     let ahead = run.filter(|run| run.is_open()).map(|run| ahead(run, timeline, app::time_of(run)));
     let status = Status {
         format: STATUS_FORMAT,
@@ -79,7 +100,7 @@ fn json(app: &App, run: Option<&Run>, timeline: &[Event], owed: &[Owed]) -> Resu
         attempt: run.and_then(|run| run.attempt.as_ref()),
         progress: ahead.map(|ahead| StatusProgress { run: ahead.of_run(), step: ahead.of_step() }),
         changes: run.map_or(&[], |run| &run.changes),
-        coordinator: app.state.lock_holder().and_then(|holder| holder.pid),
+        coordinator: coordinator.and_then(|holder| holder.pid),
         closed: run.and_then(|run| run.closed),
         owed,
     };

@@ -10,6 +10,10 @@ use crate::report::ahead::{Told, ahead};
 use crate::report::words::{count, instant, list, one_line, running};
 use crate::report::{self, owed, telling};
 
+const RESUME: &str = "patchday resume";
+const NOBODY_AT_WORK: &str = "no coordinator is at work: patchday resume goes on with the run";
+const BETWEEN: &str = "between two steps";
+
 /// The status of a run: while it is open, where it stands; afterwards, how it ended.
 #[derive(Debug, Clone, Copy)]
 pub struct Status<'a> {
@@ -20,13 +24,15 @@ pub struct Status<'a> {
     pub undone: &'a [Change],
     /// What the boot that runs owes.
     pub owed: &'a [Owed],
+    /// Open, and nothing goes on unless somebody resumes it.
+    pub abandoned: bool,
     pub now: Timestamp,
     /// Whose clock it shows.
     pub zone: &'a TimeZone,
 }
 
 pub fn render(status: &Status<'_>, style: &Style) -> String {
-    let Status { run, timeline, undone, owed, now, zone } = *status;
+    let Status { run, timeline, undone, owed, abandoned, now, zone } = *status;
     let mut lines = vec![format!(
         "{} {} on {}",
         style.paint(Paint::Strong, "patchday"),
@@ -35,10 +41,12 @@ pub fn render(status: &Status<'_>, style: &Style) -> String {
     )];
     lines.push(String::new());
     if run.is_open() {
-        let ahead = ahead(run, timeline, now);
-        lines.extend(style.field("now", &now_words(run, ahead.step.as_ref(), now)));
-        if let Some((fraction, left)) = ahead.whole {
-            lines.extend(style.field("in all", &telling::progress(Some(fraction), Some(left), "")));
+        if abandoned {
+            lines.extend(style.marked(Mark::Failed, NOBODY_AT_WORK));
+            lines.push(String::new());
+            lines.extend(style.field("left at", &left_words(run, now)));
+        } else {
+            lines.extend(at_work(run, timeline, now, style));
         }
         lines.extend(style.field(
             "began",
@@ -59,7 +67,8 @@ pub fn render(status: &Status<'_>, style: &Style) -> String {
             style.field("abort", &format!("asked for by {} at {}", one_line(&abort.by), instant(abort.at, zone))),
         );
     }
-    lines.extend(style.field("next", &next(run)));
+    let next = if abandoned { RESUME.to_owned() } else { next(run) };
+    lines.extend(style.field("next", &next));
     lines.join("\n") + "\n"
 }
 
@@ -82,6 +91,27 @@ fn summary(run: &Run, now: Timestamp, zone: &TimeZone, style: &Style) -> Vec<Str
     lines
 }
 
+/// What is under way, and how far it is.
+fn at_work(run: &Run, timeline: &[Event], now: Timestamp, style: &Style) -> Vec<String> {
+    let ahead = ahead(run, timeline, now);
+    let mut lines = style.field("now", &now_words(run, ahead.step.as_ref(), now));
+    if let Some((fraction, left)) = ahead.whole {
+        lines.extend(style.field("in all", &telling::progress(Some(fraction), Some(left), "")));
+    }
+    lines
+}
+
+/// Where the coordinator was when it ended. What it had told of its progress no longer moves.
+fn left_words(run: &Run, now: Timestamp) -> String {
+    match &run.attempt {
+        Some(attempt) => {
+            let ago = running(now.duration_since(attempt.began));
+            format!("{}, begun {ago} ago and not finished", attempt.step.title())
+        }
+        None => BETWEEN.to_owned(),
+    }
+}
+
 fn now_words(run: &Run, told: Option<&Told>, now: Timestamp) -> String {
     match &run.attempt {
         Some(attempt) => {
@@ -91,7 +121,7 @@ fn now_words(run: &Run, told: Option<&Told>, now: Timestamp) -> String {
             let told = told.filter(|told| !told.is_empty()).map(|told| format!(": {told}")).unwrap_or_default();
             format!("{}{again}, for {since}{told}", attempt.step.title())
         }
-        None => "between two steps".to_owned(),
+        None => BETWEEN.to_owned(),
     }
 }
 
@@ -127,7 +157,7 @@ fn changed(run: &Run, undone: &[Change], style: &Style) -> Vec<String> {
 /// What happens next, as far as the record tells; what is decided in the end depends on the host.
 fn next(run: &Run) -> String {
     if !run.is_open() {
-        return if run.changes.is_empty() { "patchday report" } else { "patchday resume" }.to_owned();
+        return if run.changes.is_empty() { "patchday report" } else { RESUME }.to_owned();
     }
     if run.abort.is_some() && !run.phase.is_final() {
         return "the services are brought back, unless the reboot has been asked for".to_owned();
@@ -182,11 +212,14 @@ mod tests {
         let reason = BootReason::OldCode { by: "dbus.service".into(), passing: false };
         owing.run.owed = vec![Owed { since: at(40.0), reason }];
         let undone = booted.run.strike_out_undone_by(&boot(9));
+        let mut abandoned = aborting.clone();
+        abandoned.run.changes = open.run.changes.clone();
         snapshots(|| {
             for (name, story, undone) in [
                 ("open", open, vec![]),
                 ("aborting", aborting, vec![]),
                 ("waiting", waiting, vec![]),
+                ("abandoned", abandoned, vec![]),
                 ("closed", Story::healthy(), vec![]),
                 ("leftover", leftover, vec![]),
                 ("boot_owed", owing, vec![]),
@@ -200,6 +233,7 @@ mod tests {
                             timeline: &story.events,
                             undone: &undone,
                             owed: &story.run.owed,
+                            abandoned: name == "abandoned",
                             now: at(100.0),
                             zone: &TimeZone::UTC,
                         },

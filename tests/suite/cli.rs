@@ -232,6 +232,31 @@ fn an_open_run_is_told_as_far_as_it_came() {
 }
 
 #[test]
+fn the_status_says_whether_anybody_is_at_work_on_an_open_run() {
+    const NOBODY: &str = "no coordinator is at work";
+    let scenario = Scenario::new();
+    let id = open_run(&scenario);
+    let file = run_json(scenario.state_path(), id.as_str());
+    let mut record: Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+    let status = || data(&on_state(scenario.state_path(), &["status"]));
+    let locked = scenario.state.lock("a test").unwrap();
+    assert!(!status().contains(NOBODY), "{}", status());
+    drop(locked);
+    let left = status();
+    assert!(left.contains(NOBODY) && left.contains("next        patchday resume\n"), "{left}");
+    // The host reboots, and nobody is meant to be there until it has.
+    record["run"]["phase"] = "reboot-requested".into();
+    record["run"]["attempt"] = Value::Null;
+    let this_boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
+    let of_another = record["run"]["boot"].clone();
+    for (boot, is_left) in [(this_boot.trim().into(), false), (of_another, true)] {
+        record["run"]["boot"] = boot;
+        fs::write(&file, record.to_string()).unwrap();
+        assert_eq!(status().contains(NOBODY), is_left, "{}", status());
+    }
+}
+
+#[test]
 fn a_run_is_named_by_last_or_by_the_beginning_of_its_id() {
     let (scenario, closed) = closed_run();
     let open = open_run(&scenario);
