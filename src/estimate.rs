@@ -159,9 +159,9 @@ fn seconds_until_ready(run: &Run) -> Option<f64> {
 
 fn assumed(step: &Step, services: &[PlannedService]) -> f64 {
     match step {
-        Step::Stop(unit) => {
+        Step::Stop(wave) => {
             let is_mongodb =
-                services.iter().any(|service| &service.unit == unit && service.kind == ServiceKind::Mongodb);
+                services.iter().any(|service| wave.contains(&service.unit) && service.kind == ServiceKind::Mongodb);
             if is_mongodb { MONGODB_STOP } else { step.nature().seconds }
         }
         step => step.nature().seconds,

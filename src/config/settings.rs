@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::keys;
 use crate::model::{
     Channel, DatabaseAccess, Hook, HookId, HookPoint, Limits, PlannedService, ReadinessProbe, RunOptions, ServiceKind,
-    UnitName, WantedProof,
+    UnitName, WantedProof, Wave, start_waves, stop_waves,
 };
 use crate::window::{Blackout, Schedule, Window};
 pub use kernel::KernelSettings;
@@ -321,6 +321,35 @@ impl Settings {
     /// The settings of one service.
     pub fn service(&self, unit: &UnitName) -> Option<&ServiceSettings> {
         self.services.iter().find(|service| &service.unit == unit)
+    }
+
+    /// The services in the waves in which they start.
+    pub fn start_waves(&self) -> Vec<Wave> {
+        start_waves(&self.waits())
+    }
+
+    /// The services in the waves in which they stop.
+    pub fn stop_waves(&self) -> Vec<Wave> {
+        stop_waves(&self.waits())
+    }
+
+    /// The services in dependency order, each with those that it waits for. That one uses a server which stands before it
+    /// is not always told, so that it is taken to.
+    fn waits(&self) -> Vec<(UnitName, Vec<UnitName>)> {
+        let is_server =
+            |service: &ServiceSettings| service.kind == ServiceKind::Mongodb || service.stop_proof.is_some();
+        let mut servers = Vec::new();
+        let mut waits = Vec::new();
+        for service in &self.services {
+            let mut after = service.after.clone();
+            if is_server(service) {
+                servers.push(service.unit.clone());
+            } else {
+                after.extend(servers.iter().filter(|server| !service.after.contains(server)).cloned());
+            }
+            waits.push((service.unit.clone(), after));
+        }
+        waits
     }
 }
 

@@ -5,14 +5,14 @@ use crate::model::{Change, Step};
 /// Whether the change is one that the step makes.
 pub(super) fn may_make(step: &Step, change: &Change) -> bool {
     match change {
-        Change::Held(unit) => matches!(step, Step::Stop(stopped) if stopped == unit),
+        Change::Held(unit) => step.stops(unit),
         Change::Stopped(unit) => match step {
-            Step::Stop(stopped) => stopped == unit,
+            Step::Stop(_) => step.stops(unit),
             // Recorded once more by whoever starts it, until it serves.
             step => matches!(step, Step::Restore | Step::LastLook),
         },
         Change::TakenAlong { with, .. } => match step {
-            Step::Stop(stopped) => stopped == with,
+            Step::Stop(_) => step.stops(with),
             step => *step == Step::Restore,
         },
         Change::Limited { .. } => step.does_long_work(),

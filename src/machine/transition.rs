@@ -79,11 +79,11 @@ pub fn apply(run: &Run, fact: Fact) -> Result<Run, IllegalTransition> {
             next.phase = Phase::NothingToDo;
         }
         (_, Some(Step::Baseline), Fact::BaselineTaken(baseline)) => next.baseline = Some(*baseline),
-        (_, Some(Step::Stop(unit)), Fact::ProofExpected(expected)) if unit == expected.unit => {
+        (_, Some(step), Fact::ProofExpected(expected)) if step.stops(&expected.unit) => {
             next.expected_proofs.retain(|known| known.unit != expected.unit);
             next.expected_proofs.push(*expected);
         }
-        (_, Some(Step::Stop(_)), Fact::ServiceStopped(proof)) => {
+        (_, Some(step), Fact::ServiceStopped(proof)) if step.stops(&proof.unit) => {
             next.stops.retain(|known| known.unit != proof.unit);
             next.stops.push(*proof);
         }

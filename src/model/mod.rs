@@ -60,6 +60,7 @@ mod symptoms;
 mod unit;
 mod verification;
 mod version;
+mod wave;
 mod work;
 mod work_log;
 
@@ -136,5 +137,6 @@ pub use unit::{
 };
 pub use verification::{EdgeReturn, ExpectedDifference, OrderKept, ServiceReturn, Verdict, Verification};
 pub use version::{compare_releases, compare_versions, kernel_flavour};
+pub use wave::{Wave, start_waves, stop_waves};
 pub use work::{WorkOutcome, WorkSpec};
 pub use work_log::{build_logs, error_summary, is_lock_conflict};

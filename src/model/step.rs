@@ -6,11 +6,11 @@ use std::str::FromStr;
 use serde::de::{self, IntoDeserializer, value};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::{HookId, HookPoint, InvalidId, Occasion, UnitName};
+use super::{HookId, HookPoint, InvalidId, Occasion, UnitName, Wave};
 
 /// One step. The order in which a run takes them is the run's own list, never the order here.
 ///
-/// Written as its name in kebab case: `stage-check`, `stop:mongod.service`, `hook:after-stop:1`, `notify-end`.
+/// Written as its name in kebab case: `stage-check`, `stop:mongod.service`, `stop:api.service,web.service`, `hook:after-stop:1`, `notify-end`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(remote = "Self", rename_all = "kebab-case")]
 pub enum Step {
@@ -34,9 +34,9 @@ pub enum Step {
     RemoveKernels,
     /// Install the new kernel while the services still run.
     Ahead,
-    /// Hold and stop one service, and prove that it is down.
+    /// Hold and stop services side by side, and prove that each is down.
     #[serde(skip)]
-    Stop(UnitName),
+    Stop(Wave),
     Upgrade,
     /// Build a kernel from its source.
     KernelSource,
@@ -78,6 +78,16 @@ impl Step {
         matches!(self, Self::Reboot | Self::Revert)
     }
 
+    /// The step that stops this service and no other.
+    pub fn stop(unit: UnitName) -> Self {
+        Self::Stop(Wave::of(unit))
+    }
+
+    /// Whether it stops this service.
+    pub fn stops(&self, unit: &UnitName) -> bool {
+        matches!(self, Self::Stop(wave) if wave.contains(unit))
+    }
+
     /// Whether it stops a service.
     pub fn is_stop(&self) -> bool {
         matches!(self, Self::Stop(_))
@@ -89,7 +99,10 @@ impl Step {
             Self::Preflight => "check the host".into(),
             Self::Fetch => "fetch the packages".into(),
             Self::Baseline => "record what runs".into(),
-            Self::Stop(unit) => format!("stop {unit}"),
+            Self::Stop(wave) => match wave.units() {
+                [first, others @ ..] if others.len() > 1 => format!("stop {first} and {} more", others.len()),
+                units => format!("stop {}", units.iter().map(UnitName::as_str).collect::<Vec<_>>().join(" and ")),
+            },
             Self::Announce => "tell who is logged in".into(),
             Self::LookAgain => "look again before the stop".into(),
             Self::Silence => "silence the monitoring".into(),
@@ -125,7 +138,7 @@ impl Step {
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Stop(unit) => write!(f, "stop:{unit}"),
+            Self::Stop(wave) => write!(f, "stop:{wave}"),
             Self::Hook(hook) => write!(f, "hook:{hook}"),
             Self::Notify(occasion) => write!(f, "notify-{}", occasion.name()),
             // The derived one, which writes the name of a variant without content.
@@ -138,8 +151,8 @@ impl FromStr for Step {
     type Err = InvalidId;
 
     fn from_str(text: &str) -> Result<Self, InvalidId> {
-        if let Some(unit) = text.strip_prefix("stop:") {
-            return Ok(Self::Stop(unit.parse()?));
+        if let Some(wave) = text.strip_prefix("stop:") {
+            return Ok(Self::Stop(wave.parse()?));
         }
         if let Some(hook) = text.strip_prefix("hook:") {
             return Ok(Self::Hook(hook.parse()?));
@@ -180,6 +193,7 @@ mod tests {
             "notify-start",
             "notify-end",
             "stop:mongod.service",
+            "stop:api.service,web.service",
             "hook:before-reboot:2",
         ] {
             assert_eq!(name.parse::<Step>().unwrap().to_string(), name);

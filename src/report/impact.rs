@@ -87,9 +87,8 @@ fn ready_positions(run: &Run) -> BTreeMap<UnitName, u32> {
 /// The beginning of the attempt is saved before anything is touched, so that the measure never says too little. None
 /// where no stop was begun, or where the service was down already.
 fn downtime(run: &Run, timeline: &[Event], unit: &UnitName) -> Option<Downtime> {
-    let step = Step::Stop(unit.clone());
-    let records: Vec<_> = run.history.iter().filter(|record| record.attempt.step == step).collect();
-    let open = run.attempt.as_ref().filter(|attempt| attempt.step == step);
+    let records: Vec<_> = run.history.iter().filter(|record| record.attempt.step.stops(unit)).collect();
+    let open = run.attempt.as_ref().filter(|attempt| attempt.step.stops(unit));
     let from = records.first().map(|record| record.attempt.began).or(open.map(|attempt| attempt.began))?;
     if records.last().is_some_and(|record| record.outcome == Outcome::Skipped) {
         return None;

@@ -59,8 +59,8 @@ impl Story {
             Step::Preflight,
             Step::Fetch,
             Step::Baseline,
-            Step::Stop(api.clone()),
-            Step::Stop(mongod.clone()),
+            Step::stop(api.clone()),
+            Step::stop(mongod.clone()),
             Step::Upgrade,
             Step::BuildKernel,
             Step::StageCheck,
@@ -188,7 +188,7 @@ impl Story {
 
     /// Stops a service and proves it.
     pub(crate) fn stop(&mut self, name: &str, seconds: f64) {
-        self.begin(Step::Stop(unit(name)));
+        self.begin(Step::stop(unit(name)));
         let is_database = name.starts_with("mongod");
         self.run.stops.push(StopProof {
             unit: unit(name),

@@ -203,7 +203,7 @@ mod tests {
 
     /// One of each kind, and of each turn that a kind can take.
     fn every_kind() -> Vec<EventKind> {
-        let stop = || Step::Stop(unit("mongod.service"));
+        let stop = || Step::stop(unit("mongod.service"));
         let check = |severity| {
             let finding = Finding::new(FindingKey::labelled("boot-space"), severity, "/boot is full\n(0 MiB free)");
             EventKind::CheckFound { check: CheckResult { label: "boot-space".into(), finding: Some(finding) } }

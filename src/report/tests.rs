@@ -71,7 +71,7 @@ fn stop_failed() -> Story {
     let mut story = Story::new();
     story.prepare();
     let reason = "sample-api.service did not stop within 10 s: 1 process is left in its control group";
-    story.fail(Step::Stop(unit("sample-api.service")), 10.0, reason);
+    story.fail(Step::stop(unit("sample-api.service")), 10.0, reason);
     story.restore(&["sample-api.service"]);
     story.close(21);
     story
@@ -192,7 +192,7 @@ fn open() -> Story {
     story.prepare();
     story.stop("sample-api.service", 0.3);
     story.run.changes = vec![Change::Held(unit("sample-api.service")), Change::Stopped(unit("sample-api.service"))];
-    story.begin(Step::Stop(unit("mongod.service")));
+    story.begin(Step::stop(unit("mongod.service")));
     story.now += 30.0;
     story
 }
@@ -201,7 +201,7 @@ fn open() -> Story {
 fn failing() -> Story {
     let mut story = Story::new();
     story.prepare();
-    story.fail(Step::Stop(unit("sample-api.service")), 10.0, "sample-api.service did not stop within 10 s");
+    story.fail(Step::stop(unit("sample-api.service")), 10.0, "sample-api.service did not stop within 10 s");
     story.run.changes = vec![Change::Held(unit("sample-api.service"))];
     story.begin(Step::Restore);
     story

@@ -6,6 +6,7 @@ use jiff::SignedDuration;
 
 use super::{RecordError, StepContext, StepError, ask_again};
 use crate::config::ServiceSettings;
+use crate::host::UnitHold;
 use crate::model::{Change, Companion, Fact, JobResult, LoadState, UnitName, companions, is_handed_over, is_trigger};
 
 /// A companion has no timeouts of ours: those of its unit end its jobs. This is for units that have none.
@@ -20,7 +21,8 @@ pub(super) async fn take_down(ctx: &mut StepContext<'_>, service: &ServiceSettin
     }
     let told: Vec<String> = found.iter().map(|one| one.described()).collect();
     ctx.note(format!("stopped with {}, and started again with it: {}", service.unit, told.join(", ")));
-    ctx.host.units.hold_all(&units).await?;
+    let holds: Vec<UnitHold> = units.iter().map(|unit| UnitHold { unit: unit.clone(), stop_timeout: None }).collect();
+    ctx.host.units.hold(&holds).await?;
     // First what would start the others again, then whoever comes after another one.
     let (triggers, bound): (Vec<&UnitName>, Vec<&UnitName>) = units.iter().rev().partition(|unit| is_trigger(unit));
     for unit in triggers.into_iter().chain(bound) {
@@ -71,7 +73,7 @@ pub(super) async fn open_sockets(
     if sockets.is_empty() {
         return Ok(problems);
     }
-    if let Err(error) = ask_again(ctx, || ctx.host.units.release_all(&sockets)).await {
+    if let Err(error) = ask_again(ctx, || ctx.host.units.release(&sockets)).await {
         problems.push(format!("the sockets of {} are still held: {error}", service.unit));
     }
     for socket in sockets {
@@ -106,7 +108,7 @@ pub(super) async fn bring_back(ctx: &mut StepContext<'_>, down: &[UnitName]) -> 
         return Ok(problems);
     }
     let units: Vec<UnitName> = all.iter().map(|(unit, _)| unit.clone()).collect();
-    if let Err(error) = ask_again(ctx, || ctx.host.units.release_all(&units)).await {
+    if let Err(error) = ask_again(ctx, || ctx.host.units.release(&units)).await {
         problems.push(format!("units that went down with the services are still held: {error}"));
     }
     let (triggers, bound): (Vec<_>, Vec<_>) = all.into_iter().partition(|(unit, _)| is_trigger(unit));

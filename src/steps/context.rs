@@ -127,6 +127,18 @@ pub enum StepError {
     Aborted,
 }
 
+impl StepError {
+    /// Both of two that happened side by side.
+    pub(super) fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Failed(one), Self::Failed(other)) => Self::Failed(format!("{one}; {other}")),
+            // It ends more than this step.
+            (Self::Failed(_), other) => other,
+            (one, _) => one,
+        }
+    }
+}
+
 impl From<HostError> for StepError {
     fn from(error: HostError) -> Self {
         Self::Failed(error.to_string())

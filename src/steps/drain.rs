@@ -8,7 +8,7 @@ use crate::config::{LeftoverClients, LongOperations, ServiceSettings};
 use crate::events::EventKind;
 use crate::host::HostResult;
 use crate::model::spoken::{exactly, running};
-use crate::model::{ClientConnection, DatabaseAccess, DatabaseFacts, RunningOperation, Step, summary_of_clients};
+use crate::model::{ClientConnection, DatabaseAccess, DatabaseFacts, RunningOperation, summary_of_clients};
 
 const LOOK_EVERY: SignedDuration = SignedDuration::from_millis(250);
 
@@ -64,7 +64,8 @@ async fn until(
             return Ok(Look { clients, operations });
         }
         let message = format!(
-            "waiting for {} connections and {} operations, {} at most",
+            "{}: waiting for {} connections and {} operations, {} at most",
+            settings.unit,
             clients.len(),
             operations.len(),
             running(limit - waited)
@@ -72,12 +73,9 @@ async fn until(
         // Told when the numbers change, not with every second that passes.
         let numbers = format!("{} {}", clients.len(), operations.len());
         if numbers != told {
-            ctx.events.emit(EventKind::StepProgressed {
-                step: Step::Stop(settings.unit.clone()),
-                fraction: None,
-                remaining: None,
-                message,
-            });
+            if let Some(step) = ctx.run().attempt.as_ref().map(|attempt| attempt.step.clone()) {
+                ctx.events.emit(EventKind::StepProgressed { step, fraction: None, remaining: None, message });
+            }
             told = numbers;
         }
         ctx.host.clock.sleep(LOOK_EVERY).await;

@@ -75,7 +75,7 @@ pub async fn perform(step: &Step, ctx: &mut StepContext<'_>) -> StepResult {
         Step::Silence => silence::begin(ctx).await,
         Step::EndSilence => silence::end(ctx).await,
         Step::Hook(hook) => hook::perform(ctx, *hook).await,
-        Step::Stop(unit) => stop::perform(ctx, unit).await,
+        Step::Stop(wave) => stop::perform(ctx, wave).await,
         Step::Upgrade => upgrade::perform(ctx).await,
         Step::KernelSource => kernel_source::perform(ctx).await,
         Step::InstallKernel => install_kernel::perform(ctx).await,

@@ -73,7 +73,7 @@ async fn let_go_of_services(ctx: &mut StepContext<'_>) -> Result<(), StepError> 
         if changes.contains(&Change::Held(unit.clone())) {
             continue;
         }
-        match ctx.host.units.release(unit).await {
+        match ctx.host.units.release(std::slice::from_ref(unit)).await {
             Ok(()) => ctx.recorder.record(Fact::ChangeUndone(change.clone()))?,
             Err(error) => ctx.note(format!("{unit} is still protected: {error}")),
         }

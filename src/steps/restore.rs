@@ -1,11 +1,13 @@
-//! Bring back what the run stopped, dependencies first, each one ready before the next.
+//! Bring back what the run stopped, dependencies first: what depends on nothing that is down starts side by side, and all of
+//! it is ready before what depends on it.
 
+use futures_util::future::join_all;
 use jiff::SignedDuration;
 
 use super::{RecordError, StepContext, StepEnd, StepError, StepResult, ask_again, companions, package_locks, rivals};
 use crate::config::ServiceSettings;
 use crate::events::EventKind;
-use crate::host::HostErrorKind;
+use crate::host::{HostErrorKind, HostResult};
 use crate::model::spoken::exactly;
 use crate::model::{Change, Fact, JobResult, Readiness, UnitName};
 
@@ -16,61 +18,22 @@ const PROBE_TIMEOUT: SignedDuration = SignedDuration::from_secs(5);
 /// A unit without a main process that was found up, and is not ready for so long, is taken for one that is left over.
 const STALE_AFTER: SignedDuration = SignedDuration::from_secs(5);
 
+/// What became of the services so far.
+#[derive(Default)]
+struct Restored {
+    back: usize,
+    down: Vec<UnitName>,
+    problems: Vec<String>,
+}
+
 pub(super) async fn perform(ctx: &mut StepContext<'_>) -> StepResult {
-    let services = ctx.settings.services.clone();
-    let mut problems = Vec::new();
-    let mut back = 0;
-    let mut down = Vec::new();
-    for service in &services {
-        let unit = &service.unit;
-        let held = Change::Held(unit.clone());
-        let stopped = Change::Stopped(unit.clone());
-        let protected = Change::Protected(unit.clone());
-        // After the end of a run its services are somebody else's: only what is on record is undone.
-        if ctx.run().reopened.is_some()
-            && ![&held, &protected, &stopped].iter().any(|change| ctx.run().changes.contains(change))
-            && !companions::has_sockets(ctx, unit)
-        {
-            continue;
-        }
-        let ran = ctx.run().reopened.is_none()
-            && ctx.run().baseline.as_ref().is_some_and(|baseline| baseline.service_ran(unit));
-        // Released even where nothing is recorded: undoing what was not done is harmless, leaving it is not.
-        let mut released = ctx.host.units.release(unit).await;
-        if released.is_ok() {
-            record_release(ctx, unit)?;
-        }
-        // Where systemd only did not answer, the unit may start already, and its users wait.
-        let may_start = released.as_ref().map_or_else(|error| error.kind == HostErrorKind::Unknown, |()| true);
-        if may_start {
-            problems.extend(companions::open_sockets(ctx, service).await?);
-        }
-        let is_wanted = ran || ctx.run().changes.contains(&stopped);
-        let mut started = if is_wanted && may_start { start_until_ready(ctx, service).await } else { Ok(()) };
-        if released.is_err() && may_start {
-            released = ask_again(ctx, || ctx.host.units.release(unit)).await;
-            if released.is_ok() {
-                record_release(ctx, unit)?;
-                if started.is_err() {
-                    started = start_until_ready(ctx, service).await;
-                }
-            }
-        }
-        if let Err(error) = released {
-            problems.push(format!("{unit} is still held: {error}"));
-        }
-        match started {
-            Ok(()) if is_wanted && may_start => {
-                back += 1;
-                ctx.recorder.record(Fact::ChangeUndone(stopped))?;
-            }
-            Ok(()) => {}
-            Err(problem) => {
-                down.push(unit.clone());
-                problems.push(problem);
-            }
-        }
+    let mut restored = Restored::default();
+    for wave in ctx.settings.start_waves() {
+        let services = wave.units().iter().filter_map(|unit| ctx.settings.service(unit));
+        let services: Vec<ServiceSettings> = services.filter(|service| is_ours(ctx, service)).cloned().collect();
+        bring_back(ctx, &services, &mut restored).await?;
     }
+    let Restored { back, down, mut problems } = restored;
     problems.extend(companions::bring_back(ctx, &down).await?);
     package_locks::give_up(ctx).await?;
     // After the services: they come first. Before the verification, which misses what is paused. The report tries again.
@@ -83,10 +46,113 @@ pub(super) async fn perform(ctx: &mut StepContext<'_>) -> StepResult {
     Err(StepError::Failed(problems.join("; ")))
 }
 
+/// After the end of a run its services are somebody else's: only what is on record is undone.
+fn is_ours(ctx: &StepContext<'_>, service: &ServiceSettings) -> bool {
+    let unit = &service.unit;
+    let changes = [Change::Held(unit.clone()), Change::Protected(unit.clone()), Change::Stopped(unit.clone())];
+    ctx.run().reopened.is_none()
+        || changes.iter().any(|change| ctx.run().changes.contains(change))
+        || companions::has_sockets(ctx, unit)
+}
+
+/// Whether it ran before the run, or was stopped by it.
+fn is_wanted(ctx: &StepContext<'_>, unit: &UnitName) -> bool {
+    let run = ctx.run();
+    let ran = run.reopened.is_none() && run.baseline.as_ref().is_some_and(|baseline| baseline.service_ran(unit));
+    ran || run.changes.contains(&Change::Stopped(unit.clone()))
+}
+
+/// Brings services back of which none depends on another.
+async fn bring_back(
+    ctx: &mut StepContext<'_>,
+    services: &[ServiceSettings],
+    restored: &mut Restored,
+) -> Result<(), RecordError> {
+    let units: Vec<UnitName> = services.iter().map(|service| service.unit.clone()).collect();
+    // Released even where nothing is recorded: undoing what was not done is harmless, leaving it is not.
+    let mut released = release(ctx, &units).await?;
+    let mut starting = Vec::new();
+    for (service, released) in services.iter().zip(&released) {
+        // Where systemd only did not answer, the unit may start already, and its users wait.
+        if !may_start(released) {
+            continue;
+        }
+        restored.problems.extend(companions::open_sockets(ctx, service).await?);
+        if is_wanted(ctx, &service.unit) {
+            starting.push(service);
+        }
+    }
+    let mut started = start_all(ctx, &starting).await;
+    let unanswered: Vec<usize> =
+        (0..units.len()).filter(|at| released[*at].is_err() && may_start(&released[*at])).collect();
+    if !unanswered.is_empty() {
+        let asked: Vec<UnitName> = unanswered.iter().map(|at| units[*at].clone()).collect();
+        let answer = ask_again(ctx, || ctx.host.units.release(&asked)).await;
+        if answer.is_ok() {
+            record_release(ctx, &asked)?;
+            for (service, outcome) in starting.iter().zip(&mut started) {
+                if outcome.is_err() && asked.contains(&service.unit) {
+                    *outcome = start_until_ready(ctx, service).await;
+                }
+            }
+        }
+        for at in unanswered {
+            released[at].clone_from(&answer);
+        }
+    }
+    for (unit, released) in units.iter().zip(released) {
+        if let Err(error) = released {
+            restored.problems.push(format!("{unit} is still held: {error}"));
+        }
+    }
+    for (service, started) in starting.iter().zip(started) {
+        match started {
+            Ok(()) => {
+                restored.back += 1;
+                ctx.recorder.record(Fact::ChangeUndone(Change::Stopped(service.unit.clone())))?;
+            }
+            Err(problem) => {
+                restored.down.push(service.unit.clone());
+                restored.problems.push(problem);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Releases all of them, and says what became of each. One that cannot be released keeps none of the others.
+async fn release(ctx: &mut StepContext<'_>, units: &[UnitName]) -> Result<Vec<HostResult<()>>, RecordError> {
+    let all = ctx.host.units.release(units).await;
+    let mut released = Vec::new();
+    for unit in units {
+        released.push(match &all {
+            Err(error) if error.kind != HostErrorKind::Unknown => {
+                ctx.host.units.release(std::slice::from_ref(unit)).await
+            }
+            answer => answer.clone(),
+        });
+    }
+    let free: Vec<UnitName> =
+        units.iter().zip(&released).filter(|(_, released)| released.is_ok()).map(|(unit, _)| unit.clone()).collect();
+    record_release(ctx, &free)?;
+    Ok(released)
+}
+
+fn may_start(released: &HostResult<()>) -> bool {
+    released.as_ref().map_or_else(|error| error.kind == HostErrorKind::Unknown, |()| true)
+}
+
+async fn start_all(ctx: &StepContext<'_>, services: &[&ServiceSettings]) -> Vec<Result<(), String>> {
+    join_all(services.iter().map(|service| start_until_ready(ctx, service))).await
+}
+
 /// A release takes hold and protection away.
-fn record_release(ctx: &mut StepContext<'_>, unit: &UnitName) -> Result<(), RecordError> {
-    ctx.recorder.record(Fact::ChangeUndone(Change::Held(unit.clone())))?;
-    ctx.recorder.record(Fact::ChangeUndone(Change::Protected(unit.clone())))
+fn record_release(ctx: &mut StepContext<'_>, units: &[UnitName]) -> Result<(), RecordError> {
+    for unit in units {
+        ctx.recorder.record(Fact::ChangeUndone(Change::Held(unit.clone())))?;
+        ctx.recorder.record(Fact::ChangeUndone(Change::Protected(unit.clone())))?;
+    }
+    Ok(())
 }
 
 /// Starts as often as the unit is found down, since a stop that came late may still be under way; ends when the

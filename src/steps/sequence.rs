@@ -3,7 +3,8 @@
 use crate::config::{Settings, StopOrder};
 use crate::model::{Channel, HookPoint, Occasion, RunOptions, Step};
 
-/// The steps of a run under these settings, in order: services stop in reverse dependency order.
+/// The steps of a run under these settings, in order: services stop in reverse dependency order, side by side
+/// where they do not depend on each other.
 pub fn planned_steps(settings: &Settings, options: &RunOptions) -> Vec<Step> {
     if options.fetch_only {
         return vec![Step::Fetch];
@@ -12,7 +13,7 @@ pub fn planned_steps(settings: &Settings, options: &RunOptions) -> Vec<Step> {
     let late_stop = settings.upgrade.order == StopOrder::LateStop;
     // Under late-stop packages are what goes first, and all that can refuse must refuse before they are touched.
     let again = (!late_stop).then_some(Step::LookAgain);
-    let stops = settings.services.iter().rev().map(|service| Step::Stop(service.unit.clone()));
+    let stops = settings.stop_waves().into_iter().map(Step::Stop);
     let start = (!settings.notify.is_empty()).then_some(Step::Notify(Occasion::Start));
     let silence = settings.silence.iter().map(|_| Step::Silence);
     let stop = start.into_iter().chain([Step::Announce]).chain(silence).chain(hooks(HookPoint::BeforeStop));

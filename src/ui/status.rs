@@ -193,7 +193,7 @@ mod tests {
         open.prepare();
         open.stop("sample-api.service", 0.3);
         open.run.changes = vec![Change::Held(unit("sample-api.service")), Change::Stopped(unit("sample-api.service"))];
-        open.begin(Step::Stop(unit("mongod.service")));
+        open.begin(Step::stop(unit("mongod.service")));
         let mut aborting = Story::new();
         aborting.prepare();
         aborting.begin(Step::Upgrade);
@@ -204,7 +204,7 @@ mod tests {
         waiting.run.phase = Phase::RebootRequested;
         let mut leftover = Story::new();
         leftover.prepare();
-        leftover.fail(Step::Stop(unit("mongod.service")), 10.0, "mongod.service did not stop within 10 s");
+        leftover.fail(Step::stop(unit("mongod.service")), 10.0, "mongod.service did not stop within 10 s");
         leftover.close(21);
         leftover.run.changes = vec![Change::Held(unit("mongod.service"))];
         let mut booted = leftover.clone();

@@ -15,9 +15,9 @@ use patchday::coordinator::{AbortFlag, Beginning, Coordinator, Journal, Narrator
 use patchday::events::{Event, EventKind};
 use patchday::host::clock::RunClock;
 use patchday::host::{
-    BootLoader, Budget, Clock, Database, DatabaseForensics, DatabaseInsight, Deployments, EndProofs, HoldSpec, Host,
-    HostError, HostErrorKind, HostResult, Inhibitor, InhibitorGuard, Kernels, Messenger, PackageLocks, PackageSurvey,
-    PackageWork, Packages, People, Power, Prober, RunningCode, Shutdown, ShutdownSpec, System, UnitChanges, Units,
+    BootLoader, Budget, Clock, Database, DatabaseForensics, DatabaseInsight, Deployments, EndProofs, Host, HostError,
+    HostErrorKind, HostResult, Inhibitor, InhibitorGuard, Kernels, Messenger, PackageLocks, PackageSurvey, PackageWork,
+    Packages, People, Power, Prober, RunningCode, Shutdown, ShutdownSpec, System, UnitChanges, UnitHold, Units,
     WorkUnits,
 };
 use patchday::model::*;
@@ -69,7 +69,7 @@ impl FakeUnit {
         !self.is_transient || self.active == "active"
     }
 
-    fn running() -> Self {
+    pub fn running() -> Self {
         Self {
             active: "active",
             enabled: true,
@@ -902,27 +902,15 @@ impl Units for Fake {
         Ok(JobResult::Done)
     }
 
-    async fn hold(&self, unit: &UnitName, _hold: HoldSpec) -> HostResult<()> {
-        point(&self.0, "hold");
-        {
-            let mut world = lock(&self.0);
-            let fake = world.unit(unit.as_str());
-            (fake.held, fake.protected) = (true, false);
-        }
-        point(&self.0, "held");
-        Ok(())
-    }
-
-    async fn hold_all(&self, units: &[UnitName]) -> HostResult<()> {
-        for unit in units {
-            Units::hold(self, unit, HoldSpec::default()).await?;
-        }
-        Ok(())
-    }
-
-    async fn release_all(&self, units: &[UnitName]) -> HostResult<()> {
-        for unit in units {
-            Units::release(self, unit).await?;
+    async fn hold(&self, holds: &[UnitHold]) -> HostResult<()> {
+        for hold in holds {
+            point(&self.0, "hold");
+            {
+                let mut world = lock(&self.0);
+                let fake = world.unit(hold.unit.as_str());
+                (fake.held, fake.protected) = (true, false);
+            }
+            point(&self.0, "held");
         }
         Ok(())
     }
@@ -934,19 +922,21 @@ impl Units for Fake {
         Ok(())
     }
 
-    async fn release(&self, unit: &UnitName) -> HostResult<()> {
-        point(&self.0, "release");
-        {
-            let mut world = lock(&self.0);
-            if world.unanswered_releases > 0 {
-                world.unanswered_releases -= 1;
-                world.now += SignedDuration::from_secs(45);
-                return Err(unknown(&format!("release {unit}")));
+    async fn release(&self, units: &[UnitName]) -> HostResult<()> {
+        for unit in units {
+            point(&self.0, "release");
+            {
+                let mut world = lock(&self.0);
+                if world.unanswered_releases > 0 {
+                    world.unanswered_releases -= 1;
+                    world.now += SignedDuration::from_secs(45);
+                    return Err(unknown(&format!("release {unit}")));
+                }
+                let fake = world.unit(unit.as_str());
+                (fake.held, fake.protected) = (false, false);
             }
-            let fake = world.unit(unit.as_str());
-            (fake.held, fake.protected) = (false, false);
+            point(&self.0, "released");
         }
-        point(&self.0, "released");
         Ok(())
     }
 

@@ -122,7 +122,7 @@ impl Story {
     fn stop_services(&mut self) {
         for unit in [api(), mongod()] {
             self.step(
-                Step::Stop(unit.clone()),
+                Step::stop(unit.clone()),
                 vec![
                     Fact::ChangeIntended(Change::Held(unit.clone())),
                     Fact::ChangeIntended(Change::Stopped(unit.clone())),

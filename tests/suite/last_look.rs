@@ -28,7 +28,7 @@ fn on_way(way: &str) -> Scenario {
         "upgrade fails" => scenario.world().failing_work = Some("upgrade"),
         "a stop fails" => scenario.world().unit(MONGOD).leaves_processes = 1,
         "no reboot comes" => scenario.world().reboot_does_nothing = true,
-        _ => scenario.abort_at = Some(Step::Stop(unit(MONGOD))),
+        _ => scenario.abort_at = Some(Step::stop(unit(MONGOD))),
     }
     scenario
 }

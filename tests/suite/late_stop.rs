@@ -18,7 +18,7 @@ fn services_stop_when_all_else_is_done() {
     let (end, run) = scenario.run_to_end();
     assert_eq!(ended(&end), exit_code::DONE, "{:?}", run.phase);
     let at = |step: &Step| run.history.iter().position(|record| &record.attempt.step == step).unwrap();
-    let stops = [API, MONGOD].map(|unit| at(&Step::Stop(unit.parse().unwrap())));
+    let stops = [API, MONGOD].map(|unit| at(&Step::stop(unit.parse().unwrap())));
     assert!(at(&Step::StageCheck) < at(&Step::Announce) && at(&Step::Announce) < stops[0]);
     assert!(stops[0] < stops[1] && stops[1] < at(&Step::Reboot));
     assert_in_service(&scenario, "after the run");

@@ -70,4 +70,5 @@ mod tidy_clock;
 mod tidy_comments;
 mod tidy_findings;
 mod units;
+mod waves;
 mod windows;

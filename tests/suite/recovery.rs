@@ -191,7 +191,7 @@ fn a_run_that_is_gone_on_with_before_the_first_stop_asks_again() {
         // Who goes on finds a service that no boot would bring back.
         scenario.world().disabled_at_crash = Some(API);
         let (end, run) = scenario.run_to_end();
-        if !scenario.has_crashed() || run.attempts_of(&Step::Stop(API.parse().unwrap())) > 0 {
+        if !scenario.has_crashed() || run.attempts_of(&Step::stop(API.parse().unwrap())) > 0 {
             break;
         }
         refused += 1;

@@ -44,7 +44,7 @@ fn a_unit_that_remains_without_its_server_is_stopped_by_its_job_and_started_agai
             match way {
                 "no reboot" => scenario.settings.reboot.when = RebootWhen::Never,
                 "failed upgrade" => scenario.world().failing_work = Some("upgrade"),
-                "abort" => scenario.abort_at = Some(Step::Stop(MONGOD.parse().unwrap())),
+                "abort" => scenario.abort_at = Some(Step::stop(MONGOD.parse().unwrap())),
                 _ => {}
             }
             let (end, run) = scenario.run_to_end();
@@ -128,7 +128,7 @@ fn what_goes_down_with_a_service_is_named_stopped_before_it_and_started_with_it(
         match way {
             "no reboot" => scenario.settings.reboot.when = RebootWhen::Never,
             "failed upgrade" => scenario.world().failing_work = Some("upgrade"),
-            "abort" => scenario.abort_at = Some(Step::Stop(MONGOD.parse().unwrap())),
+            "abort" => scenario.abort_at = Some(Step::stop(MONGOD.parse().unwrap())),
             _ => {}
         }
         let (end, run) = scenario.run_to_end();

@@ -15,7 +15,7 @@ pub use packages::{PackageLocks, PackageSurvey, PackageWork, Packages, RunningCo
 pub use people::{Deployments, Messenger, People, Prober};
 pub use set::Host;
 pub use systemd::{
-    Budget, HoldSpec, Inhibitor, InhibitorGuard, Journal, Power, Shutdown, UnitChanges, Units, WorkUnits,
+    Budget, Inhibitor, InhibitorGuard, Journal, Power, Shutdown, UnitChanges, UnitHold, Units, WorkUnits,
 };
 
 /// Why the host did not do, or did not say, what it was asked.

@@ -12,9 +12,10 @@ use crate::model::{
     WorkLook, WorkProcess, WorkSpec,
 };
 
-/// What a hold does besides keeping the unit from starting.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct HoldSpec {
+/// A unit to hold, and what that does besides keeping it from starting.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnitHold {
+    pub unit: UnitName,
     /// Raises `TimeoutStopSec=` of the unit to this while it is held, so that systemd does not SIGKILL a service that
     /// needs longer to stop. None leaves the unit's own.
     pub stop_timeout: Option<SignedDuration>,
@@ -39,21 +40,16 @@ pub trait Units: Send + Sync {
     /// goes on. Never kills.
     async fn stop(&self, unit: &UnitName, timeout: SignedDuration) -> HostResult<JobResult>;
 
-    /// Keeps the unit from starting by whatever way, until released or rebooted. Idempotent.
-    async fn hold(&self, unit: &UnitName, hold: HoldSpec) -> HostResult<()>;
-
-    /// Holds several units, of which none runs a database, with one reload of systemd at most.
-    async fn hold_all(&self, units: &[UnitName]) -> HostResult<()>;
+    /// Keeps the units from starting by whatever way, until released or rebooted, with one reload of systemd at most: on a
+    /// host with many units each takes a while. One that does not exist is held should it come. Idempotent.
+    async fn hold(&self, holds: &[UnitHold]) -> HostResult<()>;
 
     /// Keeps everybody from stopping or restarting the unit by its name, as scripts of packages do, until it is held,
     /// released, or rebooted. A unit that is held stays so. Idempotent.
     async fn protect(&self, unit: &UnitName) -> HostResult<()>;
 
-    /// Takes hold and protection away. Idempotent.
-    async fn release(&self, unit: &UnitName) -> HostResult<()>;
-
-    /// Releases several units, with one reload of systemd at most. Idempotent.
-    async fn release_all(&self, units: &[UnitName]) -> HostResult<()>;
+    /// Takes hold and protection away, with one reload of systemd at most. Idempotent.
+    async fn release(&self, units: &[UnitName]) -> HostResult<()>;
 
     /// All units at this instant.
     async fn survey(&self) -> HostResult<UnitSurvey>;

@@ -5,7 +5,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 use super::*;
-use crate::host::{HoldSpec, HostError, HostErrorKind, HostResult, ShutdownSpec, UnitChanges};
+use crate::host::{HostError, HostErrorKind, HostResult, ShutdownSpec, UnitChanges, UnitHold};
 use crate::model::{
     ActiveState, DatabaseFacts, JobResult, LoadState, UnitProcess, UnitRelations, UnitState, UnitSurvey,
 };
@@ -65,15 +65,7 @@ impl Units for FakeHost {
         no_answer()
     }
 
-    async fn hold(&self, _: &UnitName, _: HoldSpec) -> HostResult<()> {
-        no_answer()
-    }
-
-    async fn hold_all(&self, _: &[UnitName]) -> HostResult<()> {
-        no_answer()
-    }
-
-    async fn release_all(&self, _: &[UnitName]) -> HostResult<()> {
+    async fn hold(&self, _: &[UnitHold]) -> HostResult<()> {
         no_answer()
     }
 
@@ -81,7 +73,7 @@ impl Units for FakeHost {
         no_answer()
     }
 
-    async fn release(&self, _: &UnitName) -> HostResult<()> {
+    async fn release(&self, _: &[UnitName]) -> HostResult<()> {
         no_answer()
     }
 

@@ -26,7 +26,7 @@ use jiff::SignedDuration;
 use super::manager::{Manager, RawUnit};
 use crate::atomic_file::{self, unfinished};
 use crate::host::bus::host_error;
-use crate::host::{HoldSpec, HostError, HostErrorKind, HostResult};
+use crate::host::{HostError, HostErrorKind, HostResult, UnitHold};
 use crate::model::{LoadState, UnitName};
 
 /// Late enough to add to what packages and administrators say.
@@ -79,6 +79,15 @@ impl HoldFiles {
         raw.unit.texts("DropInPaths").contains(&self.drop_in_name)
     }
 
+    /// What the hold lacks as systemd sees it; none when it is complete.
+    fn gap(&self, raw: &RawUnit) -> Option<String> {
+        if !self.is_listed(raw) {
+            return Some(format!("systemd did not take {} into account", self.drop_in_name));
+        }
+        let restart = raw.service.text("Restart").filter(|restart| restart != "no");
+        restart.map(|restart| format!("Restart={restart} of another drop-in overrides {}", self.drop_in_name))
+    }
+
     /// Puts both files in place; says whether anything was not as it is now.
     fn place(&self, text: &str) -> io::Result<bool> {
         let flag = write(&self.flag, "held by patchday\n")?;
@@ -107,51 +116,32 @@ impl HoldFiles {
 }
 
 impl Manager {
-    /// Holds a unit, and makes sure that systemd has seen it.
+    /// Holds units, and makes sure that systemd has seen it.
     ///
     /// # Errors
     ///
-    /// `NotFound` for a unit that does not exist, `Failed` when the files cannot be written or systemd does not take
-    /// them.
-    pub(super) async fn hold(&self, unit: &UnitName, hold: HoldSpec) -> HostResult<()> {
-        let what = format!("hold {unit}");
-        let state = self.state(unit).await?;
-        if state.load == LoadState::NotFound {
-            return Err(HostError::new(HostErrorKind::NotFound, what, "there is no such unit"));
+    /// `Failed` when the files cannot be written or systemd does not take them into account.
+    pub(super) async fn hold(&self, holds: &[UnitHold]) -> HostResult<()> {
+        let mut is_stale = false;
+        for hold in holds {
+            let state = self.state(&hold.unit).await?;
+            // Raise, never lower; none is infinity already.
+            let stop_timeout = hold.stop_timeout.zip(state.stop_timeout).map(|(wanted, own)| wanted.max(own));
+            let files = HoldFiles::new(&self.root, &hold.unit);
+            let written = files.place(&files.text(stop_timeout));
+            is_stale |= written.map_err(|error| HostError::failed(format!("hold {}", hold.unit), error))?
+                || state.needs_daemon_reload
+                || files.gap(&self.raw_to_hold(&hold.unit).await?).is_some();
         }
-        // Raise, never lower; none is infinity already.
-        let stop_timeout = hold.stop_timeout.zip(state.stop_timeout).map(|(wanted, own)| wanted.max(own));
-        let files = HoldFiles::new(&self.root, unit);
-        let written = files.place(&files.text(stop_timeout)).map_err(|error| HostError::failed(&what, error))?;
-        if written || state.needs_daemon_reload || self.gap(unit, &files).await?.is_some() {
+        if is_stale {
             self.reload().await?;
         }
-        // A masked unit has no drop-ins, and does not start either.
-        match self.gap(unit, &files).await? {
-            Some(why) if state.load != LoadState::Masked => Err(HostError::failed(what, why)),
-            _ => Ok(()),
-        }
-    }
-
-    /// Holds units without a timeout of their own to raise, and lets systemd read all of it at once.
-    ///
-    /// # Errors
-    ///
-    /// As [`Self::hold`].
-    pub(super) async fn hold_all(&self, units: &[UnitName]) -> HostResult<()> {
-        for unit in units {
-            let files = HoldFiles::new(&self.root, unit);
-            files.place(&files.text(None)).map_err(|error| HostError::failed(format!("hold {unit}"), error))?;
-        }
-        if !units.is_empty() {
-            self.reload().await?;
-        }
-        for unit in units {
-            let files = HoldFiles::new(&self.root, unit);
+        for hold in holds {
+            let raw = self.raw_to_hold(&hold.unit).await?;
             // A masked unit has no drop-ins, and does not start either.
-            let is_loaded = self.raw_to_hold(unit).await?.unit.text("LoadState").as_deref() == Some("loaded");
-            if let Some(why) = self.gap(unit, &files).await?.filter(|_| is_loaded) {
-                return Err(HostError::failed(format!("hold {unit}"), why));
+            let is_loaded = raw.unit.text("LoadState").as_deref() == Some("loaded");
+            if let Some(why) = HoldFiles::new(&self.root, &hold.unit).gap(&raw).filter(|_| is_loaded) {
+                return Err(HostError::failed(format!("hold {}", hold.unit), why));
             }
         }
         Ok(())
@@ -161,7 +151,7 @@ impl Manager {
     ///
     /// # Errors
     ///
-    /// As [`Self::hold`].
+    /// `NotFound` for a unit that does not exist; else as [`Self::hold`].
     pub(super) async fn protect(&self, unit: &UnitName) -> HostResult<()> {
         let what = format!("protect {unit}");
         let state = self.state(unit).await?;
@@ -189,7 +179,7 @@ impl Manager {
     ///
     /// `Failed` when a file cannot be removed; the bus's where systemd cannot be told. The unit is free to start as
     /// soon as the flag file is gone, told or not; its own `Restart=` and timeout need the telling.
-    pub(super) async fn release_all(&self, units: &[UnitName]) -> HostResult<()> {
+    pub(super) async fn release(&self, units: &[UnitName]) -> HostResult<()> {
         let mut is_stale = false;
         for unit in units {
             let files = HoldFiles::new(&self.root, unit);
@@ -199,16 +189,6 @@ impl Manager {
             is_stale = is_stale || HoldFiles::new(&self.root, unit).is_listed(&self.raw_to_hold(unit).await?);
         }
         if is_stale { self.reload().await } else { Ok(()) }
-    }
-
-    /// What the hold lacks as systemd sees it; none when it is complete.
-    async fn gap(&self, unit: &UnitName, files: &HoldFiles) -> HostResult<Option<String>> {
-        let raw = self.raw_to_hold(unit).await?;
-        if !files.is_listed(&raw) {
-            return Ok(Some(format!("systemd did not take {} into account", files.drop_in_name)));
-        }
-        let restart = raw.service.text("Restart").filter(|restart| restart != "no");
-        Ok(restart.map(|restart| format!("Restart={restart} of another drop-in overrides {}", files.drop_in_name)))
     }
 
     async fn raw_to_hold(&self, unit: &UnitName) -> HostResult<RawUnit> {

@@ -10,7 +10,7 @@ use super::jobs::Goal;
 use super::manager::Manager;
 use super::proxy::NO_SUCH_UNIT;
 use crate::host::bus::{Bus, is_named};
-use crate::host::{HoldSpec, HostResult, UnitChanges, Units};
+use crate::host::{HostResult, UnitChanges, UnitHold, Units};
 use crate::model::{JobResult, UnitName, UnitProcess, UnitRelations, UnitState, UnitSurvey};
 
 #[derive(Debug, Clone)]
@@ -59,24 +59,16 @@ impl Units for SystemdUnits {
         self.manager.stop(unit, timeout).await
     }
 
-    async fn hold(&self, unit: &UnitName, hold: HoldSpec) -> HostResult<()> {
-        self.manager.hold(unit, hold).await
-    }
-
-    async fn hold_all(&self, units: &[UnitName]) -> HostResult<()> {
-        self.manager.hold_all(units).await
+    async fn hold(&self, holds: &[UnitHold]) -> HostResult<()> {
+        self.manager.hold(holds).await
     }
 
     async fn protect(&self, unit: &UnitName) -> HostResult<()> {
         self.manager.protect(unit).await
     }
 
-    async fn release(&self, unit: &UnitName) -> HostResult<()> {
-        self.manager.release_all(std::slice::from_ref(unit)).await
-    }
-
-    async fn release_all(&self, units: &[UnitName]) -> HostResult<()> {
-        self.manager.release_all(units).await
+    async fn release(&self, units: &[UnitName]) -> HostResult<()> {
+        self.manager.release(units).await
     }
 
     async fn survey(&self) -> HostResult<UnitSurvey> {

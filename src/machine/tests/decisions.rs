@@ -74,7 +74,7 @@ fn every_row_of_the_table_is_true() {
     }
 
     let row = ["none, the next step does not fit into the window", "same", "–"];
-    for step in [Step::Stop(api()), Step::Upgrade, Step::BuildKernel, Step::Reboot] {
+    for step in [Step::stop(api()), Step::Upgrade, Step::BuildKernel, Step::Reboot] {
         let decision = decided(&before(&step), WorkLook::NoWork, CLOSES);
         let closed = format!("miss the window at {step}: the window closed at {}", at(CLOSES));
         check(row, &decision, &closed);
@@ -346,7 +346,7 @@ fn only_the_next_step_or_one_that_serves_an_ending_may_begin() {
     let cases = [
         (planned(), "preflight"),
         (before(&Step::Fetch), "fetch"),
-        (before(&Step::Stop(api())), "stop:api.service"),
+        (before(&Step::stop(api())), "stop:api.service"),
         (before(&Step::Upgrade), "upgrade restore"),
         (interrupted, "upgrade repair restore"),
         (before(&Step::BuildKernel), "build-kernel repair restore"),
@@ -355,7 +355,7 @@ fn only_the_next_step_or_one_that_serves_an_ending_may_begin() {
         (before(&Step::Verify), "verify repair restore"),
         (nothing_to_do(), "report"),
         (failed(Step::Preflight), "report"),
-        (failed(Step::Stop(api())), "restore report"),
+        (failed(Step::stop(api())), "restore report"),
         (failed(Step::Upgrade), "repair restore report"),
         (aborted(&planned()), "report"),
         (verified(), "repair restore report"),

@@ -67,7 +67,7 @@ fn what_a_step_found_is_kept() {
 
 #[test]
 fn a_proof_replaces_the_older_one_of_its_unit() {
-    let run = open(Step::Stop(api()));
+    let run = open(Step::stop(api()));
     let run = after(&run, Fact::ServiceStopped(Box::new(proof(&api()))));
     let mut newer = proof(&api());
     newer.was_running = false;
@@ -79,7 +79,7 @@ fn a_proof_replaces_the_older_one_of_its_unit() {
 fn changes_are_noted_once_and_struck_out() {
     let held = Change::Held(api());
     let stopped = Change::Stopped(api());
-    let mut run = open(Step::Stop(api()));
+    let mut run = open(Step::stop(api()));
     for change in [&held, &held, &stopped] {
         run = after(&run, Fact::ChangeIntended(change.clone()));
     }
@@ -97,7 +97,7 @@ fn a_timer_is_paused_by_the_baseline_and_goes_on_with_the_report_at_the_latest()
     let intended = Fact::ChangeIntended(paused.clone());
     let run = after(&after(&open(Step::Baseline), intended.clone()), intended.clone());
     assert_eq!(run.changes, std::slice::from_ref(&paused));
-    for step in [Step::Fetch, Step::Stop(api()), Step::Upgrade] {
+    for step in [Step::Fetch, Step::stop(api()), Step::Upgrade] {
         assert!(super::super::apply(&open(step.clone()), intended.clone()).is_err(), "{step} paused a timer");
     }
     let left = begin(&end(&run, Outcome::Failed), Step::Report);
@@ -108,9 +108,9 @@ fn a_timer_is_paused_by_the_baseline_and_goes_on_with_the_report_at_the_latest()
 
 #[test]
 fn the_last_stop_ends_the_stops() {
-    let run = done(&before(&Step::Stop(api())), Step::Stop(api()));
+    let run = done(&before(&Step::stop(api())), Step::stop(api()));
     assert_eq!(run.phase, Phase::BaselineTaken);
-    assert_eq!(done(&run, Step::Stop(mongod())).phase, Phase::ServicesStopped);
+    assert_eq!(done(&run, Step::stop(mongod())).phase, Phase::ServicesStopped);
 }
 
 #[test]
@@ -154,7 +154,7 @@ fn a_reboot_is_counted_once_and_timed() {
 
 #[test]
 fn a_boot_undoes_every_change() {
-    let mut run = open(Step::Stop(api()));
+    let mut run = open(Step::stop(api()));
     for change in [Change::Held(api()), Change::Stopped(api())] {
         run = after(&run, Fact::ChangeIntended(change));
     }
@@ -199,7 +199,7 @@ fn a_boot_that_nobody_asked_for_is_counted_and_told() {
 
 #[test]
 fn a_soft_reboot_is_no_reboot_and_undoes_nothing() {
-    let held = after(&open(Step::Stop(api())), Fact::ChangeIntended(Change::Held(api())));
+    let held = after(&open(Step::stop(api())), Fact::ChangeIntended(Change::Held(api())));
     let run = soft_rebooted(&held);
     assert_eq!(run.changes, [Change::Held(api())], "a hold is in /run");
     let reason = "the host was soft-rebooted during \"stop api.service\"";
@@ -245,7 +245,7 @@ fn an_abort_and_a_closing_say_who_and_when() {
 
 #[test]
 fn a_run_is_opened_again_only_for_what_it_left() {
-    let mut run = open(Step::Stop(api()));
+    let mut run = open(Step::stop(api()));
     for change in [Change::Held(api()), Change::Stopped(api())] {
         run = after(&run, Fact::ChangeIntended(change));
     }

@@ -65,12 +65,12 @@ fn silence() -> Change {
 
 #[test]
 fn a_silence_is_recorded_by_its_step_survives_boots_and_is_ended_by_its_own() {
-    let mut run = before(&Step::Stop(api()));
+    let mut run = before(&Step::stop(api()));
     run.steps.insert(3, Step::Silence);
     assert!(apply(&run, Fact::ChangeIntended(silence())).is_err(), "no step is open");
     run = after(&begin(&run, Step::Silence), Fact::ChangeIntended(silence()));
     run = end(&run, Outcome::Succeeded);
-    let run = booted(&begin(&run, Step::Stop(api())), 2);
+    let run = booted(&begin(&run, Step::stop(api())), 2);
     assert_eq!(run.changes, [silence()], "monitoring is elsewhere");
     assert!(silence_is_due_to_end(&run));
     let ending = begin(&run, Step::EndSilence);

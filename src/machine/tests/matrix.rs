@@ -36,7 +36,7 @@ fn facts(run: &Run) -> Vec<Fact> {
     let open = run.attempt.as_ref().map(|attempt| attempt.step.clone());
     let next = if run.phase.is_final() { Some(Step::Report) } else { next_planned(run) };
     let unit = match &open {
-        Some(Step::Stop(unit)) => unit.clone(),
+        Some(Step::Stop(wave)) => wave.units()[0].clone(),
         _ => api(),
     };
     let step = open.or(next).unwrap();
@@ -208,12 +208,12 @@ fn a_fact_must_fit_the_run() {
         (asked(), Fact::RebootRequested { at: at(50) }, "one reboot a run"),
         (after(&asked(), Fact::RebootForced { at: at(50) }), Fact::RebootForced { at: at(51) }, "forced once"),
         (
-            open(Step::Stop(api())),
+            open(Step::stop(api())),
             Fact::ChangeIntended(Change::Held(super::sample::mongod())),
             "a change of another unit",
         ),
         (
-            open(Step::Stop(api())),
+            open(Step::stop(api())),
             Fact::ProofExpected(Box::new(ExpectedProof {
                 unit: super::sample::mongod(),
                 invocation: "a1".into(),
@@ -221,10 +221,10 @@ fn a_fact_must_fit_the_run() {
             })),
             "a proof of another unit",
         ),
-        (hooked(&before(&Step::Stop(api()))), began_on(LATE_HOOK, 1), "nothing is verified yet"),
+        (hooked(&before(&Step::stop(api()))), began_on(LATE_HOOK, 1), "nothing is verified yet"),
         (verified(), began_on(LATE_HOOK, 1), "a hook that was not planned"),
         (end(&at_work(&verified(), LATE_HOOK), Outcome::Interrupted), began_on(LATE_HOOK, 1), "no hook twice"),
-        (begin(&hooked(&before(&Step::Stop(api()))), HOOK), Fact::HookBegan(called(&LATE_HOOK)), "another hook"),
+        (begin(&hooked(&before(&Step::stop(api()))), HOOK), Fact::HookBegan(called(&LATE_HOOK)), "another hook"),
         (at_work(&verified(), LATE_HOOK), Fact::HookBegan(called(&LATE_HOOK)), "it is at work"),
         (begin(&verified(), Step::Report), Fact::HookBegan(called(&Step::Report)), "not a step that calls"),
         (planned(), began_on(Step::Notify(Occasion::End), 1), "the end of a run that goes on"),

@@ -11,7 +11,7 @@ use proptest::test_runner::{TestCaseError, TestRunner};
 use super::sample::{POLICY, api, at, boot, judged, planned, proof};
 use crate::machine::{Decision, OpenWork, apply, decide, may_abort};
 use crate::model::{
-    Change, Fact, Observation, Outcome, Phase, Run, RunWindow, Step, WindowMissed, WorkLook, WorkOutcome,
+    Change, Fact, Observation, Outcome, Phase, Run, RunWindow, Step, UnitName, WindowMissed, WorkLook, WorkOutcome,
 };
 
 /// The run is over after so many decisions, however the world behaves; a quiet world needs about thirty.
@@ -120,10 +120,13 @@ impl World {
     fn facts_of(&mut self, step: &Step) -> Vec<Fact> {
         match step {
             Step::Fetch if self.once_in(20) => vec![Fact::NothingFound { at: self.now }],
-            Step::Stop(unit) => {
-                let held = Fact::ChangeIntended(Change::Held(unit.clone()));
-                let stopped = Fact::ChangeIntended(Change::Stopped(unit.clone()));
-                vec![held, stopped, Fact::ServiceStopped(Box::new(proof(unit)))]
+            Step::Stop(wave) => {
+                let of = |unit: &UnitName| {
+                    let held = Fact::ChangeIntended(Change::Held(unit.clone()));
+                    let stopped = Fact::ChangeIntended(Change::Stopped(unit.clone()));
+                    [held, stopped, Fact::ServiceStopped(Box::new(proof(unit)))]
+                };
+                wave.units().iter().flat_map(of).collect()
             }
             // Now and then it leaves something behind, as a restore does that failed half way.
             Step::Restore => {
@@ -345,7 +348,7 @@ fn random_fact(run: &Run, which: u8, how: u8) -> Fact {
     // Mostly the step that fits, so that runs come far; now and then any other.
     let open = run.attempt.as_ref().map(|open| open.step.clone());
     let fitting = open.or_else(|| crate::machine::decide::next_planned(run)).unwrap_or(Step::Report);
-    let serving = [Step::Report, Step::Repair, Step::Restore, Step::Reboot, Step::Stop(api())];
+    let serving = [Step::Report, Step::Repair, Step::Restore, Step::Reboot, Step::stop(api())];
     let step = serving.get(usize::from(how % 24)).cloned().unwrap_or(fitting);
     let outcome = match how {
         0..20 => Outcome::Failed,

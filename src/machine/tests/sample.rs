@@ -50,8 +50,8 @@ pub(super) fn planned() -> Run {
             Step::Preflight,
             Step::Fetch,
             Step::Baseline,
-            Step::Stop(api()),
-            Step::Stop(mongod()),
+            Step::stop(api()),
+            Step::stop(mongod()),
             Step::Upgrade,
             Step::BuildKernel,
             Step::StageCheck,
@@ -116,7 +116,11 @@ pub(super) fn closed(run: &Run) -> Run {
 pub(super) fn done(run: &Run, step: Step) -> Run {
     let mut run = begin(run, step.clone());
     match &step {
-        Step::Stop(unit) => run = after(&run, Fact::ChangeIntended(Change::Held(unit.clone()))),
+        Step::Stop(wave) => {
+            for unit in wave.units() {
+                run = after(&run, Fact::ChangeIntended(Change::Held(unit.clone())));
+            }
+        }
         Step::Restore => {
             for change in run.changes.clone() {
                 run = after(&run, Fact::ChangeUndone(change));

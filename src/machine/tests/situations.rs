@@ -16,7 +16,7 @@ pub(super) fn watched(run: &Run) -> Run {
 
 /// Every situation that a run can be in while its phase is this one: with each attempt that can be open.
 pub(super) fn situations(phase: &Phase) -> Vec<Run> {
-    let mongod = Step::Stop(super::sample::mongod());
+    let mongod = Step::stop(super::sample::mongod());
     let interrupted = || end(&open(Step::Upgrade), Outcome::Interrupted);
     match phase {
         Phase::Planned => vec![planned(), open(Step::Preflight)],
@@ -25,9 +25,9 @@ pub(super) fn situations(phase: &Phase) -> Vec<Run> {
         Phase::OnlyFetched => vec![only_fetched(), begin(&only_fetched(), Step::Report)],
         Phase::NothingToDo => vec![nothing_to_do(), begin(&nothing_to_do(), Step::Report)],
         Phase::BaselineTaken => {
-            let told = begin(&watched(&before(&Step::Stop(api()))), Step::Notify(Occasion::Start));
-            let hook = begin(&hooked(&before(&Step::Stop(api()))), HOOK);
-            vec![before(&Step::Stop(api())), told, hook, open(Step::Stop(api())), before(&mongod), open(mongod)]
+            let told = begin(&watched(&before(&Step::stop(api()))), Step::Notify(Occasion::Start));
+            let hook = begin(&hooked(&before(&Step::stop(api()))), HOOK);
+            vec![before(&Step::stop(api())), told, hook, open(Step::stop(api())), before(&mongod), open(mongod)]
         }
         Phase::ServicesStopped => {
             vec![before(&Step::Upgrade), open(Step::Upgrade), interrupted(), begin(&interrupted(), Step::Repair)]

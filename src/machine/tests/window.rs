@@ -32,7 +32,7 @@ fn a_run_that_misses_its_window_ends_in_safety() {
     };
     let missed_at = |step: Step| window_missed(&before(&step), step);
     let cases = [
-        (missed_at(Step::Stop(api())), "", 10),
+        (missed_at(Step::stop(api())), "", 10),
         (missed_at(Step::Upgrade), "restore", 21),
         (missed_at(Step::BuildKernel), "stage-check, restore, verify", 0),
         (missed_at(Step::Reboot), "restore, verify", 0),

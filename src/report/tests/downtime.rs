@@ -29,7 +29,7 @@ fn no_downtime_is_claimed_without_records() {
     }
     assert!(unmeasured(&down_before), "a service that was down already was not taken down");
     let mut twice = Story::healthy();
-    let again = twice.run.history.iter().find(|r| r.attempt.step == Step::Stop(unit("mongod.service"))).cloned();
+    let again = twice.run.history.iter().find(|r| r.attempt.step == Step::stop(unit("mongod.service"))).cloned();
     twice.run.history.extend(again);
     twice.run.stops.iter_mut().for_each(|proof| proof.was_running = false);
     assert!(!unmeasured(&twice), "an interrupted first attempt may have taken it down");
@@ -42,7 +42,7 @@ fn no_downtime_is_claimed_without_records() {
 fn a_clock_that_was_set_back_gives_no_measure() {
     let mut story = Story::healthy();
     for record in &mut story.run.history {
-        if record.attempt.step == Step::Stop(unit("mongod.service")) {
+        if record.attempt.step == Step::stop(unit("mongod.service")) {
             record.attempt.began = at(3_600.0);
         }
     }

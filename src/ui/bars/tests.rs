@@ -120,7 +120,7 @@ fn a_failure_is_told_in_full_and_findings_stand_below_the_verdict() {
     let mut failed = Story::new();
     failed.prepare();
     let reason = "sample-api.service did not stop within 10 s: 1 process is left in its control group";
-    failed.fail(Step::Stop(unit("sample-api.service")), 10.0, reason);
+    failed.fail(Step::stop(unit("sample-api.service")), 10.0, reason);
     failed.restore(&["sample-api.service"]);
     failed.close(21);
     let mut degraded = Story::patched();
