@@ -109,8 +109,8 @@ keys! {
 
     CPU = "limits", "cpu", Kind::Percent, "\"50%\"", "\"25%\"",
         "Share of the whole machine (all CPUs) that apt, DKMS and kernel builds may use together.";
-    CPU_WEIGHT = "limits", "cpu-weight", Kind::Integer(0, 10_000), "20", "50",
-        "Their weight when CPUs are short; a unit has 100 by default. 0 is what systemd calls idle: they get what is left over.";
+    CPU_WEIGHT = "limits", "cpu-weight", Kind::Integer(0, 10_000), "0", "50",
+        "Their weight when CPUs are short; a unit has 100 by default. 0 is what systemd calls idle: they get what is left over, while the services run. It becomes 20 once these are down, or where the work starves.";
     IO_WEIGHT = "limits", "io-weight", Kind::Integer(1, 10_000), "20", "50",
         "Their weight when disks are busy; a unit has 100 by default.";
 

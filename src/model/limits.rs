@@ -21,6 +21,19 @@ pub struct Limits {
     pub cpus: u32,
 }
 
+/// `CPUWeight=idle`: nothing while anybody else wants the CPU.
+const IDLE: u64 = 0;
+
+/// The weight of work that must come to its end, beside the 100 of everybody else.
+const SHARED: u64 = 20;
+
+impl SliceLimits {
+    /// The same with a weight by which the work comes to its end; none if it has one.
+    pub fn raised(&self) -> Option<Self> {
+        (self.cpu_weight == Some(IDLE)).then_some(Self { cpu_weight: Some(SHARED), ..*self })
+    }
+}
+
 impl Limits {
     /// `CPUQuotaPerSecUSec`: microseconds of CPU time a second, over all CPUs.
     pub fn cpu_quota_per_sec_usec(&self) -> u64 {

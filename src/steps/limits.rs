@@ -4,15 +4,36 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{StepContext, StepError};
 use crate::events::EventKind;
-use crate::model::{Change, CpuCap, Fact, SliceLimits, share_of};
+use crate::host::HostResult;
+use crate::model::spoken::exactly;
+use crate::model::{Change, CpuCap, Fact, Resources, SliceLimits, quota_of, share_of};
 
 /// How often the use is measured: often enough for a watcher, and too seldom to be a load itself.
 const MEASURE_EVERY: SignedDuration = SignedDuration::from_secs(5);
+/// Work that gets less than this part of its share for so long, on a host whose CPUs others want, would never end.
+const STARVED_PART: u64 = 10;
+const STARVED_FOR: SignedDuration = SignedDuration::from_mins(3);
 
 /// Limits the slice, unless the run has done so. Returns whether it did now.
 ///
-/// Limits that are in place stay as they are: somebody may have changed them while the work ran.
+/// Limits that are in place stay as they are: somebody may have changed them while the work ran. But once services are down
+/// nobody is served while the work waits, and their users wait with it.
 pub(super) async fn ensure(ctx: &mut StepContext<'_>) -> Result<bool, StepError> {
+    let is_new = set(ctx).await?;
+    if ctx.run().has_stopped_something() {
+        raise(ctx).await?;
+    }
+    Ok(is_new)
+}
+
+/// Has the work share the CPUs where it was to get what is left over. Returns whether it did.
+async fn raise(ctx: &StepContext<'_>) -> HostResult<bool> {
+    let Some(raised) = ctx.host.budget.limits().await?.raised() else { return Ok(false) };
+    ctx.host.budget.set_limits(&raised).await?;
+    Ok(true)
+}
+
+async fn set(ctx: &mut StepContext<'_>) -> Result<bool, StepError> {
     let now = ctx.host.budget.limits().await?;
     match recorded(ctx) {
         Some(before) if now != before => return Ok(false),
@@ -62,6 +83,7 @@ pub(super) async fn tell_unless_enforced(ctx: &StepContext<'_>) {
 #[derive(Debug, Default)]
 pub(super) struct Meter {
     last: Option<(Timestamp, Option<u64>)>,
+    starved_since: Option<Timestamp>,
 }
 
 impl Meter {
@@ -77,8 +99,23 @@ impl Meter {
         let before = self.last.and_then(|(_, used)| used);
         self.last = Some((now, used));
         let Some(since) = since else { return };
+        let rate = rate(before, used, since);
+        let cap = match usage.map(|usage| usage.cpu) {
+            Some(CpuCap::Enforced(quota)) => quota,
+            _ => quota_of(100, host.cpus),
+        };
+        if self.has_starved(now, rate.is_some_and(|rate| starves(rate, cap, &host))) {
+            match raise(ctx).await {
+                Ok(true) => ctx.note(format!(
+                    "the work got next to no CPU for {}, since others want all of it: it shares now, so that it ends",
+                    exactly(STARVED_FOR)
+                )),
+                Ok(false) => {}
+                Err(error) => ctx.note(format!("the work gets next to no CPU: {error}")),
+            }
+        }
         ctx.events.emit(EventKind::WorkMeasured {
-            cpu_percent: rate(before, used, since).map(|rate| share_of(rate, host.cpus).round() as u32),
+            cpu_percent: rate.map(|rate| share_of(rate, host.cpus).round() as u32),
             limit_percent: match usage.map(|usage| usage.cpu) {
                 Some(CpuCap::Enforced(quota)) => Some(share_of(quota, host.cpus).round() as u32),
                 _ => None,
@@ -94,6 +131,27 @@ impl Meter {
     }
 }
 
+impl Meter {
+    /// Whether it has starved for long enough, counted anew from there.
+    fn has_starved(&mut self, now: Timestamp, starves: bool) -> bool {
+        if !starves {
+            self.starved_since = None;
+            return false;
+        }
+        let since = *self.starved_since.get_or_insert(now);
+        let is_over = now.duration_since(since) >= STARVED_FOR;
+        if is_over {
+            self.starved_since = None;
+        }
+        is_over
+    }
+}
+
+/// Whether work at this rate waits for others rather than for a disk: more want the CPUs than there are.
+fn starves(rate: u64, cap: u64, host: &Resources) -> bool {
+    rate.saturating_mul(STARVED_PART) < cap && host.load_one_minute >= f64::from(host.cpus) + 1.0
+}
+
 /// Microseconds of CPU time a second between two readings.
 fn rate(before: Option<u64>, after: Option<u64>, since: SignedDuration) -> Option<u64> {
     let used = after?.checked_sub(before?)?;
@@ -104,6 +162,32 @@ fn rate(before: Option<u64>, after: Option<u64>, since: SignedDuration) -> Optio
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn work_starves_where_others_have_what_it_wants_for_minutes() {
+        let host = |load| Resources { cpus: 2, memory_total: 0, memory_available: 0, load_one_minute: load };
+        for (rate, load, expected) in
+            [(99_999, 3.0, true), (100_000, 3.0, false), (0, 2.9, false), (0, 8.0, true), (u64::MAX, 8.0, false)]
+        {
+            assert_eq!(starves(rate, 1_000_000, &host(load)), expected, "{rate} {load}");
+        }
+        let mut meter = Meter::default();
+        let mut heard = |secs, starves| meter.has_starved(Timestamp::from_second(secs).unwrap(), starves);
+        let told: Vec<bool> = [
+            (0, true),
+            (175, true),
+            // A moment in which it got what it wanted.
+            (178, false),
+            (180, true),
+            (359, true),
+            (360, true),
+            // Raised once; where that does not help it is tried again.
+            (365, true),
+        ]
+        .map(|(secs, starves)| heard(secs, starves))
+        .into();
+        assert_eq!(told, [false, false, false, false, false, true, false]);
+    }
 
     #[test]
     fn a_rate_needs_two_readings_of_one_counter() {

@@ -288,6 +288,8 @@ pub struct World {
     pub system_state: &'static str,
     /// What the slice of all work is limited to; a boot forgets it.
     pub limits: SliceLimits,
+    /// The weights that the work was given, one after the other.
+    pub weights: Vec<Option<u64>>,
     /// CPUs, memory and load.
     pub resources: Resources,
     pub systemd: &'static str,
@@ -458,6 +460,7 @@ impl World {
             inprog_is_refused: false,
             shutdown_is_refused: false,
             limits: SliceLimits::default(),
+            weights: Vec::new(),
             resources: Resources { cpus: 2, memory_total: 1 << 32, memory_available: 1 << 31, load_one_minute: 0.1 },
             systemd: "252",
             virtualization: "",
@@ -1119,7 +1122,11 @@ impl Budget for Fake {
 
     async fn set_limits(&self, limits: &SliceLimits) -> HostResult<()> {
         point(&self.0, "limit");
-        lock(&self.0).limits = *limits;
+        {
+            let mut world = lock(&self.0);
+            world.limits = *limits;
+            world.weights.push(limits.cpu_weight);
+        }
         point(&self.0, "limited");
         Ok(())
     }

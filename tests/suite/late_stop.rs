@@ -27,6 +27,23 @@ fn services_stop_when_all_else_is_done() {
     assert!(estimate.steps.is_empty() || estimate.stops_late());
 }
 
+/// While services run, their users come first; once they are down, users wait for the work.
+#[test]
+fn work_gets_what_is_left_over_until_services_are_down() {
+    let weights = |scenario: Scenario| {
+        scenario.run_to_end();
+        let world = scenario.world();
+        let mut weights = world.weights.clone();
+        weights.dedup();
+        weights
+    };
+    assert_eq!(weights(late()), [Some(0)]);
+    assert_eq!(weights(Scenario::new()), [Some(0), Some(20)]);
+    let mut configured = Scenario::new();
+    configured.settings.limits.cpu_weight = 7;
+    assert_eq!(weights(configured), [Some(7)], "what was wished for stays");
+}
+
 #[test]
 fn an_upgrade_that_fails_stops_nothing_and_lets_go() {
     let scenario = late();
