@@ -3,7 +3,8 @@
 use jiff::SignedDuration;
 
 use crate::model::{
-    Basis, Estimate, Limits, Outcome, PlannedService, Run, Saving, ServiceKind, Step, StepEstimate, UpgradePlan,
+    Basis, BootTime, Estimate, Limits, Outcome, PlannedService, Run, Saving, ServiceKind, Step, StepEstimate,
+    UpgradePlan,
 };
 
 /// What an estimate is made of.
@@ -23,6 +24,8 @@ pub struct EstimateInputs<'a> {
     pub settle: SignedDuration,
     /// How long those who are logged in are given.
     pub grace: SignedDuration,
+    /// How long the boot that runs took; none if that is not known.
+    pub boot: Option<BootTime>,
     /// Whether the host will be rebooted.
     pub reboots: bool,
     /// Whether a kernel will be built from its source.
@@ -32,18 +35,25 @@ pub struct EstimateInputs<'a> {
 /// Runs that count: hosts change.
 const RECENT: usize = 6;
 
-/// Seconds to readiness after a reboot, where this host never did it.
+/// Seconds to readiness after a reboot, where nothing is known of any.
 const UNTIL_READY: f64 = 20.0;
 
+/// Seconds until services answer that have just become active, and somebody has seen it.
+const UNTIL_SEEN: f64 = 2.0;
+
 /// Seconds in which a MongoDB flushes what it has, and ends.
-const MONGODB_STOP: f64 = 10.0;
+const MONGODB_STOP: f64 = 3.0;
 
 /// Bytes a second of a mirror.
 const MIRROR: f64 = 4e6;
 
 pub fn estimate(inputs: &EstimateInputs<'_>) -> Estimate {
     let history = &inputs.history[inputs.history.len().saturating_sub(RECENT)..];
-    let until_ready = median(history.iter().filter_map(seconds_until_ready)).unwrap_or(UNTIL_READY);
+    let (until_ready, ready_basis) = match (median(history.iter().filter_map(seconds_until_ready)), inputs.boot) {
+        (Some(seen), _) => (seen, Basis::History),
+        (None, Some(boot)) => (boot.services.as_secs_f64() + UNTIL_SEEN, Basis::Boot),
+        (None, None) => (UNTIL_READY, Basis::Assumed),
+    };
     let pace = pace(history);
     let is_ahead = inputs.steps.contains(&Step::Ahead);
     let steps = inputs.steps.iter().map(|step| {
@@ -60,17 +70,11 @@ pub fn estimate(inputs: &EstimateInputs<'_>) -> Estimate {
                 }
             }
             Step::Fetch => (5.0 + inputs.plan.download_bytes() as f64 / MIRROR, Basis::Sizes),
-            Step::Verify => {
-                let basis = if history.iter().any(|run| seconds_until_ready(run).is_some()) {
-                    Basis::History
-                } else {
-                    Basis::Assumed
-                };
-                (until_ready + inputs.settle.as_secs_f64(), basis)
-            }
-            step => match seen {
-                Some(seconds) => (seconds, Basis::History),
-                None => (assumed(step, inputs.services), Basis::Assumed),
+            Step::Verify => (until_ready + inputs.settle.as_secs_f64(), ready_basis),
+            step => match (seen, inputs.boot) {
+                (Some(seconds), _) => (seconds, Basis::History),
+                (None, Some(boot)) if *step == Step::Reboot => (boot.reboot.as_secs_f64(), Basis::Boot),
+                (None, _) => (assumed(step, inputs.services), Basis::Assumed),
             },
         };
         StepEstimate { step: step.clone(), takes: whole(seconds), basis }
@@ -196,6 +200,7 @@ mod tests {
         let settle = SignedDuration::from_secs(60);
         let plan = run.upgrade.as_ref().unwrap();
         let (steps, services, grace) = (&run.steps[..], &run.services[..], SignedDuration::ZERO);
+        let (boot, builds_kernel) = (None, false);
         estimate(&EstimateInputs {
             steps,
             services,
@@ -204,8 +209,9 @@ mod tests {
             limits,
             settle,
             grace,
+            boot,
             reboots,
-            builds_kernel: false,
+            builds_kernel,
         })
     }
 
@@ -229,6 +235,32 @@ mod tests {
         // What it took is what would be told next time.
         let measured = run.measured_downtime().unwrap();
         assert!((known.downtime() - measured).abs() <= SignedDuration::from_secs(5), "{measured:#}: {known:?}");
+    }
+
+    /// Where no run has shown how long a reboot takes, the boot that runs has.
+    #[test]
+    fn the_boot_that_runs_counts_less_than_earlier_runs_and_more_than_guesses() {
+        let run = Story::healthy().run;
+        let boot = BootTime { reboot: SignedDuration::from_secs(31), services: SignedDuration::from_secs(7) };
+        let of = |history: &[Run]| {
+            estimate(&EstimateInputs {
+                steps: &run.steps,
+                services: &run.services,
+                plan: run.upgrade.as_ref().unwrap(),
+                history,
+                limits: &limits(100, 2),
+                settle: SignedDuration::from_secs(60),
+                grace: SignedDuration::ZERO,
+                boot: Some(boot),
+                reboots: true,
+                builds_kernel: false,
+            })
+        };
+        let first = of(&[]);
+        assert_eq!(takes(&first, &Step::Reboot), (31, Basis::Boot));
+        assert_eq!((first.until_ready.as_secs(), takes(&first, &Step::Verify)), (9, (69, Basis::Boot)));
+        let known = of(std::slice::from_ref(&run));
+        assert_eq!([Step::Reboot, Step::Verify].map(|step| takes(&known, &step).1), [Basis::History; 2]);
     }
 
     #[test]
@@ -267,6 +299,7 @@ mod tests {
                 limits,
                 settle,
                 grace,
+                boot: None,
                 reboots,
                 builds_kernel,
             })

@@ -103,7 +103,7 @@ check!(
     "A clock that is wrong breaks certificates, the window of the run, and the order in every log. In a container it is \
      the host's.",
     |check, inputs| {
-        if is_container(&inputs.survey().await?.virtualization) || inputs.host.system.clock_synchronized().await? {
+        if inputs.survey().await?.is_container() || inputs.host.system.clock_synchronized().await? {
             return Ok(None);
         }
         let finding = check.found("the clock is not synchronised").evidence("timedated says NTPSynchronized=no");
@@ -241,9 +241,11 @@ check!(
     "A container shares the kernel of the host below it: no kernel installed here is ever booted, and its reboot is none \
      of the machine.",
     |check, inputs| {
-        let kind = &inputs.survey().await?.virtualization;
-        let finding = check.found(format!("this is a container ({kind})"));
-        Ok(is_container(kind).then(|| finding.hint("kernel, CPU mitigations and clock are the business of its host")))
+        let survey = inputs.survey().await?;
+        let finding = check.found(format!("this is a container ({})", survey.virtualization));
+        Ok(survey
+            .is_container()
+            .then(|| finding.hint("kernel, CPU mitigations and clock are the business of its host")))
     }
 );
 
@@ -263,23 +265,6 @@ check!(
         Ok((number.is_none_or(|number| number < OLDEST_SYSTEMD)).then(|| finding.hint("upgrade the release by hand")))
     }
 );
-
-fn is_container(virtualization: &str) -> bool {
-    const CONTAINERS: [&str; 11] = [
-        "container-other",
-        "docker",
-        "lxc",
-        "lxc-libvirt",
-        "openvz",
-        "podman",
-        "pouch",
-        "proot",
-        "rkt",
-        "systemd-nspawn",
-        "wsl",
-    ];
-    CONTAINERS.contains(&virtualization)
-}
 
 /// What a unit does; none if the host has no such unit.
 async fn look(inputs: &CheckInputs<'_>, name: &str) -> HostResult<Option<ActiveState>> {

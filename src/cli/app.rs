@@ -32,11 +32,17 @@ use crate::host::running_code::HostProcesses;
 use crate::host::system::HostSystem;
 use crate::host::systemd::{SystemdBudget, SystemdPackageLocks, SystemdShutdown, SystemdUnits, SystemdWork};
 use crate::host::{Clock as _, Host, Units};
-use crate::model::{Change, Estimate, LoadState, Run, RunId, RunOptions, UpgradePlan, Way};
+use crate::model::{BootTime, Change, Estimate, LoadState, Run, RunId, RunOptions, UnitName, UpgradePlan, Way};
 use crate::report::words;
 use crate::steps;
 use crate::store::StateDir;
 use crate::ui::{self, Answer, Style, View, ViewInputs, ViewKind};
+
+/// What an estimate needs to know of the host.
+pub(super) struct Outlook {
+    pub(super) builds_kernel: bool,
+    boot: Option<BootTime>,
+}
 
 /// What every verb needs.
 pub(super) struct App {
@@ -192,6 +198,14 @@ impl App {
         recent.iter().filter_map(|id| self.state.load(id).ok()).filter(|run| !run.is_open()).collect()
     }
 
+    /// Looks how long the boot took that runs, and whether a kernel is to be built.
+    pub(super) async fn outlook(&self, host: &Host, settings: &Settings) -> Outlook {
+        let services: Vec<UnitName> = settings.services.iter().map(|service| service.unit.clone()).collect();
+        // Where it is not told, the estimate is a guess, and says so.
+        let boot = host.units.boot_time(&services).await.unwrap_or_default();
+        Outlook { builds_kernel: steps::kernel_build_is_due(host, settings).await, boot }
+    }
+
     /// The estimate of a run.
     pub(super) fn estimate(
         &self,
@@ -199,7 +213,7 @@ impl App {
         options: &RunOptions,
         plan: &UpgradePlan,
         reboots: bool,
-        builds_kernel: bool,
+        outlook: &Outlook,
     ) -> Estimate {
         estimate::estimate(&EstimateInputs {
             steps: &steps::planned_steps(settings, options),
@@ -209,8 +223,9 @@ impl App {
             limits: &settings.limits,
             settle: settings.verify.settle,
             grace: settings.announce.grace,
+            boot: outlook.boot,
             reboots,
-            builds_kernel,
+            builds_kernel: outlook.builds_kernel,
         })
     }
 

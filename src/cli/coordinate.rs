@@ -11,7 +11,6 @@ use crate::error::{Failure, FailureKind};
 use crate::exit_code;
 use crate::host::Host;
 use crate::model::{Abort, AbortWish, BootId, Run, RunId, RunOptions, RunWindow, UpgradePlan};
-use crate::steps;
 use crate::store::{RunStore, WishBox};
 
 /// What became of the pointer to the open run.
@@ -31,8 +30,8 @@ pub(super) async fn new_run(
     let boot = host.system.boot().await.ok_or_else(no_boot_id)?;
     // Corrected when the package lists are fresh.
     let reboots = settings.may_reboot(&options);
-    let builds_kernel = steps::kernel_build_is_due(host, settings).await;
-    let estimate = app.estimate(settings, &options, &UpgradePlan::default(), reboots, builds_kernel);
+    let outlook = app.outlook(host, settings).await;
+    let estimate = app.estimate(settings, &options, &UpgradePlan::default(), reboots, &outlook);
     let new = NewRun { id, host: hostname(), options, window, estimate: Some(estimate) };
     let (store, run) = new.record(locked, &app.state, boot, host, settings).await?;
     store.prune(settings.keep_runs);

@@ -45,10 +45,10 @@ impl Look {
 }
 
 pub(super) async fn look(app: &App, host: &Host, settings: &Settings, options: &RunOptions) -> Result<Look, Failure> {
-    let builds_kernel = steps::kernel_build_is_due(host, settings).await;
+    let outlook = app.outlook(host, settings).await;
     let may_reboot = settings.may_reboot(options);
     let nothing = UpgradePlan::default();
-    let expected = app.estimate(settings, options, &nothing, may_reboot, builds_kernel);
+    let expected = app.estimate(settings, options, &nothing, may_reboot, &outlook);
     let inputs = CheckInputs::new(host, settings, options).expecting(expected, nothing);
     let (checks, upgrade, kernels) = tokio::join!(checks::run_all(&inputs), inputs.upgrade(), inputs.kernels());
     let (upgrade, kernels) = (upgrade?, kernels?);
@@ -57,7 +57,7 @@ pub(super) async fn look(app: &App, host: &Host, settings: &Settings, options: &
     let due = steps::expected_boot_reasons(kernels, &owed, upgrade, tried);
     let mut reasons = reasons_in_words(&due);
     let mut reboot_for: Vec<String> = due.iter().map(|reason| reason.name().into_owned()).collect();
-    if builds_kernel {
+    if outlook.builds_kernel {
         reasons.push("a kernel is built from its source".to_owned());
         reboot_for.push("a kernel from source".to_owned());
     }
@@ -69,7 +69,7 @@ pub(super) async fn look(app: &App, host: &Host, settings: &Settings, options: &
         next_kernel: next_kernel_after(kernels, upgrade, tried),
         owed,
         reasons,
-        estimate: app.estimate(settings, options, upgrade, reboots, builds_kernel),
+        estimate: app.estimate(settings, options, upgrade, reboots, &outlook),
         reboot_for,
         may_reboot,
         reboots,

@@ -13,7 +13,6 @@ use crate::error::{Failure, FailureKind};
 use crate::host::Host;
 use crate::model::{RunOptions, Trigger};
 use crate::report::telling;
-use crate::steps;
 use crate::store::StoreError;
 use crate::ui;
 
@@ -55,8 +54,8 @@ async fn begin(app: &App, args: &RunArgs) -> Result<u8, Failure> {
     if heeds_windows && window.is_some() {
         let plan = host.packages.simulate().await?;
         let (settings, reboots) = (&located.settings, located.settings.may_reboot(&options));
-        let builds_kernel = steps::kernel_build_is_due(&host, settings).await;
-        let takes = app.estimate(settings, &options, &plan, reboots, builds_kernel).until_back();
+        let outlook = app.outlook(&host, settings).await;
+        let takes = app.estimate(settings, &options, &plan, reboots, &outlook).until_back();
         window = gate::may_begin(app, &located.settings, &options, takes)?;
     }
     if args.foreground {

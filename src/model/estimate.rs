@@ -13,6 +13,8 @@ pub enum Basis {
     History,
     /// The packages: their number and their sizes.
     Sizes,
+    /// The boot that runs.
+    Boot,
     /// Neither is known: what other hosts take.
     Assumed,
 }

@@ -4,6 +4,7 @@ mod attempt;
 mod baseline;
 mod boot_room;
 mod boot_source;
+mod boot_time;
 mod change;
 mod clock;
 mod companion;
@@ -68,6 +69,7 @@ pub use attempt::{Attempt, AttemptRecord, Outcome};
 pub use baseline::{Baseline, ListeningSocket, ServiceBaseline};
 pub use boot_room::TightBoot;
 pub use boot_source::{BootSource, LoaderDefault, LoaderEntry};
+pub use boot_time::{BootMoments, BootTime};
 pub use change::Change;
 pub use clock::{ClockAnchor, in_utc, time_on_next_boot};
 pub use companion::{Companion, companions, is_handed_over, is_trigger, taken_along};
@@ -134,6 +136,7 @@ pub use subject::{Subject, unit_of_mount};
 pub use symptoms::{FileRole, FileState, LogRecord, MongodSymptoms};
 pub use unit::{
     ActiveState, JobResult, LoadState, PendingJob, RestartRule, UnitProcess, UnitRelations, UnitState, UnitSurvey,
+    is_container,
 };
 pub use verification::{EdgeReturn, ExpectedDifference, OrderKept, ServiceReturn, Verdict, Verification};
 pub use version::{compare_releases, compare_versions, kernel_flavour};

@@ -89,7 +89,7 @@ impl Course {
             let trust = match step.basis {
                 Basis::History => TRUST_HISTORY,
                 Basis::Sizes => TRUST_SIZES,
-                Basis::Assumed => return None,
+                Basis::Boot | Basis::Assumed => return None,
             };
             Some((step.takes.as_secs_f64(), trust))
         });

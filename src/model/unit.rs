@@ -255,6 +255,31 @@ pub struct UnitSurvey {
     pub virtualization: String,
 }
 
+impl UnitSurvey {
+    /// Whether the kernel is that of a host around this one.
+    pub fn is_container(&self) -> bool {
+        is_container(&self.virtualization)
+    }
+}
+
+/// systemd's words for containers (systemd-detect-virt(1)).
+pub fn is_container(virtualization: &str) -> bool {
+    const CONTAINERS: [&str; 11] = [
+        "container-other",
+        "docker",
+        "lxc",
+        "lxc-libvirt",
+        "openvz",
+        "podman",
+        "pouch",
+        "proot",
+        "rkt",
+        "systemd-nspawn",
+        "wsl",
+    ];
+    CONTAINERS.contains(&virtualization)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -171,6 +171,7 @@ fn steps(plan: &Plan<'_>, style: &Style) -> Vec<String> {
         let basis = match one.basis {
             Basis::History => "as before",
             Basis::Sizes => "by size",
+            Basis::Boot => "as this boot",
             Basis::Assumed => "a guess",
         };
         let title = style.fit(&step.title(), 34);

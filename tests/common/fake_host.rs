@@ -918,6 +918,10 @@ impl Units for Fake {
         Ok(())
     }
 
+    async fn boot_time(&self, _services: &[UnitName]) -> HostResult<Option<BootTime>> {
+        Ok(None)
+    }
+
     async fn protect(&self, unit: &UnitName) -> HostResult<()> {
         point(&self.0, "protect");
         lock(&self.0).unit(unit.as_str()).protected = true;

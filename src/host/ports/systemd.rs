@@ -8,8 +8,8 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::HostResult;
 use crate::model::{
-    GroupUse, JobResult, PendingJob, RunId, SliceLimits, UnitName, UnitProcess, UnitRelations, UnitState, UnitSurvey,
-    WorkLook, WorkProcess, WorkSpec,
+    BootTime, GroupUse, JobResult, PendingJob, RunId, SliceLimits, UnitName, UnitProcess, UnitRelations, UnitState,
+    UnitSurvey, WorkLook, WorkProcess, WorkSpec,
 };
 
 /// A unit to hold, and what that does besides keeping it from starting.
@@ -50,6 +50,9 @@ pub trait Units: Send + Sync {
 
     /// Takes hold and protection away, with one reload of systemd at most. Idempotent.
     async fn release(&self, units: &[UnitName]) -> HostResult<()>;
+
+    /// How long the boot that runs took until these services were active; none if that is not known yet.
+    async fn boot_time(&self, services: &[UnitName]) -> HostResult<Option<BootTime>>;
 
     /// All units at this instant.
     async fn survey(&self) -> HostResult<UnitSurvey>;

@@ -7,7 +7,7 @@ use tokio::net::TcpListener;
 use super::*;
 use crate::host::{HostError, HostErrorKind, HostResult, ShutdownSpec, UnitChanges, UnitHold};
 use crate::model::{
-    ActiveState, DatabaseFacts, JobResult, LoadState, UnitProcess, UnitRelations, UnitState, UnitSurvey,
+    ActiveState, BootTime, DatabaseFacts, JobResult, LoadState, UnitProcess, UnitRelations, UnitState, UnitSurvey,
 };
 
 const LIMIT: SignedDuration = SignedDuration::from_secs(5);
@@ -66,6 +66,10 @@ impl Units for FakeHost {
     }
 
     async fn hold(&self, _: &[UnitHold]) -> HostResult<()> {
+        no_answer()
+    }
+
+    async fn boot_time(&self, _: &[UnitName]) -> HostResult<Option<BootTime>> {
         no_answer()
     }
 

@@ -11,7 +11,9 @@ use super::proxy::{self, Properties, manager};
 use crate::host::boot_clock::boot_began;
 use crate::host::bus::{Bus, host_error};
 use crate::host::{HostError, HostErrorKind, HostResult};
-use crate::model::{LoadState, RestartRule, UnitName, UnitProcess, UnitState, UnitSurvey};
+use crate::model::{
+    BootMoments, BootTime, LoadState, RestartRule, UnitName, UnitProcess, UnitState, UnitSurvey, is_container,
+};
 
 /// systemd as seen over one bus handle; what the adapters share.
 #[derive(Debug, Clone)]
@@ -104,6 +106,27 @@ impl Manager {
             .retry(|connection| async move { manager(&connection).await?.reload().await })
             .await
             .map_err(|error| host_error("reload systemd's unit files", &error))
+    }
+
+    /// How long the boot took until these services were active.
+    pub(super) async fn boot_time(&self, services: &[UnitName]) -> HostResult<Option<BootTime>> {
+        let began = u64::try_from(boot_began(&self.root).as_micros()).unwrap_or_default();
+        let read = self.bus.retry(|connection| async move {
+            let manager = manager(&connection).await?;
+            Ok(BootMoments {
+                firmware: manager.firmware_timestamp_monotonic().await?,
+                began,
+                userspace: manager.userspace_timestamp_monotonic().await?,
+                finished: manager.finish_timestamp_monotonic().await?,
+                is_container: is_container(&manager.virtualization().await?),
+            })
+        });
+        let moments = read.await.map_err(|error| host_error("read how long the boot took", &error))?;
+        let mut active = Vec::new();
+        for service in services {
+            active.push(self.state(service).await?.active_since_usec.map(|since| since + began));
+        }
+        Ok(BootTime::of(&moments, &active))
     }
 
     /// Active and failed units.

@@ -53,6 +53,12 @@ pub(super) trait Manager {
     fn version(&self) -> zbus::Result<String>;
     #[zbus(property(emits_changed_signal = "false"))]
     fn virtualization(&self) -> zbus::Result<String>;
+    #[zbus(property(emits_changed_signal = "false"), name = "FirmwareTimestampMonotonic")]
+    fn firmware_timestamp_monotonic(&self) -> zbus::Result<u64>;
+    #[zbus(property(emits_changed_signal = "false"), name = "UserspaceTimestampMonotonic")]
+    fn userspace_timestamp_monotonic(&self) -> zbus::Result<u64>;
+    #[zbus(property(emits_changed_signal = "false"), name = "FinishTimestampMonotonic")]
+    fn finish_timestamp_monotonic(&self) -> zbus::Result<u64>;
     #[zbus(property(emits_changed_signal = "false"))]
     fn system_state(&self) -> zbus::Result<String>;
     #[zbus(property(emits_changed_signal = "false"))]

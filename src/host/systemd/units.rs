@@ -11,7 +11,7 @@ use super::manager::Manager;
 use super::proxy::NO_SUCH_UNIT;
 use crate::host::bus::{Bus, is_named};
 use crate::host::{HostResult, UnitChanges, UnitHold, Units};
-use crate::model::{JobResult, UnitName, UnitProcess, UnitRelations, UnitState, UnitSurvey};
+use crate::model::{BootTime, JobResult, UnitName, UnitProcess, UnitRelations, UnitState, UnitSurvey};
 
 #[derive(Debug, Clone)]
 pub struct SystemdUnits {
@@ -69,6 +69,10 @@ impl Units for SystemdUnits {
 
     async fn release(&self, units: &[UnitName]) -> HostResult<()> {
         self.manager.release(units).await
+    }
+
+    async fn boot_time(&self, services: &[UnitName]) -> HostResult<Option<BootTime>> {
+        self.manager.boot_time(services).await
     }
 
     async fn survey(&self) -> HostResult<UnitSurvey> {

@@ -78,7 +78,7 @@ fn window_and_estimate_survive_their_file() {
     run.options.outside_window = true;
     let takes = SignedDuration::from_secs(7);
     let of = |basis| StepEstimate { step: Step::Upgrade, takes, basis };
-    let steps = [Basis::History, Basis::Sizes, Basis::Assumed].map(of).to_vec();
+    let steps = [Basis::History, Basis::Sizes, Basis::Boot, Basis::Assumed].map(of).to_vec();
     run.estimate = Some(Estimate { steps, until_ready: takes });
     let text = crate::store::encode(&run).unwrap();
     assert_eq!(crate::store::decode(&text, std::path::Path::new("run.json")).unwrap(), run);
