@@ -7,7 +7,7 @@ use serde_json::Value;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::error::{ConfigError, Problem};
+use super::error::Problem;
 use super::keys::{self, KEYS, Key, TABLES};
 use super::kind::Kind;
 use super::merge::json;
@@ -44,14 +44,9 @@ impl Effective {
 }
 
 impl Sources {
-    /// Every key, table by table and entry by entry, in the order of the documentation.
-    ///
-    /// # Errors
-    ///
-    /// As [`Sources::settings`].
-    pub fn effective(&self, cpus: u32, known_checks: &[&str]) -> Result<Vec<Effective>, ConfigError> {
-        self.settings(cpus, known_checks)?;
-        let whole = self.merged().map_err(ConfigError::sorted)?;
+    /// Every key, table by table and entry by entry, in the order of the documentation. `whole` is what the files have made,
+    /// and was judged.
+    pub(super) fn effective(&self, whole: &DeTable<'_>, cpus: u32, known_checks: &[&str]) -> Vec<Effective> {
         let once = whole.iter().filter(|(name, _)| keys::identity(name.get_ref()).is_none());
         let table = once.map(|(name, table)| (name.clone(), table.clone())).collect();
         let once = Part { sources: self, table, list: "", cpus, known_checks };
@@ -67,7 +62,7 @@ impl Sources {
                 effective.extend(part.keys(table, Some(number)));
             }
         }
-        Ok(effective)
+        effective
     }
 }
 

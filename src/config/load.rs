@@ -82,9 +82,7 @@ impl Files {
     ///
     /// A file cannot be read or trusted, or is wrong.
     pub fn settings(&self, cpus: u32, known_checks: &[&str]) -> Result<Located, ConfigError> {
-        let located = self.sources.settings(cpus, known_checks)?;
-        let problems = secret_files(self.trust, &located);
-        if problems.is_empty() { Ok(located) } else { Err(ConfigError::sorted(problems)) }
+        self.with_secrets(self.sources.settings(cpus, known_checks)?)
     }
 
     /// Every key, and which file says so.
@@ -93,8 +91,14 @@ impl Files {
     ///
     /// As [`Files::settings`].
     pub fn effective(&self, cpus: u32, known_checks: &[&str]) -> Result<Vec<Effective>, ConfigError> {
-        self.settings(cpus, known_checks)?;
-        self.sources.effective(cpus, known_checks)
+        let whole = self.sources.merged().map_err(ConfigError::sorted)?;
+        self.with_secrets(self.sources.judged(&whole, cpus, known_checks)?)?;
+        Ok(self.sources.effective(&whole, cpus, known_checks))
+    }
+
+    fn with_secrets(&self, located: Located) -> Result<Located, ConfigError> {
+        let problems = secret_files(self.trust, &located);
+        if problems.is_empty() { Ok(located) } else { Err(ConfigError::sorted(problems)) }
     }
 }
 

@@ -29,8 +29,12 @@ impl Sources {
     /// Everything that is wrong, as far as it can be told: after an error of syntax nothing else of the file is looked
     /// at, and after an unknown key or a wrong type of any file no meaning.
     pub fn settings(&self, cpus: u32, known_checks: &[&str]) -> Result<Located, ConfigError> {
-        let whole = self.merged().map_err(ConfigError::sorted)?;
-        match self.read(&whole, cpus, known_checks) {
+        self.judged(&self.merged().map_err(ConfigError::sorted)?, cpus, known_checks)
+    }
+
+    /// As [`Sources::settings`], of the table that the files have made.
+    pub(super) fn judged(&self, whole: &DeTable<'_>, cpus: u32, known_checks: &[&str]) -> Result<Located, ConfigError> {
+        match self.read(whole, cpus, known_checks) {
             (Some(settings), Notes { problems, positions }) if problems.is_empty() => {
                 Ok(Located { settings, positions })
             }
