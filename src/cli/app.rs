@@ -32,7 +32,7 @@ use crate::host::running_code::HostProcesses;
 use crate::host::system::HostSystem;
 use crate::host::systemd::{SystemdBudget, SystemdPackageLocks, SystemdShutdown, SystemdUnits, SystemdWork};
 use crate::host::{Clock as _, Host, Units};
-use crate::model::{BootTime, Change, Estimate, LoadState, Run, RunId, RunOptions, UnitName, UpgradePlan, Way};
+use crate::model::{BootId, BootTime, Change, Estimate, LoadState, Run, RunId, RunOptions, UnitName, UpgradePlan, Way};
 use crate::report::words;
 use crate::steps;
 use crate::store::StateDir;
@@ -265,11 +265,16 @@ fn run_named(name: &RunName, runs: Vec<RunId>) -> Result<RunId, Failure> {
 
 /// Strikes out what a boot since then has undone of a run that left something, and returns it. An open run stays as it is
 /// recorded: its coordinator notices the boot itself.
-pub(super) fn strike_out_undone(run: &mut Run) -> Vec<Change> {
-    match HostSystem::new("/".into()).boot_id() {
-        Some(boot) if run.left_something() => run.strike_out_undone_by(&boot),
+pub(super) fn strike_out_undone(run: &mut Run, boot: Option<&BootId>) -> Vec<Change> {
+    match boot {
+        Some(boot) if run.left_something() => run.strike_out_undone_by(boot),
         _ => Vec::new(),
     }
+}
+
+/// The boot that runs; none if it cannot be read.
+pub(super) fn boot() -> Option<BootId> {
+    HostSystem::new("/".into()).boot_id()
 }
 
 pub(super) fn no_run() -> Failure {
@@ -330,9 +335,8 @@ pub(super) fn init_logging(color: bool) {
 }
 
 /// What time it is for the run: where its boot still runs, by the clock that nobody sets.
-pub(super) fn time_of(run: &Run) -> Timestamp {
-    let boot = HostSystem::new("/".into()).boot_id();
-    match run.clock.as_ref().filter(|clock| boot.as_ref() == Some(&clock.boot)) {
+pub(super) fn time_of(run: &Run, boot: Option<&BootId>) -> Timestamp {
+    match run.clock.as_ref().filter(|clock| boot == Some(&clock.boot)) {
         Some(clock) => clock.time(SystemClock.since_boot()),
         None => Timestamp::now(),
     }

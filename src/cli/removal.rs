@@ -13,7 +13,7 @@ pub(super) fn may_be_removed(app: &App) -> Result<u8, Failure> {
     }
     let last = app.pick_run(None)?.map(|id| app.state.load(&id)).transpose()?;
     let Some(mut run) = last else { return Ok(exit_code::DONE) };
-    app::strike_out_undone(&mut run);
+    app::strike_out_undone(&mut run, app::boot().as_ref());
     if run.left_something() {
         let message =
             format!("patchday cannot be removed: run {} left changes of this host that are not undone", run.id);

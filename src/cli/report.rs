@@ -8,7 +8,6 @@ use crate::exit_code;
 use crate::host::Clock as _;
 use crate::host::clock::SystemClock;
 use crate::host::placed;
-use crate::host::system::HostSystem;
 use crate::model::RunId;
 use crate::report::{self, Report, Style};
 
@@ -39,11 +38,12 @@ pub(super) fn report(app: &App, args: &ReportArgs) -> Result<u8, Failure> {
 pub(super) fn build(app: &App, id: &RunId) -> Result<Report, Failure> {
     let mut run = app.state.load(id)?;
     let timeline = app.state.events(id).read_new()?;
-    let is_past = !run.is_open() && HostSystem::new("/".into()).boot_id().is_some_and(|boot| boot != run.boot);
+    let boot = app::boot();
+    let is_past = !run.is_open() && boot.as_ref().is_some_and(|boot| *boot != run.boot);
     if is_past {
         run.owed.clear();
     }
-    let report = report::build(&run, &timeline, app::time_of(&run));
+    let report = report::build(&run, &timeline, app::time_of(&run, boot.as_ref()));
     Ok(Report { rebooted_since: is_past, ..report }.in_zone(SystemClock.zone()))
 }
 

@@ -10,7 +10,6 @@ use crate::events::Event;
 use crate::exit_code;
 use crate::host::Clock as _;
 use crate::host::clock::SystemClock;
-use crate::host::system::HostSystem;
 use crate::model::{Attempt, BootId, Change, Closing, Owed, Phase, Run, RunId};
 use crate::report::ahead::{Progress, ahead};
 use crate::store::LockHolder;
@@ -51,17 +50,17 @@ pub(super) fn status(app: &App, args: &JsonArgs) -> Result<u8, Failure> {
         run.abort = wish.map(|wish| wish.abort);
     }
     let coordinator = before.or_else(|| app.state.lock_holder());
-    let undone = run.as_mut().map(app::strike_out_undone).unwrap_or_default();
+    let boot = app::boot();
+    let undone = run.as_mut().map(|run| app::strike_out_undone(run, boot.as_ref())).unwrap_or_default();
     // Of the boot that runs: another one has what it owed.
-    let boot = HostSystem::new("/".into()).boot_id();
     let owed = boot.as_ref().map(|boot| app.state.owed(boot, None)).transpose()?.unwrap_or_default();
     // What a closed one came to does not depend on them.
     let open = run.as_ref().filter(|run| run.is_open());
     let timeline = open.map(|run| app.state.events(&run.id).read_new()).transpose()?.unwrap_or_default();
     let text = match &run {
-        _ if args.json => json(run.as_ref(), &timeline, &owed, coordinator.as_ref())?,
+        _ if args.json => json(run.as_ref(), boot.as_ref(), &timeline, &owed, coordinator.as_ref())?,
         Some(run) => {
-            let (now, zone) = (app::time_of(run), SystemClock.zone());
+            let (now, zone) = (app::time_of(run, boot.as_ref()), SystemClock.zone());
             let status = ui::status::Status {
                 run,
                 timeline: &timeline,
@@ -86,11 +85,12 @@ fn waits_for_reboot(run: &Run, boot: Option<&BootId>) -> bool {
 
 fn json(
     run: Option<&Run>,
+    boot: Option<&BootId>,
     timeline: &[Event],
     owed: &[Owed],
     coordinator: Option<&LockHolder>,
 ) -> Result<String, Failure> {
-    let ahead = run.filter(|run| run.is_open()).map(|run| ahead(run, timeline, app::time_of(run)));
+    let ahead = run.filter(|run| run.is_open()).map(|run| ahead(run, timeline, app::time_of(run, boot)));
     let status = Status {
         format: STATUS_FORMAT,
         run: run.map(|run| &run.id),
