@@ -1,5 +1,7 @@
 //! What a check may look at. What several checks ask for is asked once.
 
+use std::collections::BTreeMap;
+
 use futures_util::future::try_join_all;
 use jiff::SignedDuration;
 use tokio::sync::OnceCell;
@@ -9,7 +11,8 @@ use crate::config::Settings;
 use crate::estimate::for_plan;
 use crate::host::{Host, HostResult};
 use crate::model::{
-    BootSurvey, Checkout, DkmsModule, Estimate, KernelFacts, RunOptions, UnitName, UnitState, UnitSurvey, UpgradePlan,
+    BootSurvey, Checkout, DkmsModule, Estimate, Footprint, KernelFacts, RunOptions, UnitName, UnitState, UnitSurvey,
+    UpgradePlan,
 };
 
 /// What a check may look at: the ports themselves, and what more than one check wants to know.
@@ -27,6 +30,7 @@ pub struct CheckInputs<'a> {
     dkms: OnceCell<HostResult<Vec<DkmsModule>>>,
     checkouts: OnceCell<HostResult<Vec<Checkout>>>,
     servers: OnceCell<HostResult<Vec<Server>>>,
+    footprints: OnceCell<HostResult<BTreeMap<String, Footprint>>>,
 }
 
 impl<'a> CheckInputs<'a> {
@@ -45,6 +49,7 @@ impl<'a> CheckInputs<'a> {
             dkms: OnceCell::new(),
             checkouts: OnceCell::new(),
             servers: OnceCell::new(),
+            footprints: OnceCell::new(),
         }
     }
 
@@ -99,6 +104,15 @@ impl<'a> CheckInputs<'a> {
         let look =
             || try_join_all(self.settings.preflight.deployments.iter().map(|path| self.host.deployments.look(path)));
         answer(self.checkouts.get_or_init(look).await)
+    }
+
+    /// Where the installed versions of the upgrade's packages lie: thousands of files are looked at.
+    pub async fn footprints(&self) -> HostResult<&BTreeMap<String, Footprint>> {
+        let look = || async {
+            let names: Vec<String> = self.upgrade().await?.changes.iter().map(|change| change.name.clone()).collect();
+            self.host.package_survey.footprints(&names).await
+        };
+        answer(self.footprints.get_or_init(look).await)
     }
 
     /// The configured MongoDB servers, each with its answer.

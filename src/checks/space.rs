@@ -35,10 +35,7 @@ const MARGIN_INODES: u64 = 4;
 /// tell what it would do, for want of room perhaps, nothing is known to be taken.
 async fn rooms(inputs: &CheckInputs<'_>) -> HostResult<Vec<(FileSystem, Need)>> {
     let needs = match inputs.upgrade().await {
-        Ok(plan) => {
-            let names: Vec<String> = plan.changes.iter().map(|change| change.name.clone()).collect();
-            room_needed(plan, &inputs.host.package_survey.footprints(&names).await?)
-        }
+        Ok(plan) => room_needed(plan, inputs.footprints().await?),
         Err(_) => BTreeMap::new(),
     };
     let points = needs.keys().map(String::as_str).filter(|point| !PATHS.contains(point));
