@@ -2,7 +2,7 @@
 
 use std::error::Error;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -40,24 +40,37 @@ pub fn install_crypto_provider() {
 pub struct Probe {
     units: Arc<dyn Units>,
     database: Arc<dyn Database>,
-    http: Result<reqwest::Client, String>,
+    plain: OnceLock<Result<reqwest::Client, String>>,
+    checking: OnceLock<Result<reqwest::Client, String>>,
+}
+
+/// `certificates`: whether those of others can be checked, for which all of this host's are read.
+fn client(certificates: bool) -> Result<reqwest::Client, String> {
+    let builder = reqwest::Client::builder()
+        .user_agent(concat!("patchday/", env!("CARGO_PKG_VERSION")))
+        // A proxy that is down or that answers for the service would tell of itself.
+        .no_proxy()
+        // A redirect is an answer with a status of its own: a login page must not pass for a healthy service.
+        .redirect(reqwest::redirect::Policy::none())
+        // A connection that was kept proves nothing of a service that was restarted.
+        .pool_max_idle_per_host(0);
+    let builder = if certificates { builder } else { builder.tls_certs_only([]) };
+    builder.build().map_err(|error| reasons(&error))
 }
 
 impl Probe {
     /// Asks systemd and MongoDB through their ports. Certificates are checked against those of the host.
     pub fn new(units: Arc<dyn Units>, database: Arc<dyn Database>) -> Self {
         install_crypto_provider();
-        let http = reqwest::Client::builder()
-            .user_agent(concat!("patchday/", env!("CARGO_PKG_VERSION")))
-            // A proxy that is down or that answers for the service would tell of itself.
-            .no_proxy()
-            // A redirect is an answer with a status of its own: a login page must not pass for a healthy service.
-            .redirect(reqwest::redirect::Policy::none())
-            // A connection that was kept proves nothing of a service that was restarted.
-            .pool_max_idle_per_host(0)
-            .build()
-            .map_err(|error| reasons(&error));
-        Self { units, database, http }
+        Self { units, database, plain: OnceLock::new(), checking: OnceLock::new() }
+    }
+
+    /// Made when it is first needed. Without a redirect, what begins without TLS never comes to it, and this host's
+    /// certificates are hundreds of files.
+    fn http(&self, url: &str) -> Result<&reqwest::Client, String> {
+        let is_plain = reqwest::Url::parse(url).is_ok_and(|url| url.scheme() == "http");
+        let kept = if is_plain { &self.plain } else { &self.checking };
+        kept.get_or_init(|| client(!is_plain)).as_ref().map_err(|error| format!("set up HTTP: {error}"))
     }
 
     async fn test(&self, unit: &UnitName, probe: &ReadinessProbe) -> Result<(), Fault> {
@@ -83,7 +96,7 @@ impl Probe {
 
     async fn test_http(&self, url: &str, status: u16, header: Option<&str>, body: Option<&str>) -> Result<(), Fault> {
         let not_ready = |why: String| Fault::NotReady(format!("GET {url}: {why}"));
-        let client = self.http.as_ref().map_err(|error| Fault::NotReady(format!("set up HTTP: {error}")))?;
+        let client = self.http(url).map_err(Fault::NotReady)?;
         let answer = client.get(url).send().await.map_err(|error| not_ready(in_words(&error.without_url())))?;
         let seen = answer.status().as_u16();
         if seen == TOO_MANY_REQUESTS && seen != status {
@@ -188,7 +201,7 @@ impl Prober for Probe {
     async fn count(&self, url: &str) -> HostResult<u64> {
         let what = format!("ask {url} for a number");
         let unknown = |why: String| HostError::new(HostErrorKind::Unknown, what.clone(), why);
-        let client = self.http.as_ref().map_err(|error| unknown(format!("set up HTTP: {error}")))?;
+        let client = self.http(url).map_err(&unknown)?;
         let asked = async {
             let mut answer = client.get(url).send().await?.error_for_status()?;
             let mut body = Vec::new();

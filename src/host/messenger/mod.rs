@@ -6,6 +6,7 @@ mod mail;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -26,13 +27,14 @@ pub struct Outbox {
     root: PathBuf,
     secrets_owner: u32,
     credentials: Option<PathBuf>,
-    http: Result<reqwest::Client, String>,
+    /// Made when it is first needed: it reads all certificates of this host, hundreds of files.
+    http: OnceLock<Result<reqwest::Client, String>>,
 }
 
 impl Outbox {
     /// Files are below `root`; secrets belong to this user alone.
     pub fn new(root: PathBuf, secrets_owner: u32) -> Self {
-        Self { root, secrets_owner, credentials: None, http: http::client() }
+        Self { root, secrets_owner, credentials: None, http: OnceLock::new() }
     }
 
     /// The directory of the credentials that systemd gave to this service.
@@ -82,7 +84,8 @@ impl Messenger for Outbox {
                 }
             }
             Parcel::Post { url, suffix, media, body } => {
-                let client = self.http.as_ref().map_err(|error| HostError::failed("set up HTTP", error))?;
+                let made = self.http.get_or_init(http::client);
+                let client = made.as_ref().map_err(|error| HostError::failed("set up HTTP", error))?;
                 http::post(client, &self.url(url).await?, suffix, media, body).await
             }
             Parcel::File { path, content } => {
