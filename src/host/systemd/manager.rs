@@ -7,6 +7,7 @@ use jiff::SignedDuration;
 use zbus::Connection;
 
 use super::cgroup;
+use super::object::object_path;
 use super::proxy::{self, Properties, manager};
 use crate::host::boot_clock::boot_began;
 use crate::host::bus::{Bus, host_error};
@@ -54,15 +55,10 @@ impl Manager {
             .await
     }
 
-    /// The unit's sub-state alone; fails with `NoSuchUnit` where the unit is not in memory.
-    pub(super) async fn sub_state_if_loaded(&self, unit: &UnitName) -> zbus::Result<String> {
-        let name = unit.as_str();
-        self.bus
-            .retry(|connection| async move {
-                let path = manager(&connection).await?.get_unit(name).await?;
-                proxy::property(&connection, &path, "Unit", "SubState").await
-            })
-            .await
+    /// The unit's sub-state alone, by one message. A unit that is not in memory is loaded for it, and is dead.
+    pub(super) async fn sub_state(&self, unit: &UnitName) -> zbus::Result<String> {
+        let path = &object_path(unit.as_str())?;
+        self.bus.retry(|connection| async move { proxy::property(&connection, path, "Unit", "SubState").await }).await
     }
 
     /// The job that the unit has now.

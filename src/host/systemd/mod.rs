@@ -23,6 +23,7 @@ mod exec_with_status;
 mod hold;
 mod jobs;
 mod manager;
+mod object;
 mod package_locks;
 mod property;
 mod proxy;

@@ -69,7 +69,62 @@ pub(super) async fn manager(connection: &Connection) -> zbus::Result<ManagerProx
     ManagerProxy::builder(connection).cache_properties(CacheProperties::No).build().await
 }
 
-/// All properties of one interface of an object, read now.
+/// The properties that anybody here reads: of the hundreds that systemd tells of a unit, the others are not kept.
+const READ: [&str; 51] = [
+    "ActiveEnterTimestampMonotonic",
+    "ActiveState",
+    "After",
+    "BindsTo",
+    "BoundBy",
+    "BusName",
+    "CPUQuotaPerSecUSec",
+    "CPUUsageNSec",
+    "CPUWeight",
+    "ConditionResult",
+    "ConditionTimestampMonotonic",
+    "ConsistsOf",
+    "ControlGroup",
+    "DropInPaths",
+    "ExecMainCode",
+    "ExecMainStartTimestampMonotonic",
+    "ExecMainStatus",
+    "ExecStop",
+    "IOWeight",
+    "Id",
+    "InactiveExitTimestampMonotonic",
+    "InvocationID",
+    "Job",
+    "LoadState",
+    "MainPID",
+    "MemoryHigh",
+    "NRestarts",
+    "NeedDaemonReload",
+    "PartOf",
+    "PropagatesStopTo",
+    "RefuseManualStart",
+    "RefuseManualStop",
+    "RequiredBy",
+    "Requires",
+    "RequiresMountsFor",
+    "Requisite",
+    "RequisiteOf",
+    "Restart",
+    "RestartUSec",
+    "Result",
+    "StartLimitBurst",
+    "StartLimitIntervalUSec",
+    "SubState",
+    "TimeoutStopUSec",
+    "Transient",
+    "TriggeredBy",
+    "Type",
+    "UnitFileState",
+    "UpheldBy",
+    "WantedBy",
+    "Wants",
+];
+
+/// The properties of one interface of an object, read now.
 pub(super) async fn properties(
     connection: &Connection,
     path: &OwnedObjectPath,
@@ -84,7 +139,11 @@ pub(super) async fn properties(
             &(format!("{SERVICE_NAME}.{interface}")),
         )
         .await?;
-    Ok(Properties(reply.body().deserialize()?))
+    let body = reply.body();
+    let all: HashMap<&str, Variant<'_>> = body.deserialize()?;
+    let read = all.into_iter().filter(|(name, _)| READ.binary_search(name).is_ok());
+    let read = read.map(|(name, value)| Ok((name.to_owned(), value.try_into_owned()?)));
+    Ok(Properties(read.collect::<zbus::Result<_>>()?))
 }
 
 /// One property that is text, read now.
@@ -107,15 +166,20 @@ pub(super) async fn property(
 pub(super) struct Properties(HashMap<String, OwnedVariant>);
 
 impl Properties {
+    fn value(&self, name: &str) -> Option<&OwnedVariant> {
+        debug_assert!(READ.binary_search(&name).is_ok(), "{name} is not among the properties that are kept");
+        self.0.get(name)
+    }
+
     fn get<'a, T: TryFrom<&'a OwnedVariant>>(&'a self, name: &str) -> Option<T> {
-        self.0.get(name).and_then(|value| T::try_from(value).ok())
+        self.value(name).and_then(|value| T::try_from(value).ok())
     }
 
     fn list<T>(&self, name: &str) -> Option<Vec<T>>
     where
         Vec<T>: TryFrom<OwnedVariant>,
     {
-        self.0.get(name).and_then(|value| value.try_clone().ok()).and_then(|value| value.try_into().ok())
+        self.value(name).and_then(|value| value.try_clone().ok()).and_then(|value| value.try_into().ok())
     }
 
     pub(super) fn text(&self, name: &str) -> Option<String> {
@@ -145,7 +209,7 @@ impl Properties {
 
     /// A list with something in it, whatever that is.
     pub(super) fn is_filled(&self, name: &str) -> bool {
-        let list = self.0.get(name).and_then(|value| value.downcast_ref::<zbus::Array<'_>>().ok());
+        let list = self.value(name).and_then(|value| value.downcast_ref::<zbus::Array<'_>>().ok());
         list.is_some_and(|list| !list.is_empty())
     }
 
@@ -155,7 +219,7 @@ impl Properties {
 
     /// The path of the unit's job; none if it has no job.
     pub(super) fn job(&self) -> Option<OwnedObjectPath> {
-        let (id, path) = self.0.get("Job")?.try_clone().ok().and_then(|job| {
+        let (id, path) = self.value("Job")?.try_clone().ok().and_then(|job| {
             let job: zbus::Structure<'static> = job.try_into().ok()?;
             <(u32, OwnedObjectPath)>::try_from(job).ok()
         })?;

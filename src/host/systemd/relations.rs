@@ -10,9 +10,10 @@ use futures_util::future::join_all;
 use jiff::SignedDuration;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
-use zbus::{Connection, MatchRule, MessageStream, OwnedObjectPath, message};
+use zbus::{Connection, MatchRule, MessageStream, message};
 
 use super::manager::Manager;
+use super::object::{object_path, unescaped};
 use super::proxy::{ALREADY_SUBSCRIBED, MANAGER_PATH, SERVICE_NAME, manager, properties};
 use crate::host::bus::{host_error, is_named};
 use crate::host::{HostResult, UnitChanges};
@@ -124,42 +125,6 @@ impl Manager {
     }
 }
 
-/// The unit's object: systemd loads the unit when it is asked about, so that no call is needed to find it.
-fn object_path(unit: &str) -> zbus::Result<OwnedObjectPath> {
-    OwnedObjectPath::try_from(format!("{MANAGER_PATH}/unit/{}", escaped(unit)))
-}
-
-/// Everything but letters and digits in hexadecimal, and a digit in the first place too.
-fn escaped(unit: &str) -> String {
-    let mut text = String::with_capacity(unit.len() + 16);
-    for (at, byte) in unit.bytes().enumerate() {
-        if byte.is_ascii_alphabetic() || (at > 0 && byte.is_ascii_digit()) {
-            text.push(char::from(byte));
-        } else {
-            text.push_str(&format!("_{byte:02x}"));
-        }
-    }
-    text
-}
-
-/// The other way round; none for what is no unit's object.
-fn unescaped(path: &str) -> Option<UnitName> {
-    let text = path.strip_prefix(MANAGER_PATH)?.strip_prefix("/unit/")?;
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((&first, tail)) = rest.split_first() {
-        if first == b'_' {
-            let digits = std::str::from_utf8(tail.get(..2)?).ok()?;
-            bytes.push(u8::from_str_radix(digits, 16).ok()?);
-            rest = tail.get(2..)?;
-        } else {
-            bytes.push(first);
-            rest = tail;
-        }
-    }
-    String::from_utf8(bytes).ok()?.parse().ok()
-}
-
 /// Signals of systemd, drained by a task of their own: a boot makes thousands, and a full queue would stop the
 /// connection, replies included.
 struct Signals {
@@ -222,24 +187,5 @@ impl UnitChanges for Signals {
             }
         }
         units
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn units_and_their_objects_are_the_same_both_ways() {
-        for (unit, path) in [
-            ("mongod.service", "mongod_2eservice"),
-            ("srv-data\\x2dold.mount", "srv_2ddata_5cx2dold_2emount"),
-            ("0-first.timer", "_30_2dfirst_2etimer"),
-        ] {
-            assert_eq!(escaped(unit), path);
-            let object = object_path(unit).unwrap();
-            assert_eq!(unescaped(object.as_str()).unwrap().as_str(), unit);
-        }
-        assert_eq!(unescaped("/org/freedesktop/systemd1/job/12"), None);
     }
 }

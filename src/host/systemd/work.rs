@@ -187,7 +187,7 @@ impl WorkUnits for SystemdWork {
     async fn look(&self, unit: &UnitName) -> WorkLook {
         // While it runs, one word is enough: all properties of a unit are hundreds, and reading them twice a second
         // was most of what a run cost. Whatever else the word says is judged by all of them.
-        if self.manager.sub_state_if_loaded(unit).await.is_ok_and(|word| word == "running") {
+        if self.manager.sub_state(unit).await.is_ok_and(|word| word == "running") {
             return WorkLook::Running;
         }
         match self.manager.raw_if_loaded(unit).await {
@@ -275,10 +275,8 @@ impl WorkUnits for SystemdWork {
     }
 
     async fn read_since(&self, file: &Path, offset: u64) -> HostResult<(String, u64)> {
-        let path = file.to_owned();
-        let read = tokio::task::spawn_blocking(move || read_lines(&path, offset)).await;
-        let what = || format!("read {}", file.display());
-        read.map_err(|error| HostError::failed(what(), error))?.map_err(|error| HostError::failed(what(), error))
+        // Right here: it lies in the state, to which the run itself is saved here, and is asked for twice a second.
+        read_lines(file, offset).map_err(|error| HostError::failed(format!("read {}", file.display()), error))
     }
 
     async fn start_service(&self, unit: &UnitName, description: &str, argv: &[String]) -> HostResult<()> {
