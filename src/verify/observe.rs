@@ -51,9 +51,9 @@ async fn outdated(with: &Verifying<'_>) -> HostResult<Option<Outdated>> {
     if with.changes.is_empty() {
         return Ok(None);
     }
-    let mut outdated = with.host.package_survey.outdated().await?.unwrap_or_default();
-    outdated.services = old_code::look(with.host, with.settings, &[]).await?.names();
-    Ok(Some(outdated))
+    let outdated = with.host.package_survey.outdated().await?;
+    let seen = old_code::look_knowing(with.host, with.settings, &[], outdated.as_ref()).await?;
+    Ok(Some(Outdated { services: seen.names(), ..outdated.unwrap_or_default() }))
 }
 
 /// A clock needs its servers to answer, which takes a while after a boot.

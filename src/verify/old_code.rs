@@ -121,15 +121,24 @@ impl Seen {
 ///
 /// Where nobody can tell.
 pub(crate) async fn look(host: &Host, settings: &Settings, tried: &[Recovery]) -> HostResult<Seen> {
+    let outdated = host.package_survey.outdated().await;
+    look_knowing(host, settings, tried, outdated.ok().flatten().as_ref()).await
+}
+
+/// As [`look`], where needrestart was asked: it looks at every process, and takes half a second of a CPU.
+pub(super) async fn look_knowing(
+    host: &Host,
+    settings: &Settings,
+    tried: &[Recovery],
+    outdated: Option<&Outdated>,
+) -> HostResult<Seen> {
     let mut all = host.running_code.old_code().await?;
     // It knows of interpreters too, whose own files are no programs to the kernel.
-    if let Ok(Some(Outdated { services, .. })) = host.package_survey.outdated().await {
-        for name in services {
-            let unit = if name == "systemd-manager" { "init.scope".parse() } else { name.parse() };
-            let Ok(unit) = unit else { continue };
-            if all.iter().all(|one| one.unit.as_ref() != Some(&unit)) {
-                all.push(OldCode { unit: Some(unit), program: name, pid: 0, files: Vec::new() });
-            }
+    for name in outdated.iter().flat_map(|outdated| &outdated.services) {
+        let unit = if name == "systemd-manager" { "init.scope".parse() } else { name.parse() };
+        let Ok(unit) = unit else { continue };
+        if all.iter().all(|one| one.unit.as_ref() != Some(&unit)) {
+            all.push(OldCode { unit: Some(unit), program: name.clone(), pid: 0, files: Vec::new() });
         }
     }
     let mut seen = Seen::default();
