@@ -32,8 +32,8 @@ async fn in_condition(
 ) -> Result<Vec<String>, HostError> {
     let mut evidence = Vec::new();
     for (server, facts) in answering(inputs.servers().await?) {
-        let condition = inputs.host.insight.condition(&server.access).await?;
-        evidence.extend(look(facts, &condition).map(|what| format!("{}: {what}", server.service.unit)));
+        let condition = server.condition(inputs.host).await?;
+        evidence.extend(look(facts, condition).map(|what| format!("{}: {what}", server.service.unit)));
     }
     Ok(evidence)
 }
