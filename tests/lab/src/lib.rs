@@ -34,6 +34,7 @@
 //! | `agent` | what the agent in a machine sees, and how it is told to run commands |
 //! | `faults` | kills and power cuts in the middle of a run, and the judge of what comes after |
 //! | `strangers` | hosts as strangers have them, and what Patchday says of each |
+//! | `usage` | what a run uses of its machine |
 //! | `load` | how users fare while something is built under a cap |
 //! | `terminal` | a terminal that somebody types at, and its screen |
 //! | `settings` | Patchday's settings for the two services |
@@ -68,6 +69,7 @@ mod supervisor;
 mod terminal;
 mod testbed;
 mod uml;
+mod usage;
 mod wait;
 
 pub use agent::Sighting;
@@ -86,4 +88,5 @@ pub use shipped::Shipped;
 pub use terminal::Terminal;
 pub use testbed::Testbed;
 pub use uml::UML_PACKAGES;
+pub use usage::Usage;
 pub use wait::wait_for;

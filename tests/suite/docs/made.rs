@@ -54,6 +54,20 @@ fn what_is_made_from_the_code_is_up_to_date() {
     }
 }
 
+/// What a machine must measure is written by `tests/lab/figures`, which names the commit.
+#[test]
+fn figures_name_the_commit_that_they_were_measured_on() {
+    let text = document("docs/measured.md").unwrap();
+    for part in ["cost", "downtime"] {
+        let begin = format!("<!-- from here on made by tests/lab/figures: {part} -->\n");
+        let (_, rest) = text.split_once(&begin).unwrap_or_else(|| panic!("no part for {part}"));
+        let (made, _) = rest.split_once("<!-- until here -->\n").unwrap();
+        let commit = made.strip_prefix("\nAt ").and_then(|made| made.split(',').next()).unwrap();
+        assert!(commit.len() == 7 && commit.bytes().all(|byte| byte.is_ascii_hexdigit()), "{part}: {commit}");
+        assert!(made.contains("\n|---|"), "{part} has no table");
+    }
+}
+
 /// The entry of each key stands below its table; what else the page says there stays as it is.
 #[test]
 fn the_configuration_is_that_of_the_keys() {

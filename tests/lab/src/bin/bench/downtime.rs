@@ -1,5 +1,6 @@
 //! How long the API is away while a machine is patched and rebooted: by Patchday, and by what people use without it.
 
+use crate::figures::Table;
 use crate::prober::{Downtime, Prober};
 use anyhow::{Context, Result, bail, ensure};
 use patchday_lab::{Image, Lab, Machine, Shipped, Suite, services, wait_for};
@@ -56,7 +57,7 @@ const WAYS: [Way; 5] = [
 ];
 
 /// In turn, so that a busy hour of the host hits all alike.
-pub(crate) fn measure(shipped: &Shipped, suite: Suite, times: u32, only: &str) -> Result<()> {
+pub(crate) fn measure(shipped: &Shipped, suite: Suite, times: u32, only: &str) -> Result<Table> {
     let lab = Lab::new()?;
     let image = Image::ensure(&lab, suite)?.with(&lab, PREPARE)?;
     let others = WAYS.iter().skip(1).filter(|way| way.name.contains(only));
@@ -69,8 +70,7 @@ pub(crate) fn measure(shipped: &Shipped, suite: Suite, times: u32, only: &str) -
             measured.push(downtime);
         }
     }
-    print(&measured);
-    Ok(())
+    Ok(table(&measured, times, suite))
 }
 
 fn once(lab: &Lab, image: &Image, shipped: &Shipped, way: &Way) -> Result<Downtime> {
@@ -161,25 +161,26 @@ fn all_is_done(machine: &Machine, old_kernel: &str) -> Result<()> {
     Ok(())
 }
 
-fn print(measured: &[(&Way, Vec<Downtime>)]) {
+fn table(measured: &[(&Way, Vec<Downtime>)], times: u32, suite: Suite) -> Table {
     let median = |of: &dyn Fn(&Downtime) -> Duration, measured: &[Downtime]| {
         let mut values: Vec<f64> = measured.iter().map(|downtime| of(downtime).as_secs_f64()).collect();
         values.sort_by(f64::total_cmp);
         values[values.len() / 2]
     };
-    println!("| way | without an answer | longest | until the boot | after it | beside the script | aim |");
-    println!("|---|---|---|---|---|---|---|");
+    let columns = ["way", "without an answer", "longest", "until the boot", "after it", "beside the script", "aim"];
+    let mut table = Table::new(format!("{suite}, the median of {times}"), &columns);
     let script = median(&Downtime::total, &measured[0].1);
     for (way, measured) in measured {
         let total = median(&Downtime::total, measured);
-        println!(
-            "| {} | {total:.1} s | {:.1} s | {:.1} s | {:.1} s | {:.2} | {} |",
-            way.name,
-            median(&|downtime| downtime.longest, measured),
-            median(&|downtime| downtime.before_boot, measured),
-            median(&|downtime| downtime.after_boot, measured),
-            total / script,
+        table.row([
+            way.name.to_owned(),
+            format!("{total:.1} s"),
+            format!("{:.1} s", median(&|downtime| downtime.longest, measured)),
+            format!("{:.1} s", median(&|downtime| downtime.before_boot, measured)),
+            format!("{:.1} s", median(&|downtime| downtime.after_boot, measured)),
+            format!("{:.2}", total / script),
             way.aim.map(|aim| format!("at most {aim}")).unwrap_or_default(),
-        );
+        ]);
     }
+    table
 }

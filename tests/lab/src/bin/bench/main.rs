@@ -2,11 +2,14 @@
 
 mod cost;
 mod downtime;
+mod figures;
 mod prober;
 
-use anyhow::Result;
+use anyhow::{Error, Result};
 use clap::{Parser, ValueEnum};
+use figures::Table;
 use patchday_lab::{Shipped, Suite, ended};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -29,12 +32,15 @@ struct Arguments {
     /// Only these parts; all by default
     #[arg(long, value_enum, value_delimiter = ',')]
     only: Vec<Part>,
-    /// How often the downtime of each way is measured; the median counts
+    /// How often each is measured; the median counts
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
     times: u32,
     /// Only the ways whose name holds this text, and the first, which the others are compared with
     #[arg(long, default_value = "")]
     way: String,
+    /// Writes the tables into this document too, with the commit
+    #[arg(long)]
+    write: Option<PathBuf>,
 }
 
 fn main() -> ExitCode {
@@ -43,11 +49,17 @@ fn main() -> ExitCode {
 
 fn measure(arguments: &Arguments) -> Result<()> {
     let wanted = |part| arguments.only.is_empty() || arguments.only.contains(&part);
+    let document =
+        arguments.write.as_deref().map(|document| Ok::<_, Error>((document, figures::commit()?))).transpose()?;
+    let done = |table: Table, part| {
+        table.print();
+        document.as_ref().map_or(Ok(()), |(document, commit)| table.write(document, part, commit))
+    };
     if wanted(Part::Cost) {
-        cost::measure(&arguments.shipped, arguments.suite)?;
+        done(cost::measure(&arguments.shipped, arguments.suite, arguments.times)?, "cost")?;
     }
     if wanted(Part::Downtime) {
-        downtime::measure(&arguments.shipped, arguments.suite, arguments.times, &arguments.way)?;
+        done(downtime::measure(&arguments.shipped, arguments.suite, arguments.times, &arguments.way)?, "downtime")?;
     }
     Ok(())
 }
