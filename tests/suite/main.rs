@@ -34,6 +34,7 @@ mod config_amended;
 mod config_files;
 mod config_verb;
 mod coordinator;
+mod cost;
 mod crash;
 mod database;
 mod discovery;
