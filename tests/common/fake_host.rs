@@ -1000,6 +1000,7 @@ impl Units for Fake {
     }
 
     async fn relations(&self, units: &[UnitName]) -> HostResult<BTreeMap<UnitName, UnitRelations>> {
+        drop(lock(&self.0));
         let after = |unit: &UnitName| if unit.as_str() == API { vec![MONGOD.parse().unwrap()] } else { Vec::new() };
         let of = |unit: &UnitName| UnitRelations {
             after: after(unit),
