@@ -18,6 +18,8 @@ pub enum Kind {
     Size,
     /// `true` or `false`.
     Boolean,
+    /// `false`, or one of some words; `true` stands for the first of them.
+    Switch(&'static [&'static str]),
     /// `HOST:PORT`.
     Address,
     /// An `http://` or `https://` URL.
@@ -96,6 +98,7 @@ impl Kind {
             Self::Percent => "a share from 1% to 100%".to_owned(),
             Self::Size => "an amount from 64M to 1024G".to_owned(),
             Self::Boolean => "true or false".to_owned(),
+            Self::Switch(words) => format!("false, or one of {}", words.join(", ")),
             Self::Address => "an address and a port".to_owned(),
             Self::Url => "an http or https URL".to_owned(),
             Self::MongodbUri => "a connection string of one server".to_owned(),

@@ -47,7 +47,7 @@ pub use order::dependency_order;
 pub use parse::parse;
 pub use place::{Place, Position};
 pub use settings::{
-    AnnounceSettings, KernelSettings, LeftoverClients, LongOperations, MongodbSettings, OnFailure, Policy,
+    Ahead, AnnounceSettings, KernelSettings, LeftoverClients, LongOperations, MongodbSettings, OnFailure, Policy,
     PreflightSettings, RebootSettings, RebootWhen, ServiceSettings, Settings, SilenceSettings, StopOrder,
     UpgradeSettings, UserCount, UserSource, VerifySettings,
 };

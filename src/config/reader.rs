@@ -153,7 +153,7 @@ impl<'a> Reader<'a> {
     /// The word that is given, or the key's default, as what it stands for. None only if no value has that word.
     pub(super) fn choice<T: DeserializeOwned>(self, key: &Key) -> Option<T> {
         let word = self.word(key).or_else(|| key.default_text())?;
-        let chosen: Result<T, value::Error> = T::deserialize(word.into_deserializer());
+        let chosen = meaning(word);
         if chosen.is_err() {
             let message = format!("{} is a word without a meaning", quoted(word));
             self.problem(&self.span(key).unwrap_or_default(), key.path(), message, "report this fault");
@@ -197,6 +197,17 @@ impl<'a> Reader<'a> {
         given.unwrap_or(key.default == "true")
     }
 
+    /// One of the key's words: the first where `true` is given. Nothing is chosen where `false` is, or nothing.
+    pub(super) fn switch<T: DeserializeOwned + Default>(self, key: &Key) -> T {
+        let given = self.value(key).and_then(|value| value.get_ref().as_bool());
+        let first = if let Kind::Switch([first, ..]) = key.kind { Some(*first) } else { None };
+        match given {
+            Some(true) => first.and_then(|word| meaning(word).ok()).unwrap_or_default(),
+            Some(false) => T::default(),
+            None => self.choice(key).unwrap_or_default(),
+        }
+    }
+
     /// The right ones of a list's items.
     pub(super) fn taken_items<T>(self, key: &Key, take: impl Fn(&str) -> Result<T, Wrong>) -> Vec<T> {
         let taken = |(item, span): (&str, Range<usize>)| take(item).map_err(|wrong| self.wrong(&span, key, wrong)).ok();
@@ -218,6 +229,11 @@ impl<'a> Reader<'a> {
         values::path(program).map_err(|wrong| self.wrong(at, key, wrong)).ok()?;
         Some(argv.iter().map(|(argument, _)| (*argument).to_owned()).collect())
     }
+}
+
+/// What a word of a choice stands for.
+fn meaning<T: DeserializeOwned>(word: &str) -> Result<T, value::Error> {
+    T::deserialize(word.into_deserializer())
 }
 
 /// What a table means that gives nothing: every key's default.

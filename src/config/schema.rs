@@ -158,6 +158,7 @@ impl Check<'_> {
             }
             (kind, _) if kind.is_list() => false,
             (Kind::Boolean, value) => value.is_bool(),
+            (Kind::Switch(_), value) => value.is_bool() || value.is_str(),
             (Kind::Integer(..), DeValue::Integer(number)) => {
                 i64::from_str_radix(number.as_str(), number.radix()).is_ok()
             }

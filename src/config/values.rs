@@ -34,7 +34,7 @@ pub(super) fn quoted(text: &str) -> String {
 pub(super) fn check(kind: Kind, given: &str) -> Taken<()> {
     match kind {
         Kind::Unit | Kind::Units => unit(given).map(drop),
-        Kind::Choice(_) => choice(kind, given),
+        Kind::Choice(_) | Kind::Switch(_) => choice(kind, given),
         Kind::Duration(_) => duration(kind, given).map(drop),
         Kind::Percent => percent(given).map(drop),
         Kind::Size => size(given).map(drop),
@@ -108,7 +108,7 @@ pub fn size(text: &str) -> Result<u64, Wrong> {
 
 /// One of the kind's words.
 pub(super) fn choice(kind: Kind, text: &str) -> Taken<()> {
-    let words = if let Kind::Choice(words) = kind { words } else { &[] };
+    let words = if let Kind::Choice(words) | Kind::Switch(words) = kind { words } else { &[] };
     if words.contains(&text) {
         return Ok(());
     }

@@ -1,6 +1,6 @@
 //! The order of the steps, as data.
 
-use crate::config::{Settings, StopOrder};
+use crate::config::{Ahead, Settings, StopOrder};
 use crate::model::{Channel, HookPoint, Occasion, RunOptions, Step};
 
 /// The steps of a run under these settings, in order: services stop in reverse dependency order, side by side
@@ -26,7 +26,7 @@ pub fn planned_steps(settings: &Settings, options: &RunOptions) -> Vec<Step> {
     let mut steps = vec![Step::Preflight, Step::Fetch, Step::Baseline];
     steps.extend(settings.kernel.remove_old.then_some(Step::RemoveKernels));
     // Where all of it comes before the stop anyway, nothing is ahead of anything.
-    if settings.upgrade.ahead && !late_stop {
+    if settings.upgrade.ahead != Ahead::Nothing && !late_stop {
         steps.push(Step::Ahead);
         steps.append(&mut own_kernel);
     }

@@ -2,6 +2,7 @@
 //! a way that leaves a service down or a package half installed.
 
 use crate::fake_host::{API, Fault, Scenario, assert_in_service, at_every_moment, ended};
+use patchday::config::Ahead;
 use patchday::exit_code;
 use patchday::model::{Outcome, PackageAction, PackageChange, Step};
 
@@ -15,7 +16,7 @@ fn change(name: &str, action: PackageAction) -> PackageChange {
 /// A host with a new kernel among its updates, and a run that installs it ahead.
 pub(crate) fn with_new_kernel() -> Scenario {
     let mut scenario = Scenario::new();
-    scenario.settings.upgrade.ahead = true;
+    scenario.settings.upgrade.ahead = Ahead::Kernel;
     {
         let mut world = scenario.world();
         world.kernels = vec![OLD];
@@ -75,7 +76,7 @@ fn a_kernel_that_the_boot_loader_does_not_know_is_not_booted_into() {
 #[test]
 fn where_no_kernel_is_new_nothing_is_done_ahead() {
     let mut scenario = Scenario::new();
-    scenario.settings.upgrade.ahead = true;
+    scenario.settings.upgrade.ahead = Ahead::Kernel;
     let (end, run) = scenario.run_to_end();
     assert_eq!(ended(&end), exit_code::DONE, "{:?}", run.phase);
     assert_eq!(run.last_record(&Step::Ahead).unwrap().outcome, Outcome::Skipped);

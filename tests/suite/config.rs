@@ -8,7 +8,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 use patchday::config::keys::{KEYS, TABLES, header};
-use patchday::config::{ConfigError, Located, Trust, load_trusting, parse};
+use patchday::config::{Ahead, ConfigError, Located, Trust, load_trusting, parse};
 use patchday::report::words::list;
 
 const CHECKS: [&str; 3] = ["boot-space", "disk-space", "other-updater"];
@@ -277,6 +277,19 @@ fn every_key_of_the_table_is_taken_with_its_example() {
     for key in KEYS {
         let text = with_key(key.table, &format!("{} = {}", key.name, key.example));
         assert!(parsed(key.name, &text).is_ok(), "{}: {:?}", key.path(), parsed(key.name, &text));
+    }
+}
+
+#[test]
+fn what_comes_ahead_may_be_written_as_before() {
+    for (written, ahead) in [
+        ("false", Ahead::Nothing),
+        ("true", Ahead::Kernel),
+        ("\"kernel\"", Ahead::Kernel),
+        ("\"unrelated\"", Ahead::Unrelated),
+    ] {
+        let located = parsed("ahead", &with_key("upgrade", &format!("ahead = {written}"))).unwrap();
+        assert_eq!(located.settings.upgrade.ahead, ahead, "{written}");
     }
 }
 

@@ -2,6 +2,7 @@
 //! which the world may end leaves a service down.
 
 use crate::fake_host::{API, Fault, Scenario, assert_in_service, at_every_moment, ended};
+use patchday::config::Ahead;
 use patchday::exit_code;
 use patchday::model::{KernelSource, Outcome, Step};
 
@@ -10,7 +11,7 @@ const NEW: &str = "6.1.176-mine";
 
 fn with_source(ahead: bool) -> Scenario {
     let mut scenario = Scenario::new();
-    scenario.settings.upgrade.ahead = ahead;
+    scenario.settings.upgrade.ahead = if ahead { Ahead::Kernel } else { Ahead::Nothing };
     let source = KernelSource { path: "/usr/src/linux".into(), config: None, make: Vec::new(), command: None };
     scenario.settings.kernel.source = Some(source);
     {
