@@ -99,8 +99,10 @@ pub fn for_plan(estimate: &Estimate, before: &UpgradePlan, now: &UpgradePlan) ->
 /// Seconds of dpkg's work in one step, on a server of today.
 fn work_of(step: &Step, plan: &UpgradePlan, is_ahead: bool) -> f64 {
     match step {
-        Step::Ahead => Some(plan.new_kernels()).filter(|plan| !plan.is_empty()).map_or(0.0, |plan| plan.work().total()),
-        _ if is_ahead => plan.without_new_kernels().work().total(),
+        Step::Ahead => {
+            Some(plan.ahead_of_stop()).filter(|plan| !plan.is_empty()).map_or(0.0, |plan| plan.work().total())
+        }
+        _ if is_ahead => plan.behind_stop().work().total(),
         _ => plan.work().total(),
     }
 }
@@ -125,7 +127,7 @@ pub fn savings(estimate: &Estimate, plan: &UpgradePlan, limits: &Limits) -> Vec<
             "everything before the services stop ([upgrade] order = \"late-stop\"); see docs/packages.md".to_owned();
         savings.push((late, work + own_kernel));
         if !is_ahead {
-            let ahead = "the new kernel before the services stop ([upgrade] ahead = true)".to_owned();
+            let ahead = "the new kernel before the services stop ([upgrade] ahead = \"kernel\")".to_owned();
             savings.push((ahead, takes(&Step::Upgrade) * kernels + own_kernel));
         }
     }
@@ -275,7 +277,7 @@ mod tests {
         assert_eq!(savings.len(), 4, "{savings:?}");
         assert!(savings.is_sorted_by(|one, other| one.saves >= other.saves));
         // Without a reboot there is none to save, and a rest that has no kernel cannot come ahead of itself.
-        let rest = plan.without_new_kernels();
+        let rest = plan.behind_stop();
         let savings = super::savings(&of(&[], &limits(100, 1), false), &rest, &limits(100, 1));
         assert!(savings.len() == 1 && savings[0].what.contains("late-stop"), "{savings:?}");
     }
@@ -310,9 +312,9 @@ mod tests {
         let ahead = of_steps(&steps);
         let saved = (after_stop.downtime() - ahead.downtime()).as_secs();
         let promised = savings(&after_stop, plan, limits);
-        let promised = promised.iter().find(|saving| saving.what.contains("ahead = true")).unwrap().saves;
+        let promised = promised.iter().find(|saving| saving.what.contains("ahead = ")).unwrap().saves;
         assert!(saved > 5 && (saved - promised.as_secs()).abs() <= 1, "{saved} s, {promised:#} promised");
-        assert!(!savings(&ahead, plan, limits).iter().any(|saving| saving.what.contains("ahead = true")));
+        assert!(!savings(&ahead, plan, limits).iter().any(|saving| saving.what.contains("ahead = ")));
     }
 
     #[test]

@@ -37,8 +37,8 @@ pub mod trusted;
 pub mod way;
 
 pub use ports::{
-    BootLoader, Budget, Clock, Database, DatabaseForensics, DatabaseInsight, Deployments, EndProofs, Host, HostError,
-    HostErrorKind, HostResult, Inhibitor, InhibitorGuard, Journal, Kernels, Messenger, PackageLocks, PackageSurvey,
-    PackageWork, Packages, People, Power, Prober, RunningCode, Shutdown, ShutdownSpec, System, UnitChanges, UnitHold,
-    Units, WorkUnits,
+    BootLoader, Budget, Clock, CommandLine, Database, DatabaseForensics, DatabaseInsight, Deployments, EndProofs, Host,
+    HostError, HostErrorKind, HostResult, Inhibitor, InhibitorGuard, Journal, Kernels, Messenger, PackageLocks,
+    PackageSurvey, PackageWork, Packages, People, Power, Prober, RunningCode, Shutdown, ShutdownSpec, System,
+    UnitChanges, UnitHold, Units, WorkUnits,
 };

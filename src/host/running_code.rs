@@ -4,6 +4,8 @@
 //! packages count; what is made to be run and thrown away (`/memfd:`, `/dev/shm`, `/SYSV`, `/tmp`, code of a JIT) is nobody's
 //! upgrade. No inode is compared: on overlay file systems those of a file and of its mapping differ.
 
+mod used;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, ErrorKind, Read};
@@ -16,7 +18,7 @@ use async_trait::async_trait;
 use super::command::below;
 use super::sockets::unit_of_cgroup;
 use super::{HostError, HostErrorKind, HostResult, RunningCode};
-use crate::model::OldCode;
+use crate::model::{OldCode, UsedFiles};
 
 /// A process that is stuck in its own memory keeps its maps from everybody who looks.
 const TIMEOUT: Duration = Duration::from_secs(20);
@@ -49,18 +51,32 @@ impl HostProcesses {
 #[async_trait]
 impl RunningCode for HostProcesses {
     async fn old_code(&self) -> HostResult<Vec<OldCode>> {
-        let what = "look who runs replaced files";
+        self.in_time("look who runs replaced files", |root| look(root, std::process::id())).await
+    }
+
+    async fn used(&self, pids: &[u32], commands: &[Vec<String>]) -> HostResult<UsedFiles> {
+        let (pids, commands) = (pids.to_vec(), commands.to_vec());
+        self.in_time("look what a service uses", move |root| used::look(root, &pids, &commands)).await
+    }
+}
+
+impl HostProcesses {
+    /// A thread of its own: nobody waits for it where a process keeps it.
+    async fn in_time<T: Send + 'static>(
+        &self,
+        what: &str,
+        look: impl FnOnce(&Path) -> Result<T, String> + Send + 'static,
+    ) -> HostResult<T> {
         let root = self.root.clone();
         let (answer, answered) = tokio::sync::oneshot::channel();
-        // A thread of its own: nobody waits for it where a process keeps it.
-        let looks = move || drop(answer.send(look(&root, std::process::id())));
+        let looks = move || drop(answer.send(look(&root)));
         std::thread::Builder::new().name("maps".into()).spawn(looks).map_err(|error| HostError::failed(what, error))?;
         match tokio::time::timeout(TIMEOUT, answered).await {
             Ok(Ok(seen)) => seen.map_err(|why| HostError::new(HostErrorKind::Unknown, what, why)),
             Ok(Err(_)) | Err(_) => Err(HostError::new(
                 HostErrorKind::Unknown,
                 what,
-                format!("a process does not show its maps within {} s", TIMEOUT.as_secs()),
+                format!("a process does not show what it has mapped within {} s", TIMEOUT.as_secs()),
             )),
         }
     }

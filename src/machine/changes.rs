@@ -17,7 +17,7 @@ pub(super) fn may_make(step: &Step, change: &Change) -> bool {
         },
         Change::Limited { .. } => step.does_long_work(),
         Change::Paused(_) => *step == Step::Baseline,
-        Change::Protected(_) => *step == Step::Upgrade,
+        Change::Protected(_) => matches!(step, Step::Ahead | Step::Upgrade),
         Change::Announced => *step == Step::Announce,
         Change::Silenced { .. } => *step == Step::Silence,
         Change::OneShotBoot(_) => *step == Step::Reboot,
@@ -34,7 +34,7 @@ pub(super) fn may_undo(step: &Step, change: &Change) -> bool {
             Change::Limited { .. } | Change::Paused(_) | Change::Announced => *step == Step::Report,
             Change::OneShotBoot(_) => matches!(step, Step::Report | Step::Verify),
             Change::Silenced { .. } => *step == Step::EndSilence,
-            Change::Protected(_) => *step == Step::Repair,
+            Change::Protected(_) => matches!(step, Step::Ahead | Step::Repair),
             Change::Stopped(_) => *step == Step::LastLook,
             Change::Held(_) | Change::TakenAlong { .. } => false,
         }

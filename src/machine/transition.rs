@@ -8,6 +8,7 @@ use super::decide::{may_abort, may_begin};
 use crate::estimate::for_plan;
 use crate::model::{
     Abort, Attempt, AttemptRecord, BootId, Change, Closing, Fact, HookEnd, Outcome, Phase, RejectedKernel, Run, Step,
+    UpgradePlan,
 };
 
 /// A fact that cannot follow. Always a fault in Patchday: the coordinator stops without touching anything.
@@ -71,6 +72,12 @@ pub fn apply(run: &Run, fact: Fact) -> Result<Run, IllegalTransition> {
         (_, Some(Step::Preflight | Step::LookAgain), Fact::ChecksAnswered(checks)) => next.checks = checks,
         (_, Some(Step::Fetch), Fact::UpgradePlanned(plan)) => {
             let before = run.upgrade.clone().unwrap_or_default();
+            next.estimate = run.estimate.as_ref().map(|estimate| for_plan(estimate, &before, &plan));
+            next.upgrade = Some(plan);
+        }
+        (_, Some(Step::Ahead), Fact::AheadChosen(choice)) if run.upgrade.is_some() => {
+            let before = run.upgrade.clone().unwrap_or_default();
+            let plan = UpgradePlan { ahead: Some(choice), ..before.clone() };
             next.estimate = run.estimate.as_ref().map(|estimate| for_plan(estimate, &before, &plan));
             next.upgrade = Some(plan);
         }

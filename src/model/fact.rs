@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 
 use super::{
-    Baseline, BootId, Change, CheckResult, ClockAnchor, ExpectedProof, HookEnd, HookRun, KernelPlan, LastLook,
-    Notification, Outcome, Owed, Recovery, Standstill, Step, StopProof, UnitName, UpgradePlan, Verification,
+    AheadChoice, Baseline, BootId, Change, CheckResult, ClockAnchor, ExpectedProof, HookEnd, HookRun, KernelPlan,
+    LastLook, Notification, Outcome, Owed, Recovery, Standstill, Step, StopProof, UnitName, UpgradePlan, Verification,
     WindowMissed,
 };
 
@@ -36,6 +36,8 @@ pub enum Fact {
     /// The preflight checks answered.
     ChecksAnswered(Vec<CheckResult>),
     UpgradePlanned(UpgradePlan),
+    /// What of the plan comes while the services run, and what waits for their stop.
+    AheadChosen(AheadChoice),
     /// Nothing to upgrade, to build or to reboot for.
     NothingFound {
         at: Timestamp,
@@ -133,6 +135,7 @@ impl Fact {
             Self::WindowMissed(_) => "window missed",
             Self::ChecksAnswered(_) => "checks answered",
             Self::UpgradePlanned(_) => "upgrade planned",
+            Self::AheadChosen(_) => "ahead chosen",
             Self::NothingFound { .. } => "nothing found",
             Self::BaselineTaken(_) => "baseline taken",
             Self::ChangeIntended(_) => "change intended",

@@ -1,5 +1,6 @@
 //! Data only: what Patchday knows, wants and has seen. No I/O, no clock, no D-Bus.
 
+mod ahead_choice;
 mod attempt;
 mod baseline;
 mod boot_room;
@@ -45,6 +46,8 @@ mod phase;
 mod premises;
 mod probe;
 mod progress;
+mod related;
+mod related_list;
 mod resources;
 mod room;
 mod run;
@@ -65,6 +68,7 @@ mod wave;
 mod work;
 mod work_log;
 
+pub use ahead_choice::{AheadChoice, WaitingPackage};
 pub use attempt::{Attempt, AttemptRecord, Outcome};
 pub use baseline::{Baseline, ListeningSocket, ServiceBaseline};
 pub use boot_room::TightBoot;
@@ -123,6 +127,10 @@ pub use phase::Phase;
 pub use premises::{FstabEntry, Mount, PowerSupply, lasting_mounts};
 pub use probe::{Readiness, ReadinessProbe};
 pub use progress::{Course, PackageStage, Stage, WorkNews, WorkProgress};
+pub use related::{
+    InstalledPackage, RelatedInputs, ServiceUse, UnitStart, UsedFiles, beyond_apt, choose_ahead, only_new_kernels,
+};
+pub use related_list::{INTERPRETERS, Interpreter, OPENED_LATE, STARTS_ANYTHING, WHOLE_HOST};
 pub use resources::Resources;
 pub use room::{FileSystem, Footprint, Need, Share, room_needed};
 pub use run::{Abort, AbortWish, Closing, PlannedService, Recovery, Run, RunOptions, Trigger};

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::UnitName;
+use super::{AheadChoice, UnitName};
 
 /// What apt would do with a package.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -63,6 +63,9 @@ pub struct UpgradePlan {
     /// Why these are not known; none if they are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub left_out_unknown: Option<String>,
+    /// What of it comes while the services run, and what waits; none where only new kernels do, or nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ahead: Option<AheadChoice>,
     /// Sizes of the new versions, by the names of the changes; not of those that apt does not tell.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub sizes: BTreeMap<String, PackageSize>,
@@ -162,9 +165,17 @@ impl UpgradePlan {
         part
     }
 
-    /// What is left when the new kernels are there.
-    pub fn without_new_kernels(&self) -> Self {
-        let ahead = self.new_kernels();
+    /// What comes ahead of the stop, where something does: what was chosen, or else new kernels.
+    pub fn ahead_of_stop(&self) -> Self {
+        match &self.ahead {
+            Some(choice) => self.part(|change| choice.is_ahead(&change.name)),
+            None => self.new_kernels(),
+        }
+    }
+
+    /// What is left when that is there.
+    pub fn behind_stop(&self) -> Self {
+        let ahead = self.ahead_of_stop();
         self.part(|change| !ahead.changes.contains(change))
     }
 

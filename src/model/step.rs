@@ -114,7 +114,7 @@ impl Step {
                 HookPoint::AfterVerify => format!("hook {number} after the verification"),
             },
             Self::RemoveKernels => "remove old kernels".into(),
-            Self::Ahead => "install the new kernel ahead".into(),
+            Self::Ahead => "install what can come ahead".into(),
             Self::Upgrade => "upgrade the packages".into(),
             Self::KernelSource => "build the kernel from its source".into(),
             Self::InstallKernel => "install the kernel that was built".into(),

@@ -24,8 +24,10 @@ mod notify;
 mod owed;
 mod package_locks;
 mod preflight;
+mod protection;
 mod reboot;
 mod recover;
+mod related;
 mod remove_kernels;
 mod repair;
 mod replica_set;
@@ -55,6 +57,7 @@ use context::ask_again;
 pub use context::{AbortFlag, RecordError, Recorder, StepContext, StepEnd, StepError, StepResult};
 pub use kernel_source::is_due as kernel_build_is_due;
 pub use owed::{expected_boot_reasons, owed_now};
+pub use related::{ahead_by_rules, ahead_of};
 pub use sequence::planned_steps;
 pub use task::work_unit;
 

@@ -2,9 +2,9 @@
 
 use super::task::Task;
 use super::work::{self, Work};
-use super::{StepContext, StepEnd, StepError, StepResult, package_locks};
+use super::{StepContext, StepEnd, StepError, StepResult, package_locks, protection};
 use crate::host::PackageWork;
-use crate::model::{Change, Course, Fact, Step};
+use crate::model::{Course, Step};
 
 pub(super) async fn perform(ctx: &mut StepContext<'_>) -> StepResult {
     package_locks::give_up(ctx).await?;
@@ -16,7 +16,9 @@ pub(super) async fn perform(ctx: &mut StepContext<'_>) -> StepResult {
             None => StepEnd::Skipped("dpkg is clean".into()),
         });
     }
-    let_go_of_services(ctx).await?;
+    // A script that restarts what is protected fails, and would fail again. Whatever dpkg's state, a protection that cannot be
+    // taken away is taken away by `restore`.
+    protection::lift(ctx).await?;
     // apt refuses to begin before dpkg's own records are merged, which `--configure -a` does even where it fails.
     let mut works = vec![(PackageWork::Configure, "configure", (0.0, 0.4))];
     let to_reinstall = before.to_reinstall();
@@ -62,21 +64,4 @@ async fn wait_for_what_was_left(ctx: &mut StepContext<'_>) -> Result<Option<Stri
         }
     }
     Ok(went_on)
-}
-
-/// A script that restarts what is protected fails, and would fail again. Whatever dpkg's state, a protection that cannot be
-/// taken away is taken away by `restore`.
-async fn let_go_of_services(ctx: &mut StepContext<'_>) -> Result<(), StepError> {
-    let changes = ctx.run().changes.clone();
-    for change in &changes {
-        let Change::Protected(unit) = change else { continue };
-        if changes.contains(&Change::Held(unit.clone())) {
-            continue;
-        }
-        match ctx.host.units.release(std::slice::from_ref(unit)).await {
-            Ok(()) => ctx.recorder.record(Fact::ChangeUndone(change.clone()))?,
-            Err(error) => ctx.note(format!("{unit} is still protected: {error}")),
-        }
-    }
-    Ok(())
 }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::{StepContext, StepError};
-use crate::host::{Host, PackageWork};
+use crate::host::{CommandLine, Host, HostResult, PackageWork};
 use crate::model::{KernelSource, RunId, UnitName, WorkProgress, build_logs, error_summary};
 
 /// What a work unit does.
@@ -24,11 +24,11 @@ pub(super) enum Task {
 }
 
 impl Task {
-    pub(super) fn command(&self, host: &Host) -> (Vec<String>, Vec<(String, String)>) {
+    pub(super) fn command(&self, host: &Host) -> HostResult<CommandLine> {
         match self {
             Self::Packages(work) => host.packages.command(work),
-            Self::Kernel { source, jobs } => host.kernels.build_command(source, *jobs),
-            Self::Dkms { release, modules } => host.kernels.dkms_command(release, modules),
+            Self::Kernel { source, jobs } => Ok(host.kernels.build_command(source, *jobs)),
+            Self::Dkms { release, modules } => Ok(host.kernels.dkms_command(release, modules)),
         }
     }
 

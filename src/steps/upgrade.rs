@@ -2,10 +2,10 @@
 
 use super::task::{self, Task};
 use super::work::{self, Work};
-use super::{StepContext, StepEnd, StepError, StepResult, locks, owed};
+use super::{StepContext, StepEnd, StepError, StepResult, locks, owed, protection};
 use crate::config::StopOrder;
 use crate::host::PackageWork;
-use crate::model::{Change, Course, Fact, Outcome, Step, is_lock_conflict};
+use crate::model::{Course, Outcome, Step, is_lock_conflict};
 
 pub(super) async fn perform(ctx: &mut StepContext<'_>) -> StepResult {
     let Some(plan) = ctx.run().upgrade.clone() else {
@@ -18,12 +18,12 @@ pub(super) async fn perform(ctx: &mut StepContext<'_>) -> StepResult {
     let estimate = ctx.run().estimate.as_ref();
     let expected = estimate.and_then(|estimate| estimate.steps.iter().find(|one| one.step == Step::Upgrade));
     let is_ahead = ctx.run().last_record(&Step::Ahead).is_some_and(|record| record.outcome == Outcome::Succeeded);
-    let left = if is_ahead { plan.without_new_kernels() } else { plan };
+    let left = if is_ahead { plan.behind_stop() } else { plan };
     let course = Course::upgrade(&left, expected);
     // Not again where a repair has let go of them: a script that restarts its own service would fail again.
     let is_first = ctx.run().attempts_of(&Step::Upgrade) == 0;
     if ctx.settings.upgrade.order == StopOrder::LateStop && (is_first || ctx.run().protects_services()) {
-        protect(ctx).await?;
+        protection::protect(ctx).await?;
     }
     owed::foresee(ctx, &left)?;
     let work = Work {
@@ -49,13 +49,4 @@ pub(super) async fn perform(ctx: &mut StepContext<'_>) -> StepResult {
     }
     let cpu = outcome.cpu_usec.map_or(String::new(), |usec| format!(", {:.1} s of CPU", usec as f64 / 1e6));
     Ok(StepEnd::Succeeded(Some(format!("{} packages{cpu}", left.changes.len()))))
-}
-
-/// The services run while their packages are upgraded: no script may stop or restart them half way.
-async fn protect(ctx: &mut StepContext<'_>) -> Result<(), StepError> {
-    for service in &ctx.settings.services {
-        ctx.recorder.record(Fact::ChangeIntended(Change::Protected(service.unit.clone())))?;
-        ctx.host.units.protect(&service.unit).await?;
-    }
-    Ok(())
 }

@@ -48,7 +48,7 @@ pub(super) async fn run_to_end(ctx: &mut StepContext<'_>, mut work: Work<'_>) ->
     let mut began = ctx.run().attempt.as_ref().map_or_else(|| ctx.host.clock.now(), |attempt| attempt.began);
     match ctx.host.work.look(&unit).await {
         WorkLook::NotLoaded | WorkLook::NoWork => {
-            let (argv, environment) = work.task.command(ctx.host);
+            let (argv, environment) = work.task.command(ctx.host)?;
             let newly_limited = limit(ctx, &work.step).await?;
             let wants_status = argv.iter().any(|arg| arg.contains(WorkSpec::STATUS_FD));
             let spec = WorkSpec {

@@ -15,10 +15,10 @@ use patchday::coordinator::{AbortFlag, Beginning, Coordinator, Journal, Narrator
 use patchday::events::{Event, EventKind};
 use patchday::host::clock::RunClock;
 use patchday::host::{
-    BootLoader, Budget, Clock, Database, DatabaseForensics, DatabaseInsight, Deployments, EndProofs, Host, HostError,
-    HostErrorKind, HostResult, Inhibitor, InhibitorGuard, Kernels, Messenger, PackageLocks, PackageSurvey, PackageWork,
-    Packages, People, Power, Prober, RunningCode, Shutdown, ShutdownSpec, System, UnitChanges, UnitHold, Units,
-    WorkUnits,
+    BootLoader, Budget, Clock, CommandLine, Database, DatabaseForensics, DatabaseInsight, Deployments, EndProofs, Host,
+    HostError, HostErrorKind, HostResult, Inhibitor, InhibitorGuard, Kernels, Messenger, PackageLocks, PackageSurvey,
+    PackageWork, Packages, People, Power, Prober, RunningCode, Shutdown, ShutdownSpec, System, UnitChanges, UnitHold,
+    Units, WorkUnits,
 };
 use patchday::model::*;
 use patchday::store::{RunStore, StateDir, StoreError, StoreResult};
@@ -207,6 +207,12 @@ pub struct World {
     pub next_kernel: Option<String>,
     /// The upgrade installs it.
     pub new_kernel: Option<&'static str>,
+    /// Packages of which every service has a file in use.
+    pub used_packages: Vec<&'static str>,
+    /// Why nobody can tell what services use.
+    pub use_is_hidden: Option<&'static str>,
+    /// Packages that apt changes only together with all others.
+    pub goes_with_others: Vec<&'static str>,
     /// What a build of a kernel makes, and what it has made.
     pub kernel_to_build: Option<&'static str>,
     pub built_kernel: Option<&'static str>,
@@ -433,6 +439,9 @@ impl World {
             default_kernel: None,
             next_kernel: None,
             new_kernel: None,
+            used_packages: Vec::new(),
+            use_is_hidden: None,
+            goes_with_others: Vec::new(),
             modules: Vec::new(),
             unbuildable: None,
             modules_after_upgrade: None,
@@ -723,7 +732,13 @@ impl World {
                     let active = active.map(|(name, _)| name.clone()).filter(|name| !name.starts_with("patchday"));
                     self.old_code.extend(active.chain(["init.scope".to_owned()]));
                 }
-                let done = |change: &mut PackageChange| kind == "upgrade" || change.name.starts_with("linux-");
+                // What comes ahead names what it leaves alone; new kernels alone come where it names nothing.
+                let waits = |name: &String| work_argv[1..].contains(name);
+                let comes = |name: &String| match work_argv.len() {
+                    1 => name.starts_with("linux-"),
+                    _ => !waits(name),
+                };
+                let done = |change: &mut PackageChange| kind == "upgrade" || comes(&change.name);
                 let new = self.pending.extract_if(.., done).filter(|change| change.action == PackageAction::Install);
                 self.new_packages.extend(new.map(|change| (change.name, change.to.unwrap_or_default())));
                 if !self.versions_after_upgrade.is_empty() {
@@ -808,6 +823,10 @@ fn unknown(what: &str) -> HostError {
 
 #[async_trait]
 impl Units for Fake {
+    async fn start_of(&self, _unit: &UnitName) -> HostResult<UnitStart> {
+        Ok(UnitStart::default())
+    }
+
     async fn processes(&self, unit: &UnitName) -> HostResult<Vec<UnitProcess>> {
         let mut world = lock(&self.0);
         world.let_die();
@@ -1471,6 +1490,15 @@ impl Packages for Fake {
         Ok(UpgradePlan { changes, ..UpgradePlan::default() })
     }
 
+    async fn simulate_without(&self, packages: &[String]) -> HostResult<UpgradePlan> {
+        let world = lock(&self.0);
+        let stays = |change: &PackageChange| {
+            packages.contains(&change.name) || world.goes_with_others.contains(&change.name.as_str())
+        };
+        let changes = world.pending.iter().filter(|change| !stays(change)).chain(&world.kernel_needs);
+        Ok(UpgradePlan { changes: changes.cloned().collect(), ..UpgradePlan::default() })
+    }
+
     async fn simulate_purge(&self, packages: &[String]) -> HostResult<UpgradePlan> {
         let removal = |name: &String| PackageChange {
             name: name.clone(),
@@ -1538,21 +1566,24 @@ impl Packages for Fake {
         Ok(lock(&self.0).archives.clone())
     }
 
-    fn command(&self, work: &PackageWork) -> (Vec<String>, Vec<(String, String)>) {
+    fn command(&self, work: &PackageWork) -> HostResult<CommandLine> {
         let name = match work {
+            PackageWork::UpgradeWithout(waiting) => {
+                return Ok((["ahead".to_owned()].into_iter().chain(waiting.clone()).collect(), Vec::new()));
+            }
             PackageWork::Refresh => "refresh",
             PackageWork::Download => "download",
             PackageWork::Upgrade { .. } => "upgrade",
             PackageWork::Install(_) => "ahead",
             PackageWork::InstallFiles(_) => "install-kernel",
             PackageWork::Purge(packages) => {
-                return (["remove-kernels".to_owned()].into_iter().chain(packages.clone()).collect(), Vec::new());
+                return Ok((["remove-kernels".to_owned()].into_iter().chain(packages.clone()).collect(), Vec::new()));
             }
             PackageWork::Configure => "configure",
             PackageWork::Reinstall(_) => "reinstall",
             PackageWork::FixBroken => "fix-broken",
         };
-        (vec![name.into()], Vec::new())
+        Ok((vec![name.into()], Vec::new()))
     }
 
     fn progress(&self, _work: &PackageWork, _line: &str) -> Option<WorkProgress> {
@@ -1606,6 +1637,21 @@ impl PackageSurvey for Fake {
         Ok(BTreeMap::new())
     }
 
+    async fn relations(&self) -> HostResult<Vec<InstalledPackage>> {
+        let package = |name: &&str| InstalledPackage {
+            name: (*name).to_owned(),
+            source: (*name).to_owned(),
+            ..InstalledPackage::default()
+        };
+        Ok(lock(&self.0).used_packages.iter().map(package).collect())
+    }
+
+    async fn owners(&self, files: &BTreeSet<String>) -> HostResult<BTreeMap<String, BTreeSet<String>>> {
+        let owner =
+            |file: &String| Some((file.clone(), BTreeSet::from([file.strip_prefix("/usr/lib/of-")?.to_owned()])));
+        Ok(files.iter().filter_map(owner).collect())
+    }
+
     async fn outdated(&self) -> HostResult<Option<Outdated>> {
         drop(lock(&self.0));
         Ok(None)
@@ -1622,6 +1668,15 @@ impl RunningCode for Fake {
         let one =
             |unit: &String| OldCode { unit: unit.parse().ok(), program: "main".into(), pid: 7, files: Vec::new() };
         Ok(world.old_code.iter().map(one).collect())
+    }
+
+    async fn used(&self, _pids: &[u32], _commands: &[Vec<String>]) -> HostResult<UsedFiles> {
+        let world = lock(&self.0);
+        if let Some(why) = world.use_is_hidden {
+            return Err(HostError::new(HostErrorKind::Unknown, "look what a service uses", why));
+        }
+        let files = world.used_packages.iter().map(|package| format!("/usr/lib/of-{package}")).collect();
+        Ok(UsedFiles { files, ..UsedFiles::default() })
     }
 }
 

@@ -7,8 +7,9 @@ use std::path::Path;
 use jiff::SignedDuration;
 use patchday::host::apt::Apt;
 use patchday::host::kernel::Kernel;
+use patchday::host::running_code::HostProcesses;
 use patchday::host::system::HostSystem;
-use patchday::host::{Kernels, Packages, System, sockets};
+use patchday::host::{Kernels, PackageSurvey, Packages, RunningCode, System, sockets};
 use patchday::model::lasting_mounts;
 
 /// False, and says so, where the host is no Debian.
@@ -59,7 +60,7 @@ async fn the_command_lines_name_programs_that_exist() {
         return;
     }
     for work in [patchday::host::PackageWork::Refresh, patchday::host::PackageWork::Configure] {
-        let (argv, _) = apt().command(&work);
+        let (argv, _) = apt().command(&work).unwrap();
         assert!(Path::new(&argv[0]).is_file(), "{}", argv[0]);
     }
 }
@@ -102,4 +103,31 @@ async fn our_own_socket_and_connection_are_found() {
     let listening = sockets::listening_unix(Path::new("/")).unwrap();
     let ours = listening.iter().find(|socket| path == Path::new(&socket.address)).unwrap();
     assert_eq!((ours.protocol.as_str(), ours.program.as_str()), ("unix", program.trim_end()));
+}
+
+/// What this very process uses belongs to packages that dpkg knows, and these need each other.
+#[tokio::test]
+async fn our_own_libraries_have_owners_that_dpkg_knows() {
+    if !is_debian() {
+        return;
+    }
+    let command = vec!["/bin/sh".to_owned(), "/etc/passwd".to_owned()];
+    let used = match HostProcesses::new("/".into()).used(&[std::process::id()], &[command]).await {
+        Ok(used) => used,
+        // Whoever may not look, as in some containers, is told so.
+        Err(error) => return assert!(error.why.contains("process "), "{error}"),
+    };
+    let own = std::env::current_exe().unwrap().display().to_string();
+    assert!(used.running.contains(&own) || used.running.iter().any(|path| path.ends_with("(deleted)")), "{used:?}");
+    let libc = used.files.iter().find(|file| file.contains("/libc.so")).expect("every program has it");
+    let files = used.files.iter().chain(&used.started_with).cloned().collect();
+    let owners = apt().owners(&files).await.unwrap();
+    assert!(owners[libc].contains("libc6"), "{owners:?}");
+    assert!(owners["/bin/sh"].contains("dash"), "{owners:?}");
+    let packages = apt().relations().await.unwrap();
+    let installed = apt().installed().await.unwrap();
+    assert!(packages.iter().all(|package| installed.keys().any(|name| name.starts_with(&package.name))));
+    let libc = packages.iter().find(|package| package.name == "libc6").unwrap();
+    assert!(libc.source == "glibc" && libc.depends.contains(&"libgcc-s1".to_owned()), "{libc:?}");
+    assert!(packages.iter().any(|package| package.name == "dpkg" && package.essential));
 }

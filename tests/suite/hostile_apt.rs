@@ -122,7 +122,7 @@ impl Site {
 
     /// As its unit does, with the environment of the work and nothing else.
     fn perform(&self, work: &PackageWork) -> (bool, String) {
-        let (argv, environment) = self.apt().command(work);
+        let (argv, environment) = self.apt().command(work).unwrap();
         let argv: Vec<String> = argv.iter().map(|argument| argument.replace(WorkSpec::STATUS_FD, "1")).collect();
         let output = Command::new(&argv[0]).args(&argv[1..]).env_clear().envs(environment).output().unwrap();
         let said = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
@@ -182,7 +182,7 @@ fn no_setting_of_a_site_keeps_an_upgrade_from_being_done() {
 fn a_host_that_speaks_german_has_an_apt_that_speaks_english() {
     let Some(site) = Site::new() else { return };
     // What a unit of systemd would pass on is not there at all, and what is there is ours.
-    let (_, environment) = site.apt().command(&PackageWork::Refresh);
+    let (_, environment) = site.apt().command(&PackageWork::Refresh).unwrap();
     let value = |name: &str| environment.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str());
     assert_eq!((value("LC_ALL"), value("LANGUAGE"), value("LANG")), (Some("C.UTF-8"), Some(""), None));
     for asks in ["APT_LISTCHANGES_FRONTEND", "APT_LISTBUGS_FRONTEND"] {
@@ -191,4 +191,30 @@ fn a_host_that_speaks_german_has_an_apt_that_speaks_english() {
     assert!(site.perform(&PackageWork::Upgrade { removals_allowed: true }).0);
     // And so does what apt starts: here the first word is what it has of LANGUAGE.
     assert!(site.dpkg_was_told().lines().all(|line| line.starts_with(' ')));
+}
+
+/// The part of an upgrade that comes while services run: what waits is not touched, by whatever way.
+#[test]
+fn real_apt_leaves_alone_what_waits_and_what_goes_with_it() {
+    let Some(site) = Site::new() else { return };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    for (waits, comes) in [
+        (vec!["lab-b"], "lab-a lab-new"),
+        (vec!["lab-a", "lab-b"], ""),
+        // New, and needed by another; with its architecture, as apt names what is foreign.
+        (vec!["lab-b", "lab-new"], ""),
+        (vec!["lab-b:amd64", "lab-a:amd64"], ""),
+    ] {
+        let waits: Vec<String> = waits.into_iter().map(str::to_owned).collect();
+        let plan = runtime.block_on(site.apt().simulate_without(&waits)).unwrap();
+        let mut names: Vec<&str> = plan.changes.iter().map(|change| change.name.as_str()).collect();
+        names.sort_unstable();
+        assert_eq!(names.join(" "), comes, "without {waits:?}");
+        let _ = site.dpkg_was_told();
+        let (done, said) = site.perform(&PackageWork::UpgradeWithout(waits.clone()));
+        assert!(done, "{said}");
+        let told = site.dpkg_was_told();
+        assert!(!told.contains("lab-b") && !told.contains("lab-old"), "without {waits:?}: {told}");
+        assert_eq!(told.contains("lab-new"), comes.contains("lab-new"), "without {waits:?}: {told}");
+    }
 }

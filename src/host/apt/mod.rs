@@ -7,15 +7,18 @@ mod fetched;
 mod footprint;
 mod locks;
 mod needrestart;
+mod offline;
+mod owners;
 mod pinned;
 mod pins;
 mod refusal;
+mod relations;
 mod simulation;
 mod sizes;
 mod sources;
 mod status_fd;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::ErrorKind;
 use std::path::PathBuf;
@@ -27,22 +30,15 @@ use jiff::{SignedDuration, Timestamp};
 pub use locks::take as take_locks;
 
 use super::command::{self, below};
-use super::{HostError, HostResult, PackageSurvey, PackageWork, Packages};
+use super::{CommandLine, HostError, HostResult, PackageSurvey, PackageWork, Packages};
 use crate::model::{
-    Archive, ChangedConffile, FetchedPlan, Footprint, LockHolder, Outdated, PackageSelection, PackageState,
-    SourceState, UpgradePlan, WorkProgress, WorkSpec,
+    Archive, ChangedConffile, FetchedPlan, Footprint, InstalledPackage, LockHolder, Outdated, PackageSelection,
+    PackageState, SourceState, UpgradePlan, WorkProgress, WorkSpec, without_architecture,
 };
 
 /// A simulation takes a second or two; a slow disk and a throttled machine may need much longer.
 const SIMULATION_TIMEOUT: Duration = Duration::from_secs(300);
 const QUERY_TIMEOUT: Duration = Duration::from_secs(60);
-
-/// apt's ways to another host. With these switched off an upgrade cannot fetch while services are down: where a package
-/// is missing after all, apt stops before it starts dpkg. `--no-download` would say the same, but breaks half way
-/// through dpkg's work where packages come from a `file:` repository: removals are done by then (seen with apt 2.6
-/// and 3.0).
-const NETWORK_METHODS: [&str; 8] =
-    ["http", "https", "ftp", "mirror", "mirror+http", "mirror+https", "tor+http", "tor+https"];
 
 /// Where apt keeps the package lists.
 const LISTS: &str = "/var/lib/apt/lists";
@@ -52,6 +48,7 @@ const LISTS: &str = "/var/lib/apt/lists";
 pub struct Apt {
     root: PathBuf,
     lock_timeout: SignedDuration,
+    selection: PackageSelection,
     /// Pins for what is left out.
     preferences: Option<PathBuf>,
     /// Lists and packages of their own; none if the host's count.
@@ -66,7 +63,7 @@ impl Apt {
     /// the download cache: [`PackageWork::Refresh`] and [`PackageWork::Download`] fail at once where another apt is at
     /// it, and their log says so ([`crate::model::is_lock_conflict`]).
     pub fn new(root: PathBuf, lock_timeout: SignedDuration) -> Self {
-        Self { root, lock_timeout, preferences: None, fetched: None }
+        Self { root, lock_timeout, selection: PackageSelection::default(), preferences: None, fetched: None }
     }
 
     /// The same, for which only these updates exist.
@@ -75,7 +72,15 @@ impl Apt {
     ///
     /// When apt cannot be told what to leave out.
     pub fn with_selection(self, selection: &PackageSelection) -> HostResult<Self> {
-        Ok(Self { preferences: pins::write(&self.root, selection)?, ..self })
+        Ok(Self { preferences: pins::write(&self.root, selection)?, selection: selection.clone(), ..self })
+    }
+
+    /// The same, for which these packages have no updates either.
+    fn without(&self, packages: &[String]) -> HostResult<Self> {
+        let mut selection = self.selection.clone();
+        // In every architecture, so that no half of a package goes without the other.
+        selection.exclude.extend(packages.iter().map(|name| without_architecture(name).to_owned()));
+        self.clone().with_selection(&selection)
     }
 
     /// The same, for which only the package lists and packages of [`Packages::fetched`] exist.
@@ -199,6 +204,10 @@ impl Packages for Apt {
         self.simulation("simulate the installation", &args).await
     }
 
+    async fn simulate_without(&self, packages: &[String]) -> HostResult<UpgradePlan> {
+        self.without(packages)?.simulated("simulate the part of the upgrade that comes ahead", &["dist-upgrade"]).await
+    }
+
     async fn simulate_purge(&self, packages: &[String]) -> HostResult<UpgradePlan> {
         let args: Vec<&str> = ["purge"].into_iter().chain(packages.iter().map(String::as_str)).collect();
         self.simulation("simulate the removal", &args).await
@@ -207,7 +216,7 @@ impl Packages for Apt {
     async fn unfetched(&self) -> HostResult<Vec<String>> {
         let args = ["--print-uris", "-y", "dist-upgrade"];
         let text = self.ask("apt-get", &args, SIMULATION_TIMEOUT, "look whether the packages are here").await?;
-        Ok(from_elsewhere(&text))
+        Ok(offline::from_elsewhere(&text))
     }
 
     async fn state(&self) -> HostResult<PackageState> {
@@ -233,32 +242,39 @@ impl Packages for Apt {
         archives::parse(&text).map_err(|why| HostError::failed(what, why))
     }
 
-    fn command(&self, work: &PackageWork) -> (Vec<String>, Vec<(String, String)>) {
-        let mut argv = self.apt_get();
+    fn command(&self, work: &PackageWork) -> HostResult<CommandLine> {
+        let mut argv = match work {
+            PackageWork::UpgradeWithout(packages) => self.without(packages)?.apt_get(),
+            _ => self.apt_get(),
+        };
         let mut add = |arguments: &[&str]| argv.extend(arguments.iter().map(|&argument| argument.to_owned()));
         match work {
             // Without --error-on=any apt-get is content with the lists of yesterday where a source fails.
             PackageWork::Refresh => add(&["--error-on=any", "update"]),
             PackageWork::Download => add(&["-y", "--download-only", "dist-upgrade"]),
             PackageWork::Upgrade { removals_allowed } => {
-                argv.extend(without_network());
+                argv.extend(offline::without_network());
                 if !removals_allowed {
                     argv.push("--no-remove".to_owned());
                 }
                 argv.extend(["-y", "dist-upgrade"].map(str::to_owned));
             }
+            PackageWork::UpgradeWithout(_) => {
+                argv.extend(offline::without_network());
+                argv.extend(["--no-remove", "-y", "dist-upgrade"].map(str::to_owned));
+            }
             PackageWork::Install(packages) => {
-                argv.extend(without_network());
+                argv.extend(offline::without_network());
                 argv.extend(["--no-remove", "--mark-auto", "-y", "install"].map(str::to_owned));
                 argv.extend(packages.iter().cloned());
             }
             PackageWork::InstallFiles(files) => {
-                argv.extend(without_network());
+                argv.extend(offline::without_network());
                 argv.extend(["--no-remove", "-y", "install"].map(str::to_owned));
                 argv.extend(files.iter().map(|file| file.display().to_string()));
             }
             PackageWork::Purge(packages) => {
-                argv.extend(without_network());
+                argv.extend(offline::without_network());
                 argv.extend(["-y", "purge"].map(str::to_owned));
                 argv.extend(packages.iter().cloned());
             }
@@ -274,7 +290,7 @@ impl Packages for Apt {
                 argv.extend(["--status-fd", WorkSpec::STATUS_FD, "--configure", "-a"].map(str::to_owned));
             }
         }
-        (argv, pinned::environment())
+        Ok((argv, pinned::environment()))
     }
 
     fn progress(&self, work: &PackageWork, line: &str) -> Option<WorkProgress> {
@@ -340,24 +356,23 @@ impl PackageSurvey for Apt {
             .map_err(|error| HostError::failed("look where packages lie", error))
     }
 
+    async fn relations(&self) -> HostResult<Vec<InstalledPackage>> {
+        let admin_dir = format!("--admindir={}", below(&self.root, "/var/lib/dpkg").display());
+        let format = format!("--showformat={}", relations::FORMAT);
+        let text = command::read_text(&self.root, "dpkg-query", &[&admin_dir, "-W", &format], QUERY_TIMEOUT).await?;
+        relations::parse(&text).map_err(|why| HostError::failed("read what packages need", why))
+    }
+
+    async fn owners(&self, files: &BTreeSet<String>) -> HostResult<BTreeMap<String, BTreeSet<String>>> {
+        let what = "look to which packages files belong";
+        let (root, files) = (self.root.clone(), files.clone());
+        let seen = tokio::task::spawn_blocking(move || owners::of(&root, &files)).await;
+        seen.map_err(|error| HostError::failed(what, error))?.map_err(|why| HostError::failed(what, why))
+    }
+
     async fn outdated(&self) -> HostResult<Option<Outdated>> {
         needrestart::ask(&self.root).await
     }
-}
-
-fn without_network() -> impl Iterator<Item = String> {
-    NETWORK_METHODS.iter().flat_map(|method| ["-o".to_owned(), format!("Dir::Bin::Methods::{method}=false")])
-}
-
-/// Reads `--print-uris`: `'URI' FILE SIZE HASH` for what is not in the archives. What lies in a repository on this host is
-/// told as well, and needs no fetching.
-fn from_elsewhere(text: &str) -> Vec<String> {
-    let file = |line: &str| {
-        let (uri, rest) = line.strip_prefix('\'')?.split_once("' ")?;
-        let scheme = uri.split_once(':')?.0;
-        NETWORK_METHODS.contains(&scheme).then(|| rest.split(' ').next().unwrap_or_default().to_owned())
-    };
-    text.lines().filter_map(file).collect()
 }
 
 /// apt repeats its errors; each once is enough.

@@ -15,6 +15,7 @@ pub(super) fn parse_line(work: &PackageWork, line: &str) -> Option<WorkProgress>
     match work {
         PackageWork::Refresh | PackageWork::Download => parse_apt(line, &["dlstatus"]),
         PackageWork::Upgrade { .. }
+        | PackageWork::UpgradeWithout(_)
         | PackageWork::Install(_)
         | PackageWork::InstallFiles(_)
         | PackageWork::Purge(_)

@@ -28,7 +28,7 @@ fn host_with_apt_get(script: &str) -> tempfile::TempDir {
 }
 
 fn arguments(work: &PackageWork) -> String {
-    apt(Path::new("/")).command(work).0.join(" ")
+    apt(Path::new("/")).command(work).unwrap().0.join(" ")
 }
 
 #[test]
@@ -39,7 +39,7 @@ fn the_command_lines_are_exact() {
          -o Dpkg::Options::=--no-force-confnew -o Dpkg::Options::=--no-force-confask \
          -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold"
     );
-    let offline = NETWORK_METHODS.map(|method| format!("-o Dir::Bin::Methods::{method}=false")).join(" ");
+    let offline = offline::NETWORK_METHODS.map(|method| format!("-o Dir::Bin::Methods::{method}=false")).join(" ");
     for (work, rest) in [
         (PackageWork::Refresh, "--error-on=any update".to_owned()),
         (PackageWork::Download, "-y --download-only dist-upgrade".to_owned()),
@@ -58,7 +58,7 @@ fn the_command_lines_are_exact() {
         arguments(&PackageWork::Configure),
         "/usr/bin/dpkg --no-force-confnew --no-force-confask --force-confdef --force-confold --status-fd @STATUS_FD@ --configure -a"
     );
-    let (_, environment) = apt(Path::new("/")).command(&PackageWork::Refresh);
+    let (_, environment) = apt(Path::new("/")).command(&PackageWork::Refresh).unwrap();
     let names: Vec<&str> = environment.iter().map(|(name, _)| name.as_str()).collect();
     let expected = [
         "PATH",
@@ -95,8 +95,8 @@ fn only_what_is_on_another_host_is_still_to_be_fetched() {
                 'http://deb.debian.org/debian/pool/main/b/bash/bash_5.2.deb' bash_5.2_amd64.deb 1490652 SHA256:00\n\
                 'tor+http://x/y.deb' y_1_all.deb 5 SHA256:00\n\
                 'file:/srv/repo/./lab-a-2.deb' lab-a_2_all.deb 660 SHA256:00\n";
-    assert_eq!(from_elsewhere(text), ["bash_5.2_amd64.deb", "y_1_all.deb"]);
-    assert!(from_elsewhere("0 upgraded, 0 newly installed, 0 to remove and 0 not upgraded.\n").is_empty());
+    assert_eq!(offline::from_elsewhere(text), ["bash_5.2_amd64.deb", "y_1_all.deb"]);
+    assert!(offline::from_elsewhere("0 upgraded, 0 newly installed, 0 to remove and 0 not upgraded.\n").is_empty());
 }
 
 #[tokio::test]

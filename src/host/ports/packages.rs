@@ -1,6 +1,6 @@
 //! apt and dpkg, and what still runs of what they replaced.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use async_trait::async_trait;
@@ -8,9 +8,12 @@ use jiff::Timestamp;
 
 use super::HostResult;
 use crate::model::{
-    Archive, ChangedConffile, FetchedPlan, Footprint, LockHolder, OldCode, Outdated, PackageState, RunId, SourceState,
-    UnitName, UpgradePlan, WorkProgress,
+    Archive, ChangedConffile, FetchedPlan, Footprint, InstalledPackage, LockHolder, OldCode, Outdated, PackageState,
+    RunId, SourceState, UnitName, UpgradePlan, UsedFiles, WorkProgress,
 };
+
+/// A program with its arguments, and its environment.
+pub type CommandLine = (Vec<String>, Vec<(String, String)>);
 
 /// Packaging work that runs in a unit.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +30,9 @@ pub enum PackageWork {
     /// Installs these packages, written as `NAME=VERSION`, from what is downloaded, and leaves them marked as
     /// automatically installed: apt removes kernels that nobody asked for by itself when they are old.
     Install(Vec<String>),
+    /// The upgrade without these packages, which stay as they are; nothing is removed. What cannot be upgraded without them
+    /// stays as well.
+    UpgradeWithout(Vec<String>),
     /// Installs packages that lie in these files, for good: nobody else asks for them.
     InstallFiles(Vec<PathBuf>),
     /// Removes these packages with all that is theirs.
@@ -46,6 +52,9 @@ pub trait Packages: Send + Sync {
 
     /// The same for the installation of these packages, written as `NAME=VERSION`.
     async fn simulate_install(&self, packages: &[String]) -> HostResult<UpgradePlan>;
+
+    /// What [`PackageWork::UpgradeWithout`] would do.
+    async fn simulate_without(&self, packages: &[String]) -> HostResult<UpgradePlan>;
 
     /// The same for the removal of these packages.
     async fn simulate_purge(&self, packages: &[String]) -> HostResult<UpgradePlan>;
@@ -69,7 +78,11 @@ pub trait Packages: Send + Sync {
     async fn archives(&self) -> HostResult<Vec<Archive>>;
 
     /// Program, arguments and environment of the work; everything else of the spec is the caller's.
-    fn command(&self, work: &PackageWork) -> (Vec<String>, Vec<(String, String)>);
+    ///
+    /// # Errors
+    ///
+    /// When apt cannot be told what to leave out.
+    fn command(&self, work: &PackageWork) -> HostResult<CommandLine>;
 
     /// Reads one line of the status descriptor of that work; none for a line that tells no progress. The work counts,
     /// since an upgrade that first fetches from a local repository counts to 100 % twice.
@@ -124,6 +137,13 @@ pub trait PackageSurvey: Send + Sync {
     /// What these packages have on which file systems now; nothing of those that are not installed.
     async fn footprints(&self, packages: &[String]) -> HostResult<BTreeMap<String, Footprint>>;
 
+    /// What installed packages need of each other.
+    async fn relations(&self) -> HostResult<Vec<InstalledPackage>>;
+
+    /// To which packages these files belong, by the files. A file may have several owners, and one that only a script of a
+    /// package can have made counts as of that package. Names are without architectures.
+    async fn owners(&self, files: &BTreeSet<String>) -> HostResult<BTreeMap<String, BTreeSet<String>>>;
+
     /// What still runs with files that were replaced; none if nobody can tell, since needrestart is not installed.
     async fn outdated(&self) -> HostResult<Option<Outdated>>;
 }
@@ -133,4 +153,8 @@ pub trait PackageSurvey: Send + Sync {
 pub trait RunningCode: Send + Sync {
     /// Everybody who runs files of packages that were replaced. `Unknown` where not all could be looked at.
     async fn old_code(&self) -> HostResult<Vec<OldCode>>;
+
+    /// What these processes have mapped or open, and the files that these command lines name. `Unknown` where not all could
+    /// be looked at: one has ended, or has a file system of its own.
+    async fn used(&self, pids: &[u32], commands: &[Vec<String>]) -> HostResult<UsedFiles>;
 }

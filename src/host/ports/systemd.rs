@@ -8,8 +8,8 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::HostResult;
 use crate::model::{
-    BootTime, GroupUse, JobResult, PendingJob, RunId, SliceLimits, UnitName, UnitProcess, UnitRelations, UnitState,
-    UnitSurvey, WorkLook, WorkProcess, WorkSpec,
+    BootTime, GroupUse, JobResult, PendingJob, RunId, SliceLimits, UnitName, UnitProcess, UnitRelations, UnitStart,
+    UnitState, UnitSurvey, WorkLook, WorkProcess, WorkSpec,
 };
 
 /// A unit to hold, and what that does besides keeping it from starting.
@@ -29,6 +29,9 @@ pub trait Units: Send + Sync {
 
     /// The processes in its control group, children of the main process too.
     async fn processes(&self, unit: &UnitName) -> HostResult<Vec<UnitProcess>>;
+
+    /// What starts it, by the files that systemd has read.
+    async fn start_of(&self, unit: &UnitName) -> HostResult<UnitStart>;
 
     /// Starts the unit and waits for the job, at most `timeout`. `Unknown` when the job is still at it by then.
     async fn start(&self, unit: &UnitName, timeout: SignedDuration) -> HostResult<JobResult>;

@@ -7,7 +7,8 @@ use tokio::net::TcpListener;
 use super::*;
 use crate::host::{HostError, HostErrorKind, HostResult, ShutdownSpec, UnitChanges, UnitHold};
 use crate::model::{
-    ActiveState, BootTime, DatabaseFacts, JobResult, LoadState, UnitProcess, UnitRelations, UnitState, UnitSurvey,
+    ActiveState, BootTime, DatabaseFacts, JobResult, LoadState, UnitProcess, UnitRelations, UnitStart, UnitState,
+    UnitSurvey,
 };
 
 const LIMIT: SignedDuration = SignedDuration::from_secs(5);
@@ -50,6 +51,10 @@ impl Units for FakeHost {
     }
 
     async fn processes(&self, _: &UnitName) -> HostResult<Vec<UnitProcess>> {
+        no_answer()
+    }
+
+    async fn start_of(&self, _: &UnitName) -> HostResult<UnitStart> {
         no_answer()
     }
 

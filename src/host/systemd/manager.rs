@@ -13,8 +13,13 @@ use crate::host::boot_clock::boot_began;
 use crate::host::bus::{Bus, host_error};
 use crate::host::{HostError, HostErrorKind, HostResult};
 use crate::model::{
-    BootMoments, BootTime, LoadState, RestartRule, UnitName, UnitProcess, UnitState, UnitSurvey, is_container,
+    BootMoments, BootTime, LoadState, RestartRule, UnitName, UnitProcess, UnitStart, UnitState, UnitSurvey,
+    is_container,
 };
+
+/// Properties of a service that are command lines.
+const COMMANDS: [&str; 7] =
+    ["ExecCondition", "ExecStartPre", "ExecStart", "ExecStartPost", "ExecReload", "ExecStop", "ExecStopPost"];
 
 /// systemd as seen over one bus handle; what the adapters share.
 #[derive(Debug, Clone)]
@@ -94,6 +99,18 @@ impl Manager {
             own_pid: own_pid(&read(pid, "status")).unwrap_or(pid),
         };
         Ok(pids.into_iter().map(process).collect())
+    }
+
+    /// From the files of the unit that systemd has read.
+    pub(super) async fn start_of(&self, unit: &UnitName) -> HostResult<UnitStart> {
+        let raw = self.raw(unit).await.map_err(|error| host_error(format!("read what starts {unit}"), &error))?;
+        let texts = |name: &str| raw.unit.text(name).filter(|text| !text.is_empty());
+        let mut own_root = ["RootDirectory", "RootImage"].iter().filter_map(|name| raw.service.text(name));
+        Ok(UnitStart {
+            files: ["FragmentPath", "SourcePath"].iter().filter_map(|name| texts(name)).collect(),
+            commands: COMMANDS.iter().flat_map(|name| raw.service.commands(name)).collect(),
+            own_root: own_root.find(|root| !root.is_empty() && root != "/"),
+        })
     }
 
     /// Makes systemd read all unit files again; returns when it has.

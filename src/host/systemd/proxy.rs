@@ -70,7 +70,7 @@ pub(super) async fn manager(connection: &Connection) -> zbus::Result<ManagerProx
 }
 
 /// The properties that anybody here reads: of the hundreds that systemd tells of a unit, the others are not kept.
-const READ: [&str; 51] = [
+const READ: [&str; 61] = [
     "ActiveEnterTimestampMonotonic",
     "ActiveState",
     "After",
@@ -85,10 +85,17 @@ const READ: [&str; 51] = [
     "ConsistsOf",
     "ControlGroup",
     "DropInPaths",
+    "ExecCondition",
     "ExecMainCode",
     "ExecMainStartTimestampMonotonic",
     "ExecMainStatus",
+    "ExecReload",
+    "ExecStart",
+    "ExecStartPost",
+    "ExecStartPre",
     "ExecStop",
+    "ExecStopPost",
+    "FragmentPath",
     "IOWeight",
     "Id",
     "InactiveExitTimestampMonotonic",
@@ -111,6 +118,9 @@ const READ: [&str; 51] = [
     "Restart",
     "RestartUSec",
     "Result",
+    "RootDirectory",
+    "RootImage",
+    "SourcePath",
     "StartLimitBurst",
     "StartLimitIntervalUSec",
     "SubState",
@@ -211,6 +221,20 @@ impl Properties {
     pub(super) fn is_filled(&self, name: &str) -> bool {
         let list = self.value(name).and_then(|value| value.downcast_ref::<zbus::Array<'_>>().ok());
         list.is_some_and(|list| !list.is_empty())
+    }
+
+    /// Command lines, as `ExecStart` has them: the program by its path, and its arguments.
+    pub(super) fn commands(&self, name: &str) -> Vec<Vec<String>> {
+        let list = self.value(name).and_then(|value| value.downcast_ref::<zbus::Array<'_>>().ok());
+        let commands = list.iter().flat_map(|list| list.inner());
+        let command = |command: &zbus::Variant<'_>| {
+            let command = command.downcast_ref::<zbus::Structure<'_>>().ok()?;
+            let [path, words, ..] = command.fields() else { return None };
+            let words = words.downcast_ref::<zbus::Array<'_>>().ok()?;
+            let words = words.inner().iter().skip(1).filter_map(|word| word.downcast_ref::<&str>().ok());
+            Some([path.downcast_ref::<&str>().ok()?].into_iter().chain(words).map(str::to_owned).collect())
+        };
+        commands.filter_map(command).collect()
     }
 
     pub(super) fn hex(&self, name: &str) -> String {

@@ -11,7 +11,7 @@ use super::manager::Manager;
 use super::proxy::NO_SUCH_UNIT;
 use crate::host::bus::{Bus, is_named};
 use crate::host::{HostResult, UnitChanges, UnitHold, Units};
-use crate::model::{BootTime, JobResult, UnitName, UnitProcess, UnitRelations, UnitState, UnitSurvey};
+use crate::model::{BootTime, JobResult, UnitName, UnitProcess, UnitRelations, UnitStart, UnitState, UnitSurvey};
 
 #[derive(Debug, Clone)]
 pub struct SystemdUnits {
@@ -33,6 +33,10 @@ impl Units for SystemdUnits {
 
     async fn processes(&self, unit: &UnitName) -> HostResult<Vec<UnitProcess>> {
         self.manager.processes(unit).await
+    }
+
+    async fn start_of(&self, unit: &UnitName) -> HostResult<UnitStart> {
+        self.manager.start_of(unit).await
     }
 
     async fn start(&self, unit: &UnitName, timeout: SignedDuration) -> HostResult<JobResult> {

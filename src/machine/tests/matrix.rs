@@ -12,8 +12,8 @@ use jiff::SignedDuration;
 use crate::machine::apply;
 use crate::machine::decide::next_planned;
 use crate::model::{
-    Change, ClockAnchor, ExpectedProof, Fact, KernelPlan, LastLook, Notification, Occasion, Outcome, Phase,
-    ProofSource, Recovery, Run, Standstill, Step, UpgradePlan, WindowMissed,
+    AheadChoice, Change, ClockAnchor, ExpectedProof, Fact, KernelPlan, LastLook, Notification, Occasion, Outcome,
+    Phase, ProofSource, Recovery, Run, Standstill, Step, UpgradePlan, WindowMissed,
 };
 
 /// One sample of every variant, in this order. The `match` is exhaustive on purpose: a new variant does not compile
@@ -50,6 +50,7 @@ fn facts(run: &Run) -> Vec<Fact> {
         Fact::WindowMissed(_) => Fact::WindowMissed(WindowMissed { step: step.clone(), at: at(50), reason: "late".into() }),
         Fact::ChecksAnswered(_) => Fact::ChecksAnswered(Vec::new()),
         Fact::UpgradePlanned(_) => Fact::UpgradePlanned(UpgradePlan::default()),
+        Fact::AheadChosen(_) => Fact::AheadChosen(AheadChoice::default()),
         Fact::NothingFound { .. } => Fact::NothingFound { at: at(50) },
         Fact::BaselineTaken(_) => Fact::BaselineTaken(Box::new(baseline())),
         Fact::ChangeIntended(_) => Fact::ChangeIntended(Change::Held(unit.clone())),

@@ -1,0 +1,211 @@
+//! Packages that are related to every service, by their names: what is opened late, what interpreters load, and what changes
+//! the whole host. A documented list, in patterns of names without architectures; `[upgrade] ahead-related` adds to it.
+
+/// Opened or loaded by name whenever a program needs it, so that no look at a moment shows it: certificates, time zones,
+/// locales, character sets, name services, authentication, providers and plug-ins of common libraries.
+pub const OPENED_LATE: [&str; 26] = [
+    "ca-certificates*",
+    "fontconfig*",
+    "fonts-*",
+    "gdal-*",
+    "gstreamer1.0-*",
+    "krb5-*",
+    "libc-bin",
+    "libc-l10n",
+    "libgdk-pixbuf*",
+    "libmagickcore*",
+    "libnss*",
+    "libpam*",
+    "libsasl2*",
+    "locales*",
+    "media-types",
+    "mime-support",
+    "netbase",
+    "nscd",
+    "openssl*",
+    "p11-kit*",
+    "publicsuffix",
+    "shared-mime-info",
+    "ssl-cert",
+    "sssd*",
+    "tzdata*",
+    "zoneinfo*",
+];
+
+/// What restarts, changes or carries the whole host, or holds services of others: upgraded under the stop, as before.
+pub const WHOLE_HOST: [&str; 50] = [
+    "apparmor*",
+    "ceph*",
+    "cgroupfs-mount",
+    "conmon",
+    "containerd*",
+    "cri-o*",
+    "crun",
+    "cryptsetup*",
+    "dbus*",
+    "dhcpcd*",
+    "dmeventd",
+    "dmsetup",
+    "docker*",
+    "firewalld",
+    "ifupdown*",
+    "init",
+    "initscripts",
+    "iptables",
+    "isc-dhcp-client",
+    "iwd",
+    "kubeadm",
+    "kubelet",
+    "libc6*",
+    "libdbus-1-3",
+    "libnvidia-*",
+    "libsystemd*",
+    "libudev1",
+    "libvirt*",
+    "libzfs*",
+    "libzpool*",
+    "lvm2",
+    "lxc*",
+    "mdadm",
+    "moby-*",
+    "multipath-tools",
+    "netplan*",
+    "network-manager*",
+    "nfs-common",
+    "nfs-kernel-server",
+    "nftables",
+    "nvidia-*",
+    "open-iscsi",
+    "open-vm-tools",
+    "openvswitch*",
+    "podman*",
+    "polkitd*",
+    "resolvconf",
+    "runc",
+    "systemd*",
+    "udev",
+];
+
+/// Has run once, when the release was installed, and nobody runs it again; an essential package depends on it, and it on all
+/// of Perl.
+pub(super) const RAN_ONCE: [&str; 1] = ["usrmerge"];
+
+/// An interpreter: how its programs are called, its own packages, and packages of its modules, some of which depend on no
+/// interpreter at all. What else depends on it is found by that.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Interpreter {
+    pub name: &'static str,
+    /// Beginnings of the file names of programs and libraries, which are followed by a version or by nothing.
+    pub files: &'static [&'static str],
+    /// Patterns of its own packages: what depends on one of these may be loaded.
+    pub packages: &'static [&'static str],
+    /// Patterns of packages of modules.
+    pub modules: &'static [&'static str],
+}
+
+pub const INTERPRETERS: [Interpreter; 12] = [
+    Interpreter {
+        name: "Python",
+        files: &["python", "libpython", "pypy"],
+        packages: &["python", "python3", "python?.*", "python3-minimal", "libpython*", "pypy*"],
+        modules: &["python-*", "python3-*", "cython*"],
+    },
+    Interpreter {
+        name: "Perl",
+        files: &["perl", "libperl"],
+        packages: &["perl", "perl-base", "perl-modules-*", "libperl5*", "perlapi-*", "perl-openssl-abi-*"],
+        modules: &["lib*-perl"],
+    },
+    Interpreter {
+        name: "Ruby",
+        files: &["ruby", "libruby"],
+        packages: &["ruby", "ruby?.*", "libruby*"],
+        modules: &["ruby-*", "bundler", "rake"],
+    },
+    Interpreter {
+        name: "PHP",
+        files: &["php", "libphp"],
+        packages: &["php", "php-common", "php?.*", "libphp*", "libapache2-mod-php*", "phpapi-*"],
+        modules: &["php-*"],
+    },
+    Interpreter {
+        name: "Node.js",
+        files: &["node", "nodejs", "libnode", "bun", "deno"],
+        packages: &["nodejs*", "libnode*", "node"],
+        modules: &["node-*", "npm", "yarnpkg"],
+    },
+    Interpreter {
+        name: "Java",
+        files: &["java", "libjvm"],
+        packages: &[
+            "openjdk-*",
+            "default-jre*",
+            "default-jdk*",
+            "java*-runtime*",
+            "temurin-*",
+            "zulu*",
+            "jre*",
+            "ca-certificates-java",
+        ],
+        modules: &["lib*-java", "lib*-jni", "java-common"],
+    },
+    Interpreter { name: "Tcl", files: &["tclsh", "libtcl"], packages: &["tcl*", "libtcl*"], modules: &[] },
+    Interpreter {
+        name: "Lua",
+        files: &["lua", "luajit", "liblua", "libluajit"],
+        packages: &["lua?.*", "liblua*", "libluajit*", "luajit"],
+        modules: &["lua-*"],
+    },
+    Interpreter {
+        name: "Erlang",
+        files: &["beam.smp", "erl"],
+        packages: &["erlang-base*", "erlang-nox", "erlang-abi-*", "esl-erlang"],
+        modules: &["erlang-*", "elixir"],
+    },
+    Interpreter {
+        name: ".NET",
+        files: &["dotnet", "mono", "libcoreclr", "libmono"],
+        packages: &["dotnet-*", "aspnetcore-*", "mono-*", "libmono*"],
+        modules: &["netstandard-*", "lib*-cil"],
+    },
+    Interpreter { name: "Guile", files: &["guile", "libguile"], packages: &["guile-*"], modules: &[] },
+    Interpreter {
+        name: "R",
+        files: &["R", "Rscript", "libR.so"],
+        packages: &["r-base*", "r-api-*"],
+        modules: &["r-*"],
+    },
+];
+
+/// Programs that start whatever somebody has written down: what they will use, no look tells. By their file names.
+pub const STARTS_ANYTHING: [&str; 29] = [
+    "anacron",
+    "ash",
+    "atd",
+    "bash",
+    "busybox",
+    "cron",
+    "crond",
+    "csh",
+    "dash",
+    "docker",
+    "docker-compose",
+    "fcron",
+    "fish",
+    "ksh",
+    "ksh93",
+    "make",
+    "mksh",
+    "nerdctl",
+    "podman",
+    "posh",
+    "rbash",
+    "screen",
+    "sh",
+    "sshd",
+    "supercronic",
+    "tcsh",
+    "tmux",
+    "yash",
+    "zsh",
+];
