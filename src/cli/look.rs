@@ -1,13 +1,14 @@
 //! What a run that begins now would find: for `plan`, and for the question of `run`.
 
-use super::app::App;
+use super::app::{App, Outlook};
 use crate::checks::{self, CheckInputs};
 use crate::config::{RebootWhen, Settings};
 use crate::coordinator::session;
 use crate::error::Failure;
 use crate::host::Host;
 use crate::model::{
-    CheckResult, Estimate, KernelPlan, Owed, RunOptions, Severity, UpgradePlan, next_kernel_after, reasons_in_words,
+    AheadChoice, CheckResult, Estimate, KernelPlan, Owed, RunOptions, Severity, UpgradePlan, next_kernel_after,
+    reasons_in_words,
 };
 use crate::steps;
 use crate::ui::plan::Headline;
@@ -21,9 +22,13 @@ pub(super) struct Look {
     /// Why the host would reboot, in whole sentences.
     pub(super) reasons: Vec<String>,
     pub(super) estimate: Estimate,
+    /// What comes ahead, where the configuration has packages come ahead that no service uses.
+    pub(super) ahead: Option<AheadChoice>,
+    pub(super) running_kernel: String,
+    pub(super) outlook: Outlook,
+    pub(super) reboots: bool,
     reboot_for: Vec<String>,
     may_reboot: bool,
-    reboots: bool,
 }
 
 impl Look {
@@ -63,13 +68,21 @@ pub(super) async fn look(app: &App, host: &Host, settings: &Settings, options: &
     }
     let asked_for = !reasons.is_empty() || (settings.reboot.when == RebootWhen::Always && !upgrade.is_empty());
     let reboots = may_reboot && asked_for;
+    let ahead = match settings.upgrade.chooses_ahead() && !upgrade.is_empty() {
+        true => Some(steps::ahead_of(host, settings, upgrade, &kernels.running).await),
+        false => None,
+    };
+    let planned = UpgradePlan { ahead: ahead.clone(), ..upgrade.clone() };
     Ok(Look {
         checks,
         upgrade: upgrade.clone(),
         next_kernel: next_kernel_after(kernels, upgrade, tried),
         owed,
         reasons,
-        estimate: app.estimate(settings, options, upgrade, reboots, &outlook),
+        estimate: app.estimate(settings, options, &planned, reboots, &outlook),
+        ahead,
+        running_kernel: kernels.running.clone(),
+        outlook,
         reboot_for,
         may_reboot,
         reboots,

@@ -20,6 +20,7 @@ mod limits;
 mod logs;
 mod look;
 mod man;
+mod modes;
 mod notify;
 mod page;
 mod person;

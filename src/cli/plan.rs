@@ -3,7 +3,7 @@
 use super::app::{App, hostname, require_labels, require_root};
 use super::args::{PlanArgs, RunArgs};
 use super::look::look;
-use super::{follow, gate, hand_over, report, run};
+use super::{follow, gate, hand_over, modes, report, run};
 use crate::error::Failure;
 use crate::estimate;
 use crate::exit_code;
@@ -55,6 +55,7 @@ pub(super) async fn plan(app: &App, args: &PlanArgs) -> Result<u8, Failure> {
         .into_iter()
         .rev()
         .find_map(|run| Some((run.measured_downtime()?, run.estimate.as_ref().map(Estimate::downtime))));
+    let compared = modes::compare(app, &host, settings, &options, &look).await;
     let window = gate::outlook(app, settings, &options, estimate.until_back())?;
     let plan = Plan {
         format: FORMAT,
@@ -76,6 +77,8 @@ pub(super) async fn plan(app: &App, args: &PlanArgs) -> Result<u8, Failure> {
         total: estimate.total(),
         downtime: estimate.downtime(),
         savings: &savings,
+        ahead: compared.as_ref().map(|(choice, _)| choice),
+        modes: compared.as_ref().map(|(_, modes)| modes.as_slice()).unwrap_or_default(),
         window: &window,
         last,
         command: if settings.upgrade.only_planned == only_planned { "patchday run" } else { ONLY_PLANNED },

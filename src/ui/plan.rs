@@ -1,5 +1,6 @@
 //! `patchday plan`: what a run would do, and what stands in its way.
 
+mod ahead;
 mod headline;
 mod packages;
 
@@ -11,12 +12,13 @@ use serde::Serialize;
 
 use super::{Answer, Mark, Paint, Style};
 use crate::model::{
-    Basis, CheckResult, Estimate, Finding, KernelPlan, Owed, PackageSelection, PlannedService, Saving, Severity, Step,
-    UpgradePlan, short_version,
+    AheadChoice, Basis, CheckResult, Estimate, Finding, KernelPlan, Owed, PackageSelection, PlannedService, Saving,
+    Severity, Step, UpgradePlan, short_version,
 };
 use crate::report::telling;
 use crate::report::words::{count, duration, one_line, roughly};
 
+pub use ahead::Mode;
 pub use headline::Headline;
 
 /// Version of the shape of `patchday plan --json`.
@@ -64,6 +66,10 @@ pub struct Plan<'a> {
     pub downtime: SignedDuration,
     /// What would shorten that.
     pub savings: &'a [Saving],
+    /// What can come while the services run, and what waits for their stop; none if there is nothing to upgrade.
+    pub ahead: Option<&'a AheadChoice>,
+    /// The ways of doing it, each with how long the services are away.
+    pub modes: &'a [Mode],
     /// When it may be.
     pub window: &'a PlanWindow,
     /// What the services were away for the last time, and what was estimated then.
@@ -101,6 +107,7 @@ impl Answer for Plan<'_> {
         for (title, section) in [
             ("Checks", checks(self.checks, style)),
             ("Packages", packages::section(self, style)),
+            ("Ahead", ahead::section(self, style)),
             ("Services", services(self.services, style)),
             ("Reboot", reboot(self, style)),
             ("Steps", steps(self, style)),
@@ -187,6 +194,7 @@ fn time(plan: &Plan<'_>, style: &Style) -> Vec<String> {
         let than = estimated.map_or(String::new(), |estimated| format!(", estimated {}", roughly(estimated)));
         lines.extend(style.field("last time", &format!("{}{than}", duration(took))));
     }
+    lines.extend(ahead::modes(plan.modes, style));
     for saving in plan.savings {
         lines.extend(style.field("less", &format!("{}: {}", roughly(saving.saves), saving.what)));
     }
@@ -219,7 +227,7 @@ mod tests {
     use insta::assert_snapshot;
 
     use super::*;
-    use crate::model::{FindingKey, PackageAction, PackageChange, StepEstimate};
+    use crate::model::{FindingKey, PackageAction, PackageChange, StepEstimate, WaitingPackage};
     use crate::report::sample::{Story, snapshots};
 
     #[test]
@@ -242,6 +250,22 @@ mod tests {
             downtime: estimate.downtime(),
             checks: &run.checks,
         };
+        let wait = |package: &str, why: &str| WaitingPackage { package: package.into(), why: why.into() };
+        let choice = AheadChoice {
+            ahead: vec!["linux-image-6.1.0-40-cloud-amd64".into(), "vim".into()],
+            waits: vec![
+                wait("libssl3", "mongod.service uses /usr/lib/x86_64-linux-gnu/libssl.so.3"),
+                wait("tzdata", "any service may open it at any time"),
+            ],
+            all_waits: None,
+        };
+        let mode = |name, secs, is_set, is_recommended| Mode { name, downtime: takes(secs), is_set, is_recommended };
+        let modes =
+            [mode("stop-first", 90, true, false), mode("kernel", 50, false, false), mode("unrelated", 20, false, true)];
+        let only_kernels = AheadChoice {
+            all_waits: Some("what app.service uses is not known: it does not run".into()),
+            ..choice.clone()
+        };
         let plan = Plan {
             format: FORMAT,
             host: &run.host,
@@ -262,6 +286,8 @@ mod tests {
             total: estimate.total(),
             downtime: estimate.downtime(),
             savings: &[Saving { what, saves: takes(12) }],
+            ahead: Some(&choice),
+            modes: &modes,
             window: &PlanWindow { open: true, fits: true, told: "open until Sun 2026-11-08 02:00 UTC".into() },
             last: Some((takes(95), Some(takes(90)))),
             command: "patchday run",
@@ -296,7 +322,9 @@ mod tests {
         };
         let fetched = Some("2026-11-26T14:03:00Z".parse().unwrap());
         let headline = Headline { checks: &blocked, upgrade: &upgrade, ..headline };
-        let blocked = Plan { headline, checks: &blocked, upgrade: &upgrade, selection: &selection, fetched, ..plan };
+        let ahead = Some(&only_kernels);
+        let blocked =
+            Plan { headline, ahead, checks: &blocked, upgrade: &upgrade, selection: &selection, fetched, ..plan };
         let refused = Plan {
             refused: Some("run 20261108t010203z-0a1b is not finished"),
             refused_hint: Some("patchday resume"),
@@ -308,6 +336,8 @@ mod tests {
             reboot_reasons: &[],
             estimate: &Estimate::default(),
             savings: &[],
+            ahead: None,
+            modes: &[],
             last: None,
             ..plan
         };

@@ -69,7 +69,7 @@ fn left_out(upgrade: &UpgradePlan, style: &Style) -> Vec<String> {
 const BESIDE: usize = 26;
 
 /// A count, and the first names.
-fn named<'a>(names: impl Iterator<Item = &'a str>) -> String {
+pub(super) fn named<'a>(names: impl Iterator<Item = &'a str>) -> String {
     let names: Vec<&str> = names.collect();
     let shown = one_line(&names.iter().take(NAMED).copied().collect::<Vec<_>>().join(", "));
     match names.len().saturating_sub(NAMED) {
