@@ -3,6 +3,7 @@
 //! All of it is one program, so that two tests are at work at any time: a machine waits most of its.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
+mod ahead;
 mod ansible;
 mod checks;
 mod config;

@@ -8,6 +8,7 @@ use std::path::Path;
 use crate::tidy::{files_below, import_rows};
 use patchday::checks::{CATALOGUE, Topic};
 use patchday::config::keys::{KEYS, header};
+use patchday::model::{INTERPRETERS, OPENED_LATE, STARTS_ANYTHING, WHOLE_HOST};
 use patchday::report::text::render;
 use patchday::report::{Report, Style};
 
@@ -20,13 +21,14 @@ struct Made {
     make: fn() -> String,
 }
 
-const MADE: [Made; 6] = [
+const MADE: [Made; 7] = [
     Made { document: "README.md", from: RECORDED, make: recorded },
     Made { document: "docs/checks.md", from: "src/checks", make: catalogue },
     Made { document: "docs/operations.md", from: "src/cli", make: verbs },
     Made { document: "docs/notifications.md", from: "src/notify", make: metrics },
     Made { document: "docs/architecture.md", from: "src/host", make: ports },
     Made { document: "docs/architecture.md", from: "tests/suite/tidy.rs", make: imports },
+    Made { document: "docs/packages.md", from: "src/model/related_list.rs", make: related },
 ];
 
 const RECORDED: &str = "tests/fixtures/demo/report.json";
@@ -175,6 +177,24 @@ fn imports() -> String {
             })
             .collect();
         text.push_str(&format!("| `{module}` | {} | {because} |\n", may.join(", ")));
+    }
+    text
+}
+
+/// Packages that are related to every service by their names.
+fn related() -> String {
+    let list = |names: &[&str]| wrapped(&names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", "));
+    let lists = [
+        ("Opened late, or loaded by name:", OPENED_LATE.as_slice()),
+        ("What serves the whole host:", WHOLE_HOST.as_slice()),
+        ("Programs that start whatever they are told:", STARTS_ANYTHING.as_slice()),
+    ];
+    let mut text: String = lists.iter().map(|(title, names)| format!("{title}\n{}\n\n", list(names))).collect();
+    text.push_str("| interpreter | seen by files called | its packages | its modules |\n|---|---|---|---|\n");
+    for one in &INTERPRETERS {
+        let cell = |names: &[&str]| names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(" ");
+        let (files, packages, modules) = (cell(one.files), cell(one.packages), cell(one.modules));
+        text.push_str(&format!("| {} | {files} | {packages} | {modules} |\n", one.name));
     }
     text
 }

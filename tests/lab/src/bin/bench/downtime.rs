@@ -33,7 +33,7 @@ enum By {
 }
 
 /// The first is what the others are compared with.
-const WAYS: [Way; 5] = [
+const WAYS: [Way; 6] = [
     Way {
         name: "script",
         aim: None,
@@ -48,7 +48,16 @@ const WAYS: [Way; 5] = [
         by: By::Commands { settings: UNATTENDED, commands: "unattended-upgrade" },
     },
     Way { name: "Patchday", aim: Some(0.8), by: By::Patchday { settings: "" } },
-    Way { name: "Patchday, `ahead`", aim: Some(0.35), by: By::Patchday { settings: "[upgrade]\nahead = true\n" } },
+    Way {
+        name: "Patchday, `ahead`",
+        aim: Some(0.35),
+        by: By::Patchday { settings: "[upgrade]\nahead = \"kernel\"\n" },
+    },
+    Way {
+        name: "Patchday, `unrelated`",
+        aim: Some(0.15),
+        by: By::Patchday { settings: "[upgrade]\nahead = \"unrelated\"\n" },
+    },
     Way {
         name: "Patchday, `late-stop`",
         aim: Some(0.35),
