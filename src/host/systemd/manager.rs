@@ -105,9 +105,10 @@ impl Manager {
     pub(super) async fn start_of(&self, unit: &UnitName) -> HostResult<UnitStart> {
         let raw = self.raw(unit).await.map_err(|error| host_error(format!("read what starts {unit}"), &error))?;
         let texts = |name: &str| raw.unit.text(name).filter(|text| !text.is_empty());
+        let files = ["FragmentPath", "SourcePath"].iter().filter_map(|name| texts(name));
         let mut own_root = ["RootDirectory", "RootImage"].iter().filter_map(|name| raw.service.text(name));
         Ok(UnitStart {
-            files: ["FragmentPath", "SourcePath"].iter().filter_map(|name| texts(name)).collect(),
+            files: files.chain(raw.unit.texts("DropInPaths")).collect(),
             commands: COMMANDS.iter().flat_map(|name| raw.service.commands(name)).collect(),
             own_root: own_root.find(|root| !root.is_empty() && root != "/"),
         })
