@@ -8,7 +8,8 @@ use async_trait::async_trait;
 
 use super::cgroup;
 use super::manager::Manager;
-use super::proxy::{self, Properties, manager};
+use super::proxy::{self, manager};
+use super::unit_properties::{Properties, UnitProperty};
 use super::unit_spec::{SLICE, slice_properties};
 use crate::host::bus::{Bus, host_error};
 use crate::host::{Budget, HostError, HostResult};
@@ -50,10 +51,10 @@ impl Budget for SystemdBudget {
     async fn limits(&self) -> HostResult<SliceLimits> {
         let slice = self.properties().await?;
         Ok(SliceLimits {
-            cpu_quota_per_sec_usec: slice.counter("CPUQuotaPerSecUSec"),
-            cpu_weight: slice.counter("CPUWeight"),
-            io_weight: slice.counter("IOWeight"),
-            memory_high: slice.counter("MemoryHigh"),
+            cpu_quota_per_sec_usec: slice.counter(UnitProperty::CPUQuotaPerSecUSec),
+            cpu_weight: slice.counter(UnitProperty::CPUWeight),
+            io_weight: slice.counter(UnitProperty::IOWeight),
+            memory_high: slice.counter(UnitProperty::MemoryHigh),
         })
     }
 
@@ -66,7 +67,7 @@ impl Budget for SystemdBudget {
     }
 
     async fn usage(&self) -> HostResult<Option<GroupUse>> {
-        let group = self.properties().await?.text("ControlGroup").unwrap_or_default();
+        let group = self.properties().await?.text(UnitProperty::ControlGroup).unwrap_or_default();
         cgroup::group_use(&self.manager.root, &group)
             .map_err(|error| HostError::failed(format!("read the control group of {SLICE}"), error))
     }

@@ -24,6 +24,7 @@ use std::path::{Path, PathBuf};
 use jiff::SignedDuration;
 
 use super::manager::{Manager, RawUnit};
+use super::unit_properties::UnitProperty;
 use crate::atomic_file::{self, unfinished};
 use crate::host::bus::host_error;
 use crate::host::{HostError, HostErrorKind, HostResult, UnitHold};
@@ -76,7 +77,7 @@ impl HoldFiles {
 
     /// systemd has read the drop-in.
     fn is_listed(&self, raw: &RawUnit) -> bool {
-        raw.unit.texts("DropInPaths").contains(&self.drop_in_name)
+        raw.unit.texts(UnitProperty::DropInPaths).contains(&self.drop_in_name)
     }
 
     /// What the hold lacks as systemd sees it; none when it is complete.
@@ -84,7 +85,7 @@ impl HoldFiles {
         if !self.is_listed(raw) {
             return Some(format!("systemd did not take {} into account", self.drop_in_name));
         }
-        let restart = raw.service.text("Restart").filter(|restart| restart != "no");
+        let restart = raw.service.text(UnitProperty::Restart).filter(|restart| restart != "no");
         restart.map(|restart| format!("Restart={restart} of another drop-in overrides {}", self.drop_in_name))
     }
 
@@ -139,7 +140,7 @@ impl Manager {
         for hold in holds {
             let raw = self.raw_to_hold(&hold.unit).await?;
             // A masked unit has no drop-ins, and does not start either.
-            let is_loaded = raw.unit.text("LoadState").as_deref() == Some("loaded");
+            let is_loaded = raw.unit.text(UnitProperty::LoadState).as_deref() == Some("loaded");
             if let Some(why) = HoldFiles::new(&self.root, &hold.unit).gap(&raw).filter(|_| is_loaded) {
                 return Err(HostError::failed(format!("hold {}", hold.unit), why));
             }
@@ -163,7 +164,8 @@ impl Manager {
             return Ok(());
         }
         let written = write(&files.drop_in, PROTECTION).map_err(|error| HostError::failed(&what, error))?;
-        let refuses = || async { Ok(self.raw_to_hold(unit).await?.unit.flag("RefuseManualStop") == Some(true)) };
+        let refuses =
+            || async { Ok(self.raw_to_hold(unit).await?.unit.flag(UnitProperty::RefuseManualStop) == Some(true)) };
         if written || state.needs_daemon_reload || !refuses().await? {
             self.reload().await?;
         }

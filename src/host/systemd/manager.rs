@@ -8,7 +8,8 @@ use zbus::Connection;
 
 use super::cgroup;
 use super::object::object_path;
-use super::proxy::{self, Properties, manager};
+use super::proxy::{self, manager};
+use super::unit_properties::{Properties, UnitProperty};
 use crate::host::boot_clock::boot_began;
 use crate::host::bus::{Bus, host_error};
 use crate::host::{HostError, HostErrorKind, HostResult};
@@ -18,8 +19,15 @@ use crate::model::{
 };
 
 /// Properties of a service that are command lines.
-const COMMANDS: [&str; 7] =
-    ["ExecCondition", "ExecStartPre", "ExecStart", "ExecStartPost", "ExecReload", "ExecStop", "ExecStopPost"];
+const COMMANDS: [UnitProperty; 7] = [
+    UnitProperty::ExecCondition,
+    UnitProperty::ExecStartPre,
+    UnitProperty::ExecStart,
+    UnitProperty::ExecStartPost,
+    UnitProperty::ExecReload,
+    UnitProperty::ExecStop,
+    UnitProperty::ExecStopPost,
+];
 
 /// systemd as seen over one bus handle; what the adapters share.
 #[derive(Debug, Clone)]
@@ -63,7 +71,11 @@ impl Manager {
     /// The unit's sub-state alone, by one message. A unit that is not in memory is loaded for it, and is dead.
     pub(super) async fn sub_state(&self, unit: &UnitName) -> zbus::Result<String> {
         let path = &object_path(unit.as_str())?;
-        self.bus.retry(|connection| async move { proxy::property(&connection, path, "Unit", "SubState").await }).await
+        self.bus
+            .retry(|connection| async move {
+                proxy::property(&connection, path, "Unit", UnitProperty::SubState.name()).await
+            })
+            .await
     }
 
     /// The job that the unit has now.
@@ -75,7 +87,7 @@ impl Manager {
     pub(super) async fn state(&self, unit: &UnitName) -> HostResult<UnitState> {
         let what = || format!("read the state of {unit}");
         let raw = self.raw(unit).await.map_err(|error| host_error(what(), &error))?;
-        let control_group = raw.service.text("ControlGroup").unwrap_or_default();
+        let control_group = raw.service.text(UnitProperty::ControlGroup).unwrap_or_default();
         let processes = cgroup::processes(&self.root, &control_group)
             .map_err(|error| HostError::new(HostErrorKind::Unknown, what(), error))?;
         let processes = u32::try_from(processes.len()).unwrap_or(u32::MAX);
@@ -87,7 +99,7 @@ impl Manager {
     pub(super) async fn processes(&self, unit: &UnitName) -> HostResult<Vec<UnitProcess>> {
         let what = || format!("list the processes of {unit}");
         let raw = self.raw(unit).await.map_err(|error| host_error(what(), &error))?;
-        let control_group = raw.service.text("ControlGroup").unwrap_or_default();
+        let control_group = raw.service.text(UnitProperty::ControlGroup).unwrap_or_default();
         let pids = cgroup::processes(&self.root, &control_group)
             .map_err(|error| HostError::new(HostErrorKind::Unknown, what(), error))?;
         let read = |pid: u32, file: &str| {
@@ -104,12 +116,15 @@ impl Manager {
     /// From the files of the unit that systemd has read.
     pub(super) async fn start_of(&self, unit: &UnitName) -> HostResult<UnitStart> {
         let raw = self.raw(unit).await.map_err(|error| host_error(format!("read what starts {unit}"), &error))?;
-        let texts = |name: &str| raw.unit.text(name).filter(|text| !text.is_empty());
-        let files = ["FragmentPath", "SourcePath"].iter().filter_map(|name| texts(name));
-        let mut own_root = ["RootDirectory", "RootImage"].iter().filter_map(|name| raw.service.text(name));
+        let texts = |property| raw.unit.text(property).filter(|text| !text.is_empty());
+        let files =
+            [UnitProperty::FragmentPath, UnitProperty::SourcePath].iter().filter_map(|property| texts(*property));
+        let mut own_root = [UnitProperty::RootDirectory, UnitProperty::RootImage]
+            .iter()
+            .filter_map(|property| raw.service.text(*property));
         Ok(UnitStart {
-            files: files.chain(raw.unit.texts("DropInPaths")).collect(),
-            commands: COMMANDS.iter().flat_map(|name| raw.service.commands(name)).collect(),
+            files: files.chain(raw.unit.texts(UnitProperty::DropInPaths)).collect(),
+            commands: COMMANDS.iter().flat_map(|property| raw.service.commands(*property)).collect(),
             own_root: own_root.find(|root| !root.is_empty() && root != "/"),
         })
     }
@@ -180,7 +195,7 @@ async fn raw_unit(connection: &Connection, name: &str, path: &zbus::OwnedObjectP
 
 /// `ExecMainStatus`, but only where `ExecMainCode` says that it is an exit status (`CLD_EXITED`) and no signal.
 pub(super) fn exit_status(service: &Properties) -> Option<i32> {
-    service.signed("ExecMainStatus").filter(|_| service.signed("ExecMainCode") == Some(1))
+    service.signed(UnitProperty::ExecMainStatus).filter(|_| service.signed(UnitProperty::ExecMainCode) == Some(1))
 }
 
 /// The last of `NSpid:` in `/proc/PID/status`: a process has a number in each PID namespace that it is in, and knows the
@@ -192,39 +207,41 @@ fn own_pid(status: &str) -> Option<u32> {
 fn restart_rule(unit: &Properties, service: &Properties) -> Option<RestartRule> {
     let duration = |usec: Option<u64>| usec.and_then(|usec| i64::try_from(usec).ok()).map(SignedDuration::from_micros);
     Some(RestartRule {
-        policy: service.text("Restart")?,
-        delay: duration(service.counter("RestartUSec"))?,
-        burst: unit.number("StartLimitBurst")?,
-        interval: duration(unit.counter("StartLimitIntervalUSec")).unwrap_or_default(),
+        policy: service.text(UnitProperty::Restart)?,
+        delay: duration(service.counter(UnitProperty::RestartUSec))?,
+        burst: unit.number(UnitProperty::StartLimitBurst)?,
+        interval: duration(unit.counter(UnitProperty::StartLimitIntervalUSec)).unwrap_or_default(),
     })
 }
 
 /// systemd always tells the load and the active state; an answer without them is none.
 fn unit_state(raw: &RawUnit, control_group: String, processes: u32, boot_began: Duration) -> Result<UnitState, String> {
     let RawUnit { unit, service } = raw;
-    let required = |name: &str| unit.text(name).ok_or_else(|| format!("systemd did not tell its {name}"));
+    let required = |property: UnitProperty| {
+        unit.text(property).ok_or_else(|| format!("systemd did not tell its {}", property.name()))
+    };
     let began = u64::try_from(boot_began.as_micros()).unwrap_or_default();
-    let moment = |name: &str| unit.counter(name).filter(|usec| *usec != 0).map(|usec| usec.saturating_sub(began));
-    let stop_timeout = service.counter("TimeoutStopUSec");
+    let moment = |property| unit.counter(property).filter(|usec| *usec != 0).map(|usec| usec.saturating_sub(began));
+    let stop_timeout = service.counter(UnitProperty::TimeoutStopUSec);
     Ok(UnitState {
-        load: LoadState::from(required("LoadState")?),
-        active: required("ActiveState")?.into(),
-        sub: unit.text("SubState").unwrap_or_default(),
-        unit_file: unit.text("UnitFileState").unwrap_or_default(),
-        result: service.text("Result"),
+        load: LoadState::from(required(UnitProperty::LoadState)?),
+        active: required(UnitProperty::ActiveState)?.into(),
+        sub: unit.text(UnitProperty::SubState).unwrap_or_default(),
+        unit_file: unit.text(UnitProperty::UnitFileState).unwrap_or_default(),
+        result: service.text(UnitProperty::Result),
         exit_status: exit_status(service),
-        main_pid: service.number("MainPID").filter(|pid| *pid != 0),
-        restarts: service.number("NRestarts").unwrap_or_default(),
+        main_pid: service.number(UnitProperty::MainPID).filter(|pid| *pid != 0),
+        restarts: service.number(UnitProperty::NRestarts).unwrap_or_default(),
         control_group,
         processes,
         stop_timeout: stop_timeout.and_then(|usec| i64::try_from(usec).ok()).map(SignedDuration::from_micros),
-        active_since_usec: moment("ActiveEnterTimestampMonotonic"),
-        activation_began_usec: moment("InactiveExitTimestampMonotonic"),
-        invocation: unit.hex("InvocationID"),
-        after: unit.texts("After").iter().filter_map(|name| name.parse().ok()).collect(),
-        needs_daemon_reload: unit.flag("NeedDaemonReload").unwrap_or_default(),
+        active_since_usec: moment(UnitProperty::ActiveEnterTimestampMonotonic),
+        activation_began_usec: moment(UnitProperty::InactiveExitTimestampMonotonic),
+        invocation: unit.hex(UnitProperty::InvocationID),
+        after: unit.texts(UnitProperty::After).iter().filter_map(|name| name.parse().ok()).collect(),
+        needs_daemon_reload: unit.flag(UnitProperty::NeedDaemonReload).unwrap_or_default(),
         restart: restart_rule(unit, service),
-        service_type: service.text("Type").unwrap_or_default(),
+        service_type: service.text(UnitProperty::Type).unwrap_or_default(),
     })
 }
 

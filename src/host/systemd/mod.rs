@@ -30,6 +30,7 @@ mod proxy;
 mod relations;
 mod sandbox;
 mod shutdown;
+mod unit_properties;
 mod unit_spec;
 mod units;
 mod work;

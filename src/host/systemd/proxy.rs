@@ -6,7 +6,9 @@
 use std::collections::HashMap;
 
 use zbus::proxy::CacheProperties;
-use zbus::{Connection, OwnedObjectPath, OwnedVariant, Variant};
+use zbus::{Connection, OwnedObjectPath, Variant};
+
+use super::unit_properties::Properties;
 
 /// A row of `ListUnits`: name, description, load state, active state, sub state, unit followed, unit path, job ID, job
 /// type, job path.
@@ -69,71 +71,6 @@ pub(super) async fn manager(connection: &Connection) -> zbus::Result<ManagerProx
     ManagerProxy::builder(connection).cache_properties(CacheProperties::No).build().await
 }
 
-/// The properties that anybody here reads: of the hundreds that systemd tells of a unit, the others are not kept.
-const READ: [&str; 61] = [
-    "ActiveEnterTimestampMonotonic",
-    "ActiveState",
-    "After",
-    "BindsTo",
-    "BoundBy",
-    "BusName",
-    "CPUQuotaPerSecUSec",
-    "CPUUsageNSec",
-    "CPUWeight",
-    "ConditionResult",
-    "ConditionTimestampMonotonic",
-    "ConsistsOf",
-    "ControlGroup",
-    "DropInPaths",
-    "ExecCondition",
-    "ExecMainCode",
-    "ExecMainStartTimestampMonotonic",
-    "ExecMainStatus",
-    "ExecReload",
-    "ExecStart",
-    "ExecStartPost",
-    "ExecStartPre",
-    "ExecStop",
-    "ExecStopPost",
-    "FragmentPath",
-    "IOWeight",
-    "Id",
-    "InactiveExitTimestampMonotonic",
-    "InvocationID",
-    "Job",
-    "LoadState",
-    "MainPID",
-    "MemoryHigh",
-    "NRestarts",
-    "NeedDaemonReload",
-    "PartOf",
-    "PropagatesStopTo",
-    "RefuseManualStart",
-    "RefuseManualStop",
-    "RequiredBy",
-    "Requires",
-    "RequiresMountsFor",
-    "Requisite",
-    "RequisiteOf",
-    "Restart",
-    "RestartUSec",
-    "Result",
-    "RootDirectory",
-    "RootImage",
-    "SourcePath",
-    "StartLimitBurst",
-    "StartLimitIntervalUSec",
-    "SubState",
-    "TimeoutStopUSec",
-    "Transient",
-    "TriggeredBy",
-    "Type",
-    "UnitFileState",
-    "UpheldBy",
-    "WantedBy",
-    "Wants",
-];
-
 /// The properties of one interface of an object, read now.
 pub(super) async fn properties(
     connection: &Connection,
@@ -151,9 +88,7 @@ pub(super) async fn properties(
         .await?;
     let body = reply.body();
     let all: HashMap<&str, Variant<'_>> = body.deserialize()?;
-    let read = all.into_iter().filter(|(name, _)| READ.binary_search(name).is_ok());
-    let read = read.map(|(name, value)| Ok((name.to_owned(), value.try_into_owned()?)));
-    Ok(Properties(read.collect::<zbus::Result<_>>()?))
+    Properties::of(all)
 }
 
 /// One property that is text, read now.
@@ -169,84 +104,4 @@ pub(super) async fn property(
     let body = reply.body();
     let value: Variant<'_> = body.deserialize()?;
     Ok(<&str>::try_from(&value)?.to_owned())
-}
-
-/// Properties by name. One that is missing, or of another type, is none: versions of systemd differ.
-#[derive(Debug, Default)]
-pub(super) struct Properties(HashMap<String, OwnedVariant>);
-
-impl Properties {
-    fn value(&self, name: &str) -> Option<&OwnedVariant> {
-        debug_assert!(READ.binary_search(&name).is_ok(), "{name} is not among the properties that are kept");
-        self.0.get(name)
-    }
-
-    fn get<'a, T: TryFrom<&'a OwnedVariant>>(&'a self, name: &str) -> Option<T> {
-        self.value(name).and_then(|value| T::try_from(value).ok())
-    }
-
-    fn list<T>(&self, name: &str) -> Option<Vec<T>>
-    where
-        Vec<T>: TryFrom<OwnedVariant>,
-    {
-        self.value(name).and_then(|value| value.try_clone().ok()).and_then(|value| value.try_into().ok())
-    }
-
-    pub(super) fn text(&self, name: &str) -> Option<String> {
-        self.get::<&str>(name).map(str::to_owned)
-    }
-
-    pub(super) fn flag(&self, name: &str) -> Option<bool> {
-        self.get(name)
-    }
-
-    pub(super) fn number(&self, name: &str) -> Option<u32> {
-        self.get(name)
-    }
-
-    pub(super) fn signed(&self, name: &str) -> Option<i32> {
-        self.get(name)
-    }
-
-    /// A counter or a time; systemd's `u64::MAX` (infinity, or not counted) is none.
-    pub(super) fn counter(&self, name: &str) -> Option<u64> {
-        self.get(name).filter(|value| *value != u64::MAX)
-    }
-
-    pub(super) fn texts(&self, name: &str) -> Vec<String> {
-        self.list(name).unwrap_or_default()
-    }
-
-    /// A list with something in it, whatever that is.
-    pub(super) fn is_filled(&self, name: &str) -> bool {
-        let list = self.value(name).and_then(|value| value.downcast_ref::<zbus::Array<'_>>().ok());
-        list.is_some_and(|list| !list.is_empty())
-    }
-
-    /// Command lines, as `ExecStart` has them: the program by its path, and its arguments.
-    pub(super) fn commands(&self, name: &str) -> Vec<Vec<String>> {
-        let list = self.value(name).and_then(|value| value.downcast_ref::<zbus::Array<'_>>().ok());
-        let commands = list.iter().flat_map(|list| list.inner());
-        let command = |command: &zbus::Variant<'_>| {
-            let command = command.downcast_ref::<zbus::Structure<'_>>().ok()?;
-            let [path, words, ..] = command.fields() else { return None };
-            let words = words.downcast_ref::<zbus::Array<'_>>().ok()?;
-            let words = words.inner().iter().skip(1).filter_map(|word| word.downcast_ref::<&str>().ok());
-            Some([path.downcast_ref::<&str>().ok()?].into_iter().chain(words).map(str::to_owned).collect())
-        };
-        commands.filter_map(command).collect()
-    }
-
-    pub(super) fn hex(&self, name: &str) -> String {
-        self.list::<u8>(name).unwrap_or_default().iter().map(|byte| format!("{byte:02x}")).collect()
-    }
-
-    /// The path of the unit's job; none if it has no job.
-    pub(super) fn job(&self) -> Option<OwnedObjectPath> {
-        let (id, path) = self.value("Job")?.try_clone().ok().and_then(|job| {
-            let job: zbus::Structure<'static> = job.try_into().ok()?;
-            <(u32, OwnedObjectPath)>::try_from(job).ok()
-        })?;
-        (id != 0).then_some(path)
-    }
 }

@@ -15,6 +15,7 @@ use zbus::{Connection, MatchRule, MessageStream, message};
 use super::manager::Manager;
 use super::object::{object_path, unescaped};
 use super::proxy::{ALREADY_SUBSCRIBED, MANAGER_PATH, SERVICE_NAME, manager, properties};
+use super::unit_properties::UnitProperty;
 use crate::host::bus::{host_error, is_named};
 use crate::host::{HostResult, UnitChanges};
 use crate::model::{UnitName, UnitRelations};
@@ -74,14 +75,18 @@ impl Manager {
                 let (service_type, has_stop_program, has_bus_name) = match is_service {
                     true => {
                         let service = properties(&connection, path, "Service").await?;
-                        let has_bus_name = service.text("BusName").is_some_and(|name| !name.is_empty());
-                        (service.text("Type").unwrap_or_default(), service.is_filled("ExecStop"), has_bus_name)
+                        let has_bus_name = service.text(UnitProperty::BusName).is_some_and(|name| !name.is_empty());
+                        (
+                            service.text(UnitProperty::Type).unwrap_or_default(),
+                            service.is_filled(UnitProperty::ExecStop),
+                            has_bus_name,
+                        )
                     }
                     false => (String::new(), false, false),
                 };
-                let all = |names: &[&str]| -> Vec<UnitName> {
+                let all = |properties: &[UnitProperty]| -> Vec<UnitName> {
                     let mut units: Vec<UnitName> = Vec::new();
-                    for name in names.iter().flat_map(|name| known.texts(name)) {
+                    for name in properties.iter().flat_map(|property| known.texts(*property)) {
                         // Kinds of unit without a name of ours (devices) start nothing and stop nothing.
                         let Ok(name) = name.parse() else { continue };
                         if !units.contains(&name) {
@@ -90,33 +95,45 @@ impl Manager {
                     }
                     units
                 };
-                let active = known.text("ActiveState");
+                let active = known.text(UnitProperty::ActiveState);
                 let is_down = matches!(active.as_deref(), None | Some("inactive"));
                 let is_active = matches!(active.as_deref(), Some("active" | "reloading" | "activating"));
                 // Our own protection refuses a stop too, and is lifted before one.
-                let ours = known.texts("DropInPaths").iter().any(|path| path.contains("patchday"));
-                let refused = |(name, _): &(&str, &str)| !ours && known.flag(name) == Some(true);
-                let refuses =
-                    [("RefuseManualStart", "start"), ("RefuseManualStop", "stop")].into_iter().filter(refused);
+                let ours = known.texts(UnitProperty::DropInPaths).iter().any(|path| path.contains("patchday"));
+                let refused = |(property, _): &(UnitProperty, &str)| !ours && known.flag(*property) == Some(true);
+                let refuses = [(UnitProperty::RefuseManualStart, "start"), (UnitProperty::RefuseManualStop, "stop")]
+                    .into_iter()
+                    .filter(refused);
                 Ok(UnitRelations {
-                    after: all(&["After"]),
-                    needs: all(&["Requires", "Requisite", "BindsTo"]),
-                    wants: all(&["Wants", "PartOf"]),
-                    mounts_for: known.texts("RequiresMountsFor"),
-                    wanted_by: all(&["WantedBy", "RequiredBy", "RequisiteOf", "BoundBy"]),
-                    triggered_by: all(&["TriggeredBy"]),
-                    stops: all(&["RequiredBy", "RequisiteOf", "BoundBy", "ConsistsOf", "PropagatesStopTo"]),
-                    upheld_by: all(&["UpheldBy"]),
+                    after: all(&[UnitProperty::After]),
+                    needs: all(&[UnitProperty::Requires, UnitProperty::Requisite, UnitProperty::BindsTo]),
+                    wants: all(&[UnitProperty::Wants, UnitProperty::PartOf]),
+                    mounts_for: known.texts(UnitProperty::RequiresMountsFor),
+                    wanted_by: all(&[
+                        UnitProperty::WantedBy,
+                        UnitProperty::RequiredBy,
+                        UnitProperty::RequisiteOf,
+                        UnitProperty::BoundBy,
+                    ]),
+                    triggered_by: all(&[UnitProperty::TriggeredBy]),
+                    stops: all(&[
+                        UnitProperty::RequiredBy,
+                        UnitProperty::RequisiteOf,
+                        UnitProperty::BoundBy,
+                        UnitProperty::ConsistsOf,
+                        UnitProperty::PropagatesStopTo,
+                    ]),
+                    upheld_by: all(&[UnitProperty::UpheldBy]),
                     is_active,
-                    id: known.text("Id").and_then(|id| id.parse().ok()),
-                    is_transient: known.flag("Transient") == Some(true),
+                    id: known.text(UnitProperty::Id).and_then(|id| id.parse().ok()),
+                    is_transient: known.flag(UnitProperty::Transient) == Some(true),
                     refuses: refuses.map(|(_, job)| job.to_owned()).collect(),
                     has_stop_program,
                     takes_part: !is_down,
-                    is_loaded: known.text("LoadState").as_deref() == Some("loaded"),
-                    conditions_met: known.flag("ConditionResult").unwrap_or(true)
-                        || known.counter("ConditionTimestampMonotonic").unwrap_or(0) == 0,
-                    unit_file: known.text("UnitFileState").unwrap_or_default(),
+                    is_loaded: known.text(UnitProperty::LoadState).as_deref() == Some("loaded"),
+                    conditions_met: known.flag(UnitProperty::ConditionResult).unwrap_or(true)
+                        || known.counter(UnitProperty::ConditionTimestampMonotonic).unwrap_or(0) == 0,
+                    unit_file: known.text(UnitProperty::UnitFileState).unwrap_or_default(),
                     service_type,
                     has_bus_name,
                 })

@@ -12,6 +12,7 @@ use super::jobs::Goal;
 use super::manager::{Manager, RawUnit, exit_status};
 use super::property::Property;
 use super::proxy::{NO_SUCH_UNIT, UNIT_EXISTS, manager};
+use super::unit_properties::UnitProperty;
 use super::unit_spec::{service_properties, unset_environment, work_properties};
 use super::work_processes;
 use crate::host::bus::{Bus, host_error, is_lost, is_named};
@@ -200,7 +201,7 @@ impl WorkUnits for SystemdWork {
     async fn at_work(&self, unit: &UnitName) -> HostResult<Vec<WorkProcess>> {
         let what = || format!("look who is at work in {unit}");
         let raw = self.manager.raw_if_loaded(unit).await.map_err(|error| host_error(what(), &error))?;
-        let group = raw.service.text("ControlGroup").unwrap_or_default();
+        let group = raw.service.text(UnitProperty::ControlGroup).unwrap_or_default();
         let root = self.manager.root.clone();
         let found = tokio::task::spawn_blocking(move || work_processes::of_group(&root, &group)).await;
         found.map_err(|error| HostError::failed(what(), error))?.map_err(|error| HostError::failed(what(), error))
@@ -260,7 +261,7 @@ impl WorkUnits for SystemdWork {
         for unit in rows.into_iter().filter_map(|row| row.0.parse::<UnitName>().ok()) {
             let raw = self.manager.raw_if_loaded(&unit).await.map_err(|error| host_error(what(), &error))?;
             // One that ended by itself said something: that stays.
-            if raw.service.text("Result").is_none_or(|result| !KILLED.contains(&result.as_str())) {
+            if raw.service.text(UnitProperty::Result).is_none_or(|result| !KILLED.contains(&result.as_str())) {
                 continue;
             }
             let name = unit.as_str();
@@ -287,15 +288,17 @@ impl WorkUnits for SystemdWork {
 /// What a loaded unit's properties say of the work. A word that is not known is no outcome.
 fn work_look(raw: &RawUnit) -> WorkLook {
     let text = |name| raw.unit.text(name).unwrap_or_default();
-    let sub = text("SubState");
-    match ActiveState::from(text("ActiveState")) {
+    let sub = text(UnitProperty::SubState);
+    match ActiveState::from(text(UnitProperty::ActiveState)) {
         ActiveState::Active if sub == "exited" => WorkLook::Exited(outcome(raw)),
         ActiveState::Active | ActiveState::Reloading | ActiveState::Activating | ActiveState::Deactivating => {
             WorkLook::Running
         }
         ActiveState::Failed => WorkLook::Exited(outcome(raw)),
         // Stopped after it ended, and not yet forgotten.
-        ActiveState::Inactive if raw.service.counter("ExecMainStartTimestampMonotonic").is_some_and(|at| at != 0) => {
+        ActiveState::Inactive
+            if raw.service.counter(UnitProperty::ExecMainStartTimestampMonotonic).is_some_and(|at| at != 0) =>
+        {
             WorkLook::Exited(outcome(raw))
         }
         ActiveState::Inactive => WorkLook::NotLoaded,
@@ -305,9 +308,9 @@ fn work_look(raw: &RawUnit) -> WorkLook {
 
 fn outcome(raw: &RawUnit) -> WorkOutcome {
     WorkOutcome {
-        result: raw.service.text("Result").unwrap_or_default(),
+        result: raw.service.text(UnitProperty::Result).unwrap_or_default(),
         exit_status: exit_status(&raw.service),
-        cpu_usec: raw.service.counter("CPUUsageNSec").map(|nanoseconds| nanoseconds / 1000),
+        cpu_usec: raw.service.counter(UnitProperty::CPUUsageNSec).map(|nanoseconds| nanoseconds / 1000),
     }
 }
 
