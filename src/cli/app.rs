@@ -31,6 +31,7 @@ use crate::host::probe::Probe;
 use crate::host::running_code::HostProcesses;
 use crate::host::system::HostSystem;
 use crate::host::systemd::{SystemdBudget, SystemdPackageLocks, SystemdShutdown, SystemdUnits, SystemdWork};
+use crate::host::witness::WitnessFile;
 use crate::host::{Clock as _, Host, Units};
 use crate::model::{BootId, BootTime, Change, Estimate, LoadState, Run, RunId, RunOptions, UnitName, UpgradePlan, Way};
 use crate::report::words;
@@ -144,6 +145,7 @@ impl App {
             deployments: Arc::new(Git::new(root.clone())),
             system: Arc::new(HostSystem::new(root)),
             messenger: Arc::new(Outbox::new(PathBuf::from("/"), 0).with_credentials(credentials)),
+            witness: Arc::new(WitnessFile::new(PathBuf::from("/"))),
             clock: RunClock::new(Arc::new(SystemClock)),
         })
     }

@@ -145,6 +145,9 @@ pub(super) enum Command {
     /// Tell whether the package may be removed; for its prerm.
     #[command(hide = true)]
     MayBeRemoved,
+    /// See the services of a boot become ready, for the run that goes on after it.
+    #[command(hide = true)]
+    Witness,
     /// Hold the locks of apt and dpkg until it is ended.
     #[command(hide = true)]
     HoldPackageLocks,

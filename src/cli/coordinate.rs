@@ -96,7 +96,7 @@ pub(super) fn nothing_to_resume() -> Failure {
 }
 
 /// Tells systemd that the service is up.
-fn say_ready() {
+pub(super) fn say_ready() {
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
 }
 

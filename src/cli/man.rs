@@ -26,6 +26,7 @@ const FILES: [(&str, &str); 8] = [
     ("/run/patchday", "What only counts until the next boot."),
     ("patchday.service", "One unattended run."),
     ("patchday-resume.service", "Goes on with the open run after a reboot. Without it, enabled, a run is refused."),
+    ("patchday-witness.service", "Sees the services of a boot become ready, before a run goes on after it."),
     ("patchday.timer", "Starts patchday.service once a month. Disabled, until somebody enables it."),
 ];
 

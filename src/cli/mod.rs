@@ -33,6 +33,7 @@ mod run;
 mod status;
 mod verify;
 mod windows;
+mod witness;
 
 use std::io::{stderr, stdout};
 use std::path::Path;
@@ -159,6 +160,7 @@ async fn dispatch_async(app: &App, command: Command) -> Result<u8, Failure> {
         Command::Resume(args) => resume::resume(app, &args).await,
         Command::Abort(args) => abort::abort(app, &args).await,
         Command::Limits(args) => limits::limits(app, &args).await,
+        Command::Witness => witness::witness(app).await,
         other => Err(Failure::new(FailureKind::Unexpected, format!("{other:?} needs no runtime"))),
     }
 }

@@ -28,11 +28,16 @@ const PAUSES_MS: [u64; 10] = [100, 200, 400, 800, 1600, 2000, 2000, 2000, 2000, 
 /// itself, and dbus waits 25 s for it at every call.
 const PATIENCE: Duration = Duration::from_secs(45);
 
+/// Where systemd answers root, whether there is a bus or not; the same since its first versions.
+const SYSTEMD_ADDRESS: &str = "unix:path=/run/systemd/private";
+
 /// Where the bus is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum BusAddress {
     /// The system bus; `DBUS_SYSTEM_BUS_ADDRESS` is honoured.
     System,
+    /// systemd itself, which root may ask without a bus, as early as there is a systemd.
+    Systemd,
     /// A D-Bus address, as in `unix:path=/run/dbus/system_bus_socket`.
     At(String),
 }
@@ -64,6 +69,7 @@ impl Bus {
         *kept = None;
         let builder = match &self.inner.address {
             BusAddress::System => connection::Builder::system(),
+            BusAddress::Systemd => connection::Builder::address(SYSTEMD_ADDRESS).p2p(),
             BusAddress::At(address) => connection::Builder::address(address.as_str()),
         };
         let connecting = builder.method_timeout(METHOD_TIMEOUT).build();

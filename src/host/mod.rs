@@ -35,10 +35,11 @@ pub mod tls_words;
 pub(crate) mod tree;
 pub mod trusted;
 pub mod way;
+pub mod witness;
 
 pub use ports::{
     BootLoader, Budget, Clock, CommandLine, Database, DatabaseForensics, DatabaseInsight, Deployments, EndProofs, Host,
     HostError, HostErrorKind, HostResult, Inhibitor, InhibitorGuard, Journal, Kernels, Messenger, PackageLocks,
     PackageSurvey, PackageWork, Packages, People, Power, Prober, RunningCode, Shutdown, ShutdownSpec, System,
-    UnitChanges, UnitHold, Units, WorkUnits,
+    UnitChanges, UnitHold, Units, Witness, WorkUnits,
 };

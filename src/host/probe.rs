@@ -198,6 +198,13 @@ impl Prober for Probe {
         }
     }
 
+    async fn listens(&self, probe: &ReadinessProbe) -> HostResult<bool> {
+        match probe {
+            ReadinessProbe::Mongodb(access) => self.database.listens(access).await,
+            _ => Ok(true),
+        }
+    }
+
     async fn count(&self, url: &str) -> HostResult<u64> {
         let what = format!("ask {url} for a number");
         let unknown = |why: String| HostError::new(HostErrorKind::Unknown, what.clone(), why);

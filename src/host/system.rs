@@ -7,10 +7,12 @@ mod power;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::SignedDuration;
 use rustix::io::Errno;
+use rustix::time::{ClockId, clock_gettime};
 
 use super::boot_clock::boot_began;
 use super::command::below;
@@ -65,6 +67,13 @@ impl System for HostSystem {
             .and_then(|seconds| SignedDuration::try_from_secs_f64(seconds).ok())
             .and_then(|uptime| uptime.checked_sub(boot_began(&self.root).try_into().ok()?))
             .ok_or_else(|| HostError::failed("read /proc/uptime", format!("{text:?} is no number of seconds")))
+    }
+
+    /// `/proc/uptime` is cut to hundredths: too coarse to tell which of two services was ready first.
+    fn moment(&self) -> u64 {
+        let now = clock_gettime(ClockId::Monotonic);
+        let now = Duration::new(now.tv_sec.try_into().unwrap_or_default(), now.tv_nsec.try_into().unwrap_or_default());
+        u64::try_from(now.saturating_sub(boot_began(&self.root)).as_micros()).unwrap_or(u64::MAX)
     }
 
     /// What programs without root's reserve may use. Asks each file system itself, so that one which is mounted when

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::UnitName;
@@ -266,6 +266,9 @@ pub struct DatabaseStartEvidence {
     /// From the log's start record (4615611) until it waits for connections (23016). None: the log does not tell.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub ready_after: Option<SignedDuration>,
+    /// When it began to wait for connections (23016), by the wall's clock. None: the log does not tell.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub ready_at: Option<Timestamp>,
 }
 
 /// How a database came back.

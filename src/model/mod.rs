@@ -56,6 +56,7 @@ mod run_window;
 mod selection;
 mod server_process;
 mod service;
+mod sighting;
 pub mod spoken;
 mod standstill;
 mod step;
@@ -138,6 +139,7 @@ pub use run_window::{RunWindow, WindowMissed};
 pub use selection::{Archive, PackageSelection, names_package};
 pub use server_process::ServerProcess;
 pub use service::{ServiceKind, StopProof};
+pub use sighting::Sighting;
 pub use standstill::{KeptDown, PackageScript, Standstill, Waiting, WorkProcess};
 pub use step::Step;
 pub use subject::{Subject, unit_of_mount};
@@ -146,7 +148,7 @@ pub use unit::{
     ActiveState, JobResult, LoadState, PendingJob, RestartRule, UnitProcess, UnitRelations, UnitState, UnitSurvey,
     is_container,
 };
-pub use verification::{EdgeReturn, ExpectedDifference, OrderKept, ServiceReturn, Verdict, Verification};
+pub use verification::{EdgeReturn, ExpectedDifference, OrderKept, OrderUnknown, ServiceReturn, Verdict, Verification};
 pub use version::{compare_releases, compare_versions, kernel_flavour};
 pub use wave::{Wave, start_waves, stop_waves};
 pub use work::{WorkOutcome, WorkSpec};

@@ -63,6 +63,18 @@ pub enum OrderKept {
     Unknown,
 }
 
+/// Why an order is unknown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OrderUnknown {
+    /// One of the two never became ready.
+    NotReady,
+    /// One of the two was ready when somebody first looked.
+    NotSeen,
+    /// Both became ready between the same two looks.
+    Together,
+}
+
 /// One edge of the dependency graph, as the boot went.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EdgeReturn {
@@ -71,6 +83,9 @@ pub struct EdgeReturn {
     pub on: UnitName,
     /// Whether the order was kept.
     pub order: OrderKept,
+    /// Why that is unknown; none where it is known.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub why: Option<OrderUnknown>,
 }
 
 /// A difference to the baseline that is no finding.
@@ -140,19 +155,32 @@ mod tests {
             databases: vec![DatabaseReturn {
                 unit: unit("mongod.service"),
                 facts: None,
-                start: DatabaseStartEvidence { unclean_shutdown_seen: Some(false), ready_after: Some(ms(700)) },
+                start: DatabaseStartEvidence {
+                    unclean_shutdown_seen: Some(false),
+                    ready_after: Some(ms(700)),
+                    ready_at: Some(Timestamp::UNIX_EPOCH),
+                },
                 replica_set: None,
                 compatibility: Some("6.0".into()),
                 canary: None,
                 caught_up_after: Some(ms(9)),
             }],
             findings: vec![finding],
-            edges: vec![EdgeReturn { unit: unit("api.service"), on: unit("mongod.service"), order: OrderKept::Broken }],
+            edges: vec![EdgeReturn {
+                unit: unit("api.service"),
+                on: unit("mongod.service"),
+                order: OrderKept::Broken,
+                why: None,
+            }],
             expected: vec![ExpectedDifference { what: "session-3.scope is gone".into(), rule: "sessions end".into() }],
             recovered: vec![unit("api.service")],
         };
         let text = serde_json::to_string(&judged).unwrap();
         assert_eq!(serde_json::from_str::<Verification>(&text).unwrap(), judged);
+        for why in [OrderUnknown::NotReady, OrderUnknown::NotSeen, OrderUnknown::Together] {
+            let text = serde_json::to_string(&why).unwrap();
+            assert_eq!(serde_json::from_str::<OrderUnknown>(&text).unwrap(), why);
+        }
         for order in [OrderKept::Kept, OrderKept::Waited, OrderKept::Unknown] {
             let text = serde_json::to_string(&order).unwrap();
             assert_eq!(serde_json::from_str::<OrderKept>(&text).unwrap(), order);

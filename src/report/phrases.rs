@@ -7,8 +7,8 @@ use super::words::{between, count, duration, one_line, time_of_day};
 use super::{Ending, Mark, PackageCertainty, PackageLine, Paint, Report, ServiceStory, TimeAway, VulnerabilityStory};
 use crate::model::{
     DatabaseReturn, DatabaseStopEvidence, EdgeReturn, EndEvidence, HookPolicy, HookRun, InnodbEnd, Latency,
-    Notification, OrderKept, Outcome, PackageAction, RedisEnd, ServiceReturn, Step, StopProof, Trigger, Verdict,
-    summary_of_clients,
+    Notification, OrderKept, OrderUnknown, Outcome, PackageAction, RedisEnd, ServiceReturn, Step, StopProof, Trigger,
+    Verdict, summary_of_clients,
 };
 
 /// Who started a run.
@@ -239,9 +239,19 @@ pub(super) fn pace(latency: &Latency) -> String {
 pub(super) fn order_words(edge: &EdgeReturn) -> (Mark, &'static str) {
     match edge.order {
         OrderKept::Kept => (Mark::Done, "kept: it became active when the other was ready"),
-        OrderKept::Waited => (Mark::Done, "waited: it became active earlier, and ready later"),
+        OrderKept::Waited => (Mark::Done, "waited: it became active earlier, and ready when the other was"),
         OrderKept::Broken => (Mark::Warning, "broken: it said that it was ready before the other was"),
-        OrderKept::Unknown => (Mark::Note, "unknown: both were ready at the first look, or one never was"),
+        OrderKept::Unknown => (Mark::Note, why_unknown(edge.why)),
+    }
+}
+
+fn why_unknown(why: Option<OrderUnknown>) -> &'static str {
+    match why {
+        Some(OrderUnknown::NotReady) => "unknown: one of them never was ready",
+        Some(OrderUnknown::NotSeen) => "unknown: one of them was ready when somebody first looked",
+        Some(OrderUnknown::Together) => "unknown: both became ready between the same two looks",
+        // A run of before says no more.
+        None => "unknown: both were ready at the first look, or one never was",
     }
 }
 

@@ -6,9 +6,9 @@ use crate::events::{EVENT_VERSION, Event, EventKind};
 use crate::model::{
     ActiveState, Attempt, AttemptRecord, Baseline, BootId, CheckResult, ClientConnection, Closing, DatabaseFacts,
     DatabaseStopEvidence, EdgeReturn, ExpectedDifference, Finding, FindingKey, KernelFacts, KernelPlan, Latency,
-    LoadState, OrderKept, Outcome, PackageAction, PackageChange, Phase, PlannedService, Readiness, Run, RunOptions,
-    ServiceBaseline, ServiceKind, ServiceReturn, Severity, Step, StopProof, Trigger, UnitName, UnitState, UnitSurvey,
-    UpgradePlan, Verdict, Verification, Vulnerability,
+    LoadState, OrderKept, OrderUnknown, Outcome, PackageAction, PackageChange, Phase, PlannedService, Readiness, Run,
+    RunOptions, ServiceBaseline, ServiceKind, ServiceReturn, Severity, Step, StopProof, Trigger, UnitName, UnitState,
+    UnitSurvey, UpgradePlan, Verdict, Verification, Vulnerability,
 };
 
 pub(crate) const OLD_KERNEL: &str = "6.1.0-39-cloud-amd64";
@@ -274,6 +274,7 @@ impl Story {
                 unit: unit("sample-api.service"),
                 on: unit("mongod.service"),
                 order: if verdict == Verdict::Failed { OrderKept::Unknown } else { OrderKept::Kept },
+                why: (verdict == Verdict::Failed).then_some(OrderUnknown::NotReady),
             }],
             expected: vec![ExpectedDifference {
                 what: "session-3.scope does not run".into(),

@@ -6,7 +6,7 @@ use futures_util::future::join3;
 
 use super::compare::{self, Between, Difference, Now};
 use super::watch::{self, Ears, Watched};
-use super::{Verifying, cause, database, findings, latency, observe, order};
+use super::{Verifying, cause, database, findings, latency, observe, order, seen};
 use crate::config::ServiceSettings;
 use crate::host::HostResult;
 use crate::model::{
@@ -97,11 +97,8 @@ async fn conclude(
     let graph = graph(with, relations, &now, &mut findings).await;
 
     findings.extend(watched.iter().filter_map(findings::service));
-    let edges = order::edges(&watched);
-    findings.extend(order::findings(&edges, &watched, &graph));
-    findings.extend(order::restarts(&watched));
-    findings.extend(recovered.iter().map(findings::recovered));
     let mut databases = Vec::new();
+    let mut found_there = Vec::new();
     for one in &watched {
         let Some(access) = &one.service.database else { continue };
         if !one.is_ready() {
@@ -114,8 +111,16 @@ async fn conclude(
         }
         let (back, found) = database::look(with, &one.service, access).await;
         databases.push(back);
-        findings.extend(found.into_iter().map(|finding| finding.about(one.unit())));
+        found_there.extend(found.into_iter().map(|finding| finding.about(one.unit())));
     }
+    // Where nobody was there before the services, what was seen here has to do.
+    let sightings = with.host.witness.sightings().await.unwrap_or_default();
+    seen::narrow(&mut watched, &sightings, &databases);
+    let edges = order::edges(&watched);
+    findings.extend(order::findings(&edges, &watched, &graph));
+    findings.extend(order::restarts(&watched));
+    findings.extend(recovered.iter().map(findings::recovered));
+    findings.extend(found_there);
     findings.extend(findings::slow(with, &mut watched).await);
 
     let fell_back = now.kernel.known().and_then(|kernel| findings::fell_back(with, &kernel.running));

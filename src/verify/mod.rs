@@ -11,11 +11,15 @@ pub(crate) mod latency;
 mod observe;
 pub(crate) mod old_code;
 mod order;
+mod pace;
 mod relations;
+mod seen;
 mod subject;
 mod watch;
+mod witness;
 
 pub(crate) use judge::Look;
 pub use judge::judge;
 pub(crate) use relations::of_each as relations_of_each;
 pub use subject::Verifying;
+pub use witness::{Witnessing, witness};

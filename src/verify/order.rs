@@ -1,7 +1,9 @@
 //! Whether services became ready in their order, as the boot went.
 
 use super::watch::Watched;
-use crate::model::{DependencyGraph, EdgeReturn, Finding, FindingKey, OrderKept, ReadinessProbe, Severity};
+use crate::model::{
+    DependencyGraph, EdgeReturn, Finding, FindingKey, OrderKept, OrderUnknown, ReadinessProbe, Severity,
+};
 
 /// Types of service that tell systemd when they are ready, so that "active" means it.
 const TELLING_TYPES: [&str; 4] = ["notify", "notify-reload", "forking", "dbus"];
@@ -13,22 +15,30 @@ pub(super) fn edges(watched: &[Watched]) -> Vec<EdgeReturn> {
         on.map(move |on| (one, on))
     });
     pairs
-        .map(|(one, on)| EdgeReturn { unit: one.unit().clone(), on: on.unit().clone(), order: order(one, on) })
+        .map(|(one, on)| {
+            let (order, why) = order(one, on);
+            EdgeReturn { unit: one.unit().clone(), on: on.unit().clone(), order, why }
+        })
         .collect()
 }
 
 /// A readiness that was seen lies between the last look that found it missing and the first that found it. Only what
 /// holds for both ends is said.
-fn order(one: &Watched, on: &Watched) -> OrderKept {
+fn order(one: &Watched, on: &Watched) -> (OrderKept, Option<OrderUnknown>) {
     let active = |watched: &Watched| watched.state.as_ref().and_then(|state| state.active_since_usec);
     let (Some(ready), Some(on_ready), Some(became_active)) = (one.ready_usec, on.ready_usec, active(one)) else {
-        return OrderKept::Unknown;
+        return (OrderKept::Unknown, Some(OrderUnknown::NotReady));
     };
     // Before it was active it was not ready, whoever looked.
     let not_ready = |watched: &Watched, ready: u64| watched.not_ready_usec.max(active(watched)).unwrap_or(0).min(ready);
     let seen =
         Seen { became_active, ready: (not_ready(one, ready), ready), on_ready: (not_ready(on, on_ready), on_ready) };
-    seen.order()
+    let order = seen.order();
+    let why = match (one.not_ready_usec, on.not_ready_usec) {
+        (Some(_), Some(_)) => OrderUnknown::Together,
+        _ => OrderUnknown::NotSeen,
+    };
+    (order, (order == OrderKept::Unknown).then_some(why))
 }
 
 /// When one service became ready, and the one that it depends on: after the first moment, and at the second at the latest.
@@ -40,12 +50,13 @@ struct Seen {
 
 impl Seen {
     fn order(&self) -> OrderKept {
+        let on_was_ready = self.on_ready.1;
         if self.ready.1 < self.on_ready.0 {
             OrderKept::Broken
-        } else if self.became_active >= self.on_ready.1 {
+        } else if self.became_active >= on_was_ready {
             OrderKept::Kept
-        // To be active earlier is not to have waited: it must have been seen not ready when the other one was.
-        } else if self.became_active < self.on_ready.0 && self.ready.0 >= self.on_ready.1 {
+        // To be active earlier is not to have waited: it must have been not ready when the other one was ready.
+        } else if self.ready.0 >= on_was_ready {
             OrderKept::Waited
         } else {
             OrderKept::Unknown
@@ -118,7 +129,10 @@ mod tests {
             ("ready long before the other one was seen", 500, (500, 700), (600, 5800), OrderKept::Unknown),
             ("both became ready between the same two looks", 500, (700, 1000), (700, 1000), OrderKept::Unknown),
             ("it may have been ready first", 500, (500, 1000), (700, 800), OrderKept::Unknown),
-            ("it became active while nobody looked", 750, (900, 1000), (700, 800), OrderKept::Unknown),
+            ("it became active between two looks at the other one", 750, (900, 1000), (700, 800), OrderKept::Waited),
+            ("ready as the other one was", 500, (800, 900), (700, 800), OrderKept::Waited),
+            ("active as the other one was ready", 800, (800, 805), (700, 800), OrderKept::Kept),
+            ("ready when the other one was last seen not ready", 500, (600, 700), (700, 800), OrderKept::Unknown),
         ] {
             let seen = Seen { became_active, ready, on_ready };
             assert_eq!(seen.order(), expected, "{case}");

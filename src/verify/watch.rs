@@ -195,10 +195,6 @@ pub(super) fn is_booting(system_state: &str) -> bool {
     matches!(system_state, "initializing" | "starting" | "")
 }
 
-async fn uptime_usec(with: &Verifying<'_>) -> Option<u64> {
-    u64::try_from(with.host.system.uptime().await.ok()?.as_micros()).ok()
-}
-
 async fn look(with: &Verifying<'_>, one: &mut Watched, booted: bool, longest_pause: SignedDuration) {
     let unit = one.service.unit.clone();
     one.pause = (one.pause * 2).min(longest_pause);
@@ -229,7 +225,7 @@ async fn look(with: &Verifying<'_>, one: &mut Watched, booted: bool, longest_pau
         one.pause = PAUSES.0;
         one.next_look = now + one.pause;
     }
-    let asked_usec = uptime_usec(with).await;
+    let asked_usec = with.host.system.moment();
     let said = with.host.prober.probe(&unit, &one.service.readiness, one.service.probe_timeout).await;
     match &said {
         Readiness::Ready(_) => {
@@ -237,7 +233,7 @@ async fn look(with: &Verifying<'_>, one: &mut Watched, booted: bool, longest_pau
             // Where systemd's word is all there is, it is exact.
             one.ready_usec = match one.service.readiness {
                 ReadinessProbe::Unit => state.active_since_usec,
-                _ => uptime_usec(with).await,
+                _ => Some(with.host.system.moment()),
             };
             one.problem = None;
             one.settled = true;
@@ -255,7 +251,7 @@ async fn look(with: &Verifying<'_>, one: &mut Watched, booted: bool, longest_pau
         Readiness::NotReady(_) | Readiness::TooOften(_) => {
             match said.ask_again_after() {
                 Some(pause) => one.next_look = now + pause,
-                None => one.not_ready_usec = asked_usec,
+                None => one.not_ready_usec = Some(asked_usec),
             }
             let why = said.problem().unwrap_or_default();
             one.problem = Some(why.clone());

@@ -18,7 +18,7 @@ use patchday::host::{
     BootLoader, Budget, Clock, CommandLine, Database, DatabaseForensics, DatabaseInsight, Deployments, EndProofs, Host,
     HostError, HostErrorKind, HostResult, Inhibitor, InhibitorGuard, Kernels, Messenger, PackageLocks, PackageSurvey,
     PackageWork, Packages, People, Power, Prober, RunningCode, Shutdown, ShutdownSpec, System, UnitChanges, UnitHold,
-    Units, WorkUnits,
+    Units, Witness, WorkUnits,
 };
 use patchday::model::*;
 use patchday::store::{RunStore, StateDir, StoreError, StoreResult};
@@ -61,6 +61,11 @@ pub struct FakeUnit {
     pub fails_under_work: bool,
     /// When it ends by itself.
     pub dies_at: Option<Timestamp>,
+    /// When a boot comes to it, and from when on it says that it is ready.
+    pub starts_at: Option<Timestamp>,
+    pub ready_at: Option<Timestamp>,
+    /// It answers nobody until it is ready.
+    pub is_silent: bool,
 }
 
 impl FakeUnit {
@@ -90,6 +95,9 @@ impl FakeUnit {
             ends_with_work: false,
             fails_under_work: false,
             dies_at: None,
+            starts_at: None,
+            ready_at: None,
+            is_silent: false,
         }
     }
 }
@@ -305,6 +313,8 @@ pub struct World {
     /// What cannot be taken back, in order.
     pub effects: Vec<String>,
     pub inventory: Inventory,
+    /// What somebody saw of this boot who was there before its services.
+    pub sightings: Vec<Sighting>,
     works: BTreeMap<String, FakeWork>,
     saves: u32,
     points: u32,
@@ -512,6 +522,7 @@ impl World {
             clock_is_right: Some(true),
             effects: Vec::new(),
             inventory: inventory(),
+            sightings: Vec::new(),
             works: BTreeMap::new(),
             saves: 0,
             points: 0,
@@ -545,6 +556,12 @@ impl World {
     /// What was to end by itself by now has.
     fn let_die(&mut self) {
         let now = self.now;
+        for fake in self.units.values_mut().filter(|fake| fake.starts_at.is_some_and(|at| at <= now)) {
+            if fake.active == "inactive" {
+                fake.active = "active";
+                fake.invocation += 1;
+            }
+        }
         for fake in self.units.values_mut().filter(|fake| fake.dies_at.is_some_and(|at| at <= now)) {
             fake.dies_at = None;
             if fake.active == "active" {
@@ -566,6 +583,7 @@ impl World {
             (unit.held, unit.protected) = (false, false);
         }
         self.start_anew();
+        self.sightings.clear();
         self.booted = self.now;
     }
 
@@ -872,7 +890,10 @@ impl Units for Fake {
             control_group: String::new(),
             processes: u32::from(is_up) + left,
             stop_timeout: Some(SignedDuration::from_secs(90)),
-            active_since_usec: Some(1),
+            active_since_usec: Some(match fake.and_then(|fake| fake.starts_at) {
+                Some(at) => u64::try_from(at.duration_since(world.booted).as_micros()).unwrap(),
+                None => 1,
+            }),
             activation_began_usec: Some(1),
             invocation: fake.map_or(0, |fake| fake.invocation).to_string(),
             after: vec![MONGOD.parse().unwrap()],
@@ -1004,7 +1025,8 @@ impl Units for Fake {
     }
 
     async fn survey(&self) -> HostResult<UnitSurvey> {
-        let world = lock(&self.0);
+        let mut world = lock(&self.0);
+        world.let_die();
         let with = |active: &str| -> Vec<UnitName> {
             let units = world.units.iter().filter(|(_, fake)| fake.active == active);
             units.map(|(unit, _)| unit.parse().unwrap()).collect()
@@ -1336,6 +1358,12 @@ impl Database for Fake {
         Ok(lock(&self.0).database_facts.clone())
     }
 
+    async fn listens(&self, _access: &DatabaseAccess) -> HostResult<bool> {
+        let mut world = lock(&self.0);
+        let now = world.now;
+        Ok(world.unit(MONGOD).ready_at.is_none_or(|at| at <= now))
+    }
+
     async fn step_down(&self, _access: &DatabaseAccess, _catch_up: SignedDuration) -> HostResult<()> {
         Ok(())
     }
@@ -1427,6 +1455,7 @@ impl DatabaseForensics for Fake {
         DatabaseStartEvidence {
             unclean_shutdown_seen: Some(false),
             ready_after: Some(SignedDuration::from_millis(700)),
+            ready_at: None,
         }
     }
 
@@ -1828,6 +1857,11 @@ impl System for Fake {
         Ok(world.now.duration_since(world.booted))
     }
 
+    fn moment(&self) -> u64 {
+        let world = lock(&self.0);
+        u64::try_from(world.now.duration_since(world.booted).as_micros()).unwrap()
+    }
+
     async fn free_space(&self, paths: &[&str]) -> HostResult<BTreeMap<String, u64>> {
         let boot = lock(&self.0).boot_free.unwrap_or(1 << 40);
         let free = |path: &str| if path == "/boot" { boot } else { 1 << 40 };
@@ -1908,10 +1942,30 @@ impl EndProofs for Fake {
 #[async_trait]
 impl Prober for Fake {
     async fn probe(&self, unit: &UnitName, _probe: &ReadinessProbe, _timeout: SignedDuration) -> Readiness {
+        let (ready_at, is_silent) = {
+            let mut world = lock(&self.0);
+            let now = world.now;
+            world.probes.push((now, unit.to_string()));
+            let fake = world.unit(unit.as_str());
+            (fake.ready_at, fake.is_silent)
+        };
+        if let Some(at) = ready_at {
+            let is_early = || lock(&self.0).now < at;
+            if is_early() && !is_silent {
+                return Readiness::NotReady("HTTP 503".into());
+            }
+            // Whoever else waits lets the time pass.
+            std::future::poll_fn(|task| match is_early() {
+                true => {
+                    task.waker().wake_by_ref();
+                    std::task::Poll::Pending
+                }
+                false => std::task::Poll::Ready(()),
+            })
+            .await;
+        }
         let mut world = lock(&self.0);
         world.let_die();
-        let now = world.now;
-        world.probes.push((now, unit.to_string()));
         if unit.as_str() == API
             && let Some(left) = world.ready_answers
         {
@@ -1931,8 +1985,32 @@ impl Prober for Fake {
         }
     }
 
+    async fn listens(&self, probe: &ReadinessProbe) -> HostResult<bool> {
+        match probe {
+            ReadinessProbe::Mongodb(access) => Database::listens(self, access).await,
+            _ => Ok(true),
+        }
+    }
+
     async fn count(&self, _url: &str) -> HostResult<u64> {
         Ok(0)
+    }
+}
+
+#[async_trait]
+impl Witness for Fake {
+    async fn begin(&self) -> HostResult<()> {
+        lock(&self.0).sightings.clear();
+        Ok(())
+    }
+
+    async fn note(&self, seen: &Sighting) -> HostResult<()> {
+        lock(&self.0).sightings.push(seen.clone());
+        Ok(())
+    }
+
+    async fn sightings(&self) -> HostResult<Vec<Sighting>> {
+        Ok(lock(&self.0).sightings.clone())
     }
 }
 
@@ -2002,6 +2080,7 @@ pub fn host(world: &Shared) -> Host {
         prober: fake(),
         end_proofs: fake(),
         messenger: fake(),
+        witness: fake(),
         clock: RunClock::new(fake()),
     }
 }

@@ -68,7 +68,9 @@ fn package(control: &Machine) {
                  Description: patch and reboot\n";
     control.write_file(&tree("DEBIAN/control"), about).unwrap();
     control.write_program(&tree("usr/bin/patchday"), &fs::read(env!("CARGO_BIN_EXE_patchday")).unwrap()).unwrap();
-    for name in ["patchday.service", "patchday-resume.service", "patchday.timer", "patchday.slice"] {
+    let units =
+        ["patchday.service", "patchday-resume.service", "patchday-witness.service", "patchday.timer", "patchday.slice"];
+    for name in units {
         let unit = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("systemd").join(name)).unwrap();
         control.write_file(&tree(&format!("usr/lib/systemd/system/{name}")), &unit).unwrap();
     }

@@ -73,3 +73,4 @@ mod tidy_findings;
 mod units;
 mod waves;
 mod windows;
+mod witness;

@@ -6,13 +6,14 @@ use std::path::Path;
 use crate::source::Tree;
 
 /// Each file that asks, and why it may.
-const ASK_THE_WALL: [(&str, &str); 15] = [
+const ASK_THE_WALL: [(&str, &str); 16] = [
     ("src/host/clock.rs", "the port itself"),
     ("src/coordinator/time.rs", "holds it against the run's time"),
     ("src/checks/database.rs", "mongod's log has the wall's time"),
     ("src/checks/kernel.rs", "a file's time is the wall's"),
     ("src/checks/packages.rs", "a file's time is the wall's"),
     ("src/checks/people.rs", "an application writes the wall's time into its database"),
+    ("src/verify/witness.rs", "mongod's log has the wall's time"),
     ("src/steps/drain.rs", "mongod's log has the wall's time"),
     ("src/steps/fetch.rs", "another run, on another day, asks how old it is"),
     ("src/cli/app.rs", "a run of another boot; and the view's seconds, for people"),

@@ -39,6 +39,21 @@ pub(super) async fn explain(address: &ServerAddress, with_tls: bool) -> String {
     }
 }
 
+/// Whether a connection comes about. It is closed at once, before a word.
+pub(super) async fn listens(address: &ServerAddress) -> bool {
+    let connected = async {
+        match address {
+            ServerAddress::Tcp { host, port } => {
+                let host = host.trim_start_matches('[').trim_end_matches(']');
+                TcpStream::connect((host, port.unwrap_or(27017))).await.is_ok()
+            }
+            ServerAddress::Unix { path } => UnixStream::connect(path).await.is_ok(),
+            _ => false,
+        }
+    };
+    tokio::time::timeout(LISTEN_FOR, connected).await.unwrap_or(false)
+}
+
 /// None if no connection comes about.
 async fn closes_at_once(address: &ServerAddress) -> Option<bool> {
     let listen = async {

@@ -35,7 +35,11 @@ pub(super) fn of_stop(root: &Path, facts: &DatabaseFacts) -> DatabaseStopEvidenc
 /// What the running server found when it started.
 pub(super) fn of_start(root: &Path, facts: &DatabaseFacts) -> DatabaseStartEvidence {
     let Some(log) = tail_of_log(root, facts) else { return DatabaseStartEvidence::default() };
-    DatabaseStartEvidence { unclean_shutdown_seen: unclean_start(&log), ready_after: ready_after(&log) }
+    DatabaseStartEvidence {
+        unclean_shutdown_seen: unclean_start(&log),
+        ready_after: ready_after(&log),
+        ready_at: ready_at(&log),
+    }
 }
 
 /// Each client with the time since the log says that its connection was accepted. A port is used again, so that the
@@ -86,6 +90,12 @@ fn unclean_start(log: &str) -> Option<bool> {
 fn storage_closed(log: &str) -> bool {
     let last = log.lines().rev().find_map(|line| record(line, &[WIREDTIGER_CLOSED, STARTING]));
     last.is_some_and(|(id, _)| id == WIREDTIGER_CLOSED)
+}
+
+/// When the server took connections since its last start, by the wall's clock.
+fn ready_at(log: &str) -> Option<Timestamp> {
+    let last = log.lines().rev().find_map(|line| record(line, &[WAITING_FOR_CONNECTIONS, STARTING]))?;
+    if last.0 == WAITING_FOR_CONNECTIONS { time(&last.1) } else { None }
 }
 
 /// From the last start until the server took connections.
@@ -158,6 +168,10 @@ mod tests {
         let took = ready_after(KILLED).unwrap();
         assert!(took > SignedDuration::ZERO && took < SignedDuration::from_secs(30), "{took:?}");
         assert_eq!(ready_after(""), None);
+        let at = ready_at(KILLED).unwrap().to_string();
+        assert!(KILLED.lines().any(|line| line.contains("23016") && line.contains(at.trim_end_matches('Z'))), "{at}");
+        let starts = KILLED.lines().find(|line| line.contains("4615611")).unwrap();
+        assert_eq!((ready_at(&format!("{KILLED}{starts}\n")), ready_at("")), (None, None));
     }
 
     #[test]
@@ -218,7 +232,7 @@ mod tests {
     fn spoiled_text_is_survived() {
         let samples = [CLEAN, KILLED];
         crate::host::hostile::survives(&samples, |text| {
-            let _ = (exit_code(text), unclean_start(text), storage_closed(text), ready_after(text));
+            let _ = (exit_code(text), unclean_start(text), storage_closed(text), ready_after(text), ready_at(text));
         });
     }
 }

@@ -10,7 +10,7 @@ use jiff::SignedDuration;
 use super::errors::{
     COMMAND_NOT_FOUND, code, explain, if_allowed, is_dropped_connection, is_ending_already, is_stepping_down,
 };
-use super::{Mongo, close, outside, reply};
+use super::{Mongo, close, closed, outside, reply};
 use crate::host::{Database, HostError, HostErrorKind, HostResult, ShutdownSpec};
 use crate::model::{DatabaseAccess, DatabaseFacts};
 
@@ -28,6 +28,10 @@ const SESSIONS_NEED: &str = "the action killAnySession on the cluster, as in the
 
 #[async_trait]
 impl Database for Mongo {
+    async fn listens(&self, access: &DatabaseAccess) -> HostResult<bool> {
+        Ok(closed::listens(&self.address(access).await?).await)
+    }
+
     /// Needs no role; what a role may not ask is none.
     async fn facts(&self, access: &DatabaseAccess) -> HostResult<DatabaseFacts> {
         self.ask("ask MongoDB who it is", NOTHING, access, async |admin: &AdminDatabase| {

@@ -18,9 +18,11 @@ mod reply;
 mod symptoms;
 
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use ::mongodb::error::Error;
+use ::mongodb::options::ServerAddress;
 use ::mongodb::{Client, Database as AdminDatabase};
 
 use super::{HostError, HostErrorKind, HostResult};
@@ -46,19 +48,37 @@ pub struct Mongo {
     secrets_owner: u32,
     credentials: Option<PathBuf>,
     app_name: String,
+    /// Where a server was found to be: to read it anew may mean to ask a TPM.
+    addresses: Arc<Mutex<Vec<(DatabaseAccess, ServerAddress)>>>,
 }
 
 impl Mongo {
     /// Reads files below `root`; `/` except in tests. Files with connection strings must belong to the user
     /// `secrets_owner`: 0 except in tests.
     pub fn new(root: PathBuf, secrets_owner: u32) -> Self {
-        Self { root, secrets_owner, credentials: None, app_name: app_name() }
+        Self { root, secrets_owner, credentials: None, app_name: app_name(), addresses: Arc::default() }
     }
 
     /// Where systemd put the credentials of this service, if it did.
     #[must_use]
     pub fn with_credentials(self, credentials: Option<PathBuf>) -> Self {
         Self { credentials, ..self }
+    }
+
+    /// Where the server is.
+    async fn address(&self, access: &DatabaseAccess) -> HostResult<ServerAddress> {
+        let known = |all: &Vec<(DatabaseAccess, ServerAddress)>| {
+            all.iter().find(|(known, _)| known == access).map(|(_, address)| address.clone())
+        };
+        if let Some(address) = known(&self.addresses.lock().unwrap_or_else(PoisonError::into_inner)) {
+            return Ok(address);
+        }
+        let options = access::options(self, access).await?;
+        let found = options.hosts.into_iter().next();
+        let address = found.ok_or_else(|| HostError::failed("connect to MongoDB", "no server is named"))?;
+        let mut addresses = self.addresses.lock().unwrap_or_else(PoisonError::into_inner);
+        addresses.push((access.clone(), address.clone()));
+        Ok(address)
     }
 
     async fn connect(&self, access: &DatabaseAccess) -> HostResult<Client> {

@@ -27,6 +27,9 @@ pub trait Database: Send + Sync {
     /// Asks who it is; a server that answers is up.
     async fn facts(&self, access: &DatabaseAccess) -> HostResult<DatabaseFacts>;
 
+    /// Whether anything takes connections there, which needs no login.
+    async fn listens(&self, access: &DatabaseAccess) -> HostResult<bool>;
+
     /// Hands the primary's part to a secondary, which may take `catch_up` to have all writes.
     async fn step_down(&self, access: &DatabaseAccess, catch_up: SignedDuration) -> HostResult<()>;
 

@@ -16,6 +16,9 @@ pub trait System: Send + Sync {
 
     async fn uptime(&self) -> HostResult<SignedDuration>;
 
+    /// Microseconds since the boot by the clock that systemd's own times of units are of.
+    fn moment(&self) -> u64;
+
     /// Free bytes of the file systems that hold the given paths; paths that do not exist are left out.
     async fn free_space(&self, paths: &[&str]) -> HostResult<BTreeMap<String, u64>>;
 

@@ -12,7 +12,7 @@ pub use database::{Database, DatabaseForensics, DatabaseInsight, EndProofs, Shut
 pub use kernel::{BootLoader, Kernels};
 pub use machine::{Clock, System};
 pub use packages::{CommandLine, PackageLocks, PackageSurvey, PackageWork, Packages, RunningCode};
-pub use people::{Deployments, Messenger, People, Prober};
+pub use people::{Deployments, Messenger, People, Prober, Witness};
 pub use set::Host;
 pub use systemd::{
     Budget, Inhibitor, InhibitorGuard, Journal, Power, Shutdown, UnitChanges, UnitHold, Units, WorkUnits,

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use jiff::SignedDuration;
 
 use super::HostResult;
-use crate::model::{Checkout, Parcel, PortPeers, Readiness, ReadinessProbe, Session, UnitName};
+use crate::model::{Checkout, Parcel, PortPeers, Readiness, ReadinessProbe, Session, Sighting, UnitName};
 
 /// Who uses the host.
 #[async_trait]
@@ -28,8 +28,24 @@ pub trait Prober: Send + Sync {
     /// Tests once, and gives up after `timeout`. Never an error: what cannot be told is not ready.
     async fn probe(&self, unit: &UnitName, probe: &ReadinessProbe, timeout: SignedDuration) -> Readiness;
 
+    /// Whether anything listens where a database is to be asked: a question that costs nobody else anything.
+    async fn listens(&self, probe: &ReadinessProbe) -> HostResult<bool>;
+
     /// The number that a page of an application answers with: alone, or the only number of an object in JSON.
     async fn count(&self, url: &str) -> HostResult<u64>;
+}
+
+/// What was seen of a boot before its services, and by whom.
+#[async_trait]
+pub trait Witness: Send + Sync {
+    /// From here on this boot has a witness; what another one wrote is gone.
+    async fn begin(&self) -> HostResult<()>;
+
+    /// Adds what was seen.
+    async fn note(&self, seen: &Sighting) -> HostResult<()>;
+
+    /// All that was seen since the boot, in its order; nothing if nobody was there.
+    async fn sightings(&self) -> HostResult<Vec<Sighting>>;
 }
 
 /// The way to people.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{
     BootLoader, Budget, Database, DatabaseForensics, DatabaseInsight, Deployments, EndProofs, Journal, Kernels,
     Messenger, PackageLocks, PackageSurvey, Packages, People, Power, Prober, RunningCode, Shutdown, System, Units,
-    WorkUnits,
+    Witness, WorkUnits,
 };
 use crate::host::clock::RunClock;
 
@@ -45,6 +45,8 @@ pub struct Host {
     /// Checkouts from which services run.
     pub deployments: Arc<dyn Deployments>,
     pub prober: Arc<dyn Prober>,
+    /// Who saw the services of this boot become ready.
+    pub witness: Arc<dyn Witness>,
     /// The way to people.
     pub messenger: Arc<dyn Messenger>,
     /// The time of the run, and waiting.

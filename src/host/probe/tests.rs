@@ -110,6 +110,10 @@ impl Database for FakeHost {
         Ok(DatabaseFacts { version: "6.0.5".into(), pid: None, role, ..DatabaseFacts::default() })
     }
 
+    async fn listens(&self, _: &DatabaseAccess) -> HostResult<bool> {
+        no_answer()
+    }
+
     async fn step_down(&self, _: &DatabaseAccess, _: SignedDuration) -> HostResult<()> {
         no_answer()
     }

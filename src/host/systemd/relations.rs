@@ -26,9 +26,6 @@ const AT_ONCE: usize = 64;
 /// Queue between the connection and the draining task.
 const MAX_QUEUED: NonZeroUsize = NonZeroUsize::MIN.saturating_add(4095);
 
-/// Signals come in bursts: what follows within this time is told together.
-const BURST: Duration = Duration::from_millis(20);
-
 impl Manager {
     pub(super) async fn relations(&self, units: &[UnitName]) -> HostResult<BTreeMap<UnitName, UnitRelations>> {
         self.walk(units, |one| [one.after.clone(), one.needs.clone(), one.wants.clone()].concat()).await
@@ -38,8 +35,9 @@ impl Manager {
         self.walk(units, |one| [one.stops.clone(), one.triggered_by.clone(), one.upheld_by.clone()].concat()).await
     }
 
-    pub(super) async fn listen(&self) -> HostResult<Box<dyn UnitChanges>> {
-        let signals = self.bus.retry(|connection| async move { Signals::subscribe(&connection).await }).await;
+    /// What follows a change within `burst` is told together with it.
+    pub(super) async fn listen(&self, burst: Duration) -> HostResult<Box<dyn UnitChanges>> {
+        let signals = self.bus.retry(|connection| async move { Signals::subscribe(&connection, burst).await }).await;
         Ok(Box::new(signals.map_err(|error| host_error("listen to systemd", &error))?))
     }
 
@@ -147,6 +145,7 @@ impl Manager {
 struct Signals {
     changed: mpsc::UnboundedReceiver<UnitName>,
     drain: JoinHandle<()>,
+    burst: Duration,
 }
 
 impl Drop for Signals {
@@ -156,7 +155,7 @@ impl Drop for Signals {
 }
 
 impl Signals {
-    async fn subscribe(connection: &Connection) -> zbus::Result<Self> {
+    async fn subscribe(connection: &Connection, burst: Duration) -> zbus::Result<Self> {
         let rule = MatchRule::builder()
             .msg_type(message::Type::Signal)
             .sender(SERVICE_NAME)
@@ -178,7 +177,7 @@ impl Signals {
                 }
             }
         });
-        Ok(Self { changed, drain })
+        Ok(Self { changed, drain, burst })
     }
 }
 
@@ -197,11 +196,13 @@ impl UnitChanges for Signals {
             }
             Err(_) => return units,
         };
-        while let Ok(Some(unit)) = tokio::time::timeout(BURST, self.changed.recv()).await {
+        // Without a wait, so that who gives up waiting loses nothing.
+        while let Ok(unit) = self.changed.try_recv() {
             units.insert(unit);
-            if began.elapsed() > BURST * 5 {
-                break;
-            }
+        }
+        while !self.burst.is_zero() && began.elapsed() <= self.burst * 5 {
+            let Ok(Some(unit)) = tokio::time::timeout(self.burst, self.changed.recv()).await else { break };
+            units.insert(unit);
         }
         units
     }

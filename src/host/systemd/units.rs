@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::SignedDuration;
@@ -13,15 +14,25 @@ use crate::host::bus::{Bus, is_named};
 use crate::host::{HostResult, UnitChanges, UnitHold, Units};
 use crate::model::{BootTime, JobResult, UnitName, UnitProcess, UnitRelations, UnitStart, UnitState, UnitSurvey};
 
+/// Signals come in bursts: what follows within this time is told together.
+const BURST: Duration = Duration::from_millis(20);
+
 #[derive(Debug, Clone)]
 pub struct SystemdUnits {
     manager: Manager,
+    burst: Duration,
 }
 
 impl SystemdUnits {
     /// Units behind `bus`. Files are read and written below `root`, which is `/` everywhere but in tests.
     pub fn new(bus: Bus, root: impl Into<PathBuf>) -> Self {
-        Self { manager: Manager { bus, root: root.into() } }
+        Self { manager: Manager { bus, root: root.into() }, burst: BURST }
+    }
+
+    /// What changes is told at once, and not with what follows.
+    #[must_use]
+    pub fn in_haste(self) -> Self {
+        Self { burst: Duration::ZERO, ..self }
     }
 }
 
@@ -92,7 +103,7 @@ impl Units for SystemdUnits {
     }
 
     async fn listen(&self) -> HostResult<Box<dyn UnitChanges>> {
-        self.manager.listen().await
+        self.manager.listen(self.burst).await
     }
 }
 

@@ -29,8 +29,8 @@ const FORGET_PAUSE: Duration = Duration::from_millis(50);
 /// What one call reads of a file at most.
 const MAX_READ: u64 = 1024 * 1024;
 
-/// Services of the package that carry runs.
-const CARRY_RUNS: [&str; 2] = ["patchday.service", "patchday-resume.service"];
+/// Services of the package that carry runs, and the one that watches a boot for them.
+const CARRY_RUNS: [&str; 3] = ["patchday.service", "patchday-resume.service", "patchday-witness.service"];
 
 /// `Result` of a service that was ended from outside, as in systemd.service(5).
 const KILLED: [&str; 5] = ["signal", "core-dump", "oom-kill", "watchdog", "timeout"];

@@ -30,6 +30,7 @@
 //! | `uml` | a machine with a kernel of its own: caps that bite, and power cuts that lose the page cache |
 //! | `qemu` | a machine with a boot loader |
 //! | `emulated`, `furnish` | what these two share: their life, and what is on their disks |
+//! | `comeback`, `order` | a server that comes back wrong in many ways; and the order in which it comes back |
 //! | `testbed` | what both kinds of machines can do |
 //! | `agent` | what the agent in a machine sees, and how it is told to run commands |
 //! | `faults` | kills and power cuts in the middle of a run, and the judge of what comes after |
@@ -58,6 +59,7 @@ mod lab;
 mod load;
 mod machine;
 mod mongod;
+mod order;
 mod ports;
 mod process;
 mod qemu;
@@ -83,6 +85,7 @@ pub use image::{Image, Suite};
 pub use lab::Lab;
 pub use load::{Window, slow_module};
 pub use machine::{ApiFault, Machine, Output};
+pub use order::{OrderServer, OrderedBoot, Way, median};
 pub use settings::services;
 pub use shipped::Shipped;
 pub use terminal::Terminal;

@@ -44,8 +44,7 @@ pub trait Testbed {
         Ok(self.read_file("/proc/sys/kernel/random/boot_id")?.trim().to_owned())
     }
 
-    /// Puts a Patchday program and the project's unit files onto the machine, and enables `patchday-resume.service`
-    /// where it is among them.
+    /// Puts a Patchday program and the project's unit files onto the machine, and enables what the package enables.
     ///
     /// The directory may be flat or not; files are told apart by their names: `*tmpfiles.conf`, and what lies in a
     /// directory `tmpfiles` or `tmpfiles.d`, becomes `/usr/lib/tmpfiles.d/patchday.conf`, and every service, timer,
@@ -63,8 +62,10 @@ pub trait Testbed {
         if has(TMPFILES) {
             self.exec_ok(&["systemd-tmpfiles", "--create", "patchday.conf"])?;
         }
-        if has("/etc/systemd/system/patchday-resume.service") {
-            self.exec_ok(&["systemctl", "enable", "patchday-resume.service"])?;
+        for unit in ["patchday-resume.service", "patchday-witness.service"] {
+            if has(&format!("/etc/systemd/system/{unit}")) {
+                self.exec_ok(&["systemctl", "enable", unit])?;
+            }
         }
         Ok(())
     }

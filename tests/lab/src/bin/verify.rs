@@ -3,7 +3,7 @@
 
 use anyhow::Result;
 use clap::Parser;
-use patchday_lab::{Comeback, FAULTS, Shipped, Suite, ended};
+use patchday_lab::{Comeback, FAULTS, OrderServer, OrderedBoot, Shipped, Suite, Way, ended, median};
 use std::process::ExitCode;
 
 /// Break a server in many ways, reboot it, and see what Patchday says of it
@@ -27,6 +27,10 @@ struct Arguments {
     /// Measure instead, on a server with this many more units, a tenth of which are configured and probed over HTTP
     #[arg(long)]
     units: Option<u32>,
+    /// Boot a server so many times instead, every other time under load, and hold the order that is told against the
+    /// services' own logs
+    #[arg(long, value_name = "BOOTS")]
+    order: Option<u32>,
 }
 
 fn main() -> ExitCode {
@@ -36,6 +40,9 @@ fn main() -> ExitCode {
 fn all(arguments: &Arguments) -> Result<bool> {
     if let Some(units) = arguments.units {
         return measure(arguments, units);
+    }
+    if let Some(boots) = arguments.order {
+        return order(arguments, boots);
     }
     let mut good = true;
     eprintln!("verify: a server with a baseline ({})", arguments.suite);
@@ -103,6 +110,47 @@ fn measure(arguments: &Arguments, units: u32) -> Result<bool> {
     println!("{:<50} {:>8.2} s", "CPU time of patchday verify", cost.cpu);
     println!("{:<50} {:>9}", "findings", said(&cost.findings));
     Ok(cost.findings.is_empty())
+}
+
+/// Boots with an open run: no order may be unknown, and each must be what the logs say.
+fn order(arguments: &Arguments, boots: u32) -> Result<bool> {
+    eprintln!("verify: a server with an open run ({})", arguments.suite);
+    let server = OrderServer::prepare(arguments.suite, &arguments.shipped.patchday, &arguments.shipped.systemd)?;
+    println!("{:<5} {:<7} {:<16} {:<8} {:<14} {:>12}  ", "boot", "host", "services", "told", "logs say", "API after");
+    let mut seen: Vec<(Way, OrderedBoot)> = Vec::new();
+    // A fifth more without a witness, to compare with.
+    let ways = (0..boots).map(Way::of_boot).chain((0..boots.div_ceil(5)).map(|_| Way::WithoutWitness));
+    for (number, way) in (0_u32..).zip(ways) {
+        let is_loaded = number % 2 == 1;
+        let boot = server.boot(way, is_loaded)?;
+        let host = if is_loaded { "loaded" } else { "quiet" };
+        let after = boot.api_after_database as f64 / 1000.0;
+        let mark = match (boot.agrees(), boot.told.as_str()) {
+            (true, _) => String::new(),
+            (false, "unknown") => format!("UNKNOWN: {}", boot.why),
+            (false, _) => "WRONG".to_owned(),
+        };
+        let logged = boot.logged.join(", ");
+        println!("{number:<5} {host:<7} {:<16} {:<8} {logged:<14} {after:>9.1} ms  {mark}", way.name(), boot.told);
+        seen.push((way, boot));
+    }
+    let with: Vec<&OrderedBoot> =
+        seen.iter().filter(|(way, _)| *way != Way::WithoutWitness).map(|(_, boot)| boot).collect();
+    let without: Vec<&OrderedBoot> =
+        seen.iter().filter(|(way, _)| *way == Way::WithoutWitness).map(|(_, boot)| boot).collect();
+    let unknown = |boots: &[&OrderedBoot]| boots.iter().filter(|boot| boot.told == "unknown").count();
+    let wrong = with.iter().filter(|boot| !boot.agrees()).count();
+    let basic = |boots: &[&OrderedBoot]| median(boots.iter().map(|boot| boot.basic_ms));
+    let longest = with.iter().map(|boot| boot.witness_ms).fold(0.0, f64::max);
+    println!("\n{} boots with a witness: {} unknown, {} not as the logs say", with.len(), unknown(&with), wrong);
+    println!("{} boots without: {} unknown", without.len(), unknown(&without));
+    println!(
+        "start of the witness: {:.0} ms, at most {longest:.0} ms; basic.target after {:.0} ms with it, {:.0} ms without",
+        median(with.iter().map(|boot| boot.witness_ms)),
+        basic(&with),
+        basic(&without)
+    );
+    Ok(wrong == 0)
 }
 
 fn said(findings: &[(String, String, String)]) -> String {

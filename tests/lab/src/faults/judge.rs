@@ -148,7 +148,8 @@ impl Judge<'_> {
         let failed = units(self.subject, &["--state=failed"])?;
         let newly: Vec<_> = failed.difference(&self.before.failed).filter(|unit| !is_ours(unit)).collect();
         self.must(newly.is_empty(), || format!("units failed: {newly:?}"));
-        let is_coordinator = |unit: &&String| unit.starts_with("patchday-run-") || unit.starts_with("patchday-resume");
+        let starts = ["patchday-run-", "patchday-resume", "patchday-witness"];
+        let is_coordinator = |unit: &&String| starts.iter().any(|start| unit.starts_with(start));
         let is_watch = |unit: &&String| unit.starts_with("patchday-watch-");
         let ours = units(self.subject, &["--all", "--type=service"])?;
         let ours = ours.iter().filter(is_ours).filter(|unit| !is_coordinator(unit));

@@ -297,7 +297,7 @@ impl<'a> Scene<'a> {
         }
         let left = self.shell(
             "systemctl list-units --all --plain --no-legend --type=service 'patchday-*' | cut -d ' ' -f 1 | \
-             grep -v '^patchday-resume.service$' || true",
+             grep -v '^patchday-\\(resume\\|witness\\).service$' || true",
         )?;
         wrongs.extend(left.lines().map(|unit| format!("{unit} is left")));
         let inhibitors = self.shell("systemd-inhibit --list --no-legend | grep -ic patchday || true")?;

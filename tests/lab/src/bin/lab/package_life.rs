@@ -44,14 +44,17 @@ const BY_HAND: &str = "printf '[Unit]\\nDescription=old\\n' > /etc/systemd/syste
 
 const INSTALLED: [Part; 8] = [
     ("no run begins by the installation", "! systemctl is-active patchday.service patchday-resume.service"),
-    ("the resume service is enabled", "systemctl is-enabled patchday-resume.service"),
+    ("resume service and witness are enabled", "systemctl is-enabled patchday-resume.service patchday-witness.service"),
     ("the timer is disabled", "! systemctl is-enabled patchday.timer"),
     (
         "presets leave both so",
-        "systemctl preset patchday.timer patchday-resume.service && \
-      systemctl is-enabled patchday-resume.service && ! systemctl is-enabled patchday.timer",
+        "systemctl preset patchday.timer patchday-resume.service patchday-witness.service && \
+      systemctl is-enabled patchday-resume.service patchday-witness.service && ! systemctl is-enabled patchday.timer",
     ),
-    ("systemd finds nothing wrong with the units", "systemd-analyze verify --man=no patchday.service patchday.timer"),
+    (
+        "systemd finds nothing wrong with the units",
+        "systemd-analyze verify --man=no patchday.service patchday-witness.service patchday.timer",
+    ),
     (
         "there is a page for each verb, and one for the file",
         "test -e /usr/share/man/man8/patchday-run.8.gz && \
@@ -68,7 +71,7 @@ const INSTALLED: [Part; 8] = [
 const REMOVED: [Part; 3] = [
     ("the configuration stays", "test -s /etc/patchday/patchday.toml"),
     ("the runs stay", "ls /var/lib/patchday/runs/*/run.json"),
-    ("no unit is left", "! systemctl cat patchday-resume.service"),
+    ("no unit is left", "! systemctl cat patchday-resume.service && ! systemctl cat patchday-witness.service"),
 ];
 
 const PURGED: [Part; 5] = [
