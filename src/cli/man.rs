@@ -18,7 +18,7 @@ const SECTION: &str = "8";
 const MANUAL: &str = "System administration";
 
 /// What the pages are about besides the program: where it keeps things.
-const FILES: [(&str, &str); 8] = [
+const FILES: [(&str, &str); 9] = [
     ("/etc/patchday/patchday.toml", "The configuration; see patchday.toml(5)."),
     ("/etc/patchday/patchday.toml.d/*.toml", "Its drop-ins, each of which amends what was read before it."),
     ("/var/lib/patchday", "The recorded runs, with their reports and the output of their work."),

@@ -6,6 +6,8 @@
 //! seconds. None of this says anything about a service, so calls that may be repeated are, and what is left in the end
 //! is [`HostErrorKind::Unknown`].
 
+mod direct;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,9 +29,6 @@ const PAUSES_MS: [u64; 10] = [100, 200, 400, 800, 1600, 2000, 2000, 2000, 2000, 
 /// No call is repeated once its tries have taken this long. After dbus died, logind of systemd 257 never comes back by
 /// itself, and dbus waits 25 s for it at every call.
 const PATIENCE: Duration = Duration::from_secs(45);
-
-/// Where systemd answers root, whether there is a bus or not; the same since its first versions.
-const SYSTEMD_ADDRESS: &str = "unix:path=/run/systemd/private";
 
 /// Where the bus is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,7 +68,7 @@ impl Bus {
         *kept = None;
         let builder = match &self.inner.address {
             BusAddress::System => connection::Builder::system(),
-            BusAddress::Systemd => connection::Builder::address(SYSTEMD_ADDRESS).p2p(),
+            BusAddress::Systemd => connection::Builder::unix_stream(direct::stream().await?).p2p(),
             BusAddress::At(address) => connection::Builder::address(address.as_str()),
         };
         let connecting = builder.method_timeout(METHOD_TIMEOUT).build();

@@ -262,6 +262,10 @@ impl Story {
         self.now += 12.0;
         self.tell(EventKind::VerdictReached { verdict, findings: findings.iter().map(|f| f.title.clone()).collect() });
         self.now -= 12.0;
+        let (order, why) = match verdict {
+            Verdict::Failed => (OrderKept::Unknown, Some(OrderUnknown::NotReady)),
+            _ => (OrderKept::Kept, None),
+        };
         self.run.verification = Some(Verification {
             boot: self.run.boot.clone(),
             kernel: if self.run.rebooted.is_some() { NEW_KERNEL.into() } else { OLD_KERNEL.into() },
@@ -270,12 +274,7 @@ impl Story {
             services: returns,
             databases: Vec::new(),
             findings,
-            edges: vec![EdgeReturn {
-                unit: unit("sample-api.service"),
-                on: unit("mongod.service"),
-                order: if verdict == Verdict::Failed { OrderKept::Unknown } else { OrderKept::Kept },
-                why: (verdict == Verdict::Failed).then_some(OrderUnknown::NotReady),
-            }],
+            edges: vec![EdgeReturn { unit: unit("sample-api.service"), on: unit("mongod.service"), order, why }],
             expected: vec![ExpectedDifference {
                 what: "session-3.scope does not run".into(),
                 rule: "scopes belong to logins and containers, which end with the boot".into(),

@@ -59,7 +59,6 @@ struct Asked<'a> {
     service: &'a ServiceSettings,
     /// The start that is asked; none while it is down.
     invocation: Option<String>,
-    /// Counts the starts.
     start: u32,
     pace: Pace,
     next: SignedDuration,

@@ -94,3 +94,27 @@ fn nothing_that_a_run_reads_is_hidden_from_it() {
         }
     }
 }
+
+/// It belongs to a boot: nothing of it may wait for what comes later, and it may do no more than a coordinator.
+#[test]
+fn the_witness_is_in_a_narrower_sandbox_without_mounts_of_its_own() {
+    let (witness, coordinator) = (settings("patchday-witness.service"), settings(UNITS[1]));
+    for name in ["ProtectSystem", "ProtectHome", "ReadWritePaths", "PrivateTmp", "ProtectKernelLogs", "PrivateDevices"]
+    {
+        assert!(!witness.contains_key(name), "{name} gives it mounts of its own");
+    }
+    for name in
+        ["NoNewPrivileges", "SystemCallFilter", "RestrictNamespaces", "RestrictSUIDSGID", "MemoryMax", "TasksMax"]
+    {
+        assert!(witness.contains_key(name), "it lacks {name}");
+    }
+    let name = "CapabilityBoundingSet";
+    assert!(witness[name].iter().all(|capability| coordinator[name].contains(capability)), "{:?}", witness[name]);
+    let unit = include_str!("../../systemd/patchday-witness.service");
+    for line in ["DefaultDependencies=no", "After=local-fs.target", "Before=basic.target", "Conflicts=shutdown.target"]
+    {
+        assert!(unit.lines().any(|known| known == line), "{line}");
+    }
+    let orders = unit.lines().filter(|line| line.starts_with("After=") || line.starts_with("Requires"));
+    assert_eq!(orders.count(), 1, "what /var or a network waits for may come after basic.target: a cycle");
+}

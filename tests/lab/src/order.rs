@@ -57,7 +57,7 @@ impl Way {
              systemctl enable --quiet patchday-witness.service"
         );
         let more = match self {
-            Self::AsItIs => String::new(),
+            Self::AsItIs => "true".to_owned(),
             Self::TellsWhenReady => format!(
                 "printf '[Service]\\nExecStartPost=/bin/bash -c \"until (exec 3<>/dev/tcp/127.0.0.1/{port}) 2>/dev/null; do \
                  sleep 0.02; done\"\\n' >{tells}"

@@ -9,7 +9,7 @@ Before=patchday-witness.service basic.target
 ConditionPathExists=/etc/lab/stage
 [Service]
 Type=oneshot
-ExecStart=/bin/sh -c 'if [ -d /var/tmp/staged ]; then rm -rf /var/lib/patchday; cp -a /var/tmp/staged /var/lib/patchday; else cp -a /var/lib/patchday /var/tmp/staged; fi'
+ExecStart=/bin/sh -c 'if [ -d /var/tmp/staged ]; then mkdir -p /var/lib/patchday && cp -a /var/tmp/staged/. /var/lib/patchday/; else cp -a /var/lib/patchday /var/tmp/staged; fi'
 [Install]
 WantedBy=basic.target
 END
