@@ -139,12 +139,19 @@ impl<'a> Watch<'a> {
         }
     }
 
+    fn open_questions(&self) -> usize {
+        self.asked.iter().filter(|one| one.open.is_some()).count()
+    }
+
     /// Until something is due; a tick at most while a question is open.
     fn wait(&self, now: SignedDuration) -> SignedDuration {
-        let waiting = self.asked.iter().filter(|one| one.may_be_asked()).map(|one| one.next);
-        let due = waiting.chain([self.next_survey]).min().unwrap_or(now);
-        let longest = if self.asked.iter().any(|one| one.open.is_some()) { TICK } else { SURVEY_EVERY };
-        (due - now).clamp(SignedDuration::from_millis(1), longest)
+        let open = self.open_questions();
+        // What is not asked before another answer is there does not become due by waiting.
+        let waiting = self.asked.iter().filter(|one| one.may_be_asked() && open < AT_ONCE).map(|one| one.next);
+        let survey = (!self.is_surveyed).then_some(self.next_survey);
+        let longest = if open > 0 { TICK } else { SURVEY_EVERY };
+        let due = waiting.chain(survey).min().map_or(longest, |due| due - now);
+        due.clamp(SignedDuration::from_millis(1), longest)
     }
 
     /// What was not there when a whole wait began was not there at that moment. It counts from the next tick on: by then
@@ -184,7 +191,7 @@ impl<'a> Watch<'a> {
             self.questions.push(Box::pin(async move { Answer::Units(units.survey().await) }));
             self.next_survey = now + ((now - self.began) / 20).clamp(SURVEY_EVERY, LONGEST_SURVEY);
         }
-        let mut open = self.asked.iter().filter(|one| one.open.is_some()).count();
+        let mut open = self.open_questions();
         for at in 0..self.asked.len() {
             let one = &mut self.asked[at];
             if open >= AT_ONCE {

@@ -94,6 +94,8 @@ fn each_is_seen_between_two_moments_that_are_near() {
             let (before, after) = (seen.not_ready_usec.unwrap() / 1000, seen.ready_usec / 1000);
             let ready = u64::try_from(ready).unwrap();
             assert!(before <= ready && ready <= after, "{case}, {unit}: {before} to {after}, not {ready}");
+            // A server is asked more seldom: its log is exact.
+            let apart = if unit == MONGOD { 110 } else { apart };
             assert!(after - before <= apart, "{case}, {unit}: {before} to {after}");
             // Cut to microseconds.
             let off = seen.booted.duration_since(scenario.world().booted);
