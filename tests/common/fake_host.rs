@@ -1088,8 +1088,12 @@ impl Units for Fake {
 #[async_trait]
 impl UnitChanges for Fake {
     async fn next(&mut self, timeout: SignedDuration) -> BTreeSet<UnitName> {
-        self.sleep(timeout).await;
-        BTreeSet::new()
+        let before = lock(&self.0).now;
+        let next = lock(&self.0).units.values().filter_map(|fake| fake.starts_at).filter(|at| *at > before).min();
+        self.sleep(next.map_or(timeout, |at| timeout.min(at.duration_since(before)))).await;
+        let world = lock(&self.0);
+        let started = |fake: &FakeUnit| fake.starts_at.is_some_and(|at| before < at && at <= world.now);
+        world.units.iter().filter(|(_, fake)| started(fake)).map(|(unit, _)| unit.parse().unwrap()).collect()
     }
 }
 
