@@ -118,7 +118,8 @@ impl App {
         let credentials = env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
         let database = Arc::new(Mongo::new(root.clone(), 0).with_credentials(credentials.clone()));
         let upgrade = &settings.upgrade;
-        let apt = Apt::new(root.clone(), upgrade.lock_timeout).with_selection(&upgrade.selection)?;
+        let apt =
+            Apt::new(root.clone(), upgrade.lock_timeout).with_selection(&upgrade.selection)?.with_program(&program);
         let apt = if upgrade.only_planned { apt.with_fetched_lists() } else { apt };
         Ok(Host {
             prober: Arc::new(Probe::new(units.clone(), database.clone())),
@@ -137,6 +138,7 @@ impl App {
             forensics: database.clone(),
             database,
             packages: Arc::new(apt.clone()),
+            batches: Arc::new(apt.clone()),
             package_survey: Arc::new(apt),
             running_code: Arc::new(HostProcesses::new(root.clone())),
             kernels: Arc::new(Kernel::new(root.clone(), own_program()?)),

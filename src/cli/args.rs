@@ -142,6 +142,12 @@ pub(super) enum Command {
         #[arg(last = true, required = true)]
         modules: Vec<String>,
     },
+    /// Give configuration files back what a power cut took.
+    #[command(hide = true)]
+    MendBatch {
+        /// Where they were kept.
+        directory: PathBuf,
+    },
     /// Tell whether the package may be removed; for its prerm.
     #[command(hide = true)]
     MayBeRemoved,

@@ -161,6 +161,11 @@ async fn dispatch_async(app: &App, command: Command) -> Result<u8, Failure> {
         Command::Abort(args) => abort::abort(app, &args).await,
         Command::Limits(args) => limits::limits(app, &args).await,
         Command::Witness => witness::witness(app).await,
+        Command::MendBatch { directory } => {
+            let mended = host::apt::mend(Path::new("/"), &directory, &mut stdout()).await;
+            mended.map_err(|error| Failure::new(FailureKind::Unexpected, format!("mend files: {error}")))?;
+            Ok(exit_code::DONE)
+        }
         other => Err(Failure::new(FailureKind::Unexpected, format!("{other:?} needs no runtime"))),
     }
 }

@@ -135,6 +135,8 @@ keys! {
         "Packages that services use without showing it, as programs that they start now and then: these wait for the stop, and what they depend on; names, or patterns with `*` and `?`. Only with `ahead = \"unrelated\"`.";
     ORDER = "upgrade", "order", Kind::Choice(&["stop-first", "late-stop"]), "\"stop-first\"", "\"late-stop\"",
         "When services are stopped: before packages are upgraded, or when all else is done, right before the reboot.";
+    DURABILITY = "upgrade", "durability", Kind::Choice(&["file", "batch"]), "\"file\"", "\"batch\"",
+        "How packages get onto the disk: each file synced by itself, or those that booting does not need all together, at their end; a power cut before that has them installed once more.";
     LOCK_TIMEOUT = "upgrade", "lock-timeout", Kind::Duration(6 * HOUR), "\"10m\"", "\"30m\"",
         "How long to wait for the apt and dpkg locks while another process holds them.";
     STALL_TIMEOUT = "upgrade", "stall-timeout", Kind::Duration(6 * HOUR), "\"10m\"", "\"5m\"",

@@ -47,8 +47,8 @@ pub use order::dependency_order;
 pub use parse::parse;
 pub use place::{Place, Position};
 pub use settings::{
-    Ahead, AnnounceSettings, KernelSettings, LeftoverClients, LongOperations, MongodbSettings, OnFailure, Policy,
-    PreflightSettings, RebootSettings, RebootWhen, ServiceSettings, Settings, SilenceSettings, StopOrder,
+    Ahead, AnnounceSettings, Durability, KernelSettings, LeftoverClients, LongOperations, MongodbSettings, OnFailure,
+    Policy, PreflightSettings, RebootSettings, RebootWhen, ServiceSettings, Settings, SilenceSettings, StopOrder,
     UpgradeSettings, UserCount, UserSource, VerifySettings,
 };
 pub use sources::Sources;

@@ -356,7 +356,7 @@ impl Settings {
 mod kernel;
 mod upgrade;
 
-pub use upgrade::{Ahead, StopOrder, UpgradeSettings};
+pub use upgrade::{Ahead, Durability, StopOrder, UpgradeSettings};
 
 #[cfg(test)]
 mod tests;

@@ -55,6 +55,7 @@ impl Reader<'_> {
             ahead: self.switch(&keys::AHEAD),
             ahead_related: self.list(&keys::AHEAD_RELATED),
             order: self.choice(&keys::ORDER).unwrap_or_default(),
+            durability: self.choice(&keys::DURABILITY).unwrap_or_default(),
             lock_timeout: self.duration(&keys::LOCK_TIMEOUT),
             stall_timeout: self.duration(&keys::STALL_TIMEOUT),
             fetch_timeout: self.duration(&keys::FETCH_TIMEOUT),

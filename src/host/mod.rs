@@ -38,8 +38,8 @@ pub mod way;
 pub mod witness;
 
 pub use ports::{
-    BootLoader, Budget, Clock, CommandLine, Database, DatabaseForensics, DatabaseInsight, Deployments, EndProofs, Host,
-    HostError, HostErrorKind, HostResult, Inhibitor, InhibitorGuard, Journal, Kernels, Messenger, PackageLocks,
-    PackageSurvey, PackageWork, Packages, People, Power, Prober, RunningCode, Shutdown, ShutdownSpec, System,
-    UnitChanges, UnitHold, Units, Witness, WorkUnits,
+    Batches, BootLoader, Budget, Clock, CommandLine, Database, DatabaseForensics, DatabaseInsight, Deployments,
+    EndProofs, Host, HostError, HostErrorKind, HostResult, Inhibitor, InhibitorGuard, Journal, Kernels, Messenger,
+    PackageLocks, PackageSurvey, PackageWork, Packages, People, Power, Prober, RunningCode, Shutdown, ShutdownSpec,
+    Spoiled, System, UnitChanges, UnitHold, Units, Witness, WorkUnits,
 };

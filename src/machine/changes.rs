@@ -17,10 +17,11 @@ pub(super) fn may_make(step: &Step, change: &Change) -> bool {
         },
         Change::Limited { .. } => step.does_long_work(),
         Change::Paused(_) => *step == Step::Baseline,
-        Change::Protected(_) => matches!(step, Step::Ahead | Step::Upgrade),
+        Change::Protected(_) => matches!(step, Step::Ahead | Step::Upgrade | Step::UpgradeBase),
         Change::Announced => *step == Step::Announce,
         Change::Silenced { .. } => *step == Step::Silence,
         Change::OneShotBoot(_) => *step == Step::Reboot,
+        Change::Unsynced { .. } => *step == Step::Upgrade,
         Change::PackagesLocked => step.nature().may_lock_packages,
     }
 }
@@ -35,6 +36,7 @@ pub(super) fn may_undo(step: &Step, change: &Change) -> bool {
             Change::OneShotBoot(_) => matches!(step, Step::Report | Step::Verify),
             Change::Silenced { .. } => *step == Step::EndSilence,
             Change::Protected(_) => matches!(step, Step::Ahead | Step::Repair),
+            Change::Unsynced { .. } => matches!(step, Step::Upgrade | Step::Repair),
             Change::Stopped(_) => *step == Step::LastLook,
             Change::Held(_) | Change::TakenAlong { .. } => false,
         }

@@ -210,6 +210,10 @@ pub(super) fn next_planned(run: &Run) -> Option<Step> {
 
 /// The last packaging work did not end well, and no repair followed it.
 pub(super) fn repair_is_due(run: &Run) -> bool {
+    // A run that is opened again for what it left: packages that are perhaps not on disk are installed once more.
+    if run.reopened.is_some() && run.unsynced_since().is_some() && is_untried(run, &Step::Repair) {
+        return true;
+    }
     let mut restored = false;
     let newest_first = run.history.iter().rev();
     for record in newest_first {

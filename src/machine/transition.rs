@@ -74,6 +74,7 @@ pub fn apply(run: &Run, fact: Fact) -> Result<Run, IllegalTransition> {
             let before = run.upgrade.clone().unwrap_or_default();
             next.estimate = run.estimate.as_ref().map(|estimate| for_plan(estimate, &before, &plan));
             next.upgrade = Some(plan);
+            next.batch = None;
         }
         (_, Some(Step::Ahead), Fact::AheadChosen(choice)) if run.upgrade.is_some() => {
             let before = run.upgrade.clone().unwrap_or_default();
@@ -81,6 +82,7 @@ pub fn apply(run: &Run, fact: Fact) -> Result<Run, IllegalTransition> {
             next.estimate = run.estimate.as_ref().map(|estimate| for_plan(estimate, &before, &plan));
             next.upgrade = Some(plan);
         }
+        (_, Some(Step::Fetch), Fact::BatchPrepared(batch)) => next.batch = Some(*batch),
         (_, Some(Step::Fetch), Fact::NothingFound { at }) => {
             end_attempt(&mut next, Outcome::Succeeded, Some("nothing to do".into()), at);
             next.phase = Phase::NothingToDo;

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{OneShotBoot, SliceLimits, UnitName};
+use super::{BootId, OneShotBoot, SliceLimits, UnitName};
 
 /// One change, recorded before it is made and struck out after it is undone. Every change of the host here lives in `/run`
 /// or in the memory of systemd, so that a reboot undoes it too; [`Self::outlives_boot`] names what is elsewhere.
@@ -40,6 +40,11 @@ pub enum Change {
     },
     /// The boot loader starts a new kernel once, and the old one after that.
     OneShotBoot(OneShotBoot),
+    /// Packages are written that are not on disk before all of them are. Whoever finds it on another boot installs them again.
+    Unsynced {
+        /// In whose memory they are.
+        boot: BootId,
+    },
 }
 
 impl Change {
@@ -49,7 +54,11 @@ impl Change {
             Self::Held(unit) | Self::Protected(unit) | Self::Stopped(unit) | Self::Paused(unit) => Some(unit),
             Self::TakenAlong { unit, .. } => Some(unit),
             Self::Limited { slice, .. } => Some(slice),
-            Self::Announced | Self::PackagesLocked | Self::Silenced { .. } | Self::OneShotBoot(_) => None,
+            Self::Announced
+            | Self::PackagesLocked
+            | Self::Silenced { .. }
+            | Self::OneShotBoot(_)
+            | Self::Unsynced { .. } => None,
         }
     }
 
@@ -64,6 +73,6 @@ impl Change {
 
     /// Whether another boot does not undo it.
     pub fn outlives_boot(&self) -> bool {
-        matches!(self, Self::Silenced { .. } | Self::OneShotBoot(_))
+        matches!(self, Self::Silenced { .. } | Self::OneShotBoot(_) | Self::Unsynced { .. })
     }
 }

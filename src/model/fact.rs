@@ -3,9 +3,9 @@
 use jiff::Timestamp;
 
 use super::{
-    AheadChoice, Baseline, BootId, Change, CheckResult, ClockAnchor, ExpectedProof, HookEnd, HookRun, KernelPlan,
-    LastLook, Notification, Outcome, Owed, Recovery, Standstill, Step, StopProof, UnitName, UpgradePlan, Verification,
-    WindowMissed,
+    AheadChoice, Baseline, BatchPlan, BootId, Change, CheckResult, ClockAnchor, ExpectedProof, HookEnd, HookRun,
+    KernelPlan, LastLook, Notification, Outcome, Owed, Recovery, Standstill, Step, StopProof, UnitName, UpgradePlan,
+    Verification, WindowMissed,
 };
 
 /// Something that happened, or that is about to be tried. Applied, then saved, in this order.
@@ -38,6 +38,8 @@ pub enum Fact {
     UpgradePlanned(UpgradePlan),
     /// What of the plan comes while the services run, and what waits for their stop.
     AheadChosen(AheadChoice),
+    /// How much of it may be installed without a sync for each file, and with what it is installed again.
+    BatchPrepared(Box<BatchPlan>),
     /// Nothing to upgrade, to build or to reboot for.
     NothingFound {
         at: Timestamp,
@@ -134,6 +136,7 @@ impl Fact {
             Self::GivenUp { .. } => "given up",
             Self::WindowMissed(_) => "window missed",
             Self::ChecksAnswered(_) => "checks answered",
+            Self::BatchPrepared(_) => "batch prepared",
             Self::UpgradePlanned(_) => "upgrade planned",
             Self::AheadChosen(_) => "ahead chosen",
             Self::NothingFound { .. } => "nothing found",

@@ -91,7 +91,7 @@ impl Step {
                 HookPoint::AfterStop | HookPoint::BeforeReboot => row(None, Always, 2.0).in_window(),
                 HookPoint::AfterVerify => row(None, Never, 2.0).behind_reboot(),
             },
-            Self::RemoveKernels | Self::Ahead => row(OnPackages, Always, 2.0).in_window(),
+            Self::RemoveKernels | Self::Ahead | Self::UpgradeBase => row(OnPackages, Always, 2.0).in_window(),
             Self::Stop(_) => row(None, Always, 1.0).in_window().makes(Phase::ServicesStopped),
             Self::Upgrade => row(OnPackages, Always, 2.0).in_window().makes(Phase::PackagesUpgraded).takes_locks(),
             Self::KernelSource => row(Apart, OnceStopped, 1800.0).in_window(),

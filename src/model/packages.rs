@@ -179,7 +179,7 @@ impl UpgradePlan {
         self.part(|change| !ahead.changes.contains(change))
     }
 
-    fn part(&self, is_part: impl Fn(&PackageChange) -> bool) -> Self {
+    pub(super) fn part(&self, is_part: impl Fn(&PackageChange) -> bool) -> Self {
         let changes = self.changes.iter().filter(|change| is_part(change)).cloned().collect();
         Self { changes, ..self.clone() }
     }

@@ -4,9 +4,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Attempt, AttemptRecord, Baseline, BootId, Change, CheckResult, ClockAnchor, Estimate, ExpectedProof, HookPoint,
-    HookRun, KernelPlan, LastLook, Notification, OneShotBoot, Outcome, Owed, Phase, RejectedKernel, RunId, RunWindow,
-    ServiceKind, Standstill, Step, StopProof, UnitName, UnitState, UpgradePlan, Verification, WindowMissed,
+    Attempt, AttemptRecord, Baseline, BatchPlan, BootId, Change, CheckResult, ClockAnchor, Estimate, ExpectedProof,
+    HookPoint, HookRun, KernelPlan, LastLook, Notification, OneShotBoot, Outcome, Owed, Phase, RejectedKernel, RunId,
+    RunWindow, ServiceKind, Standstill, Step, StopProof, UnitName, UnitState, UpgradePlan, Verification, WindowMissed,
 };
 
 /// Who started the run.
@@ -136,6 +136,9 @@ pub struct Run {
     pub resumed_on: Option<BootId>,
     pub checks: Vec<CheckResult>,
     pub upgrade: Option<UpgradePlan>,
+    /// What of it is installed without a sync for each file; none where each file is synced.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub batch: Option<BatchPlan>,
     /// The host before the run.
     pub baseline: Option<Baseline>,
     /// Where servers that are stopped leave the proofs of their clean end: saved before each stop.
@@ -238,6 +241,7 @@ impl Run {
             resumed_on: None,
             checks: Vec::new(),
             upgrade: None,
+            batch: None,
             baseline: None,
             expected_proofs: Vec::new(),
             stops: Vec::new(),

@@ -37,6 +37,8 @@ pub enum Step {
     /// Hold and stop services side by side, and prove that each is down.
     #[serde(skip)]
     Stop(Wave),
+    /// Upgrade what booting and a repair need, before the rest is installed without a sync for each file.
+    UpgradeBase,
     Upgrade,
     /// Build a kernel from its source.
     KernelSource,
@@ -115,6 +117,7 @@ impl Step {
             },
             Self::RemoveKernels => "remove old kernels".into(),
             Self::Ahead => "install what can come ahead".into(),
+            Self::UpgradeBase => "upgrade what booting needs".into(),
             Self::Upgrade => "upgrade the packages".into(),
             Self::KernelSource => "build the kernel from its source".into(),
             Self::InstallKernel => "install the kernel that was built".into(),

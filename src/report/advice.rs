@@ -47,6 +47,9 @@ pub(super) fn wrong(report: &Report) -> Vec<Item> {
                 Change::Announced => "the login notice is still there".to_owned(),
                 Change::PackagesLocked => "the locks of apt and dpkg are still taken by Patchday".to_owned(),
                 Change::Silenced { .. } => "monitoring is still silenced".to_owned(),
+                Change::Unsynced { .. } => {
+                    "packages that were written before a power cut are not installed again".to_owned()
+                }
                 Change::OneShotBoot(trial) => format!("kernel {} is still on trial", trial.kernel),
                 Change::Limited { slice, .. } => format!("{slice} still has the limits of the run"),
             })

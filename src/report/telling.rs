@@ -152,12 +152,14 @@ pub fn changes(changes: &[Change]) -> String {
             Change::PackagesLocked => "the locks of apt and dpkg",
             Change::Silenced { .. } => "monitoring",
             Change::OneShotBoot(_) => "boot loader",
+            Change::Unsynced { .. } => "packages",
         };
         let word = match change {
             Change::Announced => "written",
             Change::PackagesLocked => "taken",
             Change::Silenced { .. } => "silenced",
             Change::OneShotBoot(_) => "a kernel on trial",
+            Change::Unsynced { .. } => "perhaps not on disk",
             Change::Held(_) => "held",
             Change::Protected(_) => "protected",
             Change::Stopped(_) => "stopped",

@@ -4,7 +4,7 @@ use jiff::SignedDuration;
 
 use super::task::{self, Task};
 use super::work::{self, Work};
-use super::{StepContext, StepEnd, StepError, StepResult, build_kernel, kernel_source, locks, owed};
+use super::{StepContext, StepEnd, StepError, StepResult, batch, build_kernel, kernel_source, locks, owed};
 use crate::checks::refused_removals;
 use crate::events::EventKind;
 use crate::host::PackageWork;
@@ -41,6 +41,7 @@ pub(super) async fn perform(ctx: &mut StepContext<'_>) -> StepResult {
     // apt itself would wait for dpkg's locks, and tell nobody whom it waits for.
     locks::wait_until_free(ctx, Step::Fetch).await?;
     packaging(ctx, Step::Fetch, PackageWork::Download, "download", (0.2, 1.0)).await?;
+    batch::prepare(ctx, &plan).await?;
     let told = [Some(summary(&plan, security)), ctx.settings.upgrade.selection.words()];
     keep_if_wanted(ctx, plan).await?;
     Ok(StepEnd::Succeeded(Some(told.into_iter().flatten().collect::<Vec<_>>().join(", "))))

@@ -4,6 +4,7 @@
 mod ahead;
 mod announce;
 mod baseline;
+mod batch;
 mod build_kernel;
 mod clean_end;
 mod companions;
@@ -79,6 +80,7 @@ pub async fn perform(step: &Step, ctx: &mut StepContext<'_>) -> StepResult {
         Step::EndSilence => silence::end(ctx).await,
         Step::Hook(hook) => hook::perform(ctx, *hook).await,
         Step::Stop(wave) => stop::perform(ctx, wave).await,
+        Step::UpgradeBase => upgrade::perform_base(ctx).await,
         Step::Upgrade => upgrade::perform(ctx).await,
         Step::KernelSource => kernel_source::perform(ctx).await,
         Step::InstallKernel => install_kernel::perform(ctx).await,

@@ -1,6 +1,6 @@
 //! Write down what happened.
 
-use super::{StepContext, StepEnd, StepError, StepResult, announce, limits, owed, package_locks, rivals, trial};
+use super::{StepContext, StepEnd, StepError, StepResult, announce, batch, limits, owed, package_locks, rivals, trial};
 use crate::model::in_utc;
 use crate::report;
 
@@ -21,6 +21,7 @@ pub(super) async fn perform(ctx: &mut StepContext<'_>) -> StepResult {
             in_utc(at)
         ));
     }
+    batch::forget(ctx).await;
     write_faces(ctx)?;
     Ok(StepEnd::Succeeded(None))
 }

@@ -1,6 +1,6 @@
 //! The order of the steps, as data.
 
-use crate::config::{Ahead, Settings, StopOrder};
+use crate::config::{Ahead, Durability, Settings, StopOrder};
 use crate::model::{Channel, HookPoint, Occasion, RunOptions, Step};
 
 /// The steps of a run under these settings, in order: services stop in reverse dependency order, side by side
@@ -33,6 +33,7 @@ pub fn planned_steps(settings: &Settings, options: &RunOptions) -> Vec<Step> {
     let again = late_stop.then_some(Step::LookAgain);
     let work = again
         .into_iter()
+        .chain((settings.upgrade.durability == Durability::Batch).then_some(Step::UpgradeBase))
         .chain([Step::Upgrade])
         .chain(own_kernel)
         .chain([Step::BuildKernel, Step::StageCheck])

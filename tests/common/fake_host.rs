@@ -15,10 +15,10 @@ use patchday::coordinator::{AbortFlag, Beginning, Coordinator, Journal, Narrator
 use patchday::events::{Event, EventKind};
 use patchday::host::clock::RunClock;
 use patchday::host::{
-    BootLoader, Budget, Clock, CommandLine, Database, DatabaseForensics, DatabaseInsight, Deployments, EndProofs, Host,
-    HostError, HostErrorKind, HostResult, Inhibitor, InhibitorGuard, Kernels, Messenger, PackageLocks, PackageSurvey,
-    PackageWork, Packages, People, Power, Prober, RunningCode, Shutdown, ShutdownSpec, System, UnitChanges, UnitHold,
-    Units, Witness, WorkUnits,
+    Batches, BootLoader, Budget, Clock, CommandLine, Database, DatabaseForensics, DatabaseInsight, Deployments,
+    EndProofs, Host, HostError, HostErrorKind, HostResult, Inhibitor, InhibitorGuard, Kernels, Messenger, PackageLocks,
+    PackageSurvey, PackageWork, Packages, People, Power, Prober, RunningCode, Shutdown, ShutdownSpec, Spoiled, System,
+    UnitChanges, UnitHold, Units, Witness, WorkUnits,
 };
 use patchday::model::*;
 use patchday::store::{RunStore, StateDir, StoreError, StoreResult};
@@ -162,6 +162,15 @@ pub struct World {
     /// No process shows what it runs.
     pub maps_are_hidden: bool,
     pub dpkg_broken: Vec<String>,
+    /// Packages that booting needs, where an upgrade is cut in two; and why it is not.
+    pub boot_needs: Vec<&'static str>,
+    pub unfit: Option<&'static str>,
+    /// Packages that are written, and not on disk; and those of them that a power cut took.
+    pub in_memory: BTreeSet<String>,
+    pub torn: BTreeSet<String>,
+    /// How many syncs the disk refuses from now on, and whether the log is spoiled.
+    pub failing_syncs: u32,
+    pub log_is_spoiled: bool,
     /// A unit of systemd's own that somebody has masked.
     pub masked: Option<&'static str>,
     /// What dpkg says of a database that it cannot read.
@@ -325,6 +334,8 @@ pub struct World {
     /// How often each line of this file has looked at the world.
     asked: BTreeMap<usize, u32>,
     crash_at: Option<(u32, Fault)>,
+    /// How many moments after that crash comes the next one.
+    crash_again: Option<(u32, Fault)>,
 }
 
 /// Everything known, and nothing there.
@@ -416,6 +427,12 @@ impl World {
             old_code: BTreeSet::new(),
             maps_are_hidden: false,
             script_schedules_shutdown: false,
+            boot_needs: vec!["libc6"],
+            unfit: None,
+            in_memory: BTreeSet::new(),
+            torn: BTreeSet::new(),
+            failing_syncs: 0,
+            log_is_spoiled: false,
             dpkg_broken: Vec::new(),
             masked: None,
             dpkg_refuses: None,
@@ -530,6 +547,7 @@ impl World {
             moments: BTreeMap::new(),
             asked: BTreeMap::new(),
             crash_at: None,
+            crash_again: None,
         }))
     }
 
@@ -576,6 +594,8 @@ impl World {
 
     /// Everything in memory is gone; what is enabled starts.
     pub fn boot_anew(&mut self) {
+        let lost = std::mem::take(&mut self.in_memory);
+        self.torn.extend(lost);
         self.boots += 1;
         self.soft_reboots = self.soft_reboots.map(|_| 0);
         self.limits = SliceLimits::default();
@@ -595,7 +615,7 @@ impl World {
 
     fn start_anew(&mut self) {
         for work in self.works.values().filter(|work| !work.ended) {
-            if ["ahead", "upgrade"].contains(&work.argv[0].as_str()) {
+            if ["ahead", "upgrade", "upgrade-base"].contains(&work.argv[0].as_str()) {
                 self.dpkg_broken = vec!["iF libc6".into(), "iUR tzdata".into()];
             }
         }
@@ -718,6 +738,14 @@ impl World {
                 self.kernels.insert(0, self.built_kernel.unwrap());
                 self.dpkg_broken = vec!["iU linux-image".into()];
             }
+            // As long as it is at work.
+            "upgrade in batch" => {
+                assert!(
+                    self.boot_needs.iter().all(|first| self.pending.iter().all(|change| change.name != *first)),
+                    "not first"
+                );
+                self.in_memory = self.pending.iter().map(|change| change.name.clone()).collect();
+            }
             "remove-kernels" => {
                 self.boot_free = None;
                 self.dpkg_broken = vec!["iU linux-image".into()];
@@ -732,7 +760,7 @@ impl World {
             return;
         }
         work.ended = true;
-        let is_on_packages = ["ahead", "upgrade"].contains(&work.argv[0].as_str());
+        let is_on_packages = ["ahead", "upgrade", "upgrade-base"].contains(&work.argv[0].as_str());
         for fake in
             self.units.values_mut().filter(|fake| is_on_packages && (fake.ends_with_work || fake.fails_under_work))
         {
@@ -744,8 +772,8 @@ impl World {
         self.effects.push(format!("{kind} ended"));
         self.cache_is_empty = kind != "download" && self.cache_is_empty || self.cache_is_emptied_by == Some(kind);
         match (kind.as_str(), fails) {
-            ("ahead" | "upgrade", false) => {
-                if kind == "upgrade" && self.pending.iter().any(|change| change.name == "libc6") {
+            ("ahead" | "upgrade" | "upgrade-base", false) => {
+                if kind != "ahead" && self.pending.iter().any(|change| change.name == "libc6") {
                     let active = self.units.iter().filter(|(name, unit)| name.ends_with(".service") && unit.runs());
                     let active = active.map(|(name, _)| name.clone()).filter(|name| !name.starts_with("patchday"));
                     self.old_code.extend(active.chain(["init.scope".to_owned()]));
@@ -756,7 +784,14 @@ impl World {
                     1 => name.starts_with("linux-"),
                     _ => !waits(name),
                 };
-                let done = |change: &mut PackageChange| kind == "upgrade" || comes(&change.name);
+                let named = |change: &PackageChange| {
+                    work_argv.iter().any(|argument| argument.starts_with(&format!("{}=", change.name)))
+                };
+                let done = |change: &mut PackageChange| match kind.as_str() {
+                    "upgrade" => true,
+                    "upgrade-base" => named(change),
+                    _ => comes(&change.name),
+                };
                 let new = self.pending.extract_if(.., done).filter(|change| change.action == PackageAction::Install);
                 self.new_packages.extend(new.map(|change| (change.name, change.to.unwrap_or_default())));
                 if !self.versions_after_upgrade.is_empty() {
@@ -769,13 +804,18 @@ impl World {
                     self.kernels = vec![new, self.kernel];
                 }
             }
+            ("unpack", false) => {
+                self.torn.clear();
+                self.pending.clear();
+                self.dpkg_broken.clear();
+            }
             ("kernel-source", false) => self.built_kernel = self.kernel_to_build,
             ("install-kernel", false) => self.dpkg_broken.clear(),
             ("remove-kernels", false) => {
                 self.dpkg_broken.clear();
                 self.kernels.retain(|release| !work_argv.contains(&format!("linux-image-{release}")));
             }
-            ("ahead" | "upgrade" | "install-kernel" | "remove-kernels", true) => {
+            ("ahead" | "upgrade" | "upgrade-base" | "install-kernel" | "remove-kernels", true) => {
                 self.dpkg_broken = vec!["iF libc6".into()]
             }
             // It fails with one module, and builds the others.
@@ -808,7 +848,12 @@ fn point(world: &Shared, name: &'static str) {
         let points = world.points;
         world.first.entry(name).or_insert(points);
         match world.crash_at {
-            Some((at, fault)) if at == world.points => Some(fault),
+            Some((at, fault)) if at == world.points => {
+                if let Some((after, next)) = world.crash_again.take() {
+                    world.crash_at = Some((at + after, next));
+                }
+                Some(fault)
+            }
             _ => None,
         }
     };
@@ -1113,7 +1158,7 @@ impl WorkUnits for Fake {
             world.effects.push(format!("{} began", spec.argv[0]));
             let kind = spec.argv[0].as_str();
             let fails = world.failing_work == Some(kind) || world.fails_to_restart(kind);
-            world.begin_work(&spec.argv[0]);
+            world.begin_work(&spec.argv.join(" "));
             let work = FakeWork { argv: spec.argv.clone(), looks_left: 3, fails, ended: false };
             world.works.insert(spec.unit.to_string(), work);
         }
@@ -1606,7 +1651,15 @@ impl Packages for Fake {
             }
             PackageWork::Refresh => "refresh",
             PackageWork::Download => "download",
+            PackageWork::Upgrade { in_batch: true, .. } => {
+                return Ok((["upgrade", "in", "batch"].map(str::to_owned).to_vec(), Vec::new()));
+            }
             PackageWork::Upgrade { .. } => "upgrade",
+            PackageWork::UpgradeOnly(packages) => {
+                return Ok((["upgrade-base".to_owned()].into_iter().chain(packages.clone()).collect(), Vec::new()));
+            }
+            PackageWork::Mend(_) => "mend",
+            PackageWork::Unpack(_) => "unpack",
             PackageWork::Install(_) => "ahead",
             PackageWork::InstallFiles(_) => "install-kernel",
             PackageWork::Purge(packages) => {
@@ -1635,6 +1688,61 @@ impl Packages for Fake {
 
     async fn fetched(&self) -> HostResult<Option<FetchedPlan>> {
         Ok(lock(&self.0).fetched.clone())
+    }
+}
+
+#[async_trait]
+impl Batches for Fake {
+    async fn prepare(&self, _run: &RunId, plan: &UpgradePlan) -> HostResult<BatchPlan> {
+        point(&self.0, "prepare batch");
+        let world = lock(&self.0);
+        if let Some(why) = world.unfit {
+            return Ok(BatchPlan::unfit(why));
+        }
+        let first: Vec<String> = world.boot_needs.iter().map(|&name| name.to_owned()).collect();
+        let rest = plan.changes.iter().filter(|change| !first.contains(&change.name));
+        let archive = |change: &PackageChange| BatchArchive {
+            package: change.name.clone(),
+            version: change.to.clone().unwrap_or_default(),
+            file: format!("{}.deb", change.name),
+            sha256: String::new(),
+            conffiles: Vec::new(),
+        };
+        Ok(BatchPlan { archives: rest.map(archive).collect(), first, unfit: None })
+    }
+
+    async fn begin(&self, _run: &RunId, _batch: &BatchPlan) -> HostResult<()> {
+        point(&self.0, "begin batch");
+        Ok(())
+    }
+
+    async fn sync(&self, _batch: &BatchPlan) -> HostResult<()> {
+        point(&self.0, "sync");
+        {
+            let mut world = lock(&self.0);
+            if world.failing_syncs > 0 {
+                world.failing_syncs -= 1;
+                return Err(HostError::failed("sync the file system of /usr", "Input/output error"));
+            }
+            world.in_memory.clear();
+            world.effects.push("synced".into());
+        }
+        point(&self.0, "synced");
+        Ok(())
+    }
+
+    async fn spoiled(&self, _run: &RunId, batch: &BatchPlan) -> HostResult<Spoiled> {
+        let problems = if lock(&self.0).log_is_spoiled { vec!["tzdata.deb is gone".to_owned()] } else { Vec::new() };
+        let archives = batch.archives.iter().map(|archive| PathBuf::from(&archive.file)).collect();
+        Ok(Spoiled { archives, kept: PathBuf::from("/log"), problems })
+    }
+
+    async fn damaged(&self, _batch: &BatchPlan) -> HostResult<Vec<String>> {
+        Ok(lock(&self.0).torn.iter().cloned().collect())
+    }
+
+    async fn forget(&self, _run: &RunId) -> HostResult<()> {
+        Ok(())
     }
 }
 
@@ -2073,6 +2181,7 @@ pub fn host(world: &Shared) -> Host {
         insight: fake(),
         forensics: fake(),
         packages: fake(),
+        batches: fake(),
         package_locks: fake(),
         package_survey: fake(),
         kernels: fake(),
@@ -2222,6 +2331,11 @@ impl Scenario {
     pub fn crash_at(self, point: u32, fault: Fault) -> Self {
         self.world().crash_at = Some((point, fault));
         self
+    }
+
+    /// The world ends a second time.
+    pub fn crash_again_after(&self, points: u32, fault: Fault) {
+        self.world().crash_again = Some((points, fault));
     }
 
     /// Whether the crash point was reached.
@@ -2381,6 +2495,12 @@ pub fn assert_in_service(scenario: &Scenario, context: &str) {
     }
     assert_timers_as_before(&world.units, context);
     assert!(world.dpkg_broken.is_empty(), "dpkg is dirty {context}");
+    assert!(
+        world.in_memory.is_empty() && world.torn.is_empty(),
+        "{:?} and {:?} {context}",
+        world.in_memory,
+        world.torn
+    );
     assert!(!world.locked_by_us, "the locks of apt are kept {context}");
     assert_eq!(world.limits, SliceLimits::default(), "the limits of the work are still set {context}");
     drop(world);

@@ -161,7 +161,7 @@ fn no_setting_of_a_site_changes_the_plan() {
 #[test]
 fn no_setting_of_a_site_keeps_an_upgrade_from_being_done() {
     let Some(site) = Site::new() else { return };
-    let upgrade = PackageWork::Upgrade { removals_allowed: true };
+    let upgrade = PackageWork::Upgrade { removals_allowed: true, in_batch: false };
     let check = |settings: &str| {
         site.set(settings);
         let (succeeded, said) = site.perform(&upgrade);
@@ -188,7 +188,7 @@ fn a_host_that_speaks_german_has_an_apt_that_speaks_english() {
     for asks in ["APT_LISTCHANGES_FRONTEND", "APT_LISTBUGS_FRONTEND"] {
         assert_eq!(value(asks), Some("none"));
     }
-    assert!(site.perform(&PackageWork::Upgrade { removals_allowed: true }).0);
+    assert!(site.perform(&PackageWork::Upgrade { removals_allowed: true, in_batch: false }).0);
     // And so does what apt starts: here the first word is what it has of LANGUAGE.
     assert!(site.dpkg_was_told().lines().all(|line| line.starts_with(' ')));
 }

@@ -24,6 +24,7 @@ mod sample_runs;
 mod source;
 
 mod ahead;
+mod batch;
 mod boot_room;
 mod bus;
 mod checks;

@@ -25,6 +25,9 @@ pub struct UpgradeSettings {
     /// When services are stopped.
     #[serde(default)]
     pub order: StopOrder,
+    /// When what dpkg writes is on disk.
+    #[serde(default)]
+    pub durability: Durability,
     /// How long apt waits for a lock that somebody else holds.
     pub lock_timeout: SignedDuration,
     /// How long packaging work may stand still while services are down.
@@ -61,6 +64,17 @@ pub enum StopOrder {
     StopFirst,
     /// When all else is done, right before the reboot.
     LateStop,
+}
+
+/// When what dpkg writes is on disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Durability {
+    /// Each file before its package counts as unpacked.
+    #[default]
+    File,
+    /// All files of packages that booting does not need at the end of the upgrade. What a power cut spoils is installed again.
+    Batch,
 }
 
 /// What is installed while the services still run.

@@ -10,13 +10,13 @@ use crate::model::ChangedConffile;
 const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// One line for each package, then one for each of its files.
-const FORMAT: &str = "--showformat=${Package}\n${Conffiles}\n";
+pub(super) const FORMAT: &str = "--showformat=${Package}\n${Conffiles}\n";
 
 #[derive(Debug, PartialEq, Eq)]
-struct Conffile<'a> {
-    package: &'a str,
-    path: &'a str,
-    md5: &'a str,
+pub(super) struct Conffile<'a> {
+    pub(super) package: &'a str,
+    pub(super) path: &'a str,
+    pub(super) md5: &'a str,
 }
 
 /// Those of the given packages. A file that somebody removed is none: dpkg asks nothing about it.
@@ -50,7 +50,7 @@ pub(super) async fn changed(root: &Path, packages: &[String]) -> HostResult<Vec<
 }
 
 /// ` PATH MD5`, and maybe `obsolete` or `remove-on-upgrade`: those no longer belong to the package.
-fn parse(text: &str) -> Vec<Conffile<'_>> {
+pub(super) fn parse(text: &str) -> Vec<Conffile<'_>> {
     let mut package = "";
     let mut files = Vec::new();
     for line in text.lines() {

@@ -1,6 +1,12 @@
 //! Reads dpkg's database, as `dpkg-query` prints it.
 
 use std::collections::BTreeMap;
+use std::fs;
+use std::io::ErrorKind;
+use std::path::Path;
+
+use crate::host::command::below;
+use crate::host::{HostError, HostResult};
 
 /// The format that is asked of `dpkg-query -W`, one line a package.
 pub(super) const FORMAT: &str = "${db:Status-Abbrev}|${Package}|${Architecture}|${Version}\n";
@@ -72,6 +78,25 @@ pub(super) fn held(packages: &[DpkgPackage]) -> Vec<String> {
 pub(super) fn installed(packages: &[DpkgPackage]) -> BTreeMap<String, String> {
     let installed = packages.iter().filter(|package| package.is_installed());
     installed.map(|package| (package.name.clone(), package.version.clone())).collect()
+}
+
+/// Whether dpkg was interrupted: it keeps numbered records of what it has not merged into its database.
+pub(super) fn interrupted(root: &Path) -> HostResult<bool> {
+    let updates = below(root, "/var/lib/dpkg/updates");
+    let failed = |error| HostError::failed(format!("read {}", updates.display()), error);
+    let entries = match fs::read_dir(&updates) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
+        Err(error) => return Err(failed(error)),
+    };
+    for entry in entries {
+        let name = entry.map_err(failed)?.file_name();
+        let numeric = name.as_encoded_bytes().iter().all(u8::is_ascii_digit);
+        if numeric {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 #[cfg(test)]

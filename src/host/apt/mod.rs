@@ -1,6 +1,7 @@
 //! apt and dpkg: what would change, what is installed, and the command lines of the work.
 
 mod archives;
+mod batch;
 mod conffiles;
 mod dpkg;
 mod fetched;
@@ -27,6 +28,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 
+pub use batch::mend;
 pub use locks::take as take_locks;
 
 use super::command::{self, below};
@@ -40,6 +42,9 @@ use crate::model::{
 const SIMULATION_TIMEOUT: Duration = Duration::from_secs(300);
 const QUERY_TIMEOUT: Duration = Duration::from_secs(60);
 
+/// Where the package installs it.
+const OWN_PROGRAM: &str = "/usr/bin/patchday";
+
 /// Where apt keeps the package lists.
 const LISTS: &str = "/var/lib/apt/lists";
 
@@ -49,6 +54,8 @@ pub struct Apt {
     root: PathBuf,
     lock_timeout: SignedDuration,
     selection: PackageSelection,
+    /// This binary, which mends files.
+    program: PathBuf,
     /// Pins for what is left out.
     preferences: Option<PathBuf>,
     /// Lists and packages of their own; none if the host's count.
@@ -63,7 +70,20 @@ impl Apt {
     /// the download cache: [`PackageWork::Refresh`] and [`PackageWork::Download`] fail at once where another apt is at
     /// it, and their log says so ([`crate::model::is_lock_conflict`]).
     pub fn new(root: PathBuf, lock_timeout: SignedDuration) -> Self {
-        Self { root, lock_timeout, selection: PackageSelection::default(), preferences: None, fetched: None }
+        Self {
+            root,
+            lock_timeout,
+            program: OWN_PROGRAM.into(),
+            selection: PackageSelection::default(),
+            preferences: None,
+            fetched: None,
+        }
+    }
+
+    /// The same, whose work is done by this binary where it is not apt's or dpkg's.
+    #[must_use]
+    pub fn with_program(self, program: impl Into<PathBuf>) -> Self {
+        Self { program: program.into(), ..self }
     }
 
     /// The same, for which only these updates exist.
@@ -150,23 +170,11 @@ impl Apt {
         Ok(plan)
     }
 
-    /// Whether dpkg was interrupted: it keeps numbered records of what it has not merged into its database.
-    fn interrupted(&self) -> HostResult<bool> {
-        let updates = below(&self.root, "/var/lib/dpkg/updates");
-        let failed = |error| HostError::failed(format!("read {}", updates.display()), error);
-        let entries = match fs::read_dir(&updates) {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
-            Err(error) => return Err(failed(error)),
-        };
-        for entry in entries {
-            let name = entry.map_err(failed)?.file_name();
-            let numeric = name.as_encoded_bytes().iter().all(u8::is_ascii_digit);
-            if numeric {
-                return Ok(true);
-            }
-        }
-        Ok(false)
+    fn dpkg(&self) -> Vec<String> {
+        let mut argv = vec![command::find_or_default(&self.root, "dpkg")];
+        argv.extend(pinned::CONFFILES.map(str::to_owned));
+        argv.extend(["--status-fd", WorkSpec::STATUS_FD].map(str::to_owned));
+        argv
     }
 
     /// `apt-get` with what every use of it has in common.
@@ -220,7 +228,7 @@ impl Packages for Apt {
     }
 
     async fn state(&self) -> HostResult<PackageState> {
-        Ok(PackageState { broken: dpkg::broken(&self.query().await?), interrupted: self.interrupted()? })
+        Ok(PackageState { broken: dpkg::broken(&self.query().await?), interrupted: dpkg::interrupted(&self.root)? })
     }
 
     async fn lock_holders(&self) -> HostResult<Vec<LockHolder>> {
@@ -252,8 +260,11 @@ impl Packages for Apt {
             // Without --error-on=any apt-get is content with the lists of yesterday where a source fails.
             PackageWork::Refresh => add(&["--error-on=any", "update"]),
             PackageWork::Download => add(&["-y", "--download-only", "dist-upgrade"]),
-            PackageWork::Upgrade { removals_allowed } => {
+            PackageWork::Upgrade { removals_allowed, in_batch } => {
                 argv.extend(offline::without_network());
+                if *in_batch {
+                    argv.extend(["-o", "Dpkg::Options::=--force-unsafe-io"].map(str::to_owned));
+                }
                 if !removals_allowed {
                     argv.push("--no-remove".to_owned());
                 }
@@ -267,6 +278,21 @@ impl Packages for Apt {
                 argv.extend(offline::without_network());
                 argv.extend(["--no-remove", "--mark-auto", "-y", "install"].map(str::to_owned));
                 argv.extend(packages.iter().cloned());
+            }
+            PackageWork::UpgradeOnly(packages) => {
+                argv.extend(offline::without_network());
+                argv.extend(batch::FIRST.map(str::to_owned));
+                argv.extend(packages.iter().cloned());
+            }
+            PackageWork::Mend(directory) => {
+                argv = [self.program.display().to_string(), "mend-batch".to_owned()].to_vec();
+                argv.push(directory.display().to_string());
+            }
+            PackageWork::Unpack(files) => {
+                argv = self.dpkg();
+                // As apt tells dpkg: what new packages break is unpacked next.
+                argv.extend(["--auto-deconfigure", "--unpack"].map(str::to_owned));
+                argv.extend(files.iter().map(|file| file.display().to_string()));
             }
             PackageWork::InstallFiles(files) => {
                 argv.extend(offline::without_network());
@@ -285,9 +311,8 @@ impl Packages for Apt {
             }
             PackageWork::FixBroken => add(&["-y", "--no-remove", "--fix-broken", "install"]),
             PackageWork::Configure => {
-                argv = vec![command::find_or_default(&self.root, "dpkg")];
-                argv.extend(pinned::CONFFILES.map(str::to_owned));
-                argv.extend(["--status-fd", WorkSpec::STATUS_FD, "--configure", "-a"].map(str::to_owned));
+                argv = self.dpkg();
+                argv.extend(["--configure", "-a"].map(str::to_owned));
             }
         }
         Ok((argv, pinned::environment()))

@@ -16,7 +16,7 @@ pub(super) fn names(plan: &UpgradePlan) -> Vec<String> {
 pub(super) const ARCHIVES: &str = "/var/cache/apt/archives";
 
 /// What apt calls the package in its archives: as in `bash_5.2.15-2_amd64.deb`, with `%3a` for the colon of an epoch.
-fn file_name(name: &str, version: &str, arch: &str) -> String {
+pub(super) fn file_name(name: &str, version: &str, arch: &str) -> String {
     format!("{}{arch}.deb", file_name_until_architecture(name, version))
 }
 

@@ -17,11 +17,13 @@ pub(super) fn parse_line(work: &PackageWork, line: &str) -> Option<WorkProgress>
         PackageWork::Upgrade { .. }
         | PackageWork::UpgradeWithout(_)
         | PackageWork::Install(_)
+        | PackageWork::UpgradeOnly(_)
         | PackageWork::InstallFiles(_)
         | PackageWork::Purge(_)
         | PackageWork::Reinstall(_)
         | PackageWork::FixBroken => parse_apt(line, &["pmstatus", "pmerror", "pmconffile"]),
-        PackageWork::Configure => parse_dpkg(line),
+        PackageWork::Configure | PackageWork::Unpack(_) => parse_dpkg(line),
+        PackageWork::Mend(_) => None,
     }
 }
 
@@ -88,7 +90,7 @@ fn parse_dpkg(line: &str) -> Option<WorkProgress> {
 mod tests {
     use super::*;
 
-    const UPGRADE: PackageWork = PackageWork::Upgrade { removals_allowed: false };
+    const UPGRADE: PackageWork = PackageWork::Upgrade { removals_allowed: false, in_batch: false };
 
     #[test]
     fn lines_are_read_by_the_work_they_belong_to() {

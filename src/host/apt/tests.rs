@@ -43,8 +43,21 @@ fn the_command_lines_are_exact() {
     for (work, rest) in [
         (PackageWork::Refresh, "--error-on=any update".to_owned()),
         (PackageWork::Download, "-y --download-only dist-upgrade".to_owned()),
-        (PackageWork::Upgrade { removals_allowed: false }, format!("{offline} --no-remove -y dist-upgrade")),
-        (PackageWork::Upgrade { removals_allowed: true }, format!("{offline} -y dist-upgrade")),
+        (
+            PackageWork::Upgrade { removals_allowed: false, in_batch: false },
+            format!("{offline} --no-remove -y dist-upgrade"),
+        ),
+        (PackageWork::Upgrade { removals_allowed: true, in_batch: false }, format!("{offline} -y dist-upgrade")),
+        (
+            PackageWork::Upgrade { removals_allowed: false, in_batch: true },
+            format!("{offline} -o Dpkg::Options::=--force-unsafe-io --no-remove -y dist-upgrade"),
+        ),
+        (
+            PackageWork::UpgradeOnly(vec!["libc6=2".into()]),
+            format!(
+                "{offline} -o Dpkg::Options::=--no-force-unsafe-io --no-remove --only-upgrade --mark-auto -y install libc6=2"
+            ),
+        ),
         (
             PackageWork::Install(vec!["linux-image-6.1.0-42-amd64=6.1.1".into()]),
             format!("{offline} --no-remove --mark-auto -y install linux-image-6.1.0-42-amd64=6.1.1"),
@@ -58,6 +71,12 @@ fn the_command_lines_are_exact() {
         arguments(&PackageWork::Configure),
         "/usr/bin/dpkg --no-force-confnew --no-force-confask --force-confdef --force-confold --status-fd @STATUS_FD@ --configure -a"
     );
+    assert_eq!(
+        arguments(&PackageWork::Unpack(vec!["/log/a.deb".into(), "/log/b.deb".into()])),
+        "/usr/bin/dpkg --no-force-confnew --no-force-confask --force-confdef --force-confold --status-fd @STATUS_FD@ \
+         --auto-deconfigure --unpack /log/a.deb /log/b.deb"
+    );
+    assert_eq!(arguments(&PackageWork::Mend("/log".into())), "/usr/bin/patchday mend-batch /log");
     let (_, environment) = apt(Path::new("/")).command(&PackageWork::Refresh).unwrap();
     let names: Vec<&str> = environment.iter().map(|(name, _)| name.as_str()).collect();
     let expected = [
@@ -175,7 +194,7 @@ const TIMED: [(&str, &str, &str); 5] = [
 
 #[test]
 fn what_is_told_to_be_left_of_recorded_upgrades_was_about_right() {
-    let upgrade = PackageWork::Upgrade { removals_allowed: false };
+    let upgrade = PackageWork::Upgrade { removals_allowed: false, in_batch: false };
     for (name, plan, lines) in TIMED {
         let plan: UpgradePlan = serde_json::from_str(plan).unwrap();
         let lines: Vec<(f64, &str)> = lines

@@ -1,5 +1,6 @@
 //! What steps and checks may ask of the host, by intent, and how it answers.
 
+mod batches;
 mod database;
 mod kernel;
 mod machine;
@@ -8,6 +9,7 @@ mod people;
 mod set;
 mod systemd;
 
+pub use batches::{Batches, Spoiled};
 pub use database::{Database, DatabaseForensics, DatabaseInsight, EndProofs, ShutdownSpec};
 pub use kernel::{BootLoader, Kernels};
 pub use machine::{Clock, System};

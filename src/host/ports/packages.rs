@@ -26,7 +26,17 @@ pub enum PackageWork {
     Upgrade {
         /// The plan removes packages, and every one of them is allowed.
         removals_allowed: bool,
+        /// Without a sync for each file: whoever asks for it syncs at the end, and installs all of it again where the end
+        /// is lost.
+        in_batch: bool,
     },
+    /// Upgrades these packages, written as `NAME=VERSION`, from what is downloaded, with all that this needs. What is marked
+    /// as automatically installed stays so.
+    UpgradeOnly(Vec<String>),
+    /// Gives configuration files, as they were kept in this directory, back what a power cut took.
+    Mend(PathBuf),
+    /// `dpkg --unpack` of packages that lie in these files, whatever is installed of them.
+    Unpack(Vec<PathBuf>),
     /// Installs these packages, written as `NAME=VERSION`, from what is downloaded, and leaves them marked as
     /// automatically installed: apt removes kernels that nobody asked for by itself when they are old.
     Install(Vec<String>),

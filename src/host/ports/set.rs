@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use super::{
-    BootLoader, Budget, Database, DatabaseForensics, DatabaseInsight, Deployments, EndProofs, Journal, Kernels,
-    Messenger, PackageLocks, PackageSurvey, Packages, People, Power, Prober, RunningCode, Shutdown, System, Units,
-    Witness, WorkUnits,
+    Batches, BootLoader, Budget, Database, DatabaseForensics, DatabaseInsight, Deployments, EndProofs, Journal,
+    Kernels, Messenger, PackageLocks, PackageSurvey, Packages, People, Power, Prober, RunningCode, Shutdown, System,
+    Units, Witness, WorkUnits,
 };
 use crate::host::clock::RunClock;
 
@@ -35,6 +35,8 @@ pub struct Host {
     pub package_locks: Arc<dyn PackageLocks>,
     /// What of apt and dpkg is worth knowing before.
     pub package_survey: Arc<dyn PackageSurvey>,
+    /// Packages that are installed without a sync for each file.
+    pub batches: Arc<dyn Batches>,
     /// What runs, against what is installed.
     pub running_code: Arc<dyn RunningCode>,
     pub kernels: Arc<dyn Kernels>,

@@ -20,7 +20,7 @@ pub(super) const LEGAL: [(&str, &str, &str); 42] = [
     (
         "preflight passed",
         "fetch",
-        "step ended packages fetched, given up failed, upgrade planned =, nothing found nothing to do, \
+        "step ended packages fetched, given up failed, upgrade planned =, batch prepared =, nothing found nothing to do, \
          boot changed failed, soft-rebooted failed, resumed =, clock anchored =",
     ),
     (

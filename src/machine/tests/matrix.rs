@@ -51,6 +51,7 @@ fn facts(run: &Run) -> Vec<Fact> {
         Fact::ChecksAnswered(_) => Fact::ChecksAnswered(Vec::new()),
         Fact::UpgradePlanned(_) => Fact::UpgradePlanned(UpgradePlan::default()),
         Fact::AheadChosen(_) => Fact::AheadChosen(AheadChoice::default()),
+        Fact::BatchPrepared(_) => Fact::BatchPrepared(Box::default()),
         Fact::NothingFound { .. } => Fact::NothingFound { at: at(50) },
         Fact::BaselineTaken(_) => Fact::BaselineTaken(Box::new(baseline())),
         Fact::ChangeIntended(_) => Fact::ChangeIntended(Change::Held(unit.clone())),

@@ -1,7 +1,7 @@
 //! The packages of a plan.
 
 use super::Plan;
-use crate::model::{PackageAction, PackageChange, UpgradePlan};
+use crate::model::{PackageAction, PackageChange, Step, UpgradePlan};
 use crate::report::words::one_line;
 use crate::ui::{Mark, Paint, Style};
 use crate::window::clock_time;
@@ -18,6 +18,9 @@ pub(super) fn section(plan: &Plan<'_>, style: &Style) -> Vec<String> {
     }
     if let Some(selection) = plan.selection.words() {
         lines.extend(style.field("selection", &one_line(&selection)));
+    }
+    if plan.steps.contains(&Step::UpgradeBase) {
+        lines.extend(style.field("durability", "by batch: what booting needs file by file, the rest at its end"));
     }
     if let Some(fetched) = plan.fetched {
         let words = format!("{}; nothing newer counts", clock_time(fetched, plan.zone));
