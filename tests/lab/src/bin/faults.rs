@@ -4,8 +4,8 @@
 use anyhow::{Context, Result};
 use clap::{Parser, ValueEnum};
 use patchday_lab::faults::{
-    Experiment, Fault, NotHit, Recovery, Subject, Watched, at_random, configure, cuts, kills, perform, pulls,
-    with_clock_set,
+    BeforeBatch, DISKS, Experiment, Fault, NotHit, Recovery, Subject, Watched, at_random, configure, cuts, in_batch,
+    kills, perform, pulls, with_clock_set,
 };
 use patchday_lab::{EmulatedMachine, Lab, Shipped, Suite, Testbed, ended};
 use std::collections::BTreeMap;
@@ -61,6 +61,9 @@ enum Kind {
     Random,
     /// The same on UML machines, whose clock is set at another random moment
     Clock,
+    /// The power is cut, with the page cache, on nspawn machines with a disk of their own, at random moments of an upgrade
+    /// that is not synced file by file
+    Batch,
 }
 
 impl Kind {
@@ -71,13 +74,14 @@ impl Kind {
             Self::Pulls => (Fault::PowerCut, pulls()),
             Self::Cuts => (Fault::PowerCut, cuts()),
             Self::Random => (Fault::Kill, at_random(seed, within, count)),
+            Self::Batch => (Fault::PowerCut, in_batch(seed, within, count)),
             Self::Clock => return with_clock_set(seed, within, count),
         };
         moments.into_iter().map(|moment| Experiment::new(fault, moment)).collect()
     }
 
     fn is_random(self) -> bool {
-        matches!(self, Self::Random | Self::Clock)
+        matches!(self, Self::Random | Self::Clock | Self::Batch)
     }
 
     fn is_kill(self) -> bool {
@@ -91,11 +95,12 @@ impl Kind {
             Self::Cuts => "cut (UML)",
             Self::Random => "random kill",
             Self::Clock => "kill and clock",
+            Self::Batch => "cut in a batch",
         }
     }
 }
 
-const KINDS: [Kind; 5] = [Kind::Kills, Kind::Pulls, Kind::Cuts, Kind::Random, Kind::Clock];
+const KINDS: [Kind; 6] = [Kind::Kills, Kind::Pulls, Kind::Cuts, Kind::Random, Kind::Clock, Kind::Batch];
 
 struct Trial {
     kind: Kind,
@@ -166,6 +171,9 @@ fn try_one(lab: &Lab, arguments: &Arguments, kind: Kind, experiment: &Experiment
         machine.install(&arguments.shipped.patchday, &arguments.shipped.systemd)?;
         configure(machine)
     };
+    if kind == Kind::Batch {
+        return cut_in_batch(lab, arguments, experiment, &prepare);
+    }
     let subject: Box<dyn Subject> = if matches!(kind, Kind::Cuts | Kind::Clock) {
         let machine: EmulatedMachine = lab.uml_machine(arguments.suite, &name)?;
         machine.boot()?;
@@ -179,6 +187,32 @@ fn try_one(lab: &Lab, arguments: &Arguments, kind: Kind, experiment: &Experiment
         Box::new(Watched::new(lab, machine)?)
     };
     perform(&*subject, experiment).with_context(|| subject.last_words())
+}
+
+fn cut_in_batch(
+    lab: &Lab,
+    arguments: &Arguments,
+    experiment: &Experiment,
+    prepare: &dyn Fn(&dyn Testbed) -> Result<()>,
+) -> Result<Recovery> {
+    // In turn, and the same for the same moment.
+    let options = DISKS[experiment.moment.delay.as_millis() as usize % DISKS.len()];
+    let machine = lab.disk_machine(arguments.suite, "batch", options)?;
+    machine.boot()?;
+    machine.wait_until_up(BOOT_TIMEOUT)?;
+    machine.wait_until_healthy(BOOT_TIMEOUT)?;
+    prepare(&machine)?;
+    let before = BeforeBatch::of(&machine)?;
+    let subject = Watched::new(lab, machine)?;
+    let mut recovery = perform(&subject, experiment).with_context(|| subject.last_words())?;
+    let (violations, again) = before.judge(&subject)?;
+    recovery.judgement.violations.extend(violations);
+    let again = if again { "installed again" } else { "not in the batch" };
+    recovery.judgement.said = format!("{options}, {again}; {}", recovery.judgement.said);
+    if !recovery.judgement.violations.is_empty() {
+        println!("{}", subject.exec(&["patchday", "report"])?.stdout);
+    }
+    Ok(recovery)
 }
 
 impl Trial {

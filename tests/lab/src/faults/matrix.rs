@@ -121,7 +121,7 @@ pub fn with_clock_set(seed: u64, within: u64, count: usize) -> Vec<Experiment> {
 }
 
 /// Sebastiano Vigna's SplitMix64, public domain.
-fn splitmix(state: &mut u64) -> u64 {
+pub(super) fn splitmix(state: &mut u64) -> u64 {
     *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
     let mixed = (*state ^ (*state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);

@@ -171,7 +171,7 @@ impl Subject for Watched {
     }
 
     fn cut_power(&self) -> Result<()> {
-        self.machine.pull_the_plug()
+        self.machine.cut_power()
     }
 
     fn switch_on(&self) -> Result<()> {

@@ -1,6 +1,7 @@
 //! Creates, boots, waits, switches off, removes.
 
 use super::claim::{Claim, claim};
+use super::disk::Disk;
 use super::leftovers::{self, ROOT};
 use crate::cgroup::Cgroup;
 use crate::files::MachineRoot;
@@ -28,6 +29,8 @@ pub struct Machine {
     suite: Suite,
     directory: PathBuf,
     supervisor: Mutex<Option<Supervisor>>,
+    /// Its own disk; none where it lives in an overlay.
+    pub(super) disk: Option<Disk>,
     isolated: AtomicBool,
     pub(super) api_port: Port,
     pub(super) mongod_port: Port,
@@ -40,13 +43,24 @@ pub struct Machine {
 impl Machine {
     /// Makes a machine, still off: an overlay above the image, a name, a machine ID, two ports, the sample API.
     pub fn create(lab: &Lab, image: &Image, name: &str) -> Result<Self> {
+        Self::create_on(lab, image.suite(), name, |directory| image.mount_below(directory).map(|_| None))
+    }
+
+    /// The same, on what `mount` mounts as the root in its directory.
+    pub(super) fn create_on(
+        lab: &Lab,
+        suite: Suite,
+        name: &str,
+        mount: impl FnOnce(&Path) -> Result<Option<Disk>>,
+    ) -> Result<Self> {
         let Claim { id, directory, lock } = claim(lab, name)?;
-        let machine = Self {
+        let mut machine = Self {
             name: name.to_owned(),
             id,
-            suite: image.suite(),
+            suite,
             directory,
             supervisor: Mutex::new(None),
+            disk: None,
             isolated: AtomicBool::new(false),
             api_port: Port::reserve(lab.cache())?,
             mongod_port: Port::reserve(lab.cache())?,
@@ -54,7 +68,7 @@ impl Machine {
             cache: lab.cache().to_owned(),
             _lock: lock,
         };
-        image.mount_below(&machine.directory)?;
+        machine.disk = mount(&machine.directory)?;
         machine.personalise()?;
         machine.install_services(lab.sample_api())?;
         Ok(machine)
@@ -202,7 +216,7 @@ impl Machine {
         self.supervisor.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn root(&self) -> PathBuf {
+    pub(super) fn root(&self) -> PathBuf {
         self.directory.join(ROOT)
     }
 

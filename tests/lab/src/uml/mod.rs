@@ -13,7 +13,7 @@
 mod emulator;
 mod image;
 mod kernel;
-mod packages;
+pub(crate) mod packages;
 
 pub(crate) use image::UmlImage;
 

@@ -30,11 +30,11 @@ const RECIPES: [Recipe; 6] = [
 pub const PENDING: [&str; 6] = ["lab-runtime", "lab-daemon", "lab-data", "lab-plugins", "lab-tools", "lab-server"];
 
 /// Changed with anything here, so that a new image is built.
-pub(super) const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 1;
 
 /// Builds the packages below a directory and returns the list (`Packages`) of the newer ones. The older ones are in
 /// `1.0`, the newer ones in `2.0`.
-pub(super) fn build(directory: &Path) -> Result<()> {
+pub(crate) fn build(directory: &Path) -> Result<()> {
     for version in ["1.0", "2.0"] {
         fs::create_dir_all(directory.join(version))?;
         let mut list = String::new();
