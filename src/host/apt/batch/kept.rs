@@ -32,6 +32,13 @@ const REWRITTEN: [&str; 4] =
 const RENEWED: [&str; 6] =
     ["/etc/passwd", "/etc/group", "/etc/shadow", "/etc/gshadow", "/etc/shells", "/var/lib/apt/extended_states"];
 
+/// Where scripts write what neither dpkg nor ucf knows of.
+const SETTINGS: &str = "/etc";
+
+/// Files of it that are kept, and how large one may be: all of a host's settings, and no repository that somebody has there.
+const MOST_SETTINGS: usize = 10_000;
+const LARGEST_SETTING: u64 = 1 << 20;
+
 /// A configuration file is a text. What is larger is somebody's data, and left alone.
 pub(super) const LARGEST: u64 = 16 << 20;
 
@@ -49,8 +56,10 @@ pub(super) enum Kind {
     New,
     /// It is put back as it was.
     Rewritten,
-    /// It is put back as it was if it is cut.
+    /// It is put back as it was if it is cut, or gone.
     Renewed,
+    /// It is put back as it was if it is cut: a script may have removed it, and rightly.
+    Setting,
 }
 
 /// A file as it was.
@@ -126,13 +135,12 @@ pub(super) async fn keep(root: &Path, directory: &Path, batch: &BatchPlan) -> Ho
         };
         keep(path, kind)?;
     }
-    for path in registered(root) {
-        if !all.contains(&path) {
-            keep(&path, Kind::Renewed)?;
-        }
-    }
-    for path in RENEWED {
+    let renewed: BTreeSet<String> = registered(root).into_iter().chain(RENEWED.map(str::to_owned)).collect();
+    for path in renewed.difference(&all) {
         keep(path, Kind::Renewed)?;
+    }
+    for path in settings(root).iter().filter(|path| !all.contains(*path) && !renewed.contains(*path)) {
+        keep(path, Kind::Setting)?;
     }
     for path in REWRITTEN {
         keep(path, Kind::Rewritten)?;
@@ -212,6 +220,24 @@ fn copied(root: &Path, directory: &Path, path: &str, kind: Kind, number: usize) 
 /// Where a copy is.
 pub(super) fn copy(directory: &Path, name: &str) -> PathBuf {
     directory.join(COPIES).join(name)
+}
+
+/// Every regular file of the host's settings, as far as it is one of a size that settings have.
+pub(super) fn settings(root: &Path) -> Vec<String> {
+    let mut files = Vec::new();
+    let mut waiting = vec![SETTINGS.to_owned()];
+    while let Some(directory) = waiting.pop() {
+        for entry in fs::read_dir(below(root, &directory)).into_iter().flatten().flatten() {
+            let (Ok(name), Ok(metadata)) = (entry.file_name().into_string(), entry.metadata()) else { continue };
+            let path = format!("{directory}/{name}");
+            if metadata.is_dir() && name != ".git" {
+                waiting.push(path);
+            } else if metadata.is_file() && metadata.len() <= LARGEST_SETTING && files.len() < MOST_SETTINGS {
+                files.push(path);
+            }
+        }
+    }
+    files
 }
 
 /// Files that ucf has put somewhere.

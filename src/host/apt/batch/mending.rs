@@ -1,6 +1,7 @@
 //! Gives configuration files back what a power cut took, before the batch is installed again. Then dpkg finds them as its
 //! package has them, or as the administrator had, and nothing else.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::Write;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
@@ -12,6 +13,8 @@ use super::kept::{self, Kept, Kind, LARGEST, Record, UCF};
 use crate::atomic_file;
 use crate::host::command;
 use crate::host::way;
+
+const PAGE: usize = 4096;
 
 /// Mends all files of the record in this directory, and tells of each.
 ///
@@ -32,7 +35,7 @@ pub async fn mend(root: &Path, directory: &Path, told: &mut dyn Write) -> Result
     // Before the list itself is put back.
     let since = cut_since(root, &record);
     for file in &record.files {
-        tell(&file.path, put_back(root, directory, file));
+        tell(&file.path, put_back(root, directory, file, &record));
     }
     for path in since {
         tell(&path, remove(root, &path));
@@ -54,14 +57,19 @@ pub async fn mend(root: &Path, directory: &Path, told: &mut dyn Write) -> Result
 }
 
 /// A file of the administrator's, or of a script's.
-fn put_back(root: &Path, directory: &Path, file: &Kept) -> Result<Option<&'static str>, String> {
+fn put_back(root: &Path, directory: &Path, file: &Kept, record: &Record) -> Result<Option<&'static str>, String> {
     let Some(copy) = &file.copy else { return Ok(None) };
     let before = fs::read(kept::copy(directory, copy)).map_err(|error| format!("its copy: {error}"))?;
     let now = now(root, &file.path)?;
-    let wants_it_back = match file.kind {
-        Kind::Rewritten => now.as_deref() != Some(&*before),
-        Kind::Changed | Kind::Renewed => is_cut(now.as_deref(), &before),
-        Kind::AsPackaged | Kind::Removed | Kind::New => false,
+    // One that the new version has no more was moved away by its script.
+    let stays = || record.archives.iter().flat_map(|archive| &archive.conffiles).any(|(_, place)| *place == file.path);
+    let wants_it_back = match (file.kind, &now) {
+        (_, Now::Other) | (Kind::AsPackaged | Kind::Removed | Kind::New, _) => false,
+        (Kind::Rewritten, Now::Text(text)) => *text != before,
+        (Kind::Rewritten | Kind::Renewed, Now::Gone) => true,
+        (Kind::Changed, Now::Gone) => stays(),
+        (Kind::Setting, Now::Gone) => false,
+        (Kind::Changed | Kind::Renewed | Kind::Setting, Now::Text(text)) => is_cut(text, &before),
     };
     if !wants_it_back {
         return Ok(None);
@@ -81,8 +89,10 @@ fn package(root: &Path, packaged: &Path, place: &str, before: Option<&Kept>) -> 
         return Ok(None);
     }
     let wanted = fs::read(packaged).map_err(|error| format!("in its package: {error}"))?;
-    if now(root, place)?.as_deref() == Some(&*wanted) {
-        return Ok(None);
+    match now(root, place)? {
+        Now::Other => return Ok(None),
+        Now::Text(text) if text == wanted => return Ok(None),
+        Now::Text(_) | Now::Gone => {}
     }
     // Owner and mode may be the administrator's, as the content is not.
     let known = fs::symlink_metadata(below(root, place)).ok().filter(fs::Metadata::is_file).unwrap_or(metadata);
@@ -90,13 +100,14 @@ fn package(root: &Path, packaged: &Path, place: &str, before: Option<&Kept>) -> 
     Ok(Some("as packaged"))
 }
 
-/// Files that ucf has put somewhere for the first time, and that are cut. ucf keeps what it finds.
-fn cut_since(root: &Path, record: &Record) -> Vec<String> {
+/// Settings that came with the batch, of ucf or of a script, and that are cut. Whoever makes them keeps what he finds, and
+/// makes them once more where there is nothing.
+fn cut_since(root: &Path, record: &Record) -> BTreeSet<String> {
     let text = fs::read(below(root, UCF)).unwrap_or_default();
-    let known = |path: &String| record.files.iter().any(|file| file.path == *path);
-    let mut since = kept::registered_in(&String::from_utf8_lossy(&text));
-    since.retain(|path| !known(path) && now(root, path).is_ok_and(|now| now.is_some_and(|now| is_empty(&now))));
-    since
+    let known: BTreeSet<&str> = record.files.iter().map(|file| file.path.as_str()).collect();
+    let since = kept::registered_in(&String::from_utf8_lossy(&text)).into_iter().chain(kept::settings(root));
+    let is_cut = |path: &String| matches!(now(root, path), Ok(Now::Text(text)) if is_empty(&text));
+    since.filter(|path| !known.contains(path.as_str()) && is_cut(path)).collect()
 }
 
 fn remove(root: &Path, path: &str) -> Result<Option<&'static str>, String> {
@@ -106,26 +117,30 @@ fn remove(root: &Path, path: &str) -> Result<Option<&'static str>, String> {
         .map_err(|error| error.to_string())
 }
 
-/// Its content; none where it is not there. What is no regular file, or too large to be ours, is left alone.
-fn now(root: &Path, path: &str) -> Result<Option<Vec<u8>>, String> {
+/// What is at a file's place.
+enum Now {
+    Gone,
+    Text(Vec<u8>),
+    /// No regular file, or one too large to be ours: it is left alone.
+    Other,
+}
+
+fn now(root: &Path, path: &str) -> Result<Now, String> {
     let real = below(root, path);
     match fs::symlink_metadata(&real) {
         Ok(metadata) if metadata.is_file() && metadata.len() <= LARGEST => {
-            fs::read(real).map(Some).map_err(|error| error.to_string())
+            fs::read(real).map(Now::Text).map_err(|error| error.to_string())
         }
-        Ok(_) => Err("it is no configuration file any more".to_owned()),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Ok(_) => Ok(Now::Other),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Now::Gone),
         Err(error) => Err(error.to_string()),
     }
 }
 
-/// What is left of a file whose content never came to the disk: nothing, zeros, or its beginning.
-fn is_cut(now: Option<&[u8]>, before: &[u8]) -> bool {
-    match now {
-        _ if before.is_empty() => false,
-        None => true,
-        Some(now) => is_empty(now) || (now.len() < before.len() && before.starts_with(now)),
-    }
+/// What is left of a file whose content never came to the disk: nothing, zeros, or its first pages.
+fn is_cut(now: &[u8], before: &[u8]) -> bool {
+    let is_beginning = || now.len().is_multiple_of(PAGE) && now.len() < before.len() && before.starts_with(now);
+    !before.is_empty() && (is_empty(now) || is_beginning())
 }
 
 fn is_empty(content: &[u8]) -> bool {
@@ -165,18 +180,18 @@ mod tests {
     #[test]
     fn what_is_left_of_a_file_that_never_came_to_the_disk() {
         for (now, before, expected) in [
-            (None, "text", true),
-            (Some(""), "text", true),
-            (Some("\0\0\0\0"), "text", true),
-            (Some("te"), "text", true),
-            (Some("text"), "text", false),
-            (Some("other"), "text", false),
-            (Some("a longer text"), "text", false),
-            (Some(""), "", false),
-            (None, "", false),
+            ("", "text", true),
+            ("\0\0\0\0", "text", true),
+            ("te", "text", false),
+            ("text", "text", false),
+            ("other", "text", false),
+            ("a longer text", "text", false),
+            ("", "", false),
         ] {
-            assert_eq!(is_cut(now.map(str::as_bytes), before.as_bytes()), expected, "{now:?} {before:?}");
+            assert_eq!(is_cut(now.as_bytes(), before.as_bytes()), expected, "{now:?} {before:?}");
         }
+        let long = vec![b'x'; 2 * PAGE + 7];
+        assert!(is_cut(&long[..PAGE], &long) && !is_cut(&long[..=PAGE], &long));
     }
 
     /// A package with a configuration file of each fate, made by dpkg itself.
@@ -217,6 +232,8 @@ mod tests {
         made("etc/shop/changed", "mine\n");
         made("etc/passwd", "root:x:0:0\n");
         made("etc/ucf.conf", "by ucf\n");
+        made("etc/script.conf", "by a script\n");
+        made("etc/always-empty", "");
         made("var/lib/ucf/hashfile", "aa  /etc/ucf.conf\n");
         let md5 = "75900d2a7c10b84bcd36e4a2cf1ec5a1";
         let sum =
@@ -243,7 +260,15 @@ mod tests {
         kept::keep(root, &log, &BatchPlan { archives, ..BatchPlan::default() }).await.unwrap();
 
         // What a power cut makes of it.
-        for cut in ["etc/shop/cut", "etc/shop/changed", "etc/passwd", "etc/ucf.conf", "etc/shop/new"] {
+        for cut in [
+            "etc/shop/cut",
+            "etc/shop/changed",
+            "etc/passwd",
+            "etc/ucf.conf",
+            "etc/script.conf",
+            "etc/script.conf.old",
+            "etc/shop/new",
+        ] {
             made(cut, "");
         }
         made("etc/first.conf", "\0\0");
@@ -260,6 +285,10 @@ mod tests {
             ("etc/shop/removed", None),
             ("etc/passwd", Some("root:x:0:0\n")),
             ("etc/ucf.conf", Some("by ucf\n")),
+            ("etc/script.conf", Some("by a script\n")),
+            ("etc/script.conf.old", None),
+            ("etc/first.conf", None),
+            ("etc/always-empty", Some("")),
             ("var/lib/ucf/hashfile", Some("aa  /etc/ucf.conf\n")),
         ] {
             assert_eq!(read(path).as_deref(), expected, "{path}\n{told}");

@@ -207,7 +207,8 @@ fn cut_in_batch(
     let mut recovery = perform(&subject, experiment).with_context(|| subject.last_words())?;
     let (violations, again) = before.judge(&subject)?;
     recovery.judgement.violations.extend(violations);
-    let again = if again { "installed again" } else { "not in the batch" };
+    let again =
+        again.map_or_else(|| "not in the batch".to_owned(), |mended| format!("installed again, {mended} files mended"));
     recovery.judgement.said = format!("{options}, {again}; {}", recovery.judgement.said);
     if !recovery.judgement.violations.is_empty() {
         println!("{}", subject.exec(&["patchday", "report"])?.stdout);

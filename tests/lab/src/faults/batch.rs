@@ -24,7 +24,7 @@ pub fn in_batch(seed: u64, within: u64, count: usize) -> Vec<Moment> {
     let logged: [&'static str; 8] = [
         "status half-installed lab-runtime",
         "status unpacked lab-data",
-        "status unpacked perl-modules",
+        "status unpacked needrestart",
         "status half-configured lab-data",
         "status half-configured lab-runtime",
         "status installed lab-plugins",
@@ -59,8 +59,9 @@ impl BeforeBatch {
         Ok(Self { empty: empty_files(machine)?, conffiles: unlike_their_packages(machine)? })
     }
 
-    /// What does not hold afterwards, beside what holds after every run; and whether a batch was installed again.
-    pub fn judge(&self, subject: &dyn Subject) -> Result<(Vec<String>, bool)> {
+    /// What does not hold afterwards, beside what holds after every run; and how many files the repair had to mend, none if
+    /// no batch was installed again.
+    pub fn judge(&self, subject: &dyn Subject) -> Result<(Vec<String>, Option<usize>)> {
         let mut violations = Vec::new();
         let empty: BTreeSet<String> = empty_files(subject)?.difference(&self.empty).cloned().collect();
         if !empty.is_empty() {
@@ -107,7 +108,8 @@ impl BeforeBatch {
                     .to_owned(),
             );
         }
-        Ok((violations, again))
+        let mended = subject.exec(&["sh", "-c", "cat /var/lib/patchday/runs/*/mend-*.log"])?.stdout.lines().count();
+        Ok((violations, again.then_some(mended)))
     }
 }
 
