@@ -42,7 +42,7 @@ keys! {
     KIND = SERVICE, "kind", Kind::Choice(&["service", "mongodb"]), "\"service\"", "\"mongodb\"",
         "`mongodb` is shut down through its own command and proven clean; everything else is a `service`.";
     AFTER = SERVICE, "after", Kind::Units, "[]", "[\"mongod.service\"]",
-        "Services of the configuration that must be ready before this one starts; they stop after it. Services that do not wait for each other stop and start side by side; a database is taken to be used by all that stand behind it.";
+        "Services of the configuration that must be ready before this one starts; they stop after it.";
     STOP_TIMEOUT = SERVICE, "stop-timeout", Kind::Duration(HOUR), "\"90s\"" / "\"2m\"", "\"2m\"",
         "How long it may take to stop before the run is given up and everything is started again.";
     START_TIMEOUT = SERVICE, "start-timeout", Kind::Duration(2 * HOUR), "\"2m\"", "\"5m\"",
