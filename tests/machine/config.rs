@@ -329,7 +329,8 @@ fn assert_ended(machine: &Machine, before: &Host) {
     let packages =
         |host: &Host| host.packages.lines().filter(|line| line.contains("dpkg")).map(str::to_owned).collect::<Vec<_>>();
     assert_eq!(packages(&Host::of(machine)), packages(before), "dpkg has run");
-    let left = "systemctl list-units --all --plain --no-legend 'patchday-*' | grep -v -e resume -e witness -e slice || true";
+    let left =
+        "systemctl list-units --all --plain --no-legend 'patchday-*' | grep -v -e resume -e witness -e slice || true";
     wait_for("the units of the run to be gone", PATIENCE, || {
         Ok(machine.exec_ok(&["sh", "-c", left])?.trim().is_empty().then_some(()))
     })
