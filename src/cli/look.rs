@@ -22,9 +22,9 @@ pub(super) struct Look {
     /// Why the host would reboot, in whole sentences.
     pub(super) reasons: Vec<String>,
     pub(super) estimate: Estimate,
-    /// What comes ahead, where the configuration has packages come ahead that no service uses.
+    /// What comes ahead where the configuration wants that of all that no service uses; else what would, by the rules alone.
+    /// None if there is nothing to upgrade, or nobody asked.
     pub(super) ahead: Option<AheadChoice>,
-    pub(super) running_kernel: String,
     pub(super) outlook: Outlook,
     pub(super) reboots: bool,
     reboot_for: Vec<String>,
@@ -49,13 +49,26 @@ impl Look {
     }
 }
 
-pub(super) async fn look(app: &App, host: &Host, settings: &Settings, options: &RunOptions) -> Result<Look, Failure> {
+/// `compares` also looks what other ways of upgrading would need to know.
+pub(super) async fn look(
+    app: &App,
+    host: &Host,
+    settings: &Settings,
+    options: &RunOptions,
+    compares: bool,
+) -> Result<Look, Failure> {
     let outlook = app.outlook(host, settings).await;
     let may_reboot = settings.may_reboot(options);
     let nothing = UpgradePlan::default();
     let expected = app.estimate(settings, options, &nothing, may_reboot, &outlook);
     let inputs = CheckInputs::new(host, settings, options).expecting(expected, nothing);
-    let (checks, upgrade, kernels) = tokio::join!(checks::run_all(&inputs), inputs.upgrade(), inputs.kernels());
+    // Beside apt's simulation, which takes longer.
+    let used = async {
+        let is_wanted = settings.upgrade.chooses_ahead() || (compares && !settings.services.is_empty());
+        if is_wanted { Some(steps::used_now(host, settings).await) } else { None }
+    };
+    let (checks, upgrade, kernels, used) =
+        tokio::join!(checks::run_all(&inputs), inputs.upgrade(), inputs.kernels(), used);
     let (upgrade, kernels) = (upgrade?, kernels?);
     let owed = steps::owed_now(host, settings, &owed(app, host).await?).await;
     let tried = settings.tries_kernels();
@@ -68,11 +81,12 @@ pub(super) async fn look(app: &App, host: &Host, settings: &Settings, options: &
     }
     let asked_for = !reasons.is_empty() || (settings.reboot.when == RebootWhen::Always && !upgrade.is_empty());
     let reboots = may_reboot && asked_for;
-    let ahead = match settings.upgrade.chooses_ahead() && !upgrade.is_empty() {
-        true => Some(steps::ahead_of(host, settings, upgrade, &kernels.running).await),
-        false => None,
+    let (kernel, chooses) = (&kernels.running, settings.upgrade.chooses_ahead());
+    let ahead = match used.filter(|_| !upgrade.is_empty()) {
+        Some(used) if chooses => Some(steps::ahead_of(host, settings, upgrade, kernel, &used).await),
+        used => used.map(|used| steps::ahead_by_rules(settings, upgrade, kernel, &used)),
     };
-    let planned = UpgradePlan { ahead: ahead.clone(), ..upgrade.clone() };
+    let planned = UpgradePlan { ahead: ahead.clone().filter(|_| chooses), ..upgrade.clone() };
     Ok(Look {
         checks,
         upgrade: upgrade.clone(),
@@ -81,7 +95,6 @@ pub(super) async fn look(app: &App, host: &Host, settings: &Settings, options: &
         reasons,
         estimate: app.estimate(settings, options, &planned, reboots, &outlook),
         ahead,
-        running_kernel: kernels.running.clone(),
         outlook,
         reboot_for,
         may_reboot,

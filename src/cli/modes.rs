@@ -3,29 +3,15 @@
 use super::app::App;
 use super::look::Look;
 use crate::config::{Ahead, Settings, StopOrder};
-use crate::host::Host;
-use crate::model::{AheadChoice, RunOptions, UpgradePlan};
-use crate::steps;
+use crate::model::{RunOptions, UpgradePlan};
 use crate::ui::plan::Mode;
 
 /// What is saved below this is not worth a word.
 const WORTH: i64 = 1;
 
-/// What could come ahead of this upgrade, and what each mode would take; none where there is nothing to upgrade.
-pub(super) async fn compare(
-    app: &App,
-    host: &Host,
-    settings: &Settings,
-    options: &RunOptions,
-    look: &Look,
-) -> Option<(AheadChoice, Vec<Mode>)> {
-    if look.upgrade.is_empty() || settings.services.is_empty() {
-        return None;
-    }
-    let choice = match &look.ahead {
-        Some(choice) => choice.clone(),
-        None => steps::ahead_by_rules(host, settings, &look.upgrade, &look.running_kernel).await,
-    };
+/// What each mode would take; none where nothing could come ahead of a stop.
+pub(super) fn compare(app: &App, settings: &Settings, options: &RunOptions, look: &Look) -> Vec<Mode> {
+    let Some(choice) = look.ahead.as_ref().filter(|_| !settings.services.is_empty()) else { return Vec::new() };
     let set = (settings.upgrade.ahead, settings.upgrade.order);
     let mut modes: Vec<Mode> = [
         ("stop-first", Ahead::Nothing, StopOrder::StopFirst),
@@ -52,5 +38,5 @@ pub(super) async fn compare(
         }
     }
     modes[best].is_recommended = true;
-    Some((choice, modes))
+    modes
 }

@@ -41,7 +41,7 @@ pub(super) async fn plan(app: &App, args: &PlanArgs) -> Result<u8, Failure> {
         ..RunOptions::new(Trigger::Operator)
     };
     let settings = &located.settings;
-    let look = look(app, &host, settings, &options).await?;
+    let look = look(app, &host, settings, &options, true).await?;
     let services = settings.planned_services();
     let steps = steps::planned_steps(settings, &options);
     let fetched = match settings.upgrade.only_planned {
@@ -55,7 +55,7 @@ pub(super) async fn plan(app: &App, args: &PlanArgs) -> Result<u8, Failure> {
         .into_iter()
         .rev()
         .find_map(|run| Some((run.measured_downtime()?, run.estimate.as_ref().map(Estimate::downtime))));
-    let compared = modes::compare(app, &host, settings, &options, &look).await;
+    let modes = modes::compare(app, settings, &options, &look);
     let window = gate::outlook(app, settings, &options, estimate.until_back())?;
     let plan = Plan {
         format: FORMAT,
@@ -77,8 +77,8 @@ pub(super) async fn plan(app: &App, args: &PlanArgs) -> Result<u8, Failure> {
         total: estimate.total(),
         downtime: estimate.downtime(),
         savings: &savings,
-        ahead: compared.as_ref().map(|(choice, _)| choice),
-        modes: compared.as_ref().map(|(_, modes)| modes.as_slice()).unwrap_or_default(),
+        ahead: look.ahead.as_ref(),
+        modes: &modes,
         window: &window,
         last,
         command: if settings.upgrade.only_planned == only_planned { "patchday run" } else { ONLY_PLANNED },

@@ -103,7 +103,7 @@ async fn confirm(app: &App, host: &Host, settings: &Settings, options: &RunOptio
         return Err(Failure::new(FailureKind::Usage, message).hint("patchday run --yes"));
     }
     let style = app.stderr_style();
-    match look(app, host, settings, options).await {
+    match look(app, host, settings, options, false).await {
         Ok(look) => ui::print_talk(&mut stderr(), &(style.wrap(&look.headline().render(&style), 0).join("\n") + "\n")),
         // The run would find the same, and say so in its report; whether it begins is the answer's.
         Err(failure) => ui::print_error(&mut stderr(), &failure.message, &[], &[], &style),

@@ -22,7 +22,8 @@ pub(super) async fn perform(ctx: &mut StepContext<'_>) -> StepResult {
         Some(choice) if work::has_begun(ctx, NAME).await? => choice,
         _ => {
             let kernel = ctx.host.kernels.facts().await?.running;
-            let choice = related::ahead_of(ctx.host, ctx.settings, &plan, &kernel).await;
+            let used = related::used_now(ctx.host, ctx.settings).await;
+            let choice = related::ahead_of(ctx.host, ctx.settings, &plan, &kernel, &used).await;
             ctx.recorder.record(Fact::AheadChosen(choice.clone()))?;
             choice
         }

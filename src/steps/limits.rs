@@ -19,9 +19,20 @@ const STARVED_FOR: SignedDuration = SignedDuration::from_mins(3);
 /// Limits that are in place stay as they are: somebody may have changed them while the work ran. But once services are down
 /// nobody is served while the work waits, and their users wait with it.
 pub(super) async fn ensure(ctx: &mut StepContext<'_>) -> Result<bool, StepError> {
-    let is_new = set(ctx).await?;
-    if ctx.run().has_stopped_something() {
-        raise(ctx).await?;
+    let now = ctx.host.budget.limits().await?;
+    let is_new = match recorded(ctx) {
+        // Where the intent was saved, and nothing came of it, they are as before.
+        Some(before) => now == before,
+        None => {
+            let change = Change::Limited { slice: ctx.host.budget.slice(), before: now };
+            ctx.recorder.record(Fact::ChangeIntended(change))?;
+            true
+        }
+    };
+    let wanted = if is_new { ctx.settings.limits.of_slice() } else { now };
+    let raised = if ctx.run().has_stopped_something() { wanted.raised() } else { None };
+    if is_new || raised.is_some() {
+        ctx.host.budget.set_limits(&raised.unwrap_or(wanted)).await?;
     }
     Ok(is_new)
 }
@@ -30,21 +41,6 @@ pub(super) async fn ensure(ctx: &mut StepContext<'_>) -> Result<bool, StepError>
 async fn raise(ctx: &StepContext<'_>) -> HostResult<bool> {
     let Some(raised) = ctx.host.budget.limits().await?.raised() else { return Ok(false) };
     ctx.host.budget.set_limits(&raised).await?;
-    Ok(true)
-}
-
-async fn set(ctx: &mut StepContext<'_>) -> Result<bool, StepError> {
-    let now = ctx.host.budget.limits().await?;
-    match recorded(ctx) {
-        Some(before) if now != before => return Ok(false),
-        // The intent was saved, and nothing came of it.
-        Some(_) => {}
-        None => {
-            let change = Change::Limited { slice: ctx.host.budget.slice(), before: now };
-            ctx.recorder.record(Fact::ChangeIntended(change))?;
-        }
-    }
-    ctx.host.budget.set_limits(&ctx.settings.limits.of_slice()).await?;
     Ok(true)
 }
 

@@ -58,7 +58,7 @@ use context::ask_again;
 pub use context::{AbortFlag, RecordError, Recorder, StepContext, StepEnd, StepError, StepResult};
 pub use kernel_source::is_due as kernel_build_is_due;
 pub use owed::{expected_boot_reasons, owed_now};
-pub use related::{ahead_by_rules, ahead_of};
+pub use related::{UsedNow, ahead_by_rules, ahead_of, used_now};
 pub use sequence::planned_steps;
 pub use task::work_unit;
 

@@ -15,31 +15,57 @@ const LOOKS: usize = 3;
 /// So often apt is asked, where it would change what the plan does not.
 const ROUNDS: usize = 4;
 
-/// What would come ahead now, with apt's word on it. `kernel` is the release that runs.
-pub async fn ahead_of(host: &Host, settings: &Settings, plan: &UpgradePlan, kernel: &str) -> AheadChoice {
-    let chosen = match choose(host, settings, plan, kernel).await {
-        Ok((choice, _)) if choice.all_waits.is_some() || choice.ahead.is_empty() => Ok(choice),
-        Ok((choice, packages)) => confirmed(host, plan, choice, &packages).await,
-        Err(why) => Err(why),
-    };
-    chosen.unwrap_or_else(|why| only_new_kernels(plan, why))
+/// What decides which packages come ahead, whatever they are.
+#[derive(Debug)]
+pub struct UsedNow {
+    services: Vec<(UnitName, Result<ServiceUse, String>)>,
+    packages: Vec<InstalledPackage>,
+    restarted: BTreeMap<String, UnitName>,
 }
 
-/// The same by the rules alone: apt is not asked, and no file is written for it.
-pub async fn ahead_by_rules(host: &Host, settings: &Settings, plan: &UpgradePlan, kernel: &str) -> AheadChoice {
-    match choose(host, settings, plan, kernel).await {
-        Ok((choice, _)) => choice,
-        Err(why) => only_new_kernels(plan, why),
+impl UsedNow {
+    fn choose(&self, settings: &Settings, plan: &UpgradePlan, kernel: &str) -> AheadChoice {
+        choose_ahead(&RelatedInputs {
+            plan,
+            services: &self.services,
+            packages: &self.packages,
+            restarted: &self.restarted,
+            kernel,
+            added: &settings.upgrade.ahead_related,
+        })
     }
 }
 
-/// By the rules alone.
-async fn choose(
+/// What would come ahead now, with apt's word on it. `kernel` is the release that runs.
+pub async fn ahead_of(
     host: &Host,
     settings: &Settings,
     plan: &UpgradePlan,
     kernel: &str,
-) -> Result<(AheadChoice, Vec<InstalledPackage>), String> {
+    used: &Result<UsedNow, String>,
+) -> AheadChoice {
+    let choice = ahead_by_rules(settings, plan, kernel, used);
+    let Some(used) = used.as_ref().ok().filter(|_| choice.all_waits.is_none() && !choice.ahead.is_empty()) else {
+        return choice;
+    };
+    confirmed(host, plan, choice, &used.packages).await.unwrap_or_else(|why| only_new_kernels(plan, why))
+}
+
+/// The same by the rules alone: apt is not asked, and no file is written for it.
+pub fn ahead_by_rules(
+    settings: &Settings,
+    plan: &UpgradePlan,
+    kernel: &str,
+    used: &Result<UsedNow, String>,
+) -> AheadChoice {
+    match used {
+        Ok(used) => used.choose(settings, plan, kernel),
+        Err(why) => only_new_kernels(plan, why.clone()),
+    }
+}
+
+/// Looks what the services use now, or says why that is not known.
+pub async fn used_now(host: &Host, settings: &Settings) -> Result<UsedNow, String> {
     let packages = host.package_survey.relations().await.map_err(|error| error.to_string())?;
     let active = host.units.survey().await.map_err(|error| error.to_string())?.active;
     let mut looks = Vec::new();
@@ -63,22 +89,14 @@ async fn choose(
     let use_of = |(unit, look): (UnitName, Result<(UnitStart, UsedFiles), String>)| {
         (unit, look.map(|(start, used)| service_use(&owners, &start, used)))
     };
-    let services: Vec<_> = looks.into_iter().map(use_of).collect();
+    let services = looks.into_iter().map(use_of).collect();
     let mut restarted = BTreeMap::new();
     for unit in &active {
         for package in files_of_unit(unit).iter().filter_map(|file| owners.get(file)).flatten() {
             restarted.entry(package.clone()).or_insert_with(|| unit.clone());
         }
     }
-    let inputs = RelatedInputs {
-        plan,
-        services: &services,
-        packages: &packages,
-        restarted: &restarted,
-        kernel,
-        added: &settings.upgrade.ahead_related,
-    };
-    Ok((choose_ahead(&inputs), packages))
+    Ok(UsedNow { services, packages, restarted })
 }
 
 /// Services that run and go down with those of the configuration.

@@ -4,6 +4,7 @@ mod archives;
 mod batch;
 mod command_line;
 mod conffiles;
+mod diversions;
 mod dpkg;
 mod fetched;
 mod footprint;

@@ -9,6 +9,7 @@ use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::Path;
 
+use super::diversions::Diversions;
 use crate::host::command::below;
 use crate::model::without_architecture;
 
@@ -22,13 +23,14 @@ const OF_ADMINISTRATOR: &str = "/usr/local/";
 
 /// The owners of these files, by the files; of none that no package knows.
 pub(super) fn of(root: &Path, files: &BTreeSet<String>) -> Result<BTreeMap<String, BTreeSet<String>>, String> {
-    let diversions = diversions(root)?;
+    let diversions = Diversions::read(root)?;
     // What is looked for in the lists, and for the sake of which file.
     let mut wanted: BTreeMap<String, Vec<&String>> = BTreeMap::new();
     let mut directories: BTreeMap<String, Vec<&String>> = BTreeMap::new();
     for file in files {
         let path = merged(file);
-        let before = diversions.iter().filter(|(_, to)| merged(to) == path).map(|(from, _)| merged(from));
+        let before =
+            diversions.places().filter(|(place, _)| merged(place) == path).map(|(_, packaged)| merged(packaged));
         for path in before.chain([path.clone()]).collect::<BTreeSet<_>>() {
             wanted.entry(path.into_owned()).or_default().push(file);
         }
@@ -76,26 +78,6 @@ fn merged(path: &str) -> Cow<'_, str> {
     if is_link { Cow::Owned(format!("/usr{path}")) } else { Cow::Borrowed(path) }
 }
 
-/// Where packages' files were, and where they are since another package, or somebody, has taken their names.
-fn diversions(root: &Path) -> Result<Vec<(String, String)>, String> {
-    let path = below(root, "/var/lib/dpkg/diversions");
-    match fs::read(&path) {
-        Ok(bytes) => parse_diversions(&String::from_utf8_lossy(&bytes)),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
-        Err(error) => Err(format!("{}: {error}", path.display())),
-    }
-}
-
-/// Three lines each: the name, the new name, and the package whose own file of that name stays, or `:`.
-fn parse_diversions(text: &str) -> Result<Vec<(String, String)>, String> {
-    let lines: Vec<&str> = text.lines().collect();
-    let one = |three: &[&str]| match three {
-        [from, to, _] if from.starts_with('/') && to.starts_with('/') => Ok(((*from).to_owned(), (*to).to_owned())),
-        _ => Err(format!("cannot read dpkg's diversion {three:?}")),
-    };
-    lines.chunks(3).map(one).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -140,17 +122,5 @@ mod tests {
             assert_eq!(seen, expected.split_whitespace().collect::<Vec<_>>(), "{file}");
         }
         assert!(of(&dir.path().join("nowhere"), &BTreeSet::new()).is_err());
-    }
-
-    #[test]
-    fn spoiled_text_is_survived() {
-        crate::host::hostile::survives(
-            &["/usr/bin/tool\n/usr/bin/tool.distrib\ntool-plus\n/bin/sh\n/bin/sh.x\n:\n"],
-            |text| {
-                if let Ok(diversions) = parse_diversions(text) {
-                    assert!(diversions.iter().all(|(from, to)| from.starts_with('/') && to.starts_with('/')));
-                }
-            },
-        );
     }
 }

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::super::diversions::Diversions;
 use super::super::{QUERY_TIMEOUT, below, conffiles};
 use super::log;
 use crate::atomic_file;
@@ -97,19 +98,20 @@ pub(super) struct Packaged {
 
 /// Records all of them in the directory of the log.
 pub(super) async fn keep(root: &Path, directory: &Path, batch: &BatchPlan) -> HostResult<()> {
-    let diversions = Diversions::read(root);
+    let diversions =
+        Diversions::read(root).map_err(|why| HostError::failed("find where configuration files lie", why))?;
     let names: Vec<&str> = batch.archives.iter().map(|archive| archive.package.as_str()).collect();
     let text = known_to_dpkg(root, &names).await?;
     // Of the versions that are installed: where each lies, and what dpkg knows of it.
     let old: BTreeMap<String, String> = conffiles::parse(&text)
         .iter()
-        .map(|file| (diversions.place(file.path, file.package), file.md5.to_owned()))
+        .map(|file| (diversions.place(file.path, file.package).to_owned(), file.md5.to_owned()))
         .collect();
     let archives: Vec<Packaged> = batch
         .archives
         .iter()
         .map(|archive| {
-            let place = |path: &String| (path.clone(), diversions.place(path, &archive.package));
+            let place = |path: &String| (path.clone(), diversions.place(path, &archive.package).to_owned());
             Packaged { file: archive.file.clone(), conffiles: archive.conffiles.iter().map(place).collect() }
         })
         .collect();
@@ -252,44 +254,12 @@ pub(super) fn registered_in(text: &str) -> Vec<String> {
     text.lines().filter_map(path).filter(|path| path.starts_with('/')).collect()
 }
 
-/// Files that lie elsewhere than their packages say.
-struct Diversions(BTreeMap<String, (String, String)>);
-
-impl Diversions {
-    fn read(root: &Path) -> Self {
-        let text = fs::read(below(root, "/var/lib/dpkg/diversions")).unwrap_or_default();
-        Self::parse(&String::from_utf8_lossy(&text))
-    }
-
-    /// Three lines each: from, to, and the package that is not diverted.
-    fn parse(text: &str) -> Self {
-        let lines: Vec<&str> = text.lines().collect();
-        let entry = |lines: &[&str]| match lines {
-            [from, to, by] => Some(((*from).to_owned(), ((*to).to_owned(), (*by).to_owned()))),
-            _ => None,
-        };
-        Self(lines.chunks(3).filter_map(entry).collect())
-    }
-
-    fn place(&self, path: &str, package: &str) -> String {
-        match self.0.get(path) {
-            Some((to, by)) if by != package => to.clone(),
-            _ => path.to_owned(),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn where_files_lie() {
-        let diversions = Diversions::parse("/etc/a\n/etc/a.real\nmine\n/etc/b\n/etc/b.distrib\n:\n/etc/cut\n");
-        assert_eq!(diversions.place("/etc/a", "other"), "/etc/a.real");
-        assert_eq!(diversions.place("/etc/a", "mine"), "/etc/a");
-        assert_eq!(diversions.place("/etc/b", "any"), "/etc/b.distrib");
-        assert_eq!(diversions.place("/etc/cut", "any"), "/etc/cut");
+    fn a_line_of_ucf_is_a_hash_and_a_path() {
         assert_eq!(registered_in("aa  /etc/x y\nspoiled\nbb\t/etc/z\n"), ["/etc/x y", "/etc/z"]);
     }
 }

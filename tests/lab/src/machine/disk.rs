@@ -6,7 +6,7 @@
 
 use super::Machine;
 use super::leftovers::{self, ROOT};
-use crate::furnish::{self, REPOSITORY, in_tree};
+use crate::furnish::{self, in_tree};
 use crate::image::{Image, Suite, built_once};
 use crate::lab::Lab;
 use crate::machine::claim::claim;
@@ -90,12 +90,7 @@ const UPGRADED: [&str; 10] = [
 ];
 
 fn build(root: &Path) -> Result<()> {
-    let repository = root.join(REPOSITORY.trim_start_matches('/'));
-    packages::build(&repository)?;
-    let installed: Vec<String> = packages::PENDING.iter().map(|name| format!("{REPOSITORY}/1.0/{name}.deb")).collect();
-    let mut install = vec!["dpkg", "--install"];
-    install.extend(installed.iter().map(String::as_str));
-    in_tree(root, &install)?;
+    let repository = packages::install(root)?;
     let mut upgrade = vec!["apt-get", "--quiet", "--yes", "--only-upgrade", "--mark-auto", "install"];
     upgrade.extend(UPGRADED);
     in_tree(root, &upgrade)?;

@@ -4,7 +4,7 @@ use super::emulator::Uml;
 use super::{kernel, packages};
 use crate::cgroup::Cgroup;
 use crate::emulated::{self, EmulatedMachine};
-use crate::furnish::{self, REPOSITORY, in_tree, write};
+use crate::furnish::{self, in_tree, write};
 use crate::image::{Image, Suite, built_once};
 use crate::lab::Lab;
 use crate::machine::claim::{Claim, claim};
@@ -111,11 +111,6 @@ fn furnish(root: &Path, programs: &Path) -> Result<()> {
     fs::create_dir(root.join("lab"))?;
     write(root, "etc/fstab", "/dev/ubda / ext4 defaults 0 1\nnone /lab hostfs ro 0 0\n")?;
 
-    let repository = root.join(REPOSITORY.trim_start_matches('/'));
-    packages::build(&repository)?;
-    let installed: Vec<String> = packages::PENDING.iter().map(|name| format!("{REPOSITORY}/1.0/{name}.deb")).collect();
-    let mut install = vec!["dpkg", "--install"];
-    install.extend(installed.iter().map(String::as_str));
-    in_tree(root, &install)?;
+    packages::install(root)?;
     furnish::only_repository(root)
 }

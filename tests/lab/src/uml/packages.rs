@@ -1,13 +1,13 @@
 //! Small real packages, in two versions: one installed, one pending. They take their time, so that a fault can hit every
 //! stage of dpkg's work.
 
-use crate::furnish::listed;
+use crate::furnish::{REPOSITORY, in_tree, listed};
 use crate::process::run;
 use anyhow::{Context, Result};
 use std::fmt::Write;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 struct Recipe {
@@ -32,9 +32,9 @@ pub const PENDING: [&str; 6] = ["lab-runtime", "lab-daemon", "lab-data", "lab-pl
 /// Changed with anything here, so that a new image is built.
 pub(crate) const VERSION: u32 = 1;
 
-/// Builds the packages below a directory and returns the list (`Packages`) of the newer ones. The older ones are in
+/// Builds the packages below a directory, with the list (`Packages`) of the newer ones. The older ones are in
 /// `1.0`, the newer ones in `2.0`.
-pub(crate) fn build(directory: &Path) -> Result<()> {
+fn build(directory: &Path) -> Result<()> {
     for version in ["1.0", "2.0"] {
         fs::create_dir_all(directory.join(version))?;
         let mut list = String::new();
@@ -45,6 +45,17 @@ pub(crate) fn build(directory: &Path) -> Result<()> {
         fs::write(directory.join("Packages"), list)?;
     }
     Ok(())
+}
+
+/// Has the older ones installed in a tree, and the newer ones pending in a repository of its own, whose directory is returned.
+pub(crate) fn install(root: &Path) -> Result<PathBuf> {
+    let repository = root.join(REPOSITORY.trim_start_matches('/'));
+    build(&repository)?;
+    let installed: Vec<String> = PENDING.iter().map(|name| format!("{REPOSITORY}/1.0/{name}.deb")).collect();
+    let mut install = vec!["dpkg", "--install"];
+    install.extend(installed.iter().map(String::as_str));
+    in_tree(root, &install)?;
+    Ok(repository)
 }
 
 /// Builds one package.
