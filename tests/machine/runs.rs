@@ -93,9 +93,11 @@ fn happy_path(suite: Suite, name: &str) {
     assert_eq!(stopped["exit_status"], 0, "{stopped}");
     assert_eq!(stopped["database_evidence"]["lock_file_bytes"], 0, "{stopped}");
     assert_eq!(stopped["database_evidence"]["logged_exit_code"], 0, "{stopped}");
-    // Somebody was there before them.
+    // Somebody was there before them: on a busy host both may become ready between the same two looks, but not unseen.
     let order = report["order"].as_array().unwrap();
-    assert!(order.len() == 1 && ["kept", "waited"].iter().any(|word| order[0]["order"] == *word), "{order:?}");
+    let [edge] = order.as_slice() else { panic!("{order:?}") };
+    let is_known = ["kept", "waited"].iter().any(|word| edge["order"] == *word);
+    assert!(is_known || edge["why"] == "together", "{edge}");
     let log = machine.read_file("/var/log/mongod/mongod.log").unwrap();
     let since_start = log.rsplit_once("\"id\":4615611").unwrap().1;
     assert!(!since_start.contains("\"id\":22271"), "mongod found an unclean shutdown");
