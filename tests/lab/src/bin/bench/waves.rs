@@ -240,14 +240,14 @@ mod tests {
         let step = |name: &str, began: &str, took: &str| json!({ "step": name, "began": began, "took": took });
         let steps_of = |last_stop: &str| {
             let began = "2026-11-24T23:59:59.5Z";
-            let steps = [
+            let told = [
                 step("upgrade", began, "PT1H"),
                 step("stop:a,b", began, "PT1S"),
                 step("stop:c", last_stop, "PT1.25S"),
                 step("restore", began, "PT1M2.5S"),
                 json!({ "step": "report", "began": null, "took": null }),
             ];
-            steps(&json!({ "steps": steps })).unwrap()
+            steps(&json!({ "steps": told })).unwrap()
         };
         let took = steps_of("2026-11-25T00:00:01.0Z");
         assert_eq!((took.stop, took.start), (2.75, 62.5));
