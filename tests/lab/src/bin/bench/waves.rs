@@ -83,22 +83,27 @@ fn once(shipped: &Shipped, suite: Suite) -> Result<Round> {
             machine.write_file(&format!("/etc/systemd/system/{}", name(level, place)), &unit(level, place))?;
         }
     }
-    let systemctl = |verb: &[&str]| {
-        let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        succeeds_within(&machine, LOOK, &[&["systemctl"], verb, &names].concat())
+    let systemctl = |verb: &[&str], names: &[&str]| {
+        let command = [&["systemctl"], verb, names].concat();
+        succeeds_within(&machine, LOOK, &command)
     };
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    // systemd heeds the order among jobs that it has: those that stop last must be named last.
+    let latest_first: Vec<&str> = names.iter().rev().copied().collect();
+    let stamps = STAMPS.join(",");
+    let show = ["show", "--property", &stamps];
     succeeds_within(&machine, LOOK, &["systemctl", "daemon-reload"])?;
-    systemctl(&["--quiet", "enable"])?;
-    systemctl(&["start"])?;
-    systemctl(&["stop"])?;
-    systemctl(&["start"])?;
-    let by_systemctl = noted(&systemctl(&["show", "--property", &STAMPS.join(",")])?)?;
+    systemctl(&["--quiet", "enable"], &names)?;
+    systemctl(&["start"], &names)?;
+    systemctl(&["stop"], &latest_first)?;
+    systemctl(&["start"], &names)?;
+    let by_systemctl = noted(&systemctl(&show, &names)?)?;
 
     machine.install(&shipped.patchday, &shipped.systemd)?;
     machine.write_file("/etc/patchday/patchday.toml", &configuration())?;
     let run = within(&machine, RUN_TIMEOUT, &["patchday", "run", "--yes"])?;
     ensure!(run.success(), "the run ended with {}: {}{}", run.status, run.stdout, run.stderr);
-    let patchday = noted(&systemctl(&["show", "--property", &STAMPS.join(",")])?)?;
+    let patchday = noted(&systemctl(&show, &names)?)?;
     let report = succeeds_within(&machine, LOOK, &["patchday", "report", "--json"])?;
     let report: Value = serde_json::from_str(&report).context("the report is no JSON")?;
     Ok(Round { systemctl: by_systemctl, patchday, steps: steps(&report)? })
