@@ -60,10 +60,13 @@ fn what_is_made_from_the_code_is_up_to_date() {
 #[test]
 fn figures_name_the_commit_that_they_were_measured_on() {
     let text = document("docs/measured.md").unwrap();
-    for part in ["cost", "downtime"] {
+    for part in ["cost", "downtime", "waits", "slow-disk", "waves"] {
         let begin = format!("<!-- from here on made by tests/lab/figures: {part} -->\n");
         let (_, rest) = text.split_once(&begin).unwrap_or_else(|| panic!("no part for {part}"));
         let (made, _) = rest.split_once("<!-- until here -->\n").unwrap();
+        if made == "\nNot measured yet.\n\n" {
+            continue;
+        }
         let commit = made.strip_prefix("\nAt ").and_then(|made| made.split(',').next()).unwrap();
         assert!(commit.len() == 7 && commit.bytes().all(|byte| byte.is_ascii_hexdigit()), "{part}: {commit}");
         assert!(made.contains("\n|---|"), "{part} has no table");

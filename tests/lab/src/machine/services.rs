@@ -133,8 +133,8 @@ impl Machine {
 
     /// Refreshes the package lists and returns the packages that a `dist-upgrade` would bring to a newer version.
     pub fn pending_upgrades(&self) -> Result<Vec<String>> {
-        self.exec_ok(&["apt-get", "--quiet", "update"])?;
-        let simulated = self.exec_ok(&["apt-get", "--simulate", "dist-upgrade"])?;
+        self.exec_ok(&["timeout", "600", "apt-get", "--quiet", "update"])?;
+        let simulated = self.exec_ok(&["timeout", "600", "apt-get", "--simulate", "dist-upgrade"])?;
         // An upgrade names the installed version in brackets, a new package has none.
         Ok(simulated
             .lines()

@@ -1,5 +1,6 @@
 //! What Patchday itself costs: one whole run on a disposable machine, measured from outside.
 
+use crate::deadline::{succeeds_within, within};
 use crate::figures::Table;
 use anyhow::{Context, Result, bail};
 use patchday_lab::{Lab, Machine, Shipped, Suite, Usage, services, wait_for};
@@ -129,7 +130,8 @@ fn median(machine: &Machine, times: u32, command: &str) -> Result<Duration> {
              to=$EPOCHREALTIME; echo $((${{to/./}} - ${{from/./}}))
          done"
     );
-    let output = machine.exec_ok(&["bash", "-c", &script]).with_context(|| format!("cannot time `{command}`"))?;
+    let output = succeeds_within(machine, RUN_TIMEOUT, &["bash", "-c", &script])
+        .with_context(|| format!("cannot time `{command}`"))?;
     let mut micros: Vec<u64> = output.lines().filter_map(|line| line.parse().ok()).collect();
     micros.sort_unstable();
     let middle = micros.get(micros.len() / 2).with_context(|| format!("`{command}` was never timed"))?;
@@ -144,7 +146,7 @@ fn run(machine: &Machine) -> Result<Usage> {
     let (usage, followed) = Usage::during(machine, &run, || {
         went_down(machine, &mut follower)
             .and_then(|()| machine.wait_for_reboot(&boot, BOOT_TIMEOUT))
-            .and_then(|_| machine.exec(&["patchday", "attach", "--last"]))
+            .and_then(|_| within(machine, RUN_TIMEOUT, &["patchday", "attach", "--last"]))
     });
     let output = followed?;
     eprint!("{}", output.stdout);

@@ -24,8 +24,9 @@ impl Table {
         self.rows.push(format!("| {} |", cells.join(" | ")));
     }
 
-    pub(crate) fn print(&self) {
-        println!("{}\n\n{}\n", self.said, self.rows.join("\n"));
+    /// As it is shown where it is measured.
+    pub(crate) fn text(&self) -> String {
+        format!("{}\n\n{}", self.said, self.rows.join("\n"))
     }
 
     /// Writes it into its part of a document.
@@ -36,6 +37,19 @@ impl Table {
             .with_context(|| format!("{} has no part made by tests/lab/figures: {part}", document.display()))?;
         fs::write(document, text).with_context(|| format!("cannot write {}", document.display()))
     }
+}
+
+/// What a part of the bench has to show.
+pub(crate) struct Shown {
+    /// Each with the name of its place in a document.
+    pub(crate) tables: Vec<(&'static str, Table)>,
+    /// Whether all was measured that was to be.
+    pub(crate) is_whole: bool,
+}
+
+/// A text of others for a cell: its first line, without what would end the cell.
+pub(crate) fn one_line(text: &str) -> String {
+    text.lines().next().unwrap_or_default().replace('|', "/")
 }
 
 fn replaced(text: &str, part: &str, made: &str) -> Option<String> {

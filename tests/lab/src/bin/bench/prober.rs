@@ -7,6 +7,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 const EVERY: Duration = Duration::from_millis(100);
+/// Of fewer answers the slowest hundredth tells nothing.
+const ENOUGH: usize = 100;
 /// An answer takes a few milliseconds. What takes longer than this is none.
 const PATIENCE: Duration = Duration::from_secs(1);
 
@@ -17,6 +19,8 @@ struct Probe {
     /// Which boot of the machine it was, the first being 1.
     boot: u32,
     answered: bool,
+    /// Until the answer, or until nobody waited for it any more.
+    took: Duration,
 }
 
 /// Asks one machine, until it is told to stop.
@@ -38,8 +42,8 @@ impl<'a> Prober<'a> {
             let (at, boot) = (Instant::now(), self.machine.boot_count());
             let answer = request_within(PATIENCE, self.machine.api_port(), "GET", "/health");
             let answered = answer.is_ok_and(|response| response.status == 200);
-            self.lock().push(Probe { at, boot, answered });
             let now = Instant::now();
+            self.lock().push(Probe { at, boot, answered, took: now - at });
             while turn <= now {
                 turn += EVERY;
             }
@@ -78,6 +82,8 @@ pub(crate) struct Downtime {
     pub(crate) before_boot: Duration,
     /// From the beginning of the second boot.
     pub(crate) after_boot: Duration,
+    /// 99 of 100 answers in the first boot, beside the work, came within it; none if there were fewer than a hundred.
+    pub(crate) p99: Option<Duration>,
 }
 
 impl Downtime {
@@ -86,7 +92,7 @@ impl Downtime {
     }
 
     fn of(probes: &[Probe]) -> Self {
-        let mut downtime = Self::default();
+        let mut downtime = Self { p99: p99(probes), ..Self::default() };
         let mut away = Duration::ZERO;
         for pair in probes.windows(2) {
             let [asked, next] = pair else { continue };
@@ -103,6 +109,13 @@ impl Downtime {
     }
 }
 
+fn p99(probes: &[Probe]) -> Option<Duration> {
+    let mut answers: Vec<Duration> =
+        probes.iter().filter(|probe| probe.answered && probe.boot == 1).map(|probe| probe.took).collect();
+    answers.sort_unstable();
+    (answers.len() >= ENOUGH).then(|| answers[(answers.len() * 99).div_ceil(100) - 1])
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -110,7 +123,9 @@ mod tests {
     #[test]
     fn every_time_without_an_answer_counts_up_to_the_next_answer() {
         let start = Instant::now();
-        let probe = |(millis, boot, answered)| Probe { at: start + Duration::from_millis(millis), boot, answered };
+        let took = Duration::from_millis(3);
+        let probe =
+            |(millis, boot, answered)| Probe { at: start + Duration::from_millis(millis), boot, answered, took };
         // A restart by a package; then a question that is never answered, the boot, and the service after it.
         let story = [
             (0, 1, true),
@@ -125,8 +140,19 @@ mod tests {
         ];
         let downtime = Downtime::of(&story.map(probe));
         let millis = Duration::from_millis;
-        assert_eq!(downtime, Downtime { longest: millis(1300), before_boot: millis(1100), after_boot: millis(300) });
+        let told = Downtime { longest: millis(1300), before_boot: millis(1100), after_boot: millis(300), p99: None };
+        assert_eq!(downtime, told);
         assert_eq!(downtime.total(), millis(1400));
         assert_eq!(Downtime::of(&[]), Downtime::default());
+    }
+    #[test]
+    fn the_slowest_hundredth_is_of_what_was_answered_beside_the_work() {
+        let at = Instant::now();
+        let probe = |millis, boot, answered| Probe { at, boot, answered, took: Duration::from_millis(millis) };
+        let mut probes: Vec<Probe> = (1..=99).rev().map(|millis| probe(millis, 1, true)).collect();
+        probes.extend([probe(1000, 1, false), probe(900, 2, true)]);
+        assert_eq!(p99(&probes), None);
+        probes.push(probe(800, 1, true));
+        assert_eq!(p99(&probes), Some(Duration::from_millis(99)));
     }
 }
