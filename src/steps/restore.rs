@@ -12,6 +12,10 @@ use crate::model::spoken::exactly;
 use crate::model::{Change, Fact, JobResult, Readiness, UnitName};
 
 const LOOK_EVERY: SignedDuration = SignedDuration::from_millis(500);
+/// Between two looks at first: what comes after it waits as long.
+const SOONEST: SignedDuration = SignedDuration::from_millis(100);
+/// A pause is such a part of the time that has passed.
+const PART: i32 = 10;
 /// So long a service that was not ready before the run is asked whether it is now.
 const AS_BEFORE: SignedDuration = SignedDuration::from_secs(5);
 const PROBE_TIMEOUT: SignedDuration = SignedDuration::from_secs(5);
@@ -169,8 +173,9 @@ pub(super) async fn start_until_ready(ctx: &StepContext<'_>, service: &ServiceSe
     // Nobody expects more of it than that it runs as it did.
     let was_not_ready = ctx.run().baseline.as_ref().is_some_and(|baseline| baseline.why_not_ready(unit).is_some());
     loop {
-        let mut pause = LOOK_EVERY;
         let waited = ctx.host.clock.now().duration_since(began);
+        let mut pause = (waited / PART).clamp(SOONEST, LOOK_EVERY);
+        let is_first_start = !started;
         match ctx.host.units.state(unit).await {
             Ok(state) if !state.is_up() => {
                 ready_looks = 0;
@@ -183,6 +188,10 @@ pub(super) async fn start_until_ready(ctx: &StepContext<'_>, service: &ServiceSe
                     Ok(JobResult::Done) => problem = "it was started, and is not up".into(),
                     Ok(result) => problem = format!("systemd's start job ended {result}"),
                     Err(error) => problem = error.to_string(),
+                }
+                // Starts in quick succession would use up systemd's limit of them.
+                if !is_first_start {
+                    pause = LOOK_EVERY;
                 }
             }
             Ok(state) if !reset && ctx.run().is_hollow(unit, &state) => {
@@ -209,7 +218,7 @@ pub(super) async fn start_until_ready(ctx: &StepContext<'_>, service: &ServiceSe
                         ctx.note(format!("{unit} runs, and its probe does not succeed, as before the run: {why}"));
                         return Ok(());
                     }
-                    pause = said.ask_again_after().unwrap_or(LOOK_EVERY);
+                    pause = said.ask_again_after().unwrap_or(pause);
                     problem = format!("it is up, but not ready: {why}");
                     // Its processes are not its own, so that only the probe tells: what it had started is gone.
                     let says_no = said.ask_again_after().is_none();
@@ -222,7 +231,7 @@ pub(super) async fn start_until_ready(ctx: &StepContext<'_>, service: &ServiceSe
                     }
                 }
             },
-            Err(error) => problem = format!("its state is unknown: {error}"),
+            Err(error) => (problem, pause) = (format!("its state is unknown: {error}"), LOOK_EVERY),
         }
         if ctx.host.clock.now().duration_since(began) >= patience {
             return Err(format!(
