@@ -44,7 +44,7 @@ const UNTIL_READY: f64 = 20.0;
 const UNTIL_SEEN: f64 = 2.0;
 
 /// Seconds in which a MongoDB flushes what it has, and ends.
-const MONGODB_STOP: f64 = 3.0;
+const MONGODB_STOP: f64 = 1.0;
 
 /// Seconds until lists are fresh, and a mirror has answered.
 const REFRESH: f64 = 5.0;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::{HostPace, PackageAction, PackageChange, UpgradePlan};
 
 /// How often dpkg syncs for a package, besides once for each of its files: its database and the scripts. Counted by strace
-/// for 25 packages of Debian 12, called one by one: 27 to 43.
+/// for 24 packages of Debian 12, called one by one: 26 to 59.
 const PACKAGE_SYNCS: f64 = 35.0;
 
 /// What the CPU has to do, in seconds where it has the pace of [`HostPace::USUAL_SPAWN`]: to begin, for each package, for

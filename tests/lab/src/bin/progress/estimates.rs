@@ -2,14 +2,14 @@
 //! first as its history: what `patchday plan` says of the time without services and of each step, against what each took.
 
 use anyhow::{Context, Result, bail, ensure};
-use patchday_lab::{Lab, Machine, Shipped, Suite, services, wait_for};
+use patchday_lab::{Lab, Machine, Suite, services, wait_for};
 use serde_json::Value;
 use std::fs;
 use std::path::Path;
 use std::process::Child;
 use std::time::Duration;
 
-use crate::{KERNEL, instant, seconds};
+use crate::{Arguments, KERNEL, instant, seconds};
 
 const RUN_TIMEOUT: Duration = Duration::from_secs(900);
 
@@ -59,20 +59,26 @@ impl Row {
     }
 }
 
-/// Upgrades whose names contain `only`. What was told and recorded goes to the directory `keep`, if there is one.
-pub(crate) fn measure(shipped: &Shipped, only: &str, keep: Option<&Path>) -> Result<()> {
+/// What was told and recorded of each upgrade is kept where that is asked for.
+pub(crate) fn measure(arguments: &Arguments) -> Result<()> {
+    let (shipped, keep) = (&arguments.shipped, arguments.keep.as_deref());
     let (mut first, mut second) = (Vec::new(), Vec::new());
-    for story in STORIES.iter().filter(|story| story.name.contains(only)) {
+    for story in STORIES.iter().filter(|story| story.name.contains(&arguments.upgrade)) {
         let machine = Lab::new()?.booted_machine(story.suite, "estimates")?;
         machine.install(&shipped.patchday, &shipped.systemd)?;
         // There is no /boot of its own, and the new kernel is not booted: neither is the estimate's business.
         let lab = "[verify]\nsettle = \"1s\"\n[preflight]\nallow = [\"boot-space\"]\n";
-        machine.write_file("/etc/patchday/patchday.toml", &(services(&machine, "", "") + lab))?;
+        let settings = services(&machine, "", "") + lab + &arguments.settings;
+        machine.write_file("/etc/patchday/patchday.toml", &settings)?;
         machine.exec_ok(&["apt-get", "-q", "update"])?;
         machine.exec_ok(&["sh", "-c", story.prepare])?;
         let hold =
             "apt-get -s dist-upgrade | awk '/^Inst/ { n++; if (!(CONDITION)) print $2 }' | xargs -r apt-mark hold";
         machine.exec_ok(&["sh", "-c", &hold.replace("CONDITION", story.first)])?;
+        // What was prepared has restarted services: a boot says how long they take to start with it.
+        let boot = machine.boot_id()?;
+        machine.exec(&["systemctl", "reboot"])?;
+        machine.wait_for_reboot(&boot, RUN_TIMEOUT)?;
         first.extend(upgrade(&machine, story, "", keep)?);
         machine.exec_ok(&["sh", "-c", "apt-mark showhold | xargs -r apt-mark unhold"])?;
         second.extend(upgrade(&machine, story, ", the rest", keep)?);

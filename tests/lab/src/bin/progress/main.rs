@@ -30,6 +30,9 @@ struct Arguments {
     /// Of the estimates, only upgrades whose names contain this
     #[arg(long, default_value = "")]
     upgrade: String,
+    /// More of the configuration for the estimates, as in `[limits]` and `nice = 0` on a host that others keep busy
+    #[arg(long, default_value = "")]
+    settings: String,
     /// Where plans and runs of the estimates are kept
     #[arg(long)]
     keep: Option<PathBuf>,
@@ -84,7 +87,7 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let measured = match arguments.only {
         Part::Progress => measure(&arguments),
-        Part::Estimates => estimates::measure(&arguments.shipped, &arguments.upgrade, arguments.keep.as_deref()),
+        Part::Estimates => estimates::measure(&arguments),
     };
     ended("progress", measured.map(|()| true))
 }
