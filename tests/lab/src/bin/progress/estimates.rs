@@ -75,10 +75,6 @@ pub(crate) fn measure(arguments: &Arguments) -> Result<()> {
         let hold =
             "apt-get -s dist-upgrade | awk '/^Inst/ { n++; if (!(CONDITION)) print $2 }' | xargs -r apt-mark hold";
         machine.exec_ok(&["sh", "-c", &hold.replace("CONDITION", story.first)])?;
-        // What was prepared has restarted services: a boot says how long they take to start with it.
-        let boot = machine.boot_id()?;
-        machine.exec(&["systemctl", "reboot"])?;
-        machine.wait_for_reboot(&boot, RUN_TIMEOUT)?;
         first.extend(upgrade(&machine, story, "", keep)?);
         machine.exec_ok(&["sh", "-c", "apt-mark showhold | xargs -r apt-mark unhold"])?;
         second.extend(upgrade(&machine, story, ", the rest", keep)?);
@@ -91,6 +87,10 @@ pub(crate) fn measure(arguments: &Arguments) -> Result<()> {
 /// None where nothing is pending.
 fn upgrade(machine: &Machine, story: &Story, part: &str, keep: Option<&Path>) -> Result<Option<Row>> {
     let what = format!("{}, {}{part}", story.suite, story.name);
+    // What was there before has restarted services: soon after a boot that looks like a slow boot.
+    let boot = machine.boot_id()?;
+    machine.exec(&["systemctl", "reboot"])?;
+    machine.wait_for_reboot(&boot, RUN_TIMEOUT)?;
     machine.wait_until_healthy(Duration::from_secs(60))?;
     let plan: Value = serde_json::from_str(&machine.exec(&["patchday", "plan", "--json"])?.stdout)?;
     let packages = plan["upgrade"]["changes"].as_array().context("a plan without changes")?.len();
