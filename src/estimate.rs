@@ -3,8 +3,8 @@
 use jiff::SignedDuration;
 
 use crate::model::{
-    Basis, BootTime, Estimate, Limits, Outcome, PlannedService, Run, Saving, ServiceKind, Step, StepEstimate,
-    UpgradePlan,
+    Basis, BootTime, Estimate, HostPace, Limits, Outcome, PackagingPace, PackagingWork, PlannedService, Run, Saving,
+    ServiceKind, Step, StepEstimate, UpgradePlan,
 };
 
 /// What an estimate is made of.
@@ -26,6 +26,8 @@ pub struct EstimateInputs<'a> {
     pub grace: SignedDuration,
     /// How long the boot that runs took; none if that is not known.
     pub boot: Option<BootTime>,
+    /// How fast its disk and CPU were when they were measured; none if they were not.
+    pub pace: Option<HostPace>,
     /// Whether the host will be rebooted.
     pub reboots: bool,
     /// Whether a kernel will be built from its source.
@@ -42,7 +44,10 @@ const UNTIL_READY: f64 = 20.0;
 const UNTIL_SEEN: f64 = 2.0;
 
 /// Seconds in which a MongoDB flushes what it has, and ends.
-const MONGODB_STOP: f64 = 3.0;
+const MONGODB_STOP: f64 = 1.0;
+
+/// Seconds until lists are fresh, and a mirror has answered.
+const REFRESH: f64 = 5.0;
 
 /// Bytes a second of a mirror.
 const MIRROR: f64 = 4e6;
@@ -54,7 +59,13 @@ pub fn estimate(inputs: &EstimateInputs<'_>) -> Estimate {
         (None, Some(boot)) => (boot.services.as_secs_f64() + UNTIL_SEEN, Basis::Boot),
         (None, None) => (UNTIL_READY, Basis::Assumed),
     };
-    let pace = pace(history);
+    let host = inputs.pace;
+    let seen_pace = pace(history, host.as_ref());
+    let packaging =
+        PackagingPace { host, thousandths: thousandths(seen_pace.unwrap_or_else(|| slowdown(inputs.limits))) };
+    let mirror = median(history.iter().filter_map(|run| {
+        Some(seconds_of(run, &Step::Fetch)? / fetching(run.upgrade.as_ref().filter(|plan| !plan.is_empty())?))
+    }));
     let is_ahead = inputs.steps.contains(&Step::Ahead);
     let steps = inputs.steps.iter().map(|step| {
         let seen = median(history.iter().filter_map(|run| seconds_of(run, step)));
@@ -63,13 +74,17 @@ pub fn estimate(inputs: &EstimateInputs<'_>) -> Estimate {
             Step::KernelSource | Step::InstallKernel if !inputs.builds_kernel => (0.0, Basis::Assumed),
             Step::Announce => (inputs.grace.as_secs_f64(), Basis::Assumed),
             Step::Ahead | Step::Upgrade => {
-                let work = work_of(step, inputs.plan, is_ahead);
-                match pace {
-                    Some(pace) => (work * pace, Basis::History),
-                    None => (work * slowdown(inputs.limits), Basis::Sizes),
-                }
+                let basis = match (seen_pace, host) {
+                    (Some(_), _) => Basis::History,
+                    (None, Some(_)) => Basis::Measured,
+                    (None, None) => Basis::Sizes,
+                };
+                (work_of(step, inputs.plan, is_ahead, host.as_ref()) * paced(&packaging), basis)
             }
-            Step::Fetch => (5.0 + inputs.plan.download_bytes() as f64 / MIRROR, Basis::Sizes),
+            Step::Fetch => match mirror {
+                Some(mirror) => (fetching(inputs.plan) * mirror, Basis::History),
+                None => (fetching(inputs.plan), Basis::Sizes),
+            },
             Step::Verify => (until_ready + inputs.settle.as_secs_f64(), ready_basis),
             step => match (seen, inputs.boot) {
                 (Some(seconds), _) => (seconds, Basis::History),
@@ -79,32 +94,48 @@ pub fn estimate(inputs: &EstimateInputs<'_>) -> Estimate {
         };
         StepEstimate { step: step.clone(), takes: whole(seconds), basis }
     });
-    Estimate { steps: steps.collect(), until_ready: whole(until_ready) }
+    Estimate { steps: steps.collect(), until_ready: whole(until_ready), packaging: Some(packaging) }
 }
 
 /// The same for another plan, as apt sees it once its lists are fresh.
 pub fn for_plan(estimate: &Estimate, before: &UpgradePlan, now: &UpgradePlan) -> Estimate {
     let is_ahead = estimate.steps.iter().any(|one| one.step == Step::Ahead);
-    let work = |plan| work_of(&Step::Upgrade, plan, is_ahead);
-    let pace = estimate.takes(&Step::Upgrade).as_secs_f64() / work(before);
+    let host = estimate.host_pace();
+    // The seconds themselves are whole: of a short upgrade they tell no pace.
+    let pace = match &estimate.packaging {
+        Some(packaging) => paced(packaging),
+        None => estimate.takes(&Step::Upgrade).as_secs_f64() / work_of(&Step::Upgrade, before, is_ahead, host),
+    };
     let step = |step: &StepEstimate| match step.step {
         Step::Ahead | Step::Upgrade => {
-            StepEstimate { takes: whole(work_of(&step.step, now, is_ahead) * pace), ..step.clone() }
+            StepEstimate { takes: whole(work_of(&step.step, now, is_ahead, host) * pace), ..step.clone() }
         }
         _ => step.clone(),
     };
     Estimate { steps: estimate.steps.iter().map(step).collect(), ..estimate.clone() }
 }
 
-/// Seconds of dpkg's work in one step, on a server of today.
-fn work_of(step: &Step, plan: &UpgradePlan, is_ahead: bool) -> f64 {
+/// Seconds of dpkg's work in one step, on a host of that pace.
+fn work_of(step: &Step, plan: &UpgradePlan, is_ahead: bool, pace: Option<&HostPace>) -> f64 {
+    let work = |plan: &UpgradePlan| PackagingWork::of(plan, pace).total();
     match step {
-        Step::Ahead => {
-            Some(plan.ahead_of_stop()).filter(|plan| !plan.is_empty()).map_or(0.0, |plan| plan.work().total())
-        }
-        _ if is_ahead => plan.behind_stop().work().total(),
-        _ => plan.work().total(),
+        Step::Ahead => Some(plan.ahead_of_stop()).filter(|plan| !plan.is_empty()).map_or(0.0, |plan| work(&plan)),
+        _ if is_ahead => work(&plan.behind_stop()),
+        _ => work(plan),
     }
+}
+
+/// Seconds to refresh the lists, and to fetch the packages of a plan.
+fn fetching(plan: &UpgradePlan) -> f64 {
+    REFRESH + plan.download_bytes() as f64 / MIRROR
+}
+
+fn thousandths(pace: f64) -> u32 {
+    (pace * 1000.0).round().clamp(1.0, f64::from(u32::MAX)) as u32
+}
+
+fn paced(packaging: &PackagingPace) -> f64 {
+    f64::from(packaging.thousandths) / 1000.0
 }
 
 /// What would shorten the time without the services, the most first.
@@ -112,7 +143,8 @@ pub fn savings(estimate: &Estimate, plan: &UpgradePlan, limits: &Limits) -> Vec<
     let takes = |step: &Step| estimate.takes(step).as_secs_f64();
     let slowdown = slowdown(limits);
     let is_ahead = estimate.steps.iter().any(|one| one.step == Step::Ahead);
-    let kernels = 1.0 - work_of(&Step::Upgrade, plan, true) / work_of(&Step::Upgrade, plan, false);
+    let work = |is_ahead| work_of(&Step::Upgrade, plan, is_ahead, estimate.host_pace());
+    let kernels = 1.0 - work(true) / work(false);
     let mut savings =
         vec![("no reboot now (patchday run --no-reboot); it is then still to come".to_owned(), takes(&Step::Reboot))];
     if !estimate.stops_late() {
@@ -142,12 +174,12 @@ fn slowdown(limits: &Limits) -> f64 {
     (1.0 / cpus).max(1.0)
 }
 
-/// How long the upgrades of this host took, by what they should have.
-fn pace(history: &[Run]) -> Option<f64> {
+/// How long the upgrades of this host took, beside what they should have.
+fn pace(history: &[Run], host: Option<&HostPace>) -> Option<f64> {
     median(history.iter().filter_map(|run| {
         let plan = run.upgrade.as_ref().filter(|plan| !plan.is_empty())?;
         let is_ahead = seconds_of(run, &Step::Ahead).is_some();
-        Some(seconds_of(run, &Step::Upgrade)? / work_of(&Step::Upgrade, plan, is_ahead))
+        Some(seconds_of(run, &Step::Upgrade)? / work_of(&Step::Upgrade, plan, is_ahead, host))
     }))
 }
 
@@ -202,7 +234,7 @@ mod tests {
         let settle = SignedDuration::from_secs(60);
         let plan = run.upgrade.as_ref().unwrap();
         let (steps, services, grace) = (&run.steps[..], &run.services[..], SignedDuration::ZERO);
-        let (boot, builds_kernel) = (None, false);
+        let (boot, pace, builds_kernel) = (None, None, false);
         estimate(&EstimateInputs {
             steps,
             services,
@@ -212,6 +244,7 @@ mod tests {
             settle,
             grace,
             boot,
+            pace,
             reboots,
             builds_kernel,
         })
@@ -254,6 +287,7 @@ mod tests {
                 settle: SignedDuration::from_secs(60),
                 grace: SignedDuration::ZERO,
                 boot: Some(boot),
+                pace: None,
                 reboots: true,
                 builds_kernel: false,
             })
@@ -302,6 +336,7 @@ mod tests {
                 settle,
                 grace,
                 boot: None,
+                pace: None,
                 reboots,
                 builds_kernel,
             })

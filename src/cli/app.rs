@@ -26,6 +26,7 @@ use crate::host::kernel::Kernel;
 use crate::host::logind::Logind;
 use crate::host::messenger::Outbox;
 use crate::host::mongodb::Mongo;
+use crate::host::pace::PaceMeter;
 use crate::host::people::HostPeople;
 use crate::host::probe::Probe;
 use crate::host::running_code::HostProcesses;
@@ -33,7 +34,9 @@ use crate::host::system::HostSystem;
 use crate::host::systemd::{SystemdBudget, SystemdPackageLocks, SystemdShutdown, SystemdUnits, SystemdWork};
 use crate::host::witness::WitnessFile;
 use crate::host::{Clock as _, Host, Units};
-use crate::model::{BootId, BootTime, Change, Estimate, LoadState, Run, RunId, RunOptions, UnitName, UpgradePlan, Way};
+use crate::model::{
+    BootId, BootTime, Change, Estimate, HostPace, LoadState, Run, RunId, RunOptions, UnitName, UpgradePlan, Way,
+};
 use crate::report::words;
 use crate::steps;
 use crate::store::StateDir;
@@ -43,6 +46,8 @@ use crate::ui::{self, Answer, Style, View, ViewInputs, ViewKind};
 pub(super) struct Outlook {
     pub(super) builds_kernel: bool,
     boot: Option<BootTime>,
+    /// How fast the host is at dpkg's work, or why that is not known.
+    pub(super) pace: Result<HostPace, String>,
 }
 
 /// What every verb needs.
@@ -202,12 +207,14 @@ impl App {
         recent.iter().filter_map(|id| self.state.load(id).ok()).filter(|run| !run.is_open()).collect()
     }
 
-    /// Looks how long the boot took that runs, and whether a kernel is to be built.
+    /// Looks how long the boot took that runs, how fast the host is, and whether a kernel is to be built.
     pub(super) async fn outlook(&self, host: &Host, settings: &Settings) -> Outlook {
         let services: Vec<UnitName> = settings.services.iter().map(|service| service.unit.clone()).collect();
         // Where it is not told, the estimate is a guess, and says so.
         let boot = host.units.boot_time(&services).await.unwrap_or_default();
-        Outlook { builds_kernel: steps::kernel_build_is_due(host, settings).await, boot }
+        let meter = PaceMeter::new(PathBuf::from("/"), self.state_path.clone());
+        let pace = meter.pace(SystemClock.wall()).await.map_err(|error| error.to_string());
+        Outlook { builds_kernel: steps::kernel_build_is_due(host, settings).await, boot, pace }
     }
 
     /// The estimate of a run.
@@ -228,6 +235,7 @@ impl App {
             settle: settings.verify.settle,
             grace: settings.announce.grace,
             boot: outlook.boot,
+            pace: outlook.pace.as_ref().ok().copied(),
             reboots,
             builds_kernel: outlook.builds_kernel,
         })

@@ -76,6 +76,7 @@ pub(super) async fn plan(app: &App, args: &PlanArgs) -> Result<u8, Failure> {
         estimate,
         total: estimate.total(),
         downtime: estimate.downtime(),
+        not_measured: look.outlook.pace.as_ref().err().map(String::as_str),
         savings: &savings,
         ahead: look.ahead.as_ref(),
         modes: &modes,

@@ -21,6 +21,7 @@ pub mod logind;
 pub mod messenger;
 pub mod mongodb;
 pub mod mounts;
+pub mod pace;
 pub mod people;
 pub mod placed;
 mod ports;

@@ -3,7 +3,7 @@
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 
-use super::Step;
+use super::{HostPace, Step};
 
 /// What an estimate rests on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -13,6 +13,8 @@ pub enum Basis {
     History,
     /// The packages: their number and their sizes.
     Sizes,
+    /// The same, and how fast this host's disk and CPU were when they were measured.
+    Measured,
     /// The boot that runs.
     Boot,
     /// Neither is known: what other hosts take.
@@ -34,6 +36,18 @@ pub struct Estimate {
     pub steps: Vec<StepEstimate>,
     /// The part of the last step until every service is ready; the rest only watches that they stay so.
     pub until_ready: SignedDuration,
+    /// What packaging work is reckoned with, for a plan that changes; none of an older version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub packaging: Option<PackagingPace>,
+}
+
+/// What an estimate of packaging work rests on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PackagingPace {
+    /// As it was measured; none if it was not.
+    pub host: Option<HostPace>,
+    /// How long it takes beside what it should on such a host, in thousandths: for limits, or as earlier runs have shown.
+    pub thousandths: u32,
 }
 
 /// What would shorten the time without the services.
@@ -71,6 +85,11 @@ impl Estimate {
             SignedDuration::ZERO => SignedDuration::ZERO,
             away => away + self.until_ready,
         }
+    }
+
+    /// How fast the host was when it was measured; none if it was not.
+    pub fn host_pace(&self) -> Option<&HostPace> {
+        self.packaging.as_ref()?.host.as_ref()
     }
 
     /// Whether packages are upgraded before the first stop.

@@ -26,6 +26,7 @@ mod graph;
 mod hold;
 mod hook;
 mod hook_run;
+mod host_pace;
 mod ids;
 mod inventory;
 mod kernel;
@@ -43,6 +44,7 @@ mod one_shot_boot;
 mod outdated;
 mod owed;
 mod packages;
+mod packaging_work;
 mod people;
 mod phase;
 mod premises;
@@ -91,7 +93,7 @@ pub use database::{
 pub use database_access::DatabaseAccess;
 pub use deployment::Checkout;
 pub use end_proof::{EndEvidence, ExpectedProof, InnodbEnd, LogMark, LogPlace, ProofSource, RedisEnd, WantedProof};
-pub use estimate::{Basis, Estimate, Saving, StepEstimate};
+pub use estimate::{Basis, Estimate, PackagingPace, Saving, StepEstimate};
 pub use fact::Fact;
 pub use fetched_plan::FetchedPlan;
 pub use finding::{CheckResult, Finding, Remedy, Severity};
@@ -100,6 +102,7 @@ pub use graph::DependencyGraph;
 pub use hold::{Hold, HoldEntry};
 pub use hook::{Hook, HookId, HookPoint, HookPolicy};
 pub use hook_run::{HookEnd, HookRun};
+pub use host_pace::HostPace;
 pub use ids::{BootId, InvalidId, RunId, UnitName};
 pub use inventory::{Address, Inventory, Modules, Reading, Route, Sysctl};
 pub use kernel::{
@@ -125,9 +128,10 @@ pub use one_shot_boot::{OneShotBoot, RejectedKernel, TrialEnd};
 pub use outdated::{OldCode, Outdated};
 pub use owed::{BootReason, Owed, after_a_look, reasons_in_words};
 pub use packages::{
-    ChangedConffile, LockHolder, PACKAGE_LOCKS, PackageAction, PackageChange, PackageSize, PackageState, PackagingWork,
-    SourceState, UpgradePlan, without_architecture,
+    ChangedConffile, LockHolder, PACKAGE_LOCKS, PackageAction, PackageChange, PackageSize, PackageState, SourceState,
+    UpgradePlan, without_architecture,
 };
+pub use packaging_work::PackagingWork;
 pub use people::{PortPeers, Session};
 pub use phase::Phase;
 pub use premises::{FstabEntry, Mount, PowerSupply, lasting_mounts};

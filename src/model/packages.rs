@@ -77,49 +77,13 @@ pub struct PackageSize {
     /// Bytes to fetch; nothing where it is in the cache already.
     pub download: u64,
     pub installed: u64,
-    /// Files and directories of the version that is installed; none of a package that is new.
+    /// Files of the version that is installed; of a package that is new, those of an installed one that is called the same
+    /// but for a version in its name; none where there is no such one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub files: Option<u32>,
     /// Whether a script configures the version that is installed.
     #[serde(default)]
     pub has_script: bool,
-}
-
-/// Seconds of dpkg's work on a server of today. It syncs each file by itself: 1,300 small ones take longer than 30 MB in
-/// 500. An upgrade of this host before corrects the sum, not its parts.
-const BEGINNING: f64 = 0.8;
-const UNPACK: f64 = 0.1;
-const UNPACK_FILE: f64 = 0.0027;
-const FILES_OF_MEGABYTE: f64 = 10.0;
-const NO_SCRIPT: f64 = 0.01;
-const SCRIPT: f64 = 0.2;
-const REMOVE: f64 = 0.3;
-const INITRD: f64 = 9.0;
-const TAIL: f64 = 0.4;
-
-/// Packages by the beginning of their names whose scripts take long: a kernel's has its initrd built, that of the
-/// certificates hashes each of them anew, and each module of PHP is enabled for each of its programs.
-const LONG_SCRIPTS: [(&str, f64); 3] = [("linux-image-", INITRD), ("ca-certificates", 4.0), ("php", 1.0)];
-
-/// What dpkg has to do for a plan, in seconds on a server of today.
-#[derive(Debug, Clone, PartialEq)]
-pub struct PackagingWork {
-    pub beginning: f64,
-    /// To unpack and to configure each package; of one that goes, its removal and nothing.
-    pub packages: BTreeMap<String, (f64, f64)>,
-    /// Triggers, and what apt does behind dpkg.
-    pub tail: f64,
-}
-
-impl PackagingWork {
-    pub fn total(&self) -> f64 {
-        self.beginning + self.packages.values().map(|(unpack, configure)| unpack + configure).sum::<f64>() + self.tail
-    }
-
-    /// What the triggers of a package take.
-    pub fn of_trigger(package: &str) -> f64 {
-        if package == "initramfs-tools" { INITRD } else { SCRIPT }
-    }
 }
 
 impl UpgradePlan {
@@ -131,28 +95,6 @@ impl UpgradePlan {
     /// Bytes to fetch, as far as is known.
     pub fn download_bytes(&self) -> u64 {
         self.sizes.values().map(|size| size.download).sum()
-    }
-
-    /// What dpkg will have to do.
-    pub fn work(&self) -> PackagingWork {
-        PackagingWork {
-            beginning: BEGINNING,
-            packages: self.changes.iter().map(|change| (change.name.clone(), self.work_of(change))).collect(),
-            tail: TAIL + if self.changes.iter().any(triggers_initrd) { INITRD } else { 0.0 },
-        }
-    }
-
-    fn work_of(&self, change: &PackageChange) -> (f64, f64) {
-        if change.action == PackageAction::Remove {
-            return (REMOVE, 0.0);
-        }
-        let size = self.sizes.get(&change.name);
-        let megabytes = size.map_or(0.0, |size| size.installed as f64 / 1e6);
-        let files = size.and_then(|size| size.files).map_or(FILES_OF_MEGABYTE * megabytes, f64::from);
-        let has_script = size.is_none_or(|size| size.has_script);
-        let long = LONG_SCRIPTS.iter().find(|(name, _)| change.name.starts_with(name) && megabytes > 0.05);
-        let configure = long.map_or(if has_script { SCRIPT } else { NO_SCRIPT }, |(_, seconds)| *seconds);
-        (UNPACK + UNPACK_FILE * files, configure)
     }
 
     /// The part of it that can be done while the services run: kernels that come beside those that are there, with
@@ -224,11 +166,6 @@ impl PackageState {
 /// A kernel's packages bear its release in their names, so that a new one replaces nothing.
 fn is_of_new_kernel(change: &PackageChange) -> bool {
     change.action == PackageAction::Install && change.name.starts_with("linux-")
-}
-
-/// Its triggers have the initrd built anew. A kernel's own script does that by itself.
-fn triggers_initrd(change: &PackageChange) -> bool {
-    ["initramfs-tools", "dkms"].iter().any(|name| change.name.starts_with(name))
 }
 
 /// The locks of dpkg as it is run by apt, of dpkg itself, of the package lists, and of the download cache.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::SignedDuration;
 
-use super::{Basis, PackagingWork, StepEstimate, UpgradePlan};
+use super::{Basis, HostPace, PackagingWork, StepEstimate, UpgradePlan};
 
 /// What one line of the worker's status says.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -82,18 +82,18 @@ impl Course {
         Self { span, upgrade: None, expected: None, fraction: None, message: String::new(), told: None }
     }
 
-    /// dpkg's work on a plan, with how long it was expected to take. apt's own count gives each stage of each package
-    /// the same, and knows nothing of triggers.
-    pub fn upgrade(plan: &UpgradePlan, expected: Option<&StepEstimate>) -> Self {
+    /// dpkg's work on a plan, with how long it was expected to take on a host of that pace. apt's own count gives each stage
+    /// of each package the same, and knows nothing of triggers.
+    pub fn upgrade(plan: &UpgradePlan, expected: Option<&StepEstimate>, pace: Option<&HostPace>) -> Self {
         let expected = expected.and_then(|step| {
             let trust = match step.basis {
                 Basis::History => TRUST_HISTORY,
-                Basis::Sizes => TRUST_SIZES,
+                Basis::Sizes | Basis::Measured => TRUST_SIZES,
                 Basis::Boot | Basis::Assumed => return None,
             };
             Some((step.takes.as_secs_f64(), trust))
         });
-        Self { upgrade: Some(Upgrade::new(plan)), expected, ..Self::counted((0.0, 1.0)) }
+        Self { upgrade: Some(Upgrade::new(plan, pace)), expected, ..Self::counted((0.0, 1.0)) }
     }
 
     /// Takes note of a line.
@@ -154,8 +154,8 @@ struct Upgrade {
 }
 
 impl Upgrade {
-    fn new(plan: &UpgradePlan) -> Self {
-        let work = plan.work();
+    fn new(plan: &UpgradePlan, pace: Option<&HostPace>) -> Self {
+        let work = PackagingWork::of(plan, pace);
         Self {
             total: work.total(),
             work,
@@ -225,7 +225,7 @@ impl Upgrade {
     /// the bar stands still.
     fn begin_trigger(&mut self, name: &str) {
         let left = self.work.tail - self.tail_done;
-        let missing = PackagingWork::of_trigger(name) - left;
+        let missing = self.work.of_trigger(name) - left;
         if missing > 0.0 {
             self.total += missing;
             self.work.tail += missing;
@@ -237,7 +237,7 @@ impl Upgrade {
         if let Some(name) = self.trigger.take() {
             // How many are to come nobody knows: the tail never runs out.
             let left = self.work.tail - self.tail_done;
-            self.tail_done += PackagingWork::of_trigger(&name).min(left * 0.8);
+            self.tail_done += self.work.of_trigger(&name).min(left * 0.8);
         }
     }
 }
@@ -269,7 +269,7 @@ mod tests {
     fn the_phases_of_an_upgrade_count_by_themselves() {
         let upgrade = PackageAction::Upgrade;
         let plan = plan(&[("libc6:i386", upgrade), ("perl", upgrade), ("old", PackageAction::Remove)]);
-        let mut course = Course::upgrade(&plan, None);
+        let mut course = Course::upgrade(&plan, None, None);
         let mut last = 0.0;
         for (name, arch, stage, said) in [
             ("old", "amd64", Stage::Removing, "Removing old"),
@@ -297,7 +297,7 @@ mod tests {
 
     #[test]
     fn a_trigger_that_nobody_expected_makes_what_is_left_longer_and_not_the_bar_shorter() {
-        let mut course = Course::upgrade(&plan(&[("perl", PackageAction::Upgrade)]), None);
+        let mut course = Course::upgrade(&plan(&[("perl", PackageAction::Upgrade)]), None, None);
         course.hear(&line("perl", "amd64", Stage::Configured));
         let before = course.news(SECOND * 10).unwrap();
         course.hear(&line("initramfs-tools", "all", Stage::Triggered));
@@ -323,7 +323,7 @@ mod tests {
             (Some(&history), 0.5, Some(55..65)),
             (Some(&history), 0.9, Some(50..58)),
         ] {
-            let mut course = Course::upgrade(&UpgradePlan::default(), expected);
+            let mut course = Course::upgrade(&UpgradePlan::default(), expected, None);
             course.fraction = Some(fraction);
             course.message = "x".into();
             let elapsed = 50.0 * fraction;

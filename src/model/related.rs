@@ -145,6 +145,10 @@ struct Related<'a> {
     to_do: VecDeque<&'a str>,
     /// Interpreters that a service runs, and which service.
     interpreters: Vec<(&'static Interpreter, &'a UnitName)>,
+    /// Those that are related for no other reason than that they are essential, or that one of these needs them.
+    only_essential: BTreeSet<&'a str>,
+    /// A fix of an essential package may come ahead.
+    spares_fixes: bool,
 }
 
 impl<'a> Related<'a> {
@@ -162,6 +166,8 @@ impl<'a> Related<'a> {
             needing: BTreeMap::new(),
             to_do: VecDeque::new(),
             interpreters: Vec::new(),
+            only_essential: BTreeSet::new(),
+            spares_fixes: false,
         };
         for (unit, seen) in inputs.services {
             if let Ok(seen) = seen {
@@ -173,7 +179,26 @@ impl<'a> Related<'a> {
             related.why.entry(package).or_insert_with(|| format!("its scripts restart {unit}, which runs"));
         }
         related.close();
+        related.add_essential(inputs);
         related
+    }
+
+    /// Nobody declares a dependency on what is essential. A service that has nothing of it open and starts with nothing of it
+    /// runs no scripts, and notices only that a program which it starts is another one.
+    fn add_essential(&mut self, inputs: &RelatedInputs<'a>) {
+        let certain: BTreeSet<&str> = self.why.keys().copied().collect();
+        let essential: Vec<&InstalledPackage> =
+            self.packages.values().copied().filter(|package| package.essential).collect();
+        for package in &essential {
+            self.add(&package.name, "any service may use", || "it is essential: any service may use it".to_owned());
+        }
+        self.close();
+        self.only_essential = self.why.keys().copied().filter(|name| !certain.contains(name)).collect();
+        let is_programs = |name: &String| {
+            !is_of(&OPENED_LATE, name) && self.packages.get(name.as_str()).is_some_and(|package| package.essential)
+        };
+        let seen = inputs.services.iter().filter_map(|(_, seen)| seen.as_ref().ok());
+        self.spares_fixes = !seen.flat_map(|seen| seen.own.keys().chain(seen.used.keys())).any(is_programs);
     }
 
     /// With all that it needs.
@@ -233,9 +258,6 @@ impl<'a> Related<'a> {
             if is_of(&OPENED_LATE, name) {
                 self.add(name, "any service may use", || "any service may open it at any time".to_owned());
             }
-            if self.packages.get(name).is_some_and(|package| package.essential) {
-                self.add(name, "any service may use", || "it is essential: any service may use it".to_owned());
-            }
             if is_of(&WHOLE_HOST, name) {
                 self.why.entry(name).or_insert_with(|| "it serves the whole host".to_owned());
             }
@@ -281,8 +303,17 @@ impl<'a> Related<'a> {
         if of_kernel && change.action == PackageAction::Upgrade {
             return Some("it is of the kernel that runs".to_owned());
         }
-        self.why.get(name).cloned()
+        // Debian Policy 3.8: an essential package works at every moment of its own upgrade. dpkg replaces each program by a
+        // rename, and both do the same.
+        let is_spared = self.spares_fixes && self.only_essential.contains(name) && is_fix(change);
+        self.why.get(name).filter(|_| !is_spared).cloned()
     }
+}
+
+/// Whether only the Debian revision changes. A package without one, as dpkg itself, has no upstream version to keep.
+fn is_fix(change: &PackageChange) -> bool {
+    let upstream = |version: &Option<String>| Some(version.as_ref()?.rsplit_once('-')?.0.to_owned());
+    upstream(&change.from).is_some_and(|from| upstream(&change.to) == Some(from))
 }
 
 impl Interpreter {

@@ -100,7 +100,7 @@ mod tests {
         let takes = SignedDuration::from_secs(10);
         let one = |step: &Step| StepEstimate { step: step.clone(), takes, basis: Basis::Assumed };
         let steps = story.run.steps.iter().map(one).collect();
-        story.run.estimate = Some(Estimate { steps, until_ready: takes });
+        story.run.estimate = Some(Estimate { steps, until_ready: takes, packaging: None });
         let rest = story.run.steps.iter().filter(|step| !story.run.has_finished(step)).count() as i64 - 1;
         let left = |story: &Story, after: i64| {
             let ahead = ahead(&story.run, &story.events, began + SignedDuration::from_secs(after));

@@ -6,7 +6,7 @@ use super::work::{self, Work};
 use super::{StepContext, StepEnd, StepError, StepResult, owed, protection, related};
 use crate::config::Ahead;
 use crate::host::PackageWork;
-use crate::model::{AheadChoice, Course, Fact, PackageAction, PackageChange, Step, UpgradePlan};
+use crate::model::{AheadChoice, Course, Estimate, Fact, PackageAction, PackageChange, Step, UpgradePlan};
 
 const NAME: &str = "ahead";
 
@@ -83,7 +83,7 @@ async fn install(
         name: NAME,
         description: description.into(),
         task: Task::Packages(packages),
-        course: Course::upgrade(part, expected),
+        course: Course::upgrade(part, expected, estimate.and_then(Estimate::host_pace)),
     };
     let outcome = work::run_to_end(ctx, work).await?;
     if outcome.succeeded() { Ok(()) } else { Err(work::failure(ctx, NAME, &outcome).await) }

@@ -20,7 +20,7 @@ pub(super) async fn perform(ctx: &mut StepContext<'_>) -> StepResult {
             return Err(StepError::Failed(format!("there is no package of kernel {}", built.release)));
         }
         let files: Vec<String> = built.packages.iter().map(|file| file.display().to_string()).collect();
-        course = Course::upgrade(&ctx.host.packages.simulate_install(&files).await?, None);
+        course = Course::upgrade(&ctx.host.packages.simulate_install(&files).await?, None, None);
     }
     let work = Work {
         step: Step::InstallKernel,

@@ -5,7 +5,7 @@ use super::work::{self, Work};
 use super::{StepContext, StepEnd, StepError, StepResult, batch, locks, owed, protection};
 use crate::config::StopOrder;
 use crate::host::PackageWork;
-use crate::model::{Course, Outcome, PackageAction, PackageChange, Step, UpgradePlan, is_lock_conflict};
+use crate::model::{Course, Estimate, Outcome, PackageAction, PackageChange, Step, UpgradePlan, is_lock_conflict};
 
 /// What booting and a repair need, each file synced, so that the rest may be lost.
 pub(super) async fn perform_base(ctx: &mut StepContext<'_>) -> StepResult {
@@ -70,7 +70,7 @@ async fn install(
         name: &name,
         description: "Patchday: dist-upgrade".into(),
         task: Task::Packages(what),
-        course: Course::upgrade(plan, expected),
+        course: Course::upgrade(plan, expected, ctx.run().estimate.as_ref().and_then(Estimate::host_pace)),
     };
     // What stands still goes on, and is synced by whoever repairs it.
     let outcome = work::run_to_end(ctx, work).await?;

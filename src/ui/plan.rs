@@ -64,6 +64,8 @@ pub struct Plan<'a> {
     pub total: SignedDuration,
     /// How long the services are away.
     pub downtime: SignedDuration,
+    /// Why it is not known how fast the host is at dpkg's work; none if it is.
+    pub not_measured: Option<&'a str>,
     /// What would shorten that.
     pub savings: &'a [Saving],
     /// What can come while the services run, and what waits for their stop; none if there is nothing to upgrade.
@@ -178,6 +180,7 @@ fn steps(plan: &Plan<'_>, style: &Style) -> Vec<String> {
         let basis = match one.basis {
             Basis::History => "as before",
             Basis::Sizes => "by size",
+            Basis::Measured => "by size and pace",
             Basis::Boot => "as this boot",
             Basis::Assumed => "a guess",
         };
@@ -193,6 +196,10 @@ fn time(plan: &Plan<'_>, style: &Style) -> Vec<String> {
     if let Some((took, estimated)) = plan.last {
         let than = estimated.map_or(String::new(), |estimated| format!(", estimated {}", roughly(estimated)));
         lines.extend(style.field("last time", &format!("{}{than}", duration(took))));
+    }
+    let is_by_size = plan.estimate.steps.iter().any(|one| one.step == Step::Upgrade && one.basis == Basis::Sizes);
+    if let Some(why) = plan.not_measured.filter(|_| is_by_size) {
+        lines.extend(style.field("pace", &format!("not measured: {}", one_line(why))));
     }
     lines.extend(ahead::modes(plan.modes, style));
     for saving in plan.savings {
@@ -238,7 +245,7 @@ mod tests {
         let upgrade = run.upgrade.clone().unwrap_or_default();
         let takes = |secs| SignedDuration::from_secs(secs);
         let one = |step: &Step| StepEstimate { step: step.clone(), takes: takes(12), basis: Basis::Sizes };
-        let estimate = Estimate { steps: run.steps.iter().map(one).collect(), until_ready: takes(20) };
+        let estimate = Estimate { steps: run.steps.iter().map(one).collect(), until_ready: takes(20), packaging: None };
         let what = "no reboot now (patchday run --no-reboot)".to_owned();
         let kernel = "6.1.0-40-cloud-amd64";
         let reboot_for = ["kernel 6.1.0-40-cloud-amd64".to_owned()];
@@ -285,6 +292,7 @@ mod tests {
             estimate: &estimate,
             total: estimate.total(),
             downtime: estimate.downtime(),
+            not_measured: None,
             savings: &[Saving { what, saves: takes(12) }],
             ahead: Some(&choice),
             modes: &modes,
@@ -335,6 +343,7 @@ mod tests {
             steps: &[],
             reboot_reasons: &[],
             estimate: &Estimate::default(),
+            not_measured: None,
             savings: &[],
             ahead: None,
             modes: &[],

@@ -5,7 +5,8 @@ use crate::upgrade::{REPOSITORY, machine};
 use patchday_lab::Machine;
 use serde_json::Value;
 
-/// A library that the sample API has mapped, what goes with that version of it, and a package of nobody's. Each says which
+/// A library that the sample API has mapped, what goes with that version of it, two essential packages, of which one gets
+/// another revision only, and a package of nobody's. Each says which
 /// processes the services have when it is configured.
 const LIBRARY: &str = r#"
 set -eu
@@ -15,6 +16,7 @@ package() { # NAME VERSION DEPENDS
     printf 'Package: %s\nVersion: %s\nArchitecture: all\nMaintainer: lab <lab@localhost>\nDescription: lab\n' "$1" "$2" \
         >"$1-$2/DEBIAN/control"
     [ -z "$3" ] || echo "Depends: $3" >>"$1-$2/DEBIAN/control"
+    case $1 in lab-essential*) echo 'Essential: yes' >>"$1-$2/DEBIAN/control" ;; esac
     printf '#!/bin/sh\nsystemctl show -P MainPID mongod.service sample-api.service >/srv/pids-at-%s\n' "$1" \
         >"$1-$2/DEBIAN/postinst"
     chmod 0755 "$1-$2/DEBIAN/postinst"
@@ -26,6 +28,8 @@ for version in 1 2; do
     package lab-library $version ''
     package lab-library-extra $version "lab-library (= $version)"
     package lab-plain $version ''
+    package lab-essential 3.1-$version ''
+    package lab-essential-new $version ''
 done
 dpkg --install lab-*-1.deb
 rm lab-*-1.deb
@@ -55,23 +59,26 @@ fn what_no_service_uses_is_installed_while_they_run_and_the_rest_when_they_are_d
         names.sort();
         names
     };
-    let unrelated = ["lab-kernel", "lab-plain", "lab-tool", "linux-image-9.9.9-1-lab"];
+    let unrelated = ["lab-essential", "lab-kernel", "lab-plain", "lab-tool", "linux-image-9.9.9-1-lab"];
     assert_eq!(names(&plan["ahead"]["ahead"]), unrelated, "{}", plan["ahead"]);
     let waits = plan["ahead"]["waits"].as_array().unwrap();
     let why = |name: &str| waits.iter().find(|one| one["package"] == name).map(|one| one["why"].as_str().unwrap());
     assert_eq!(why("lab-library"), Some("sample-api.service uses /usr/lib/lab/liblab.so"));
     assert_eq!(why("lab-library-extra"), Some("it goes with lab-library, which waits"));
-    assert_eq!(waits.len(), 2, "{waits:?}");
+    assert_eq!(why("lab-essential-new"), Some("it is essential: any service may use it"));
+    assert_eq!(waits.len(), 3, "{waits:?}");
 
     let run = patchday(&machine, &["run", "--yes", "--no-reboot"]);
     println!("{}", patchday(&machine, &["report"]).stdout);
     assert_eq!(run.code(), Some(0), "{run:?}");
     assert_in_service(&machine);
     // The same processes as before the run served while these were installed, and a script could not end them.
-    assert_eq!(machine.read_file("/srv/pids-at-lab-plain").unwrap(), before);
+    for unrelated in ["lab-plain", "lab-essential"] {
+        assert_eq!(machine.read_file(&format!("/srv/pids-at-{unrelated}")).unwrap(), before, "{unrelated}");
+    }
     assert_eq!(machine.read_file("/srv/while-upgrading").unwrap(), "active\nactive\n");
     assert_eq!(machine.read_file("/srv/said").unwrap().matches("Operation refused").count(), 2);
-    for related in ["lab-library", "lab-library-extra"] {
+    for related in ["lab-library", "lab-library-extra", "lab-essential-new"] {
         assert_eq!(machine.read_file(&format!("/srv/pids-at-{related}")).unwrap().trim(), "0\n\n0", "{related}");
     }
     assert_ne!(pids(&machine), before);
@@ -79,8 +86,8 @@ fn what_no_service_uses_is_installed_while_they_run_and_the_rest_when_they_are_d
     assert_eq!(report["still_changed"].as_array().map(Vec::len), Some(0), "{}", report["still_changed"]);
     let steps = report["steps"].as_array().unwrap();
     let step = |name: &str| steps.iter().find(|step| step["step"] == name).unwrap();
-    assert_eq!(step("ahead")["note"], "4 packages while the services run, 2 wait");
-    assert!(step("upgrade")["note"].as_str().unwrap().starts_with("2 packages"), "{}", step("upgrade"));
+    assert_eq!(step("ahead")["note"], "5 packages while the services run, 3 wait");
+    assert!(step("upgrade")["note"].as_str().unwrap().starts_with("3 packages"), "{}", step("upgrade"));
     let marks = machine.exec_ok(&["apt-mark", "showmanual"]).unwrap();
     for manual in ["lab-kernel", "lab-plain", "lab-tool"] {
         assert!(marks.lines().any(|line| line == manual), "{manual} is not wanted by hand any more: {marks}");

@@ -16,7 +16,7 @@ const ASK_THE_WALL: [(&str, &str); 16] = [
     ("src/verify/witness.rs", "mongod's log has the wall's time"),
     ("src/steps/drain.rs", "mongod's log has the wall's time"),
     ("src/steps/fetch.rs", "another run, on another day, asks how old it is"),
-    ("src/cli/app.rs", "a run of another boot; and the view's seconds, for people"),
+    ("src/cli/app.rs", "a run of another boot, the view's seconds, and how old a measure is"),
     ("src/cli/coordinate.rs", "when somebody wished for an end, for people"),
     ("src/cli/gate.rs", "windows are of the calendar"),
     ("src/cli/hold.rs", "a hold ends by the calendar"),

@@ -306,7 +306,7 @@ fn what_comes_due_is_judged_by_the_time_that_the_run_takes() {
         let at = scenario.world().now + SignedDuration::from_mins(due_in);
         scenario.world().inventory.timers = Reading::Known([("backup.timer".parse().unwrap(), Some(at))].into());
         let step = StepEstimate { step: Step::Reboot, takes: SignedDuration::from_mins(takes), basis: Basis::History };
-        let estimate = Estimate { steps: vec![step], until_ready: SignedDuration::ZERO };
+        let estimate = Estimate { steps: vec![step], until_ready: SignedDuration::ZERO, packaging: None };
         let host = host(&scenario.world);
         let options = RunOptions::new(Trigger::Unattended);
         let inputs = CheckInputs::new(&host, &scenario.settings, &options).expecting(estimate, UpgradePlan::default());

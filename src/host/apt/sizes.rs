@@ -26,13 +26,34 @@ pub(super) fn file_name_until_architecture(name: &str, version: &str) -> String 
 }
 
 /// What dpkg knows of an installed package, in its directory `info`: how many files it has, and whether a script
-/// configures it.
+/// configures it. Of one that is not installed it tells what it knows of another version of it that bears the version in its
+/// name, as a kernel's.
 pub(super) fn installed(info: &Path, name: &str, arch: &str) -> Option<(u32, bool)> {
-    [format!("{name}:{arch}"), name.to_owned()].iter().find_map(|stem| {
-        let files = fs::read(info.join(format!("{stem}.list"))).ok()?;
-        let files = files.iter().filter(|byte| **byte == b'\n').count();
-        Some((u32::try_from(files).ok()?, info.join(format!("{stem}.postinst")).exists()))
+    let known = |name: &str| [format!("{name}:{arch}"), name.to_owned()].iter().find_map(|stem| of_stem(info, stem));
+    known(name).or_else(|| {
+        let has_version = name.contains(|letter: char| letter.is_ascii_digit());
+        let others = fs::read_dir(info).ok().filter(|_| has_version)?;
+        let names = others.filter_map(|one| one.ok()?.file_name().into_string().ok());
+        let stems = names.filter_map(|file| file.strip_suffix(".list").map(str::to_owned));
+        let mut same = stems.filter(|stem| without_digits(without_architecture(stem)) == without_digits(name));
+        same.find_map(|stem| of_stem(info, &stem))
     })
+}
+
+/// Files are counted where their sums stand, without directories and links. The few packages that have no sums have few
+/// files.
+fn of_stem(info: &Path, stem: &str) -> Option<(u32, bool)> {
+    let lines = |end: &str| {
+        let text = fs::read(info.join(format!("{stem}.{end}"))).ok()?;
+        Some(text.iter().filter(|byte| **byte == b'\n').count())
+    };
+    let listed = lines("list")?;
+    let files = lines("md5sums").unwrap_or(listed);
+    Some((u32::try_from(files).ok()?, info.join(format!("{stem}.postinst")).exists()))
+}
+
+fn without_digits(name: &str) -> String {
+    name.chars().filter(|letter| !letter.is_ascii_digit()).collect()
 }
 
 /// The sizes of the plan's packages; nothing is to fetch of those that `is_there` says are fetched, by file name and size.
@@ -101,6 +122,12 @@ mod tests {
         assert_eq!(sizes["openssl"], size(1_441_784, 2315, 3, true));
         assert_eq!(sizes["bash"], size(1_490_652, 7164, 1, false));
         assert_eq!(now("gone", "amd64"), None);
+        for (file, text) in [("list", "/.\n/boot\n/boot/vmlinuz\n"), ("md5sums", "0  boot/vmlinuz\n"), ("postinst", "")]
+        {
+            std::fs::write(info.path().join(format!("linux-image-6.1.0-50-amd64.{file}")), text).unwrap();
+        }
+        assert_eq!(now("linux-image-6.1.0-57-amd64", "amd64"), Some((1, true)), "as the one before");
+        assert_eq!(now("linux-image-6.1.0-57-cloud-amd64", "amd64"), None);
         assert!(!sizes.contains_key("gone"), "what is not told is not invented");
         // A file that is cut short is fetched again.
         let there = [("openssl_3.0.22-1~deb12u2_amd64.deb", 1_441_784), ("bash_5.2.15-2+b13_amd64.deb", 7)];

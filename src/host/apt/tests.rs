@@ -203,7 +203,7 @@ fn what_is_told_to_be_left_of_recorded_upgrades_was_about_right() {
             .map(|(second, line)| (second.parse().unwrap(), line))
             .collect();
         let (took, _) = lines[lines.len() - 1];
-        let mut course = Course::upgrade(&plan, None);
+        let mut course = Course::upgrade(&plan, None, None);
         let (mut last, mut checked) = (0.0, 0);
         for (second, line) in lines {
             let Some(progress) = status_fd::parse_line(&upgrade, line) else { continue };

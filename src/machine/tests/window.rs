@@ -56,7 +56,7 @@ fn a_step_begins_while_the_rest_of_the_run_fits() {
     };
     let mut run = before(&Step::Upgrade);
     let steps = run.steps.iter().map(|step| minutes(step, if *step == Step::Verify { 100 } else { 5 })).collect();
-    run.estimate = Some(Estimate { steps, until_ready: SignedDuration::from_mins(2) });
+    run.estimate = Some(Estimate { steps, until_ready: SignedDuration::from_mins(2), packaging: None });
     // upgrade, build-kernel, stage-check, reboot, until ready; reserve.
     let needed = 60 * (4 * 5 + 2 + 15);
     assert_eq!(decided(&run, CLOSES - needed), Decision::Begin(Step::Upgrade));
@@ -79,7 +79,7 @@ fn window_and_estimate_survive_their_file() {
     let takes = SignedDuration::from_secs(7);
     let of = |basis| StepEstimate { step: Step::Upgrade, takes, basis };
     let steps = [Basis::History, Basis::Sizes, Basis::Boot, Basis::Assumed].map(of).to_vec();
-    run.estimate = Some(Estimate { steps, until_ready: takes });
+    run.estimate = Some(Estimate { steps, until_ready: takes, packaging: None });
     let text = crate::store::encode(&run).unwrap();
     assert_eq!(crate::store::decode(&text, std::path::Path::new("run.json")).unwrap(), run);
 }

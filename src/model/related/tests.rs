@@ -198,3 +198,35 @@ fn the_lists_are_in_order_and_name_no_package_twice() {
         assert!(list.is_sorted_by(|one, other| one < other), "{list:?}");
     }
 }
+
+/// What a fix of `bash`, and of what it needs, does: essential packages work at every moment, and do the same.
+#[test]
+fn a_fix_of_an_essential_package_comes_ahead_of_services_that_run_no_scripts() {
+    let of = |name: &str, from: &str, to: &str| PackageChange {
+        from: Some(from.to_owned()),
+        to: Some(to.to_owned()),
+        ..change(name, PackageAction::Upgrade)
+    };
+    let script = || {
+        let mut seen = shop(&["/usr/bin/shopd"]).unwrap();
+        seen.own.insert("bash".to_owned(), "/usr/bin/bash".to_owned());
+        Ok(seen)
+    };
+    let program = || shop(&["/usr/bin/shopd"]);
+    for (seen, change, waits) in [
+        (program(), of("bash", "5.2.15-2+b7", "5.2.15-2+b13"), None),
+        (program(), of("libtinfo6", "6.4-4", "6.4-4+deb12u1"), None),
+        (program(), of("bash", "1:5.2.15-2", "2:5.2.15-2"), Some("it is essential")),
+        (program(), of("bash", "5.2.15-2", "5.2.37-2"), Some("it is essential")),
+        (program(), of("bash", "5.2.15", "5.2.15"), Some("it is essential")),
+        (script(), of("bash", "5.2.15-2+b7", "5.2.15-2+b13"), Some("shop.service is started with /usr/bin/bash")),
+        (script(), of("libtinfo6", "6.4-4", "6.4-4+deb12u1"), Some("bash needs it")),
+        (program(), of("libcurl4", "7.88.1-10", "7.88.1-11"), Some("shop.service uses")),
+    ] {
+        let plan = UpgradePlan { changes: vec![change.clone()], ..UpgradePlan::default() };
+        let choice = chosen(&plan, seen);
+        let why = choice.waits.first().map(|one| one.why.as_str());
+        assert_eq!(why.is_some(), waits.is_some(), "{change:?}: {why:?}");
+        assert!(why.zip(waits).is_none_or(|(why, begins)| why.starts_with(begins)), "{change:?}: {why:?}");
+    }
+}

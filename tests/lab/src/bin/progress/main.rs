@@ -2,10 +2,13 @@
 //! Patchday told of them: a bar must never go back, nor be full before the end. How near the time that it told was left
 //! came to the truth is printed, and not judged: it says as much about the host as about the estimate.
 
+mod estimates;
+
 use anyhow::{Context, Result, bail, ensure};
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 use patchday_lab::{Lab, Machine, Shipped, Suite, ended, services};
 use serde_json::Value;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -18,9 +21,30 @@ const MARKS: [f64; 4] = [0.2, 0.4, 0.6, 0.8];
 struct Arguments {
     #[command(flatten)]
     shipped: Shipped,
+    /// What to measure
+    #[arg(long, value_enum, default_value_t = Part::Progress)]
+    only: Part,
     /// Print every piece of progress, too
     #[arg(long)]
     trace: bool,
+    /// Of the estimates, only upgrades whose names contain this
+    #[arg(long, default_value = "")]
+    upgrade: String,
+    /// More of the configuration for the estimates, as in `[limits]` and `nice = 0` on a host that others keep busy
+    #[arg(long, default_value = "")]
+    settings: String,
+    /// Where plans and runs of the estimates are kept
+    #[arg(long)]
+    keep: Option<PathBuf>,
+}
+
+/// What can be measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Part {
+    /// What is told while an upgrade is under way
+    Progress,
+    /// What a plan says beforehand
+    Estimates,
 }
 
 /// One machine, and the upgrades that it gets, each with what is done before it.
@@ -60,7 +84,12 @@ const STORIES: [Story; 3] = [
 ];
 
 fn main() -> ExitCode {
-    ended("progress", measure(&Arguments::parse()).map(|()| true))
+    let arguments = Arguments::parse();
+    let measured = match arguments.only {
+        Part::Progress => measure(&arguments),
+        Part::Estimates => estimates::measure(&arguments),
+    };
+    ended("progress", measured.map(|()| true))
 }
 
 fn measure(arguments: &Arguments) -> Result<()> {
@@ -104,9 +133,9 @@ fn upgrade(machine: &Machine, what: &'static str, trace: bool) -> Result<Row> {
         let kind = kind.to_owned();
         events.iter().filter(move |event| event["event"] == kind.as_str() && event["step"] == "upgrade")
     };
-    let began = instant(of_upgrade("step-started").next().context("no upgrade began")?)?;
+    let began = instant(&of_upgrade("step-started").next().context("no upgrade began")?["at"])?;
     // A run may cross midnight.
-    let since = |event: &Value| anyhow::Ok((instant(event)? - began).rem_euclid(24.0 * 3_600.0));
+    let since = |event: &Value| anyhow::Ok((instant(&event["at"])? - began).rem_euclid(24.0 * 3_600.0));
     let took = since(of_upgrade("step-ended").next().context("no upgrade ended")?)?;
     let planned = events.iter().find(|event| event["event"] == "upgrade-planned").context("nothing was planned")?;
 
@@ -153,9 +182,9 @@ fn print(rows: &[Row]) {
     println!("| median, either way | | | {} |", medians.join(" | "));
 }
 
-/// Seconds since midnight of an event's `at`, by the clock of the machine.
-fn instant(event: &Value) -> Result<f64> {
-    let at = event["at"].as_str().context("an event without an instant")?;
+/// Seconds since midnight, by the clock of the machine.
+fn instant(at: &Value) -> Result<f64> {
+    let at = at.as_str().context("no instant")?;
     let (_, time) = at.trim_end_matches('Z').split_once('T').with_context(|| format!("no instant: {at}"))?;
     let parts: Vec<f64> = time.split(':').map(str::parse).collect::<Result<_, _>>()?;
     match parts.as_slice() {
