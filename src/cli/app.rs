@@ -33,7 +33,9 @@ use crate::host::system::HostSystem;
 use crate::host::systemd::{SystemdBudget, SystemdPackageLocks, SystemdShutdown, SystemdUnits, SystemdWork};
 use crate::host::witness::WitnessFile;
 use crate::host::{Clock as _, Host, Units};
-use crate::model::{BootId, BootTime, Change, Estimate, LoadState, Run, RunId, RunOptions, UnitName, UpgradePlan, Way};
+use crate::model::{
+    BootId, BootTime, Change, Estimate, LoadState, Restart, Run, RunId, RunOptions, UnitName, UpgradePlan, Way,
+};
 use crate::report::words;
 use crate::steps;
 use crate::store::StateDir;
@@ -43,6 +45,8 @@ use crate::ui::{self, Answer, Style, View, ViewInputs, ViewKind};
 pub(super) struct Outlook {
     pub(super) builds_kernel: bool,
     boot: Option<BootTime>,
+    /// In which way the host would be started anew, as far as that is known; in full where it is not.
+    pub(super) restart: Restart,
 }
 
 /// What every verb needs.
@@ -207,7 +211,7 @@ impl App {
         let services: Vec<UnitName> = settings.services.iter().map(|service| service.unit.clone()).collect();
         // Where it is not told, the estimate is a guess, and says so.
         let boot = host.units.boot_time(&services).await.unwrap_or_default();
-        Outlook { builds_kernel: steps::kernel_build_is_due(host, settings).await, boot }
+        Outlook { builds_kernel: steps::kernel_build_is_due(host, settings).await, boot, restart: Restart::Full }
     }
 
     /// The estimate of a run.
@@ -228,6 +232,7 @@ impl App {
             settle: settings.verify.settle,
             grace: settings.announce.grace,
             boot: outlook.boot,
+            restart: outlook.restart,
             reboots,
             builds_kernel: outlook.builds_kernel,
         })

@@ -7,8 +7,8 @@ use crate::coordinator::session;
 use crate::error::Failure;
 use crate::host::Host;
 use crate::model::{
-    AheadChoice, CheckResult, Estimate, KernelPlan, Owed, RunOptions, Severity, UpgradePlan, next_kernel_after,
-    reasons_in_words,
+    AheadChoice, CheckResult, Estimate, KernelPlan, Owed, RestartChoice, RunOptions, Severity, UpgradePlan,
+    next_kernel_after, reasons_in_words,
 };
 use crate::steps;
 use crate::ui::plan::Headline;
@@ -27,6 +27,8 @@ pub(super) struct Look {
     pub(super) running_kernel: String,
     pub(super) outlook: Outlook,
     pub(super) reboots: bool,
+    /// Which restart that would be.
+    pub(super) restart: RestartChoice,
     reboot_for: Vec<String>,
     may_reboot: bool,
 }
@@ -42,6 +44,7 @@ impl Look {
             upgrade: &self.upgrade,
             may_reboot: self.may_reboot,
             reboots: self.reboots,
+            restart: self.restart.restart,
             reboot_for: &self.reboot_for,
             downtime: self.estimate.downtime(),
             checks: &self.checks,
@@ -50,7 +53,7 @@ impl Look {
 }
 
 pub(super) async fn look(app: &App, host: &Host, settings: &Settings, options: &RunOptions) -> Result<Look, Failure> {
-    let outlook = app.outlook(host, settings).await;
+    let mut outlook = app.outlook(host, settings).await;
     let may_reboot = settings.may_reboot(options);
     let nothing = UpgradePlan::default();
     let expected = app.estimate(settings, options, &nothing, may_reboot, &outlook);
@@ -68,6 +71,9 @@ pub(super) async fn look(app: &App, host: &Host, settings: &Settings, options: &
     }
     let asked_for = !reasons.is_empty() || (settings.reboot.when == RebootWhen::Always && !upgrade.is_empty());
     let reboots = may_reboot && asked_for;
+    let builds = outlook.builds_kernel;
+    let restart = steps::expected_restart(host, settings, kernels, &due, upgrade, builds).await;
+    outlook.restart = restart.restart;
     let ahead = match settings.upgrade.chooses_ahead() && !upgrade.is_empty() {
         true => Some(steps::ahead_of(host, settings, upgrade, &kernels.running).await),
         false => None,
@@ -83,6 +89,7 @@ pub(super) async fn look(app: &App, host: &Host, settings: &Settings, options: &
         ahead,
         running_kernel: kernels.running.clone(),
         outlook,
+        restart,
         reboot_for,
         may_reboot,
         reboots,
