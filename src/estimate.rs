@@ -3,8 +3,8 @@
 use jiff::SignedDuration;
 
 use crate::model::{
-    Basis, BootTime, Estimate, HostPace, Limits, Outcome, PackagingPace, PackagingWork, PlannedService, Run, Saving,
-    ServiceKind, Step, StepEstimate, UpgradePlan,
+    Basis, BootTime, Estimate, HostPace, Limits, Outcome, PackagingPace, PackagingWork, PlannedService, Restart, Run,
+    Saving, ServiceKind, Step, StepEstimate, UpgradePlan,
 };
 
 /// What an estimate is made of.
@@ -30,6 +30,8 @@ pub struct EstimateInputs<'a> {
     pub pace: Option<HostPace>,
     /// Whether the host will be rebooted.
     pub reboots: bool,
+    /// In which way: earlier runs that did it in another one tell nothing of this.
+    pub restart: Restart,
     /// Whether a kernel will be built from its source.
     pub builds_kernel: bool,
 }
@@ -39,6 +41,9 @@ const RECENT: usize = 6;
 
 /// Seconds to readiness after a reboot, where nothing is known of any.
 const UNTIL_READY: f64 = 20.0;
+
+/// Seconds of a soft reboot until systemd begins anew, once the services are down.
+const SOFT_REBOOT: f64 = 4.0;
 
 /// Seconds until services answer that have just become active, and somebody has seen it.
 const UNTIL_SEEN: f64 = 2.0;
@@ -54,7 +59,8 @@ const MIRROR: f64 = 4e6;
 
 pub fn estimate(inputs: &EstimateInputs<'_>) -> Estimate {
     let history = &inputs.history[inputs.history.len().saturating_sub(RECENT)..];
-    let (until_ready, ready_basis) = match (median(history.iter().filter_map(seconds_until_ready)), inputs.boot) {
+    let alike = || history.iter().filter(|run| run.restarted().unwrap_or_default() == inputs.restart);
+    let (until_ready, ready_basis) = match (median(alike().filter_map(seconds_until_ready)), inputs.boot) {
         (Some(seen), _) => (seen, Basis::History),
         (None, Some(boot)) => (boot.services.as_secs_f64() + UNTIL_SEEN, Basis::Boot),
         (None, None) => (UNTIL_READY, Basis::Assumed),
@@ -68,7 +74,10 @@ pub fn estimate(inputs: &EstimateInputs<'_>) -> Estimate {
     }));
     let is_ahead = inputs.steps.contains(&Step::Ahead);
     let steps = inputs.steps.iter().map(|step| {
-        let seen = median(history.iter().filter_map(|run| seconds_of(run, step)));
+        let seen = match step {
+            Step::Reboot => median(alike().filter_map(|run| seconds_of(run, step))),
+            step => median(history.iter().filter_map(|run| seconds_of(run, step))),
+        };
         let (seconds, basis) = match step {
             Step::Reboot if !inputs.reboots => (0.0, Basis::Assumed),
             Step::KernelSource | Step::InstallKernel if !inputs.builds_kernel => (0.0, Basis::Assumed),
@@ -88,6 +97,7 @@ pub fn estimate(inputs: &EstimateInputs<'_>) -> Estimate {
             Step::Verify => (until_ready + inputs.settle.as_secs_f64(), ready_basis),
             step => match (seen, inputs.boot) {
                 (Some(seconds), _) => (seconds, Basis::History),
+                (None, _) if *step == Step::Reboot && !inputs.restart.is_full() => (SOFT_REBOOT, Basis::Assumed),
                 (None, Some(boot)) if *step == Step::Reboot => (boot.reboot.as_secs_f64(), Basis::Boot),
                 (None, _) => (assumed(step, inputs.services), Basis::Assumed),
             },
@@ -246,6 +256,7 @@ mod tests {
             boot,
             pace,
             reboots,
+            restart: Restart::Full,
             builds_kernel,
         })
     }
@@ -289,6 +300,7 @@ mod tests {
                 boot: Some(boot),
                 pace: None,
                 reboots: true,
+                restart: Restart::Full,
                 builds_kernel: false,
             })
         };
@@ -338,6 +350,7 @@ mod tests {
                 boot: None,
                 pace: None,
                 reboots,
+                restart: Restart::Full,
                 builds_kernel,
             })
         };

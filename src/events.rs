@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::model::{BootId, CheckResult, Outcome, RunId, Step, UnitName, Verdict};
+use crate::model::{BootId, CheckResult, Outcome, RestartChoice, RunId, Step, UnitName, Verdict};
 
 /// Version of the shape of [`Event`]; grows when a reader of the old shape would misunderstand the new one.
 pub const EVENT_VERSION: u32 = 1;
@@ -112,7 +112,17 @@ pub enum EventKind {
     /// Something worth a line.
     Noted { message: String },
     /// The host was asked to reboot.
-    RebootRequested { reasons: Vec<String> },
+    RebootRequested {
+        reasons: Vec<String>,
+        /// Soft or full, and why not less than was allowed.
+        #[serde(default, skip_serializing_if = "RestartChoice::is_plain")]
+        restart: RestartChoice,
+    },
+    /// The soft reboot that was asked for: the kernel and the boot are the same.
+    SoftRebooted {
+        /// From the request until it was noticed.
+        down: SignedDuration,
+    },
     BootChanged {
         boot: BootId,
         /// From the request, or the last sign of life, until it was noticed.

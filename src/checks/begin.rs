@@ -76,3 +76,23 @@ check!(
         Ok(Some(finding.remedy("let it be started, or run with --no-reboot", command)))
     }
 );
+
+check!(
+    LEAST_RESTART,
+    Host,
+    "least-restart",
+    Info,
+    60,
+    "this host can do the least restart that is allowed",
+    "A soft reboot needs a systemd that can, and that counts them (256 or newer), and no other system in /run/nextroot. \
+     Without that the reboot is a full one.",
+    |check, inputs| {
+        if inputs.settings.reboot.least.is_full() || !inputs.settings.may_reboot(inputs.options) {
+            return Ok(None);
+        }
+        let Some(hindrance) = inputs.host.shutdown.hinders_soft_reboot().await else { return Ok(None) };
+        let finding = check.found("a reboot of this run is a full one, though a soft one is allowed");
+        let finding = finding.evidence(hindrance.to_string());
+        Ok(Some(finding.hint("nothing is lost but time; without [reboot] least = \"soft\" nobody looks for it")))
+    }
+);

@@ -82,6 +82,7 @@ pub const CATALOGUE: &[Check] = &[
     host::CLOCK,
     host::SHUTDOWN_SCHEDULED.again(),
     begin::REBOOT_BEGINS.again(),
+    begin::LEAST_RESTART,
     host::SHUTDOWN_INHIBITED,
     host::PATCH_TOOLS,
     host::HOOKS_TRUSTED,

@@ -35,7 +35,8 @@ use crate::host::systemd::{SystemdBudget, SystemdPackageLocks, SystemdShutdown, 
 use crate::host::witness::WitnessFile;
 use crate::host::{Clock as _, Host, Units};
 use crate::model::{
-    BootId, BootTime, Change, Estimate, HostPace, LoadState, Run, RunId, RunOptions, UnitName, UpgradePlan, Way,
+    BootId, BootTime, Change, Estimate, HostPace, LoadState, Restart, Run, RunId, RunOptions, UnitName, UpgradePlan,
+    Way,
 };
 use crate::report::words;
 use crate::steps;
@@ -48,6 +49,8 @@ pub(super) struct Outlook {
     boot: Option<BootTime>,
     /// How fast the host is at dpkg's work, or why that is not known.
     pub(super) pace: Result<HostPace, String>,
+    /// In which way the host would be started anew, as far as that is known; in full where it is not.
+    pub(super) restart: Restart,
 }
 
 /// What every verb needs.
@@ -214,7 +217,7 @@ impl App {
         let boot = host.units.boot_time(&services).await.unwrap_or_default();
         let meter = PaceMeter::new(PathBuf::from("/"), self.state_path.clone());
         let pace = meter.pace(SystemClock.wall()).await.map_err(|error| error.to_string());
-        Outlook { builds_kernel: steps::kernel_build_is_due(host, settings).await, boot, pace }
+        Outlook { builds_kernel: steps::kernel_build_is_due(host, settings).await, boot, pace, restart: Restart::Full }
     }
 
     /// The estimate of a run.
@@ -236,6 +239,7 @@ impl App {
             grace: settings.announce.grace,
             boot: outlook.boot,
             pace: outlook.pace.as_ref().ok().copied(),
+            restart: outlook.restart,
             reboots,
             builds_kernel: outlook.builds_kernel,
         })

@@ -7,8 +7,8 @@ use crate::coordinator::session;
 use crate::error::Failure;
 use crate::host::Host;
 use crate::model::{
-    AheadChoice, CheckResult, Estimate, KernelPlan, Owed, RunOptions, Severity, UpgradePlan, next_kernel_after,
-    reasons_in_words,
+    AheadChoice, CheckResult, Estimate, KernelPlan, Owed, RestartChoice, RunOptions, Severity, UpgradePlan,
+    next_kernel_after, reasons_in_words,
 };
 use crate::steps;
 use crate::ui::plan::Headline;
@@ -27,6 +27,8 @@ pub(super) struct Look {
     pub(super) ahead: Option<AheadChoice>,
     pub(super) outlook: Outlook,
     pub(super) reboots: bool,
+    /// Which restart that would be.
+    pub(super) restart: RestartChoice,
     reboot_for: Vec<String>,
     may_reboot: bool,
 }
@@ -42,6 +44,7 @@ impl Look {
             upgrade: &self.upgrade,
             may_reboot: self.may_reboot,
             reboots: self.reboots,
+            restart: self.restart.restart,
             reboot_for: &self.reboot_for,
             downtime: self.estimate.downtime(),
             checks: &self.checks,
@@ -57,7 +60,7 @@ pub(super) async fn look(
     options: &RunOptions,
     compares: bool,
 ) -> Result<Look, Failure> {
-    let outlook = app.outlook(host, settings).await;
+    let mut outlook = app.outlook(host, settings).await;
     let may_reboot = settings.may_reboot(options);
     let nothing = UpgradePlan::default();
     let expected = app.estimate(settings, options, &nothing, may_reboot, &outlook);
@@ -81,6 +84,9 @@ pub(super) async fn look(
     }
     let asked_for = !reasons.is_empty() || (settings.reboot.when == RebootWhen::Always && !upgrade.is_empty());
     let reboots = may_reboot && asked_for;
+    let builds = outlook.builds_kernel;
+    let restart = steps::expected_restart(host, settings, kernels, &due, upgrade, builds).await;
+    outlook.restart = restart.restart;
     let (kernel, chooses) = (&kernels.running, settings.upgrade.chooses_ahead());
     let ahead = match used.filter(|_| !upgrade.is_empty()) {
         Some(used) if chooses => Some(steps::ahead_of(host, settings, upgrade, kernel, &used).await),
@@ -96,6 +102,7 @@ pub(super) async fn look(
         estimate: app.estimate(settings, options, &planned, reboots, &outlook),
         ahead,
         outlook,
+        restart,
         reboot_for,
         may_reboot,
         reboots,

@@ -71,6 +71,7 @@ pub(super) async fn plan(app: &App, args: &PlanArgs) -> Result<u8, Failure> {
         services: &services,
         steps: &steps,
         reboot_reasons: &look.reasons,
+        restart: &look.restart,
         next_kernel: &look.next_kernel,
         owed: &look.owed,
         estimate,

@@ -10,7 +10,7 @@ use crate::events::Event;
 use crate::exit_code;
 use crate::host::Clock as _;
 use crate::host::clock::SystemClock;
-use crate::model::{Attempt, BootId, Change, Closing, Owed, Phase, Run, RunId};
+use crate::model::{Attempt, BootId, Change, Closing, Owed, Phase, Restart, Run, RunId};
 use crate::report::ahead::{Progress, ahead};
 use crate::store::LockHolder;
 use crate::ui;
@@ -25,6 +25,8 @@ struct Status<'a> {
     host: Option<&'a str>,
     open: bool,
     phase: Option<&'static str>,
+    /// Which restart was asked for.
+    restart: Option<Restart>,
     attempt: Option<&'a Attempt>,
     /// How far the run is, and its step.
     progress: Option<StatusProgress>,
@@ -97,6 +99,7 @@ fn json(
         host: run.map(|run| run.host.as_str()),
         open: run.is_some_and(Run::is_open),
         phase: run.map(|run| run.phase.name()),
+        restart: run.filter(|run| run.reboot_requested.is_some()).map(|run| run.restart.restart),
         attempt: run.and_then(|run| run.attempt.as_ref()),
         progress: ahead.map(|ahead| StatusProgress { run: ahead.of_run(), step: ahead.of_step() }),
         changes: run.map_or(&[], |run| &run.changes),

@@ -23,7 +23,7 @@ pub(super) async fn verify(app: &App, args: &VerifyArgs) -> Result<u8, Failure> 
     let host = app.host(&located.settings)?;
     let boot = host.system.boot().await.ok_or_else(super::coordinate::no_boot_id)?;
     let with = Verifying::of_run(&run, boot, &host, &located.settings, &Silence).ok_or_else(no_baseline)?;
-    let judged = verify::judge(&with).await;
+    let judged = verify::judge(&with.from_its_beginning().await).await;
 
     let verified = Verified { format: FORMAT, host: &hostname(), run: &run.id, verification: &judged };
     app.answer(&verified, args.json)?;

@@ -11,6 +11,7 @@ impl Reader<'_> {
         Some(RebootSettings {
             when: self.choice(&keys::WHEN)?,
             grace,
+            least: self.choice(&keys::LEAST)?,
             restart_outdated: self.is_on(&keys::RESTART_OUTDATED),
             // Who forces a reboot before its grace period is over has given it none.
             force_after: self.taken(&keys::FORCE_AFTER, |text| {

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::keys;
 use crate::model::{
-    Channel, DatabaseAccess, Hook, HookId, HookPoint, Limits, PlannedService, ReadinessProbe, RunOptions, ServiceKind,
-    UnitName, WantedProof, Wave, start_waves, stop_waves,
+    Channel, DatabaseAccess, Hook, HookId, HookPoint, Limits, PlannedService, ReadinessProbe, Restart, RunOptions,
+    ServiceKind, UnitName, WantedProof, Wave, start_waves, stop_waves,
 };
 use crate::window::{Blackout, Schedule, Window};
 pub use kernel::KernelSettings;
@@ -143,6 +143,9 @@ pub struct RebootSettings {
     /// When to reboot without waiting for services, counted from the request; never where none is set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub force_after: Option<SignedDuration>,
+    /// The least restart that is allowed.
+    #[serde(default)]
+    pub least: Restart,
     /// Whether a run that does not reboot restarts what still runs replaced files, where that is safe.
     #[serde(default = "yes")]
     pub restart_outdated: bool,

@@ -96,6 +96,9 @@ impl<'a, S: RunStorage> Coordinator<'a, S> {
         self.took_over = true;
         self.set_the_clock().await;
         self.look_for_soft_reboots().await;
+        if self.soft_reboots.is_none() && self.awaits_soft_reboot().await {
+            return RunEnd::Stayed { reason: "systemd does not tell whether the soft reboot is done".into() };
+        }
         let observation = self.observe().await;
         let decision = self.decide(&observation);
         let boot = observation.boot.clone().unwrap_or_else(|| self.run().boot.clone());
@@ -106,7 +109,7 @@ impl<'a, S: RunStorage> Coordinator<'a, S> {
         });
         match decision {
             Decision::RecordBoot => self.record_boot(&observation).await,
-            Decision::RecordSoftReboot { count } => self.record_soft_reboot(count),
+            Decision::RecordSoftReboot { count } => self.record_soft_reboot(count).await,
             Decision::AwaitReboot { .. } => self.ask_again_for_reboot().await,
             _ => {}
         }
@@ -168,7 +171,7 @@ impl<'a, S: RunStorage> Coordinator<'a, S> {
                     self.end_step(&step, Outcome::Interrupted, Some(note.into()));
                 }
                 Decision::RecordBoot => self.record_boot(&observation).await,
-                Decision::RecordSoftReboot { count } => self.record_soft_reboot(count),
+                Decision::RecordSoftReboot { count } => self.record_soft_reboot(count).await,
                 Decision::AwaitReboot { .. } => {
                     if self.abort.is_requested() {
                         return RunEnd::Parked;

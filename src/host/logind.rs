@@ -11,9 +11,13 @@ use zbus::{Connection, OwnedFd};
 
 use super::bus::{Bus, error_name, host_error, words};
 use super::{HostError, HostErrorKind, HostResult, Inhibitor, InhibitorGuard, Power};
+use crate::model::Restart;
 
 /// What is inhibited while we work. Sleep too: a host that suspends itself half way is as bad.
 const WHAT: &str = "shutdown:sleep";
+
+/// `SD_LOGIND_SOFT_REBOOT` of `RebootWithFlags`.
+const SOFT_REBOOT: u64 = 1 << 2;
 
 /// Who holds our locks.
 const WHO: &str = "Patchday";
@@ -27,6 +31,7 @@ trait Manager {
     fn inhibit(&self, what: &str, who: &str, why: &str, mode: &str) -> zbus::Result<OwnedFd>;
     fn list_inhibitors(&self) -> zbus::Result<Vec<(String, String, String, String, u32, u32)>>;
     fn reboot(&self, interactive: bool) -> zbus::Result<()>;
+    fn reboot_with_flags(&self, flags: u64) -> zbus::Result<()>;
     #[zbus(property(emits_changed_signal = "false"))]
     fn scheduled_shutdown(&self) -> zbus::Result<(String, u64)>;
     #[zbus(property(emits_changed_signal = "false"))]
@@ -114,12 +119,15 @@ impl Power for Logind {
     ///
     /// `Refused` when somebody holds a lock, who is named. `Unknown` when the reply was lost: the host may be going
     /// down. A reboot that was asked for before is success.
-    async fn reboot(&self) -> HostResult<()> {
-        let what = "reboot";
+    async fn reboot(&self, restart: Restart) -> HostResult<()> {
+        let what = restart.name();
         // Not repeated: the one call whose repetition nobody should have to think about.
         let asked = match self.bus.connection().await {
             Ok(connection) => match manager(&connection).await {
-                Ok(manager) => manager.reboot(false).await,
+                Ok(manager) => match restart {
+                    Restart::Full => manager.reboot(false).await,
+                    Restart::Soft => manager.reboot_with_flags(SOFT_REBOOT).await,
+                },
                 Err(error) => Err(error),
             },
             Err(error) => Err(error),

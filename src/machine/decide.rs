@@ -73,12 +73,13 @@ pub(super) const MAX_ATTEMPTS: u32 = 3;
 /// |---|---|---|---|
 /// | any | unreadable | – | stay: it is neither the same nor another boot |
 /// | any | changed | – | record the boot; it tells what that means for the phase |
-/// | any | same, soft-rebooted | – | record that; the kernel is the same, so that it is no reboot that was asked for |
+/// | any | same, soft-rebooted | – | record that; it is the reboot that was asked for only where a soft one was |
 /// | none, planned steps left | same | – | repair if the last packaging work was interrupted, else begin the next step |
 /// | none, the next step does not fit into the window | same | – | record that; go on without it, or end the run |
 /// | none, too many boots or attempts | same | – | give up at the next step |
 /// | none, the verdict on a kernel on trial is failed | same | – | reboot once into the kernel before |
 /// | none, reboot skipped | same | – | bring the services back, then verify |
+/// | none, soft-rebooted as asked, holds left | same | – | bring the services back, then verify |
 /// | none, failed, work stands still | same | – | bring the services back, then repair |
 /// | none, failed or aborted | same | – | repair, bring the services back, report, tell how it ended, close |
 /// | none, failed or aborted, and services may have come to harm | same | – | see whether they stay, before the report |
@@ -262,6 +263,9 @@ pub(super) fn restore_is_due(run: &Run) -> bool {
             of_service || matches!(change, Change::TakenAlong { .. })
         };
         return run.changes.iter().any(is_left);
+    }
+    if run.is_held_over_soft_reboot() {
+        return true;
     }
     let stopped_something = run.has_stopped_something();
     (stopped_something || run.protects_services()) && run.rebooted.is_none() && run.phase != Phase::Verified

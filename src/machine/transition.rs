@@ -7,8 +7,8 @@ use super::changes;
 use super::decide::{may_abort, may_begin};
 use crate::estimate::for_plan;
 use crate::model::{
-    Abort, Attempt, AttemptRecord, BootId, Change, Closing, Fact, HookEnd, Outcome, Phase, RejectedKernel, Run, Step,
-    UpgradePlan,
+    Abort, Attempt, AttemptRecord, BootId, Change, Closing, Fact, HookEnd, Outcome, Phase, RejectedKernel, Restart,
+    Run, Step, UpgradePlan,
 };
 
 /// A fact that cannot follow. Always a fault in Patchday: the coordinator stops without touching anything.
@@ -121,17 +121,24 @@ pub fn apply(run: &Run, fact: Fact) -> Result<Run, IllegalTransition> {
         (_, Some(Step::StageCheck), Fact::RebootWanted(reasons)) => next.reboot_reasons = reasons,
         (_, Some(step), Fact::BootOwes(owed)) if tells_what_a_boot_owes(&step) => next.owed = owed,
         (_, Some(Step::StageCheck), Fact::KernelExpected(kernel)) => next.kernel = Some(kernel),
-        (Phase::Staged, Some(Step::Reboot), Fact::RebootRequested { at }) => {
+        (Phase::Staged, Some(Step::Reboot), Fact::RebootRequested { at, restart }) => {
             next.phase = Phase::RebootRequested;
             next.reboots += 1;
             next.reboot_requested = Some(at);
+            next.restart = restart;
         }
-        (Phase::Failed { reason, .. }, Some(Step::Revert), Fact::RebootRequested { at }) => {
+        (Phase::RebootRequested, Some(Step::Reboot), Fact::HoldsLetGo) if run.restart.restart == Restart::Soft => {
+            next.holds_let_go = true;
+        }
+        (Phase::Failed { reason, .. }, Some(Step::Revert), Fact::RebootRequested { at, restart })
+            if restart.restart == Restart::Full =>
+        {
             let kernel = run.one_shot_boot().map(|trial| trial.kernel.clone()).unwrap_or_default();
             next.rejected_kernel = Some(RejectedKernel { kernel, because: reason.clone() });
             next.phase = Phase::RebootRequested;
             next.reboots += 1;
             next.reboot_requested = Some(at);
+            next.restart = restart;
             next.reboot_forced = None;
         }
 
@@ -274,6 +281,7 @@ fn boot_changed(run: &mut Run, open: Option<Step>, boot: BootId, at: Timestamp) 
     run.boot = boot;
     run.owed.clear();
     run.soft_reboots_of_boot = None;
+    run.holds_let_go = false;
     if run.phase == Phase::RebootRequested {
         // A verdict is of one boot, and the kernel that was judged runs no more.
         run.verification = None;
@@ -291,11 +299,23 @@ fn boot_changed(run: &mut Run, open: Option<Step>, boot: BootId, at: Timestamp) 
     }
 }
 
-/// All but the kernel was started anew. `/run` is as it was, holds and all, so that what is changed stays on record.
+/// All but the kernel was started anew. `/run` is as it was, holds and all, so that what is changed stays on record, but for
+/// what the run itself has let go before.
 fn soft_rebooted(run: &mut Run, open: Option<Step>, count: u32, at: Timestamp) {
     run.soft_reboots_of_boot = Some(count);
-    run.soft_reboots += 1;
     run.owed.retain(|owed| owed.reason.outlives_soft_reboot());
+    if run.phase == Phase::RebootRequested && run.restart.restart == Restart::Soft {
+        if std::mem::take(&mut run.holds_let_go) {
+            run.changes.retain(|change| !change.ends_with_processes());
+        }
+        run.verification = None;
+        end_attempt(run, Outcome::Succeeded, None, at);
+        run.phase = Phase::Rebooted;
+        run.rebooted = Some(at);
+        run.softly = true;
+        return;
+    }
+    run.soft_reboots += 1;
     if run.phase == Phase::RebootRequested {
         let reason = "the host was soft-rebooted instead: all but the kernel was started anew".to_owned();
         let step = open.unwrap_or(Step::Reboot);

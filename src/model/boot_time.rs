@@ -24,6 +24,8 @@ pub struct BootMoments {
     pub finished: u64,
     /// The kernel's clock is that of the machine around it.
     pub is_container: bool,
+    /// How often all but the kernel was started anew since: then `userspace` and `finished` are of the last time.
+    pub soft_reboots: u32,
 }
 
 /// What is to be expected of the next boot.
@@ -36,9 +38,11 @@ pub struct BootTime {
 }
 
 impl BootTime {
-    /// `active`: since when each service is active; none for one that is down. None while the boot has not finished.
+    /// `active`: since when each service is active; none for one that is down. None while the boot has not finished, and
+    /// after a soft reboot, which tells nothing of the firmware and the kernel.
     pub fn of(moments: &BootMoments, active: &[Option<u64>]) -> Option<Self> {
-        let finishing = moments.finished.checked_sub(moments.userspace).filter(|_| moments.userspace > 0)?;
+        let is_told = moments.userspace > 0 && moments.soft_reboots == 0;
+        let finishing = moments.finished.checked_sub(moments.userspace).filter(|_| is_told)?;
         let before = match (moments.is_container, moments.firmware) {
             (true, _) => moments.userspace.saturating_sub(moments.began),
             (false, 0) => UNTOLD_FIRMWARE + moments.userspace,
@@ -71,6 +75,7 @@ mod tests {
             userspace: 6_000_000,
             finished: 16_000_000,
             is_container: false,
+            soft_reboots: 0,
         };
         let container = BootMoments {
             firmware: 0,
@@ -78,6 +83,7 @@ mod tests {
             userspace: 900_100_000,
             finished: 901_100_000,
             is_container: true,
+            soft_reboots: 0,
         };
         for (case, moments, active, reboot, services) in [
             ("a server", server, vec![Some(9_000_000), Some(12_000_000)], 30_000, 6_000),
@@ -101,6 +107,7 @@ mod tests {
             assert_eq!(BootTime::of(&moments, &active), Some(expected), "{case}");
         }
         assert_eq!(BootTime::of(&BootMoments { finished: 0, ..server }, &[]), None);
+        assert_eq!(BootTime::of(&BootMoments { soft_reboots: 1, ..server }, &[]), None);
         assert_eq!(BootTime::of(&BootMoments::default(), &[]), None);
     }
 }

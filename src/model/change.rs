@@ -71,6 +71,24 @@ impl Change {
         }
     }
 
+    /// Whether a soft reboot undoes it, once the holds are let go: files below `/run` stay, and so does what is set at run
+    /// time.
+    pub fn ends_with_processes(&self) -> bool {
+        match self {
+            Self::Held(_)
+            | Self::Protected(_)
+            | Self::Stopped(_)
+            | Self::TakenAlong { .. }
+            | Self::Paused(_)
+            | Self::PackagesLocked => true,
+            Self::Limited { .. }
+            | Self::Announced
+            | Self::Silenced { .. }
+            | Self::OneShotBoot(_)
+            | Self::Unsynced { .. } => false,
+        }
+    }
+
     /// Whether another boot does not undo it.
     pub fn outlives_boot(&self) -> bool {
         matches!(self, Self::Silenced { .. } | Self::OneShotBoot(_) | Self::Unsynced { .. })

@@ -4,8 +4,8 @@ use jiff::Timestamp;
 
 use super::{
     AheadChoice, Baseline, BatchPlan, BootId, Change, CheckResult, ClockAnchor, ExpectedProof, HookEnd, HookRun,
-    KernelPlan, LastLook, Notification, Outcome, Owed, Recovery, Standstill, Step, StopProof, UnitName, UpgradePlan,
-    Verification, WindowMissed,
+    KernelPlan, LastLook, Notification, Outcome, Owed, Recovery, RestartChoice, Standstill, Step, StopProof, UnitName,
+    UpgradePlan, Verification, WindowMissed,
 };
 
 /// Something that happened, or that is about to be tried. Applied, then saved, in this order.
@@ -65,7 +65,10 @@ pub enum Fact {
     /// The point of no return.
     RebootRequested {
         at: Timestamp,
+        restart: RestartChoice,
     },
+    /// Nothing is held any more once systemd reads its files anew, as it does in a soft reboot.
+    HoldsLetGo,
     /// The reboot did not come, and is about to be forced.
     RebootForced {
         at: Timestamp,
@@ -151,6 +154,7 @@ impl Fact {
             Self::BootOwes(_) => "boot owes",
             Self::KernelExpected(_) => "kernel expected",
             Self::RebootRequested { .. } => "reboot requested",
+            Self::HoldsLetGo => "holds let go",
             Self::RebootForced { .. } => "reboot forced",
             Self::BootChanged { .. } => "boot changed",
             Self::SoftRebooted { .. } => "soft-rebooted",

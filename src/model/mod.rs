@@ -53,8 +53,10 @@ mod progress;
 mod related;
 mod related_list;
 mod resources;
+mod restart;
 mod room;
 mod run;
+mod run_restart;
 mod run_time;
 mod run_window;
 mod selection;
@@ -142,6 +144,7 @@ pub use related::{
 };
 pub use related_list::{INTERPRETERS, Interpreter, OPENED_LATE, STARTS_ANYTHING, WHOLE_HOST};
 pub use resources::Resources;
+pub use restart::{Restart, RestartChoice, RestartInputs, SoftHindrance, WhyFull, least_restart};
 pub use room::{FileSystem, Footprint, Need, Share, room_needed};
 pub use run::{Abort, AbortWish, Closing, PlannedService, Recovery, Run, RunOptions, Trigger};
 pub use run_window::{RunWindow, WindowMissed};

@@ -5,8 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Attempt, AttemptRecord, Baseline, BatchPlan, BootId, Change, CheckResult, ClockAnchor, Estimate, ExpectedProof,
-    HookPoint, HookRun, KernelPlan, LastLook, Notification, OneShotBoot, Outcome, Owed, Phase, RejectedKernel, RunId,
-    RunWindow, ServiceKind, Standstill, Step, StopProof, UnitName, UnitState, UpgradePlan, Verification, WindowMissed,
+    HookPoint, HookRun, KernelPlan, LastLook, Notification, OneShotBoot, Outcome, Owed, Phase, RejectedKernel,
+    RestartChoice, RunId, RunWindow, ServiceKind, Standstill, Step, StopProof, UnitName, UnitState, UpgradePlan,
+    Verification, WindowMissed,
 };
 
 /// Who started the run.
@@ -126,7 +127,7 @@ pub struct Run {
     pub reboots: u32,
     /// Boots seen that nobody asked for.
     pub unplanned_reboots: u32,
-    /// How often all but the kernel was started anew while the run was open.
+    /// How often all but the kernel was started anew while the run was open, and nobody had asked for it.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub soft_reboots: u32,
     /// How often that happened on `boot`, as far as it is known; none if systemd does not tell.
@@ -157,11 +158,20 @@ pub struct Run {
     pub last_healthy: Option<Timestamp>,
     /// When the reboot was asked for.
     pub reboot_requested: Option<Timestamp>,
+    /// Which restart was asked for, and why not less.
+    #[serde(default, skip_serializing_if = "RestartChoice::is_plain")]
+    pub restart: RestartChoice,
+    /// Set before a soft reboot: what is held starts again once systemd reads its files anew.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub holds_let_go: bool,
     /// When it was forced, since it did not come.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub reboot_forced: Option<Timestamp>,
-    /// When another boot was first noticed.
+    /// When another boot was first noticed, or the soft reboot that was asked for.
     pub rebooted: Option<Timestamp>,
+    /// It was the latter.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub softly: bool,
     /// What must run after the reboot.
     pub kernel: Option<KernelPlan>,
     pub verification: Option<Verification>,
@@ -249,8 +259,11 @@ impl Run {
             owed: Vec::new(),
             last_healthy: None,
             reboot_requested: None,
+            restart: RestartChoice::default(),
+            holds_let_go: false,
             reboot_forced: None,
             rebooted: None,
+            softly: false,
             kernel: None,
             verification: None,
             rejected_kernel: None,
@@ -287,21 +300,6 @@ impl Run {
     /// Whether the run is over, and something that it changed is still so.
     pub fn left_something(&self) -> bool {
         !self.is_open() && !self.changes.is_empty()
-    }
-
-    /// Whether all but the kernel was started anew since somebody last looked, now that systemd counts so many.
-    pub fn is_soft_rebooted(&self, count: Option<u32>) -> bool {
-        self.soft_reboots_of_boot.zip(count).is_some_and(|(known, now)| known < now)
-    }
-
-    /// Strikes out what another boot than the run's has undone, and returns it.
-    pub fn strike_out_undone_by(&mut self, boot: &BootId) -> Vec<Change> {
-        if boot == &self.boot {
-            return Vec::new();
-        }
-        let (left, undone) = std::mem::take(&mut self.changes).into_iter().partition(Change::outlives_boot);
-        self.changes = left;
-        undone
     }
 
     /// The last recorded end of a step.

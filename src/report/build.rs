@@ -160,6 +160,9 @@ fn reboot(run: &Run, timeline: &[Event]) -> Option<RebootStory> {
     Some(RebootStory {
         reasons: run.reboot_reasons.clone(),
         requested: run.reboot_requested,
+        restart: run.reboot_requested.map(|_| run.restart.restart),
+        restart_because: run.restart.because.iter().map(ToString::to_string).collect(),
+        restarted: run.restarted(),
         noticed: run.rebooted,
         back_after: back_after(run, timeline),
         asked: run.reboots,
@@ -175,7 +178,11 @@ fn back_after(run: &Run, timeline: &[Event]) -> Option<SignedDuration> {
     let requested = run.reboot_requested?;
     // The event was measured for this reboot; `rebooted` is the first other boot, whoever wanted it.
     let told = timeline.iter().find_map(|event| match event.kind {
-        EventKind::BootChanged { down, planned: true, .. } if event.at >= requested => Some(down),
+        EventKind::BootChanged { down, planned: true, .. } | EventKind::SoftRebooted { down }
+            if event.at >= requested =>
+        {
+            Some(down)
+        }
         _ => None,
     });
     told.or_else(|| words::between(requested, run.rebooted?)).filter(|down| !down.is_negative())
@@ -259,8 +266,10 @@ fn recorded_moments(run: &Run) -> Vec<Moment> {
         };
         (record.ended, kind)
     });
-    let requested =
-        run.reboot_requested.map(|at| (at, EventKind::RebootRequested { reasons: run.reboot_reasons.clone() }));
+    let requested = run.reboot_requested.map(|at| {
+        let (reasons, restart) = (run.reboot_reasons.clone(), run.restart.clone());
+        (at, EventKind::RebootRequested { reasons, restart })
+    });
     let closed = run
         .closed
         .map(|end| (end.at, EventKind::RunEnded { exit_code: end.exit_code, phase: run.phase.name().to_owned() }));

@@ -22,6 +22,7 @@ mod outcome;
 pub mod owed;
 mod page;
 mod phrases;
+mod restart;
 mod shape;
 mod style;
 mod summary;

@@ -5,7 +5,7 @@ use jiff::SignedDuration;
 use super::ending::{is_judged, is_settled};
 use super::words::{count, duration, one_line};
 use super::{PackageCertainty, PackageStory, RebootStory, Summary, owed, phrases, telling};
-use crate::model::{FindingKey, HookPoint, Outcome, PackageAction, Phase, Run, Severity, Step};
+use crate::model::{FindingKey, HookPoint, Outcome, PackageAction, Phase, Restart, Run, Severity, Step};
 
 /// The sentence. It says what is recorded, and nothing else.
 pub(super) fn summary(run: &Run, packages: &PackageStory, reboot: Option<&RebootStory>) -> Summary {
@@ -76,6 +76,7 @@ fn ended(run: &Run, packages: &PackageStory, reboot: Option<&RebootStory>) -> Su
     if let Some(reboot) = reboot {
         match reboot.back_after {
             Some(after) => parts.push(back(run, after)),
+            None if reboot.restarted == Some(Restart::Soft) => parts.push("soft-rebooted".to_owned()),
             None if reboot.noticed.is_some() => parts.push("rebooted".to_owned()),
             None => parts.push(match run.last_record(&Step::Reboot).and_then(|record| record.note.as_deref()) {
                 Some(why) => format!("not rebooted ({})", one_line(why)),

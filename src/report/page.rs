@@ -6,9 +6,9 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::words::{count, duration, instant, one_line};
-use super::{Ending, Item, Mark, Report, ServiceStory, StepStory, owed, phrases, telling};
+use super::{Ending, Item, Mark, Report, ServiceStory, StepStory, owed, phrases, restart, telling};
 use crate::exit_code;
-use crate::model::{EdgeReturn, Finding, HookRun, Notification, Outcome, Severity, UnitName};
+use crate::model::{EdgeReturn, Finding, HookRun, Notification, Outcome, Restart, Severity, UnitName};
 
 /// The heading of the problems, which each face shows in its own way: the terminal right below a summary that has the first.
 pub(super) const WENT_WRONG: &str = "What went wrong";
@@ -55,6 +55,7 @@ pub(super) enum FactKey {
     ExitCode,
     Reasons,
     Requested,
+    Restart,
     Back,
     NewBoot,
     Unplanned,
@@ -76,6 +77,7 @@ impl FactKey {
             Self::ExitCode => ("exit code", "Exit code"),
             Self::Reasons => ("because", "A reboot was wanted"),
             Self::Requested => ("requested", "Reboot requested"),
+            Self::Restart => ("restart", "Restart"),
             Self::Back => ("back", "Host back"),
             Self::NewBoot => ("new boot", "Another boot"),
             Self::Unplanned => ("unplanned", "Unplanned"),
@@ -196,16 +198,16 @@ pub(super) fn services(report: &Report) -> Vec<ServiceRow<'_>> {
         |service: &&ServiceStory| service.stopped.is_some() || service.returned.is_some() || service.downtime.is_some();
     let mut services: Vec<&ServiceStory> = report.services.iter().filter(has_story).collect();
     services.sort_by_key(|service| service.ready_position.unwrap_or(u32::MAX));
-    let rebooted = phrases::was_rebooted(report);
-    services.into_iter().map(|service| service_row(service, rebooted, &report.zone)).collect()
+    let since = restart::since(report);
+    services.into_iter().map(|service| service_row(service, since, &report.zone)).collect()
 }
 
-fn service_row<'a>(service: &'a ServiceStory, rebooted: bool, zone: &TimeZone) -> ServiceRow<'a> {
+fn service_row<'a>(service: &'a ServiceStory, since: Option<&str>, zone: &TimeZone) -> ServiceRow<'a> {
     let (mark, impact) = phrases::impact(service, zone);
     let returned = service.returned.as_ref();
     let details = [
         ("stopped", service.stopped.as_ref().map(phrases::stop_words)),
-        ("returned", returned.map(|back| phrases::return_words(back, service.ready_position, rebooted))),
+        ("returned", returned.map(|back| phrases::return_words(back, service.ready_position, since))),
         ("answers", phrases::latency_words(service)),
         ("database", service.database.as_ref().map(phrases::database_words)),
     ];
@@ -239,11 +241,17 @@ pub(super) fn boot(report: &Report, arrow: &str) -> Vec<Fact> {
         if let Some(requested) = reboot.requested {
             add(FactKey::Requested, instant(requested, &report.zone));
         }
+        if let Some(words) = restart::words(reboot) {
+            add(FactKey::Restart, words);
+        }
         match (reboot.noticed, reboot.back_after) {
             (_, Some(after)) => add(FactKey::Back, format!("{} after the request", duration(after))),
             (Some(noticed), None) => add(FactKey::NewBoot, format!("noticed {}", instant(noticed, &report.zone))),
             (None, None) if reboot.requested.is_none() => {
                 add(FactKey::Requested, "not by this run".to_owned());
+            }
+            (None, None) if reboot.restart == Some(Restart::Soft) => {
+                add(FactKey::Back, "no soft reboot was seen, and no other boot".to_owned());
             }
             (None, None) => add(FactKey::Back, "no other boot was seen".to_owned()),
         }

@@ -256,16 +256,16 @@ fn why_unknown(why: Option<OrderUnknown>) -> &'static str {
 }
 
 /// The return of a service in words.
-pub(super) fn return_words(returned: &ServiceReturn, position: Option<u32>, rebooted: bool) -> String {
+pub(super) fn return_words(returned: &ServiceReturn, position: Option<u32>, since: Option<&str>) -> String {
     let after = |usec: u64| {
         // Microseconds since boot fit into an i64 for 290,000 years.
         duration(SignedDuration::from_micros(i64::try_from(usec).unwrap_or(i64::MAX)))
     };
     let mut words = Vec::new();
     words.extend(position.map(|position| format!("as no. {position}")));
-    if rebooted {
-        words.extend(returned.active_usec.map(|usec| format!("active {} after the boot", after(usec))));
-        words.extend(returned.ready_usec.map(|usec| format!("ready {} after the boot", after(usec))));
+    if let Some(since) = since {
+        words.extend(returned.active_usec.map(|usec| format!("active {} after {since}", after(usec))));
+        words.extend(returned.ready_usec.map(|usec| format!("ready {} after {since}", after(usec))));
     } else if returned.ready_usec.is_some() {
         words.push("ready".to_owned());
     }

@@ -231,7 +231,7 @@ impl Story {
         self.run.reboots = 1;
         self.run.reboot_requested = Some(at(self.now));
         self.run.reboot_reasons = vec![format!("kernel {NEW_KERNEL} is newer than the running one")];
-        self.tell(EventKind::RebootRequested { reasons: self.run.reboot_reasons.clone() });
+        self.tell(EventKind::RebootRequested { reasons: self.run.reboot_reasons.clone(), restart: Default::default() });
         self.now += 14.2;
         self.run.boot = boot(2);
         self.run.rebooted = Some(at(self.now));

@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::{
     BootId, Change, CheckResult, DatabaseReturn, EdgeReturn, ExpectedDifference, Finding, HookRun, Latency,
-    Notification, Outcome, Owed, PackageChange, RunId, ServiceReturn, Step, StopProof, Trigger, UnitName, Verdict,
+    Notification, Outcome, Owed, PackageChange, Restart, RunId, ServiceReturn, Step, StopProof, Trigger, UnitName,
+    Verdict,
 };
 
 /// Version of the shape of [`Report`]; grows when a reader of the old shape would misunderstand the new one.
@@ -243,7 +244,16 @@ pub struct RebootStory {
     pub reasons: Vec<String>,
     /// When it was asked for.
     pub requested: Option<Timestamp>,
-    /// When another boot was first noticed.
+    /// Which restart was asked for; null if none was, or by an older version.
+    #[serde(default)]
+    pub restart: Option<Restart>,
+    /// Why it is more than `[reboot] least` allows; empty if it is not.
+    #[serde(default)]
+    pub restart_because: Vec<String>,
+    /// Which one was made; null if none was, or by an older version.
+    #[serde(default)]
+    pub restarted: Option<Restart>,
+    /// When another boot was first noticed, or the soft reboot that was asked for.
     pub noticed: Option<Timestamp>,
     /// From the request until Patchday ran again on the new boot.
     pub back_after: Option<SignedDuration>,
@@ -251,7 +261,7 @@ pub struct RebootStory {
     pub asked: u32,
     /// Boots that nobody asked for.
     pub unplanned: u32,
-    /// How often all but the kernel was started anew: no reboot.
+    /// How often all but the kernel was started anew, and Patchday had not asked for it.
     pub soft: u32,
     /// The boot on which the run began.
     pub first_boot: BootId,

@@ -80,10 +80,21 @@ pub fn tell(event: &Event) -> Option<Telling> {
             (Tone::Warning, format!("{program}: {why}{}", last_line(lines)))
         }
         EventKind::Noted { message } => (Tone::Plain, message.clone()),
-        EventKind::RebootRequested { reasons } if reasons.is_empty() => (Tone::Plain, "reboot requested".to_owned()),
-        EventKind::RebootRequested { reasons } => {
-            (Tone::Plain, format!("reboot requested: {}", self::reasons(reasons)))
+        EventKind::RebootRequested { reasons, restart } => {
+            let mut text = format!("{} requested", restart.restart.name());
+            if !reasons.is_empty() {
+                text.push_str(&format!(": {}", self::reasons(reasons)));
+            }
+            if !restart.because.is_empty() {
+                let because: Vec<String> = restart.because.iter().map(ToString::to_string).collect();
+                text.push_str(&format!(" (no soft one: {})", self::reasons(&because)));
+            }
+            (Tone::Plain, text)
         }
+        EventKind::SoftRebooted { down } => (
+            Tone::Good,
+            format!("the soft reboot is done after {}: all but the kernel was started anew", duration(*down)),
+        ),
         EventKind::BootChanged { boot, down, planned: true } => {
             (Tone::Good, format!("the host is back after {}, on boot {}", duration(*down), short(boot)))
         }
@@ -200,7 +211,7 @@ mod tests {
     use insta::assert_snapshot;
 
     use super::*;
-    use crate::model::{CheckResult, Finding, FindingKey, Step};
+    use crate::model::{CheckResult, Finding, FindingKey, Restart, RestartChoice, SoftHindrance, Step, WhyFull};
     use crate::report::sample::{boot, event, secs, snapshots, unit};
 
     /// One of each kind, and of each turn that a kind can take.
@@ -267,8 +278,23 @@ mod tests {
             hook(Outcome::Failed, Some("exit status 3"), &["the pool is empty"]),
             hook(Outcome::Interrupted, None, &[]),
             EventKind::Noted { message: "apt-daily.timer is paused".into() },
-            EventKind::RebootRequested { reasons: vec!["a newer kernel".into(), "libc6 was upgraded".into()] },
-            EventKind::RebootRequested { reasons: Vec::new() },
+            EventKind::RebootRequested {
+                reasons: vec!["a newer kernel".into(), "libc6 was upgraded".into()],
+                restart: RestartChoice::default(),
+            },
+            EventKind::RebootRequested { reasons: Vec::new(), restart: RestartChoice::default() },
+            EventKind::RebootRequested {
+                reasons: vec!["libc6 was upgraded".into()],
+                restart: RestartChoice { restart: Restart::Soft, because: Vec::new() },
+            },
+            EventKind::RebootRequested {
+                reasons: vec!["libc6 was upgraded".into()],
+                restart: RestartChoice {
+                    restart: Restart::Full,
+                    because: vec![WhyFull::Host { hindrance: SoftHindrance::NotCounted }],
+                },
+            },
+            EventKind::SoftRebooted { down: secs(5.1) },
             EventKind::BootChanged { boot: boot(2), down: secs(14.2), planned: true },
             EventKind::BootChanged { boot: boot(2), down: secs(48.0), planned: false },
             EventKind::AbortRequested { by: "root on pts/0".into() },

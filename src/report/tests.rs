@@ -114,7 +114,8 @@ fn not_rebooted() -> Story {
     story.run.reboots = 1;
     story.run.reboot_requested = Some(at(story.now));
     story.run.reboot_reasons = vec!["libc6 was upgraded".into()];
-    story.tell(EventKind::RebootRequested { reasons: story.run.reboot_reasons.clone() });
+    let (reasons, restart) = (story.run.reboot_reasons.clone(), story.run.restart.clone());
+    story.tell(EventKind::RebootRequested { reasons, restart });
     let reason = "the host is still on its old boot after 5 min; still stopping: nfs-client.target";
     story.end(300.0, Outcome::Failed, reason);
     story.run.phase = Phase::Failed { step: Step::Reboot, reason: reason.into() };

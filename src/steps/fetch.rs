@@ -185,7 +185,7 @@ async fn wants_work_anyway(ctx: &StepContext<'_>) -> Result<bool, StepError> {
     let facts = ctx.host.kernels.facts().await?;
     let reboot_is_due = ctx.may_reboot() && {
         let owed = owed::seen(ctx.host, ctx.settings, ctx.run(), false).await;
-        !owed::reboot_reasons(&facts, &owed, &UpgradePlan::default(), ctx.settings.tries_kernels()).is_empty()
+        !owed::reboot_reasons(&facts, &owed, ctx.settings.tries_kernels()).is_empty()
     };
     Ok(reboot_is_due || !build_kernel::missing_modules(ctx, &facts).await?.required.is_empty())
 }

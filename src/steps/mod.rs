@@ -33,6 +33,7 @@ mod remove_kernels;
 mod repair;
 mod replica_set;
 mod report;
+mod restart;
 mod restart_outdated;
 mod restore;
 mod revert;
@@ -59,6 +60,7 @@ pub use context::{AbortFlag, RecordError, Recorder, StepContext, StepEnd, StepEr
 pub use kernel_source::is_due as kernel_build_is_due;
 pub use owed::{expected_boot_reasons, owed_now};
 pub use related::{UsedNow, ahead_by_rules, ahead_of, used_now};
+pub use restart::{expected_restart, let_go};
 pub use sequence::planned_steps;
 pub use task::work_unit;
 

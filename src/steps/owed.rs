@@ -76,9 +76,14 @@ pub fn expected_boot_reasons(facts: &KernelFacts, owed: &[Owed], plan: &UpgradeP
     all_of(of_kernel(facts, tried).into_iter().chain(comes).collect(), owed, plan)
 }
 
-/// Reasons after the upgrade: its kernel is one of those that are installed now, or is none.
-pub(super) fn reboot_reasons(facts: &KernelFacts, owed: &[Owed], plan: &UpgradePlan, tried: bool) -> Vec<String> {
-    reasons_in_words(&all_of(of_kernel(facts, tried), owed, plan))
+/// What owes a boot after the upgrade: its kernel is one of those that are installed now, or is none.
+pub(super) fn of_boot(facts: &KernelFacts, owed: &[Owed], tried: bool) -> Vec<BootReason> {
+    all_of(of_kernel(facts, tried), owed, &UpgradePlan::default())
+}
+
+/// The same in words.
+pub(super) fn reboot_reasons(facts: &KernelFacts, owed: &[Owed], tried: bool) -> Vec<String> {
+    reasons_in_words(&of_boot(facts, owed, tried))
 }
 
 fn all_of(mut reasons: Vec<BootReason>, owed: &[Owed], plan: &UpgradePlan) -> Vec<BootReason> {

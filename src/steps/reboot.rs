@@ -3,10 +3,10 @@
 use jiff::SignedDuration;
 
 use super::stay::reason_to_stay;
-use super::{StepContext, StepEnd, StepError, StepResult, held_down, package_locks, trial};
+use super::{StepContext, StepEnd, StepError, StepResult, held_down, package_locks, restart, trial};
 use crate::events::EventKind;
 use crate::host::{HostErrorKind, Inhibitor};
-use crate::model::{Fact, Step};
+use crate::model::{Fact, RestartChoice, Step};
 
 /// How often logind is asked whether it has noticed that our own lock is gone: for ten seconds.
 const OWN_LOCK_LOOKS: u32 = 100;
@@ -22,11 +22,12 @@ pub(super) async fn perform(ctx: &mut StepContext<'_>) -> StepResult {
     held_down::record_failed(ctx).await?;
     trial::begin(ctx).await?;
     let reasons = ctx.run().reboot_reasons.clone();
-    request(ctx, reasons).await
+    let choice = restart::choose(ctx).await;
+    request(ctx, reasons, choice).await
 }
 
-/// Asks for a reboot, once nobody objects; recorded first.
-pub(super) async fn request(ctx: &mut StepContext<'_>, reasons: Vec<String>) -> StepResult {
+/// Asks for a restart, once nobody objects; recorded first.
+pub(super) async fn request(ctx: &mut StepContext<'_>, reasons: Vec<String>, choice: RestartChoice) -> StepResult {
     // Before systemd 257 root runs over other people's locks, their dpkg included: we look ourselves.
     let locks = shutdown_locks(ctx).await?;
     if !locks.is_empty() {
@@ -47,9 +48,12 @@ pub(super) async fn request(ctx: &mut StepContext<'_>, reasons: Vec<String>) -> 
     if let Err(error) = ctx.host.shutdown.watch(&ctx.run().id, patience + WATCH_MARGIN).await {
         ctx.note(format!("no unit watches whether the reboot comes to its end: {error}"));
     }
-    ctx.recorder.record(Fact::RebootRequested { at: ctx.host.clock.now() })?;
-    ctx.events.emit(EventKind::RebootRequested { reasons });
-    match ctx.host.power.reboot().await {
+    ctx.recorder.record(Fact::RebootRequested { at: ctx.host.clock.now(), restart: choice.clone() })?;
+    ctx.events.emit(EventKind::RebootRequested { reasons, restart: choice.clone() });
+    if let Some(problem) = restart::let_go(ctx.host, ctx.recorder).await? {
+        ctx.note(problem);
+    }
+    match ctx.host.power.reboot(choice.restart).await {
         // The bus may be gone before logind's answer is here: whether the host goes down, the next boot tells, or the
         // end of the grace period.
         Err(error) if error.kind == HostErrorKind::Unknown => ctx.note(error.to_string()),

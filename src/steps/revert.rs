@@ -1,6 +1,7 @@
 //! Go back to the kernel that ran before.
 
 use super::{StepContext, StepEnd, StepResult, reboot};
+use crate::model::RestartChoice;
 
 /// Reboots into the kernel that ran before.
 pub(super) async fn revert(ctx: &mut StepContext<'_>) -> StepResult {
@@ -10,6 +11,8 @@ pub(super) async fn revert(ctx: &mut StepContext<'_>) -> StepResult {
     reboot::request(
         ctx,
         vec![format!("the host is not well under kernel {}; back to {}", trial.kernel, trial.fallback)],
+        // Only a boot chooses a kernel.
+        RestartChoice::default(),
     )
     .await
 }

@@ -4,8 +4,8 @@ use super::{StepContext, StepEnd, StepError, StepResult, held_down, owed, packag
 use crate::checks::BOOT_CRITICAL;
 use crate::config::RebootWhen;
 use crate::model::{
-    Baseline, BootSource, Fact, InstalledKernel, KernelChange, KernelFacts, KernelPlan, Step, UpgradePlan,
-    compare_releases, kernel_change, newest_of_flavour, next_kernel, next_kernel_problems,
+    Baseline, BootSource, Fact, InstalledKernel, KernelChange, KernelFacts, KernelPlan, Step, compare_releases,
+    kernel_change, newest_of_flavour, next_kernel, next_kernel_problems,
 };
 
 /// The checks that look for the same before a run.
@@ -120,8 +120,7 @@ async fn refuse_kernel_without_entry(ctx: &StepContext<'_>, facts: &KernelFacts)
 
 fn reasons(ctx: &StepContext<'_>, facts: &KernelFacts) -> Vec<String> {
     let plan = ctx.run().upgrade.clone().unwrap_or_default();
-    let mut reasons =
-        owed::reboot_reasons(facts, &ctx.run().owed, &UpgradePlan::default(), ctx.settings.tries_kernels());
+    let mut reasons = owed::reboot_reasons(facts, &ctx.run().owed, ctx.settings.tries_kernels());
     if reasons.is_empty() && ctx.settings.reboot.when == RebootWhen::Always && !plan.is_empty() {
         reasons.push("[reboot] when = \"always\"".into());
     }

@@ -7,15 +7,18 @@ use crate::model::{Change, Fact, Verdict};
 use crate::verify::{Look, Verifying};
 
 pub(super) async fn perform(ctx: &mut StepContext<'_>) -> StepResult {
-    // A boot reaches everything.
+    // A boot reaches everything, and a soft one all but what outlives it.
     if ctx.run().boot == ctx.run().first_boot {
-        restart_outdated::restart(ctx).await?;
+        if !ctx.run().is_softly_restarted() {
+            restart_outdated::restart(ctx).await?;
+        }
         owed::look(ctx, false).await?;
     }
     let run = ctx.run().clone();
     let Some(with) = Verifying::of_run(&run, run.boot.clone(), ctx.host, ctx.settings, ctx.events) else {
         return Err(StepError::Failed("the run has no baseline to compare with".into()));
     };
+    let with = with.from_its_beginning().await;
     let mut look = Look::until_settled(&with).await;
     let mut recovered = Vec::new();
     if ctx.settings.verify.on_failure == OnFailure::Restart {

@@ -247,8 +247,8 @@ impl View for Bars {
                     self.with_current(|current| current.say(&told.text));
                 }
             }
-            EventKind::BootChanged { planned, .. } => {
-                self.end_by_boot(*planned);
+            EventKind::BootChanged { .. } | EventKind::SoftRebooted { .. } => {
+                self.end_by_boot(!matches!(event.kind, EventKind::BootChanged { planned: false, .. }));
                 if let Some(told) = tell(event) {
                     self.detail(mark_of(told.tone), &told.text);
                 }

@@ -12,8 +12,8 @@ use serde::Serialize;
 
 use super::{Answer, Mark, Paint, Style};
 use crate::model::{
-    AheadChoice, Basis, CheckResult, Estimate, Finding, KernelPlan, Owed, PackageSelection, PlannedService, Saving,
-    Severity, Step, UpgradePlan, short_version,
+    AheadChoice, Basis, CheckResult, Estimate, Finding, KernelPlan, Owed, PackageSelection, PlannedService, Restart,
+    RestartChoice, Saving, Severity, Step, UpgradePlan, short_version,
 };
 use crate::report::telling;
 use crate::report::words::{count, duration, one_line, roughly};
@@ -54,6 +54,8 @@ pub struct Plan<'a> {
     pub steps: &'a [Step],
     /// Why the host would reboot; empty if nothing asks for it yet.
     pub reboot_reasons: &'a [String],
+    /// Which restart that would be, and why not less.
+    pub restart: &'a RestartChoice,
     /// The kernel of the next boot, after the upgrade, and why that one.
     pub next_kernel: &'a KernelPlan,
     /// What a boot owes since earlier runs.
@@ -163,12 +165,28 @@ fn reboot(plan: &Plan<'_>, style: &Style) -> Vec<String> {
         [] => style.field("reboot", "nothing asks for it yet; looked at again after the upgrade"),
         reasons => style.field("because", &telling::reasons(reasons)),
     };
+    lines.extend(restart(plan).iter().flat_map(|words| style.field("restart", words)));
     let kernel = plan.next_kernel;
     let version = kernel.version.as_deref().map(|version| format!(" ({})", short_version(version)));
     let why = if kernel.why.is_empty() { String::new() } else { format!("; {}", kernel.why) };
     let text = format!("{}{} expected{why}", kernel.expected, version.unwrap_or_default());
     lines.extend(style.field("kernel", &one_line(&text)));
     lines
+}
+
+/// Which restart it would be; none where nobody allows less than a full one, or nothing asks for any.
+fn restart(plan: &Plan<'_>) -> Option<String> {
+    match plan.restart {
+        _ if plan.reboot_reasons.is_empty() => None,
+        RestartChoice { restart: Restart::Soft, .. } => {
+            Some("a soft reboot, for all that is known now: only programs and libraries would owe it".to_owned())
+        }
+        RestartChoice { because, .. } if because.is_empty() => None,
+        RestartChoice { because, .. } => {
+            let because: Vec<String> = because.iter().map(ToString::to_string).collect();
+            Some(format!("full, though less is allowed: {}", telling::reasons(&because)))
+        }
+    }
 }
 
 fn steps(plan: &Plan<'_>, style: &Style) -> Vec<String> {
@@ -234,7 +252,9 @@ mod tests {
     use insta::assert_snapshot;
 
     use super::*;
-    use crate::model::{FindingKey, PackageAction, PackageChange, StepEstimate, WaitingPackage};
+    use crate::model::{
+        FindingKey, PackageAction, PackageChange, SoftHindrance, StepEstimate, WaitingPackage, WhyFull,
+    };
     use crate::report::sample::{Story, snapshots};
 
     #[test]
@@ -253,6 +273,7 @@ mod tests {
             upgrade: &upgrade,
             may_reboot: true,
             reboots: true,
+            restart: Restart::Full,
             reboot_for: &reboot_for,
             downtime: estimate.downtime(),
             checks: &run.checks,
@@ -287,6 +308,7 @@ mod tests {
             services: &run.services,
             steps: &run.steps,
             reboot_reasons: &["a newer kernel is installed".to_owned()],
+            restart: &RestartChoice::default(),
             next_kernel: &KernelPlan { expected: kernel.into(), ..KernelPlan::default() },
             owed: &[],
             estimate: &estimate,
@@ -304,6 +326,14 @@ mod tests {
         let too_late = PlanWindow { fits: false, ..plan.window.clone() };
         let too_late = Plan { window: &too_late, ..plan };
         assert!(too_late.render(&Style::plain()).contains("no run would begin"));
+        let host = WhyFull::Host { hindrance: SoftHindrance::NotCounted };
+        for (restart, because, says) in [
+            (Restart::Soft, Vec::new(), "a soft reboot, for all that is known now"),
+            (Restart::Full, vec![host], "full, though less is allowed: this systemd counts no soft reboots"),
+        ] {
+            let text = Plan { restart: &RestartChoice { restart, because }, ..plan }.render(&Style::plain());
+            assert!(text.split_whitespace().collect::<Vec<_>>().join(" ").contains(says), "{text}");
+        }
         let finding = Finding::new(FindingKey::DpkgClean, Severity::Blocker, "dpkg was interrupted")
             .remedy("finish what dpkg began", "dpkg --configure -a");
         let blocker = CheckResult { label: "dpkg-clean".into(), finding: Some(finding) };

@@ -166,6 +166,10 @@ fn next(run: &Run) -> String {
         Phase::Failed { .. } | Phase::Aborted { .. } => {
             return "the host is brought to safety, then the run ends".to_owned();
         }
+        Phase::RebootRequested if !run.restart.restart.is_full() => {
+            return "all but the kernel is started anew (soft reboot), and the run goes on by itself behind it"
+                .to_owned();
+        }
         Phase::RebootRequested => return "the host reboots, and the run goes on by itself on the next boot".to_owned(),
         _ => {}
     }

@@ -4,7 +4,7 @@ use jiff::SignedDuration;
 
 use super::watch::{self, Watched};
 use super::{Verifying, latency};
-use crate::model::{Finding, FindingKey, Severity, Subject, UnitName, UnitSurvey, in_utc};
+use crate::model::{Finding, FindingKey, Restart, Severity, Subject, UnitName, UnitSurvey, in_utc};
 
 /// A boot that goes on after all services settled is waited for; this is how often it is looked at.
 const BOOT_LOOKS: SignedDuration = SignedDuration::from_millis(500);
@@ -122,9 +122,11 @@ pub(super) fn failed_before(with: &Verifying<'_>, now: Option<&UnitSurvey>) -> V
     let forgotten = with.failed_meanwhile.iter().filter(|unit| with.rebooted && !is_told(unit));
     forgotten
         .map(|unit| {
-            let title = format!("{unit} failed while services were down, and the reboot made systemd forget it");
+            let how = if with.softly { Restart::Soft } else { Restart::Full }.name();
+            let title = format!("{unit} failed while services were down, and the {how} made systemd forget it");
             let finding = Finding::new(FindingKey::UnitFailedMeanwhile, Severity::Warning, title).about(unit);
-            let finding = finding.evidence(format!("what it said: journalctl -b -1 -u {unit}"));
+            let finding = finding
+                .evidence(format!("what it said: journalctl -b{} -u {unit}", if with.softly { "" } else { " -1" }));
             finding.remedy("do its work now, if it is still to be done", format!("systemctl start {unit}"))
         })
         .collect()

@@ -116,6 +116,7 @@ async fn conclude(
     // Where nobody was there before the services, what was seen here has to do.
     let sightings = with.host.witness.sightings().await.unwrap_or_default();
     seen::narrow(&mut watched, &sightings, &databases);
+    watched.iter_mut().for_each(|one| one.count_from(with.began_usec));
     let edges = order::edges(&watched);
     findings.extend(order::findings(&edges, &watched, &graph));
     findings.extend(order::restarts(&watched));

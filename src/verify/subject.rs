@@ -16,8 +16,12 @@ pub struct Verifying<'a> {
     pub baseline: &'a Baseline,
     /// The boot that is judged.
     pub boot: BootId,
-    /// The host was rebooted since the baseline.
+    /// The host was rebooted since the baseline, or all of it but the kernel started anew.
     pub rebooted: bool,
+    /// It was the latter.
+    pub softly: bool,
+    /// Microseconds since the boot at which the start began that is judged; zero where that is the boot's.
+    pub began_usec: u64,
     /// What must run after the reboot.
     pub kernel: Option<&'a KernelPlan>,
     /// Why a reboot was wanted.
@@ -50,7 +54,9 @@ impl<'a> Verifying<'a> {
             settings,
             events,
             baseline: run.baseline.as_ref()?,
-            rebooted: boot != run.first_boot,
+            rebooted: run.is_started_anew_on(&boot),
+            softly: run.is_softly_restarted() && boot == run.boot,
+            began_usec: 0,
             boot,
             kernel: run.kernel.as_ref(),
             reboot_reasons: &run.reboot_reasons,
@@ -60,5 +66,16 @@ impl<'a> Verifying<'a> {
             rejected: run.rejected_kernel.as_ref(),
             failed_meanwhile: &run.failed_meanwhile,
         })
+    }
+
+    /// With the moment from which times count: the kernel's clock goes on over a soft reboot.
+    #[must_use]
+    pub async fn from_its_beginning(self) -> Self {
+        if !self.softly {
+            return self;
+        }
+        // Where it is not told, times count from the boot: too long, and of no consequence.
+        let began_usec = self.host.units.userspace_began().await.unwrap_or_default();
+        Self { began_usec, ..self }
     }
 }

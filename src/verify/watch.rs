@@ -89,6 +89,18 @@ impl Watched {
         self.was_not_ready.is_some() && self.ready_at.is_none() && self.state.as_ref().is_some_and(UnitState::is_up)
     }
 
+    /// Has its times count from a moment of the boot, and not from the boot itself.
+    pub(super) fn count_from(&mut self, began: u64) {
+        for usec in [&mut self.ready_usec, &mut self.not_ready_usec].into_iter().flatten() {
+            *usec = usec.saturating_sub(began);
+        }
+        if let Some(state) = &mut self.state {
+            for usec in [&mut state.active_since_usec, &mut state.activation_began_usec].into_iter().flatten() {
+                *usec = usec.saturating_sub(began);
+            }
+        }
+    }
+
     /// Why it is not ready, in words.
     pub(super) fn told_problem(&self) -> &str {
         self.problem.as_deref().unwrap_or("nothing is known of it")
@@ -239,7 +251,7 @@ async fn look(with: &Verifying<'_>, one: &mut Watched, booted: bool, longest_pau
             one.settled = true;
             // Without a boot it was brought back, and told of, before.
             let since = match with.rebooted {
-                true => Some(0),
+                true => Some(with.began_usec),
                 false => state.activation_began_usec.filter(|_| one.not_ready_usec.is_some()),
             };
             if let Some(since) = since {

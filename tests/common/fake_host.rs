@@ -39,6 +39,8 @@ pub struct FakeUnit {
     pub enabled: bool,
     pub held: bool,
     pub protected: bool,
+    /// Held, or protected, until systemd reads its files anew.
+    pub let_go: bool,
     pub invocation: u32,
     pub ignores_stop: bool,
     pub fails_to_start: bool,
@@ -80,6 +82,7 @@ impl FakeUnit {
             enabled: true,
             held: false,
             protected: false,
+            let_go: false,
             invocation: 1,
             ignores_stop: false,
             fails_to_start: false,
@@ -148,6 +151,8 @@ pub struct World {
     pub boots: u32,
     /// Since the boot; none where systemd does not count them.
     pub soft_reboots: Option<u32>,
+    /// When systemd last began, in microseconds since the boot.
+    pub userspace_usec: u64,
     pub booted: Timestamp,
     pub units: BTreeMap<String, FakeUnit>,
     /// Units that systemd stops with another one, and sockets that start it: each with the other one.
@@ -204,7 +209,7 @@ pub struct World {
     pub reboot_is_refused: bool,
     /// Somebody looks whether the reboot comes to its end.
     pub watches_the_reboot: bool,
-    pub going_down: bool,
+    pub going_down: Option<Restart>,
     pub save_fails_after: Option<u32>,
     pub break_on_boot: Vec<&'static str>,
     /// The kernel that runs, those in `/boot` (newest first), and how the boot loader chooses.
@@ -419,6 +424,7 @@ impl World {
             wall_ahead: SignedDuration::ZERO,
             boots: 1,
             soft_reboots: Some(0),
+            userspace_usec: 0,
             booted: now - SignedDuration::from_hours(1200),
             units,
             bonds: Vec::new(),
@@ -452,7 +458,7 @@ impl World {
             reboot_hangs: false,
             reboot_is_refused: false,
             watches_the_reboot: false,
-            going_down: false,
+            going_down: None,
             save_fails_after: None,
             break_on_boot: Vec::new(),
             kernel: "6.1.0-42-amd64",
@@ -598,9 +604,10 @@ impl World {
         self.torn.extend(lost);
         self.boots += 1;
         self.soft_reboots = self.soft_reboots.map(|_| 0);
+        self.userspace_usec = 0;
         self.limits = SliceLimits::default();
         for unit in self.units.values_mut() {
-            (unit.held, unit.protected) = (false, false);
+            (unit.held, unit.protected, unit.let_go) = (false, false, false);
         }
         self.start_anew();
         self.sightings.clear();
@@ -610,6 +617,11 @@ impl World {
     /// Every process is gone; what is enabled starts, but for what is held.
     pub fn soft_reboot(&mut self) {
         self.soft_reboots = self.soft_reboots.map(|count| count + 1);
+        // systemd reads its files anew.
+        for unit in self.units.values_mut().filter(|unit| unit.let_go) {
+            (unit.held, unit.protected, unit.let_go) = (false, false, false);
+        }
+        self.userspace_usec = u64::try_from(self.now.duration_since(self.booted).as_micros()).unwrap();
         self.start_anew();
     }
 
@@ -622,7 +634,7 @@ impl World {
         self.works.clear();
         self.locked_by_us = false;
         self.old_code.clear();
-        self.going_down = false;
+        self.going_down = None;
         self.reboot_hangs = false;
         self.system_state = "running";
         self.now += SignedDuration::from_secs(20);
@@ -1033,11 +1045,24 @@ impl Units for Fake {
             {
                 let mut world = lock(&self.0);
                 let fake = world.unit(hold.unit.as_str());
-                (fake.held, fake.protected) = (true, false);
+                (fake.held, fake.protected, fake.let_go) = (true, false, false);
             }
             point(&self.0, "held");
         }
         Ok(())
+    }
+
+    async fn let_go(&self, units: &[UnitName]) -> HostResult<()> {
+        point(&self.0, "let go");
+        for unit in units {
+            lock(&self.0).unit(unit.as_str()).let_go = true;
+        }
+        point(&self.0, "holds let go");
+        Ok(())
+    }
+
+    async fn userspace_began(&self) -> HostResult<u64> {
+        Ok(lock(&self.0).userspace_usec)
     }
 
     async fn boot_time(&self, _services: &[UnitName]) -> HostResult<Option<BootTime>> {
@@ -1062,7 +1087,7 @@ impl Units for Fake {
                     return Err(unknown(&format!("release {unit}")));
                 }
                 let fake = world.unit(unit.as_str());
-                (fake.held, fake.protected) = (false, false);
+                (fake.held, fake.protected, fake.let_go) = (false, false, false);
             }
             point(&self.0, "released");
         }
@@ -1301,11 +1326,11 @@ impl Power for Fake {
         let world = lock(&self.0);
         match world.logind_is_gone {
             true => Err(unknown("ask whether a shutdown is on its way")),
-            false => Ok(world.going_down),
+            false => Ok(world.going_down.is_some()),
         }
     }
 
-    async fn reboot(&self) -> HostResult<()> {
+    async fn reboot(&self, restart: Restart) -> HostResult<()> {
         point(&self.0, "reboot");
         let mut world = lock(&self.0);
         if world.logind_is_gone {
@@ -1319,13 +1344,13 @@ impl Power for Fake {
             return Err(HostError::new(HostErrorKind::Refused, "ask logind for a reboot", "a shutdown is inhibited"));
         }
         // logind takes a second request for the first.
-        if !world.going_down {
-            world.effects.push("reboot".into());
+        if world.going_down.is_none() {
+            world.effects.push(restart.name().into());
         }
         if world.reboot_hangs {
             world.system_state = "stopping";
         } else {
-            world.going_down = !world.reboot_does_nothing;
+            world.going_down = (!world.reboot_does_nothing).then_some(restart);
         }
         drop(world);
         point(&self.0, "reboot asked for");
@@ -1343,14 +1368,14 @@ impl Shutdown for Fake {
 
     async fn is_under_way(&self) -> HostResult<bool> {
         let world = lock(&self.0);
-        Ok(world.going_down || world.system_state == "stopping")
+        Ok(world.going_down.is_some() || world.system_state == "stopping")
     }
 
-    async fn begin(&self) -> HostResult<()> {
+    async fn begin(&self, restart: Restart) -> HostResult<()> {
         point(&self.0, "begin reboot");
         let mut world = lock(&self.0);
-        world.effects.push("reboot begun by systemd".into());
-        world.going_down = !world.reboot_does_nothing;
+        world.effects.push(format!("{} begun by systemd", restart.name()));
+        world.going_down = (!world.reboot_does_nothing).then_some(restart);
         Ok(())
     }
 
@@ -1373,7 +1398,7 @@ impl Shutdown for Fake {
         {
             let mut world = lock(&self.0);
             world.effects.push("reboot forced".into());
-            world.going_down = true;
+            world.going_down = Some(Restart::Full);
         }
         point(&self.0, "forced");
         Ok(())
@@ -1381,6 +1406,10 @@ impl Shutdown for Fake {
 
     async fn soft_reboots(&self) -> HostResult<Option<u32>> {
         Ok(lock(&self.0).soft_reboots)
+    }
+
+    async fn hinders_soft_reboot(&self) -> Option<SoftHindrance> {
+        lock(&self.0).soft_reboots.is_none().then_some(SoftHindrance::NotCounted)
     }
 
     async fn watch(&self, _run: &RunId, _after: SignedDuration) -> HostResult<()> {
@@ -2148,8 +2177,11 @@ impl Clock for Fake {
             world.now += duration;
             world.going_down
         };
-        if goes_down {
-            lock(&self.0).boot_anew();
+        if let Some(restart) = goes_down {
+            match restart {
+                Restart::Full => lock(&self.0).boot_anew(),
+                Restart::Soft => lock(&self.0).soft_reboot(),
+            }
             resume_unwind(Box::new(Crash));
         }
     }

@@ -145,7 +145,7 @@ impl Story {
         self.step(Step::StageCheck, vec![Fact::KernelExpected(kernel), Fact::RebootWanted(wanted)], None);
         self.start(Step::Reboot);
         let at = self.now();
-        self.tell(Fact::RebootRequested { at });
+        self.tell(Fact::RebootRequested { at, restart: RestartChoice::default() });
     }
 }
 

@@ -10,6 +10,7 @@ mod config;
 mod end_proof;
 mod faults;
 mod hooks;
+mod least_restart;
 mod mongodb;
 mod notify;
 mod on_machine;

@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use patchday::host::logind::Logind;
 use patchday::host::systemd::{SystemdUnits, SystemdWork};
 use patchday::host::{HostError, HostErrorKind, Power, UnitHold, Units, WorkUnits};
-use patchday::model::{ActiveState, JobResult, LoadState, UnitName, WorkLook, WorkOutcome, WorkSpec};
+use patchday::model::{ActiveState, JobResult, LoadState, Restart, UnitName, WorkLook, WorkOutcome, WorkSpec};
 use zbus::Connection;
 
 const UNIT: &str = "mongod.service";
@@ -409,7 +409,7 @@ async fn a_reboot_over_a_lock_is_refused_with_the_holders_name() {
         mock.foreign_lock("shutdown:idle", "Unattended Upgrades Shutdown", "block");
         mock.foreign_lock("sleep", "NetworkManager", "delay");
         let _on = mock.attach(&daemon).await;
-        let error = soon("reboot", Logind::new(daemon.bus()).reboot()).await.unwrap_err();
+        let error = soon("reboot", Logind::new(daemon.bus()).reboot(Restart::Full)).await.unwrap_err();
         assert_eq!(error.kind, HostErrorKind::Refused, "{version:?}");
         let text = error.to_string();
         assert!(text.contains("Unattended Upgrades Shutdown (process 42: testing)"), "{text}");
@@ -424,9 +424,19 @@ async fn a_reboot_is_asked_for_once() {
     let mock = MockLogind::new(Version::V252);
     let _on = mock.attach(&daemon).await;
     let logind = Logind::new(daemon.bus());
-    soon("reboot", logind.reboot()).await.unwrap();
-    soon("reboot", logind.reboot()).await.unwrap();
+    for restart in [Restart::Full, Restart::Full, Restart::Soft] {
+        soon("reboot", logind.reboot(restart)).await.unwrap();
+    }
     assert_eq!(mock.reboots(), 1);
+}
+
+#[tokio::test]
+async fn a_soft_reboot_is_one_flag_of_logind() {
+    let daemon = BusDaemon::start();
+    let mock = MockLogind::new(Version::V257);
+    let _on = mock.attach(&daemon).await;
+    soon("soft reboot", Logind::new(daemon.bus()).reboot(Restart::Soft)).await.unwrap();
+    assert_eq!((mock.reboots(), mock.flags()), (1, Some(4)));
 }
 
 #[tokio::test]

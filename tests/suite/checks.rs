@@ -311,6 +311,7 @@ fn every_check_of_the_catalogue_is_provoked() {
         "tests/machine/checks.rs",
         "tests/machine/end_proof.rs",
         "tests/machine/hooks.rs",
+        "tests/machine/least_restart.rs",
         "tests/machine/only_planned.rs",
         "tests/machine/upgrade.rs",
         "tests/lab/src/bin/mongodb/trouble.rs",

@@ -104,7 +104,7 @@ fn check_tells_every_error_with_its_file_and_its_hint() {
                 quotes, found 25\n\
                 hint: for example: cpu = \"25%\"\n\
                 error: /etc/patchday/patchday.toml.d/30-b.toml:3:1: [reboot] grase: unknown key, expected one of when, \
-                grace, force-after, restart-outdated\n\
+                grace, force-after, least, restart-outdated\n\
                 hint: did you mean \"grace\"?\n";
     assert_eq!(err, told);
     // Every other verb says the same, with the first hint.

@@ -6,7 +6,7 @@ use jiff::SignedDuration;
 use patchday::config::SilenceSettings;
 use patchday::coordinator::RunEnd;
 use patchday::exit_code;
-use patchday::model::{Hook, HookPoint, HookPolicy, Outcome, Run, Step};
+use patchday::model::{Hook, HookPoint, HookPolicy, Outcome, Restart, Run, Step};
 
 /// Every kind of moment that leaves a mark: each durable write, and both sides of each effect.
 const MOMENTS: [&str; 21] = [
@@ -288,5 +288,70 @@ fn whenever_the_world_ends_no_hook_is_called_twice_or_forgotten() {
             }
         }
         assert!(interrupted > 0, "no {fault:?} met a hook at work");
+    }
+}
+
+/// A soft reboot is asked for, and around it, at every moment, the coordinator is killed, the power goes, or somebody else
+/// has all but the kernel started anew: the run ends in service, and says which restart it was.
+#[test]
+fn whatever_happens_around_a_soft_reboot_that_is_asked_for_ends_in_service() {
+    let softly = || {
+        let mut scenario = Scenario::new();
+        scenario.settings.reboot.least = Restart::Soft;
+        scenario
+    };
+    let known = softly();
+    known.run_to_end();
+    // Until then nothing is different from the walks above.
+    let from = known.world().first["let go"] - 60;
+    for fault in [Fault::Kill, Fault::PowerCut, Fault::SoftReboot] {
+        let (mut points, mut softly_done, mut fully, mut restored) = (0, 0, 0, 0);
+        for point in from.. {
+            let scenario = softly().crash_at(point, fault);
+            let (end, run) = scenario.run_to_end();
+            let has_crashed = scenario.has_crashed();
+            let world = scenario.world();
+            if !has_crashed {
+                assert!(world.moments.contains_key("holds let go"), "{:?}", world.moments);
+                break;
+            }
+            points = point;
+            let context = format!("after {fault:?} at point {point}");
+            let (asked, boots, effects) = (world.effects_of("soft reboot"), world.boots, world.effects.clone());
+            let is_patched = world.pending.is_empty();
+            drop(world);
+            let RunEnd::Closed { exit_code } = end else { panic!("{end:?} {context}") };
+            assert_in_service(&scenario, &context);
+            assert!(!format!("{:?}", run.phase).contains("cannot record"), "{context}: {:?}", run.phase);
+            assert!(run.changes.is_empty() && !run.holds_let_go, "{context}: {:?}", run.changes);
+            assert!(asked <= 1 && !effects.contains(&"reboot".to_owned()), "{context}: {effects:?}");
+            match run.restarted() {
+                Some(Restart::Soft) => softly_done += 1,
+                Some(Restart::Full) => fully += 1,
+                None => {}
+            }
+            restored += u32::from(run.restarted() == Some(Restart::Soft) && run.has_finished(&Step::Restore));
+            assert!(run.restarted() != Some(Restart::Full) || boots > 1, "{context}: {:?}", run.phase);
+            if exit_code == exit_code::DONE {
+                assert!(is_patched, "{context}");
+                let verdict = run.verification.as_ref().unwrap();
+                assert_eq!(verdict.boot, run.boot, "the verdict is of another boot {context}");
+            }
+            match fault {
+                Fault::Kill => {
+                    assert_eq!((exit_code, asked, boots), (exit_code::DONE, 1, 1), "{context}: {:?}", run.phase);
+                    assert_eq!((run.restarted(), run.soft_reboots), (Some(Restart::Soft), 0), "{context}");
+                }
+                Fault::PowerCut => assert_eq!(run.soft_reboots, 0, "{context}"),
+                Fault::SoftReboot => {
+                    assert_eq!((run.unplanned_reboots, boots), (0, 1), "{context}");
+                    assert!(exit_code == exit_code::DONE || run.soft_reboots == 1, "{context}: {:?}", run.phase);
+                }
+            }
+        }
+        assert!(points > from + 100 && softly_done > 0, "{softly_done} of {points} moments of {fault:?}");
+        assert_eq!(fully > 0, fault == Fault::PowerCut, "{fault:?}");
+        // Between the request and the letting go.
+        assert_eq!(restored > 0, fault == Fault::SoftReboot, "{fault:?}");
     }
 }

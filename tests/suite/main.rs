@@ -49,6 +49,7 @@ mod kernel_trial;
 mod last_healthy;
 mod last_look;
 mod late_stop;
+mod least_restart;
 mod look_again;
 mod modules;
 mod mongodb;

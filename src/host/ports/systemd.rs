@@ -8,8 +8,8 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::HostResult;
 use crate::model::{
-    BootTime, GroupUse, JobResult, PendingJob, RunId, SliceLimits, UnitName, UnitProcess, UnitRelations, UnitStart,
-    UnitState, UnitSurvey, WorkLook, WorkProcess, WorkSpec,
+    BootTime, GroupUse, JobResult, PendingJob, Restart, RunId, SliceLimits, SoftHindrance, UnitName, UnitProcess,
+    UnitRelations, UnitStart, UnitState, UnitSurvey, WorkLook, WorkProcess, WorkSpec,
 };
 
 /// A unit to hold, and what that does besides keeping it from starting.
@@ -53,6 +53,13 @@ pub trait Units: Send + Sync {
 
     /// Takes hold and protection away, with one reload of systemd at most. Idempotent.
     async fn release(&self, units: &[UnitName]) -> HostResult<()>;
+
+    /// Before a soft reboot: these units are held until systemd reads its files anew, and not longer. What is left of the
+    /// holds afterwards is taken away by [`Self::release`]. Idempotent.
+    async fn let_go(&self, units: &[UnitName]) -> HostResult<()>;
+
+    /// Microseconds from the boot until systemd last began with the host itself: after a soft reboot, when that began.
+    async fn userspace_began(&self) -> HostResult<u64>;
 
     /// How long the boot that runs took until these services were active; none if that is not known yet.
     async fn boot_time(&self, services: &[UnitName]) -> HostResult<Option<BootTime>>;
@@ -175,9 +182,9 @@ pub trait Power: Send + Sync {
     /// Whether a shutdown that was asked for is on its way; logind may still give others a moment before systemd begins.
     async fn prepares_shutdown(&self) -> HostResult<bool>;
 
-    /// Asks for an orderly, full reboot. The caller must hold no block lock of its own: since systemd 257 it would
-    /// stop root as well.
-    async fn reboot(&self) -> HostResult<()>;
+    /// Asks for an orderly restart. The caller must hold no block lock of its own: since systemd 257 it would stop root
+    /// as well.
+    async fn reboot(&self, restart: Restart) -> HostResult<()>;
 }
 
 /// A shutdown that is under way, or does not come to its end.
@@ -189,18 +196,21 @@ pub trait Shutdown: Send + Sync {
     /// Whether systemd is on its way down, or has a shutdown to do.
     async fn is_under_way(&self) -> HostResult<bool>;
 
-    /// Begins an orderly reboot without logind, which is gone or forgets what it is asked. Idempotent.
-    async fn begin(&self) -> HostResult<()>;
+    /// Begins an orderly restart without logind, which is gone or forgets what it is asked. Idempotent.
+    async fn begin(&self, restart: Restart) -> HostResult<()>;
 
     /// Takes a shutdown back: nothing more is stopped, and what belongs to a running host is started again, but for what
     /// is held. False where there is none to take back. Idempotent.
     async fn take_back(&self) -> HostResult<bool>;
 
-    /// Reboots without waiting for services; what still runs is killed.
+    /// Reboots, in full, without waiting for services; what still runs is killed.
     async fn force(&self) -> HostResult<()>;
 
     /// How often all but the kernel was started anew since the boot; none if systemd does not count it (before 256).
     async fn soft_reboots(&self) -> HostResult<Option<u32>>;
+
+    /// What keeps this host from a soft reboot; none if nothing does.
+    async fn hinders_soft_reboot(&self) -> Option<SoftHindrance>;
 
     /// Lets somebody who outlives the shutdown look whether the host is still up after this time, and go on with the run
     /// then.

@@ -74,6 +74,14 @@ impl Units for FakeHost {
         no_answer()
     }
 
+    async fn let_go(&self, _: &[UnitName]) -> HostResult<()> {
+        no_answer()
+    }
+
+    async fn userspace_began(&self) -> HostResult<u64> {
+        no_answer()
+    }
+
     async fn boot_time(&self, _: &[UnitName]) -> HostResult<Option<BootTime>> {
         no_answer()
     }

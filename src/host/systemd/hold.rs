@@ -2,7 +2,7 @@
 //!
 //! A runtime mask is ignored where the unit's file is in `/etc/systemd/system`. The condition holds every unit, against
 //! dependencies, timers, sockets and maintainer scripts alike: the start job succeeds and nothing starts. Both files live
-//! below `/run`, so that no hold survives a reboot.
+//! below `/run`, so that no hold survives a reboot. A soft reboot leaves `/run` as it is: see [`Manager::let_go`].
 //!
 //! An automatic restart is another matter: systemd 252 checks the condition then, 257 does not (seen on both; the unit
 //! counts as activating already). A database that is told to shut down by its own command, under `Restart=always`, would
@@ -99,11 +99,15 @@ impl HoldFiles {
     /// Removes both files, the flag first since that releases the unit; says whether either was there.
     fn remove(&self) -> io::Result<bool> {
         let flag = remove(&self.flag)?;
-        let drop_in = remove(&self.drop_in)?;
         // Of a process that was killed while it wrote.
-        for file in [&self.flag, &self.drop_in] {
-            remove(&unfinished(file))?;
-        }
+        remove(&unfinished(&self.flag))?;
+        Ok(self.remove_drop_in()? || flag)
+    }
+
+    /// Removes the drop-in, and its directory where nothing else is in there; says whether it was there.
+    fn remove_drop_in(&self) -> io::Result<bool> {
+        let drop_in = remove(&self.drop_in)?;
+        remove(&unfinished(&self.drop_in))?;
         if let Some(directory) = self.drop_in.parent() {
             match fs::remove_dir(directory) {
                 Err(error) if !matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::DirectoryNotEmpty) => {
@@ -112,7 +116,7 @@ impl HoldFiles {
                 _ => {}
             }
         }
-        Ok(flag || drop_in)
+        Ok(drop_in)
     }
 }
 
@@ -160,7 +164,8 @@ impl Manager {
             return Err(HostError::new(HostErrorKind::NotFound, what, "there is no such unit"));
         }
         let files = HoldFiles::new(&self.root, unit);
-        if files.flag.exists() {
+        // A flag alone holds nothing: it is what a soft reboot has left.
+        if files.flag.exists() && files.drop_in.exists() {
             return Ok(());
         }
         let written = write(&files.drop_in, PROTECTION).map_err(|error| HostError::failed(&what, error))?;
@@ -173,6 +178,21 @@ impl Manager {
             return Ok(());
         }
         Err(HostError::failed(what, format!("systemd did not take {} into account", files.drop_in_name)))
+    }
+
+    /// Takes the drop-ins of holds away and does not tell systemd: it has read them, and holds the units by the flags until
+    /// it reads its files anew, as it does when it starts the host anew without the kernel. No moment lies in between in
+    /// which a unit that is down could be started.
+    ///
+    /// # Errors
+    ///
+    /// `Failed` when a file cannot be removed.
+    pub(super) fn let_go(&self, units: &[UnitName]) -> HostResult<()> {
+        for unit in units {
+            let files = HoldFiles::new(&self.root, unit);
+            files.remove_drop_in().map_err(|error| HostError::failed(format!("let go of {unit}"), error))?;
+        }
+        Ok(())
     }
 
     /// Takes the holds of units away, and their protection.
@@ -264,6 +284,18 @@ mod tests {
         assert!(files.remove().unwrap());
         assert!(!directory.exists() && !files.flag.exists());
         assert!(!files.remove().unwrap());
+    }
+
+    #[test]
+    fn letting_go_leaves_the_flag_by_which_systemd_holds_the_unit() {
+        let root = tempfile::tempdir().unwrap();
+        let files = files(root.path());
+        files.place(&files.text(None)).unwrap();
+        fs::write(unfinished(&files.drop_in), "half").unwrap();
+        assert!(files.remove_drop_in().unwrap());
+        assert!(files.flag.exists() && !files.drop_in.parent().unwrap().exists());
+        assert!(!files.remove_drop_in().unwrap());
+        assert!(files.remove().unwrap() && !files.flag.exists());
     }
 
     #[test]

@@ -137,6 +137,16 @@ impl Manager {
             .map_err(|error| host_error("reload systemd's unit files", &error))
     }
 
+    /// Microseconds from the boot until systemd last began with the host itself.
+    pub(super) async fn userspace_began(&self) -> HostResult<u64> {
+        let began = u64::try_from(boot_began(&self.root).as_micros()).unwrap_or_default();
+        let read = self
+            .bus
+            .retry(|connection| async move { manager(&connection).await?.userspace_timestamp_monotonic().await });
+        let userspace = read.await.map_err(|error| host_error("read when systemd began", &error))?;
+        Ok(userspace.saturating_sub(began))
+    }
+
     /// How long the boot took until these services were active.
     pub(super) async fn boot_time(&self, services: &[UnitName]) -> HostResult<Option<BootTime>> {
         let began = u64::try_from(boot_began(&self.root).as_micros()).unwrap_or_default();
@@ -148,6 +158,8 @@ impl Manager {
                 userspace: manager.userspace_timestamp_monotonic().await?,
                 finished: manager.finish_timestamp_monotonic().await?,
                 is_container: is_container(&manager.virtualization().await?),
+                // An older systemd does not know it, and does not count them either.
+                soft_reboots: manager.soft_reboots_count().await.unwrap_or_default(),
             })
         });
         let moments = read.await.map_err(|error| host_error("read how long the boot took", &error))?;

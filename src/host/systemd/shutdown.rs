@@ -5,6 +5,8 @@
 //! that they stop, so that systemd is asked as `systemctl` asks it: over a socket of its own. A service of ours that does
 //! not conflict with `shutdown.target` outlives them all until the very end, and is the only one who can tell.
 
+use std::fs;
+use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -14,9 +16,9 @@ use jiff::SignedDuration;
 use super::unit_spec::watch_properties;
 use super::work::SystemdWork;
 use crate::host::bus::Bus;
-use crate::host::command;
+use crate::host::command::{self, below};
 use crate::host::{HostError, HostErrorKind, HostResult, Shutdown};
-use crate::model::{PendingJob, RunId, UnitName};
+use crate::model::{PendingJob, Restart, RunId, SoftHindrance, UnitName};
 
 /// systemd answers at once, or is busy reading unit files.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
@@ -27,6 +29,9 @@ const START_AGAIN: [&str; 3] = ["--no-block", "start", "default.target"];
 /// What systemd starts when it is to go down, in whatever way.
 const GOING_DOWN: [&str; 6] =
     ["reboot.target", "poweroff.target", "halt.target", "kexec.target", "soft-reboot.target", "shutdown.target"];
+
+/// What a soft reboot starts in place of this system, if it is there (systemd-soft-reboot.service(8)).
+const OTHER_ROOT: &str = "/run/nextroot";
 
 /// Shutdowns of this host.
 #[derive(Debug, Clone)]
@@ -73,8 +78,12 @@ impl Shutdown for SystemdShutdown {
         Ok(self.is_stopping().await? || self.jobs().await?.iter().any(goes_down))
     }
 
-    async fn begin(&self) -> HostResult<()> {
-        self.systemctl(&["--no-block", "--job-mode=replace-irreversibly", "start", "reboot.target"]).await.map(drop)
+    async fn begin(&self, restart: Restart) -> HostResult<()> {
+        let target = match restart {
+            Restart::Full => "reboot.target",
+            Restart::Soft => "soft-reboot.target",
+        };
+        self.systemctl(&["--no-block", "--job-mode=replace-irreversibly", "start", target]).await.map(drop)
     }
 
     async fn take_back(&self) -> HostResult<bool> {
@@ -97,6 +106,18 @@ impl Shutdown for SystemdShutdown {
     async fn soft_reboots(&self) -> HostResult<Option<u32>> {
         // Of a property that it does not know, systemd tells nothing.
         Ok(self.systemctl(&["show", "--value", "--property=SoftRebootsCount"]).await?.trim().parse().ok())
+    }
+
+    async fn hinders_soft_reboot(&self) -> Option<SoftHindrance> {
+        match self.soft_reboots().await {
+            Err(error) => Some(SoftHindrance::Unknown(error.to_string())),
+            Ok(None) => Some(SoftHindrance::NotCounted),
+            Ok(Some(_)) => match fs::read_dir(below(&self.root, OTHER_ROOT)) {
+                Ok(mut entries) => entries.next().map(|_| SoftHindrance::OtherRoot),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+                Err(error) => Some(SoftHindrance::Unknown(format!("read {OTHER_ROOT}: {error}"))),
+            },
+        }
     }
 
     async fn watch(&self, run: &RunId, after: SignedDuration) -> HostResult<()> {

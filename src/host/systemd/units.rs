@@ -86,6 +86,14 @@ impl Units for SystemdUnits {
         self.manager.release(units).await
     }
 
+    async fn let_go(&self, units: &[UnitName]) -> HostResult<()> {
+        self.manager.let_go(units)
+    }
+
+    async fn userspace_began(&self) -> HostResult<u64> {
+        self.manager.userspace_began().await
+    }
+
     async fn boot_time(&self, services: &[UnitName]) -> HostResult<Option<BootTime>> {
         self.manager.boot_time(services).await
     }

@@ -5,13 +5,14 @@ use jiff::SignedDuration;
 use super::decided::{decided, exited, next, words};
 use super::sample::{
     CLOSES, GRACE, POLICY, aborted, after, api, at, baseline, before, begin, boot, booted, closed, done, end, failed,
-    failed_on_trial, nothing_to_do, open, planned, reboot_requested, reboot_skipped, step, verified, with_history,
+    failed_on_trial, nothing_to_do, open, planned, reboot_requested, reboot_skipped, soft_reboot_requested,
+    soft_rebooted, step, verified, with_history,
 };
 use crate::config::settings::Policy;
 use crate::machine::decide::{
     Decision, MAX_ATTEMPTS, decide, may_abort, may_begin, next_planned, repair_is_due, report_is_due, restore_is_due,
 };
-use crate::model::{Fact, Observation, Occasion, Outcome, Phase, Run, Step, WorkLook};
+use crate::model::{Change, Fact, Observation, Occasion, Outcome, Phase, Run, Step, WorkLook};
 
 /// Cells of the rows of `decide`'s table, without its head.
 fn documented_rows() -> Vec<[&'static str; 3]> {
@@ -99,6 +100,11 @@ fn every_row_of_the_table_is_true() {
     check(row, &next(&reboot_skipped()), "begin restore");
     check(row, &next(&done(&reboot_skipped(), Step::Restore)), "begin verify");
 
+    let row = ["none, soft-rebooted as asked, holds left", "same", "–"];
+    let held = Run { changes: vec![Change::Held(api())], ..open(Step::Reboot) };
+    let let_go = after(&soft_reboot_requested(&held), Fact::HoldsLetGo);
+    check(row, &next(&soft_rebooted(&soft_reboot_requested(&held))), "begin restore");
+    check(["none, planned steps left", "same", "–"], &next(&soft_rebooted(&let_go)), "begin verify");
     let row = ["none, failed or aborted", "same", "–"];
     let run = failed(Step::Upgrade);
     check(row, &next(&run), "begin repair");

@@ -2,11 +2,11 @@
 
 use super::sample::{
     after, api, at, baseline, before, begin, boot, booted, closed, done, end, ended, failed, judged, mongod, open,
-    planned, proof, reboot_requested, reboot_skipped, soft_rebooted, unit, verified,
+    planned, proof, reboot_requested, reboot_skipped, soft_reboot_requested, soft_rebooted, unit, verified,
 };
 use crate::model::{
-    Attempt, Change, CheckResult, Closing, Fact, KernelPlan, Outcome, PackageAction, PackageChange, Phase, Recovery,
-    Run, Step, UpgradePlan,
+    Attempt, BootReason, Change, CheckResult, Closing, Fact, KernelPlan, Outcome, Owed, PackageAction, PackageChange,
+    Phase, Recovery, Restart, Run, SliceLimits, Step, UpgradePlan,
 };
 
 fn failed_at(run: &Run) -> (String, String) {
@@ -224,6 +224,41 @@ fn a_soft_reboot_is_no_reboot_and_undoes_nothing() {
             assert_eq!(end(&after(&run, judged(&run)), Outcome::Succeeded).phase, Phase::Verified);
         }
     }
+}
+
+#[test]
+fn a_soft_reboot_that_was_asked_for_is_the_reboot() {
+    let mut asked = soft_reboot_requested(&open(Step::Reboot));
+    let slice = Change::Limited { slice: unit("patchday.slice"), before: SliceLimits::default() };
+    asked.changes = vec![Change::Held(api()), Change::Stopped(api()), slice.clone(), Change::Announced];
+    let kernel = BootReason::RebootRequired { packages: Vec::new() };
+    let reasons = [BootReason::OldCode { by: "dbus.service".into(), passing: false }, kernel.clone()];
+    asked.owed = reasons.map(|reason| Owed { since: at(1), reason }).to_vec();
+    // What is set at run time, and written below /run, is as it was.
+    let run = soft_rebooted(&after(&asked, Fact::HoldsLetGo));
+    assert_eq!((&run.phase, run.rebooted, run.restarted()), (&Phase::Rebooted, Some(at(30)), Some(Restart::Soft)));
+    assert_eq!((outcome_of(&run, &Step::Reboot), run.reboots, run.soft_reboots), (Outcome::Succeeded, 1, 0));
+    assert_eq!((&run.changes, run.holds_let_go), (&vec![slice, Change::Announced], false));
+    assert_eq!(run.owed.iter().map(|owed| &owed.reason).collect::<Vec<_>>(), [&kernel]);
+    assert!(run.is_started_anew_on(&run.boot) && run.boot == run.first_boot);
+    let judged_run = end(&after(&begin(&run, Step::Verify), judged(&run)), Outcome::Succeeded);
+    assert_eq!(judged_run.phase, Phase::Verified);
+    // Another one behind it is nobody's wish: the host is judged again.
+    let again = after(&judged_run, Fact::SoftRebooted { count: 2, at: at(40) });
+    assert_eq!((&again.phase, again.soft_reboots, again.verification.is_none()), (&Phase::Rebooted, 1, true));
+    // The power went before it: a boot does all that was owed.
+    let cut = booted(&after(&asked, Fact::HoldsLetGo), 2);
+    assert_eq!((&cut.phase, cut.restarted(), cut.unplanned_reboots), (&Phase::Rebooted, Some(Restart::Full), 0));
+    assert!(cut.changes.is_empty() && !cut.is_softly_restarted());
+    // Somebody came before the holds were let go: what is held is brought back first.
+    let early = soft_rebooted(&asked);
+    assert_eq!((&early.phase, early.changes.len()), (&Phase::Rebooted, 4));
+    let early = begin(&early, Step::Restore);
+    let early = [Change::Held(api()), Change::Stopped(api())]
+        .into_iter()
+        .fold(early, |run, change| after(&run, Fact::ChangeUndone(change)));
+    let early = end(&early, Outcome::Succeeded);
+    assert_eq!(begin(&early, Step::Verify).phase, Phase::Rebooted);
 }
 
 #[test]

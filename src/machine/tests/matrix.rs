@@ -4,7 +4,7 @@ use super::hooks::{HOOK, LATE_HOOK, at_work, call_ended, called, hooked};
 use super::legal::LEGAL;
 use super::sample::{
     after, api, at, baseline, before, begin, boot, booted, closed, end, failed, judged, open, planned, proof,
-    reboot_requested, verified, window_missed,
+    reboot_requested, soft_reboot_requested, verified, window_missed,
 };
 use super::situations::{situations, watched};
 use jiff::SignedDuration;
@@ -13,7 +13,7 @@ use crate::machine::apply;
 use crate::machine::decide::next_planned;
 use crate::model::{
     AheadChoice, Change, ClockAnchor, ExpectedProof, Fact, KernelPlan, LastLook, Notification, Occasion, Outcome,
-    Phase, ProofSource, Recovery, Run, Standstill, Step, UpgradePlan, WindowMissed,
+    Phase, ProofSource, Recovery, Restart, RestartChoice, Run, Standstill, Step, UpgradePlan, WindowMissed,
 };
 
 /// One sample of every variant, in this order. The `match` is exhaustive on purpose: a new variant does not compile
@@ -71,7 +71,8 @@ fn facts(run: &Run) -> Vec<Fact> {
         Fact::RebootWanted(_) => Fact::RebootWanted(vec!["a new kernel".into()]),
         Fact::BootOwes(_) => Fact::BootOwes(Vec::new()),
         Fact::KernelExpected(_) => Fact::KernelExpected(KernelPlan { expected: "6.1".into(), managed_here: true, ..KernelPlan::default() }),
-        Fact::RebootRequested { .. } => Fact::RebootRequested { at: at(50) },
+        Fact::RebootRequested { .. } => Fact::RebootRequested { at: at(50), restart: RestartChoice::default() },
+        Fact::HoldsLetGo => Fact::HoldsLetGo,
         Fact::RebootForced { .. } => Fact::RebootForced { at: at(50) },
         Fact::BootChanged { .. } => Fact::BootChanged { boot: boot(9), at: at(50) },
         Fact::SoftRebooted { .. } => Fact::SoftRebooted { count: 1, at: at(50) },
@@ -207,7 +208,9 @@ fn a_fact_must_fit_the_run() {
         (asked(), ended_as(Step::Reboot, Outcome::Succeeded), "only a boot proves a reboot"),
         (asked(), ended_as(Step::Reboot, Outcome::Skipped), "it was asked for"),
         (asked(), ended_as(Step::Reboot, Outcome::Interrupted), "it is on its way"),
-        (asked(), Fact::RebootRequested { at: at(50) }, "one reboot a run"),
+        (asked(), requested(Restart::Full), "one reboot a run"),
+        (asked(), Fact::HoldsLetGo, "a full reboot forgets the holds"),
+        (soft_reboot_requested(&open(Step::Reboot)), requested(Restart::Full), "one reboot a run"),
         (after(&asked(), Fact::RebootForced { at: at(50) }), Fact::RebootForced { at: at(51) }, "forced once"),
         (
             open(Step::stop(api())),
@@ -244,6 +247,10 @@ fn a_fact_must_fit_the_run() {
         let name = fact.name();
         assert!(apply(&run, fact).is_err(), "{name} was taken: {why}");
     }
+}
+
+fn requested(restart: Restart) -> Fact {
+    Fact::RebootRequested { at: at(50), restart: RestartChoice { restart, because: Vec::new() } }
 }
 
 fn began_on(step: Step, number: u32) -> Fact {

@@ -11,7 +11,8 @@ use proptest::test_runner::{TestCaseError, TestRunner};
 use super::sample::{POLICY, api, at, boot, judged, planned, proof};
 use crate::machine::{Decision, OpenWork, apply, decide, may_abort};
 use crate::model::{
-    Change, Fact, Observation, Outcome, Phase, Run, RunWindow, Step, UnitName, WindowMissed, WorkLook, WorkOutcome,
+    Change, Fact, Observation, Outcome, Phase, Restart, RestartChoice, Run, RunWindow, Step, UnitName, WindowMissed,
+    WorkLook, WorkOutcome,
 };
 
 /// The run is over after so many decisions, however the world behaves; a quiet world needs about thirty.
@@ -78,9 +79,11 @@ impl World {
         prop_assert!(next.reboots <= 1, "a second reboot was asked for");
         prop_assert!(next.history.len() >= self.run.history.len(), "{} forgot an attempt", name);
         prop_assert_eq!(&next.history[..self.run.history.len()], &self.run.history[..], "{} rewrote history", name);
-        prop_assert!(next.rebooted.is_none() || next.boot != next.first_boot, "a soft-reboot was taken for a reboot");
+        let softly = next.restarted() == Some(Restart::Soft) && !next.restart.restart.is_full();
+        let is_new = next.boot != next.first_boot || softly;
+        prop_assert!(next.rebooted.is_none() || is_new, "a soft-reboot was taken for a reboot");
         if matches!(next.phase, Phase::Rebooted) {
-            prop_assert!(next.boot != next.first_boot, "rebooted, on the first boot");
+            prop_assert!(is_new, "rebooted, on the first boot");
         }
         if let Fact::StepBegan { step: Step::Reboot, .. } | Fact::RebootRequested { .. } = fact {
             for work in [Step::Upgrade, Step::BuildKernel, Step::StageCheck] {
@@ -109,7 +112,13 @@ impl World {
             _ if fails => Outcome::Failed,
             _ if may_skip && self.once_in(3) => Outcome::Skipped,
             Step::Reboot => {
-                self.record(Fact::RebootRequested { at: self.now })?;
+                let soft = RestartChoice { restart: Restart::Soft, because: Vec::new() };
+                let restart = if self.once_in(3) { soft } else { RestartChoice::default() };
+                let softly = !restart.restart.is_full();
+                self.record(Fact::RebootRequested { at: self.now, restart })?;
+                if softly && !self.once_in(4) {
+                    self.record(Fact::HoldsLetGo)?;
+                }
                 return Ok(());
             }
             _ => Outcome::Succeeded,
@@ -187,7 +196,9 @@ impl World {
             Decision::AwaitReboot { .. } => {
                 self.pass(7);
                 if self.once_in(6) {
-                    self.boots += 1;
+                    let count =
+                        if self.run.restart.restart.is_full() { &mut self.boots } else { &mut self.soft_reboots };
+                    *count += 1;
                 }
             }
             Decision::ForceReboot => self.record(Fact::RebootForced { at: self.now })?,
@@ -296,7 +307,7 @@ proptest! {
         let mut run = planned();
         for (which, how) in chances {
             let Ok(next) = apply(&run, random_fact(&run, which, how)) else { continue };
-            if run.phase.is_final() && run.boot == next.boot {
+            if run.phase.is_final() && (&run.boot, run.soft_reboots) == (&next.boot, next.soft_reboots) {
                 prop_assert_eq!(&next.phase, &run.phase);
             }
             prop_assert!(run.is_open(), "something followed the end");
@@ -329,6 +340,8 @@ fn the_random_world_reaches_every_ending() {
         endings.insert(cause);
         endings.extend(world.run.window_missed.as_ref().map(|missed| format!("no time for {}", missed.step)));
         endings.extend((world.run.reboots == 1).then(|| "rebooted".to_owned()));
+        let softly = world.run.restarted() == Some(Restart::Soft) && world.run.phase == Phase::Verified;
+        endings.extend(softly.then(|| "verified after a soft reboot".to_owned()));
         endings.extend((world.run.soft_reboots > 0).then(|| "soft-rebooted".to_owned()));
         endings.extend((world.run.unplanned_reboots > 1).then(|| "went down twice".to_owned()));
         let skipped = world.run.last_record(&Step::Reboot).is_some_and(|record| record.outcome == Outcome::Skipped);
@@ -336,7 +349,7 @@ fn the_random_world_reaches_every_ending() {
     }
     let steps = planned().steps.into_iter().map(|step| format!("failed at {step}"));
     let others = ["verified", "nothing to do", "aborted", "failed at repair", "failed at restore", "rebooted"];
-    let counted = ["soft-rebooted", "went down twice", "verified without a reboot"];
+    let counted = ["soft-rebooted", "verified after a soft reboot", "went down twice", "verified without a reboot"];
     let expected: Vec<String> = steps.chain(others.iter().chain(&counted).map(|&other| other.to_owned())).collect();
     for ending in expected {
         assert!(endings.contains(&ending), "{ending:?} was never reached: {endings:?}");
@@ -359,7 +372,12 @@ fn random_fact(run: &Run, which: u8, how: u8) -> Fact {
     match which % 16 {
         0..5 => Fact::StepBegan { step, boot: run.boot.clone(), at },
         5..10 => Fact::StepEnded { step, outcome, note: None, at },
-        10 => Fact::RebootRequested { at },
+        10 if how < 40 => Fact::HoldsLetGo,
+        10 => {
+            let restart = if how < 100 { Restart::Soft } else { Restart::Full };
+            Fact::RebootRequested { at, restart: RestartChoice { restart, because: Vec::new() } }
+        }
+        11 if how > 200 => Fact::SoftRebooted { count: run.soft_reboots_of_boot.unwrap_or_default() + 1, at },
         11 if how < 40 => Fact::BootChanged { boot: boot(u32::from(how % 4) + 1), at },
         12 if how < 8 => Fact::GivenUp { step, reason: "no way on".into(), at },
         13 if how < 8 => Fact::AbortRequested { by: "root".into(), at },

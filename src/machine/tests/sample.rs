@@ -6,8 +6,8 @@ use crate::config::settings::Policy;
 use crate::machine::apply;
 use crate::model::{
     Attempt, AttemptRecord, Baseline, BootId, Change, Fact, KernelFacts, OneShotBoot, Outcome, Phase, PlannedService,
-    Run, RunId, RunOptions, RunWindow, ServiceKind, Step, StopProof, Trigger, UnitName, UnitSurvey, Verdict,
-    Verification, WindowMissed,
+    Restart, RestartChoice, Run, RunId, RunOptions, RunWindow, ServiceKind, Step, StopProof, Trigger, UnitName,
+    UnitSurvey, Verdict, Verification, WindowMissed,
 };
 
 pub(super) const GRACE: SignedDuration = SignedDuration::from_mins(5);
@@ -105,7 +105,12 @@ pub(super) fn soft_rebooted(run: &Run) -> Run {
 }
 
 pub(super) fn reboot_requested(run: &Run) -> Run {
-    after(run, Fact::RebootRequested { at: at(25) })
+    after(run, Fact::RebootRequested { at: at(25), restart: RestartChoice::default() })
+}
+
+pub(super) fn soft_reboot_requested(run: &Run) -> Run {
+    let restart = RestartChoice { restart: Restart::Soft, because: Vec::new() };
+    after(run, Fact::RebootRequested { at: at(25), restart })
 }
 
 pub(super) fn closed(run: &Run) -> Run {

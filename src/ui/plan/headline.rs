@@ -3,7 +3,7 @@
 use jiff::SignedDuration;
 
 use super::packages::bytes;
-use crate::model::{CheckResult, Severity, UpgradePlan};
+use crate::model::{CheckResult, Restart, Severity, UpgradePlan};
 use crate::report::Style;
 use crate::report::words::{count, list, one_line, packages, roughly};
 
@@ -18,6 +18,8 @@ pub struct Headline<'a> {
     pub may_reboot: bool,
     /// Whether it would, for all that is known now.
     pub reboots: bool,
+    /// Which restart that would be.
+    pub restart: Restart,
     /// What the reboot is for, in a word or two each.
     pub reboot_for: &'a [String],
     /// How long the services are away; zero where none is stopped.
@@ -51,12 +53,12 @@ impl Headline<'_> {
         match (self.may_reboot, self.reboots, self.reboot_for) {
             (false, ..) => "no reboot".to_owned(),
             (true, false, _) => "reboot: nothing asks for it yet".to_owned(),
-            (true, true, []) => "reboot: as configured".to_owned(),
+            (true, true, []) => format!("{}: as configured", self.restart.name()),
             (true, true, names) => {
                 let rest = names.len().saturating_sub(NAMED);
                 let more = (rest > 0).then(|| format!("{rest} more"));
                 let shown = names.iter().take(NAMED).cloned();
-                format!("reboot: {}", one_line(&list(shown.chain(more))))
+                format!("{}: {}", self.restart.name(), one_line(&list(shown.chain(more))))
             }
         }
     }
@@ -99,6 +101,7 @@ mod tests {
             upgrade: &upgrade,
             may_reboot: true,
             reboots: true,
+            restart: Restart::Full,
             reboot_for: &names[1..2],
             downtime: SignedDuration::from_secs(118),
             checks: &[content],
@@ -117,6 +120,10 @@ mod tests {
             (
                 Headline { upgrade: &nothing, may_reboot: false, checks: &[], ..full },
                 "nothing to upgrade · no reboot · services away about 2 min",
+            ),
+            (
+                Headline { restart: Restart::Soft, ..full },
+                "2 packages (1 security), 23 MB · soft reboot: libssl3 · services away about 2 min · 0 blockers",
             ),
             (
                 Headline { reboot_for: &[], checks: &[], ..full },

@@ -24,6 +24,7 @@ struct State {
     pipes: Vec<PipeReader>,
     scheduled: (String, u64),
     reboots: u32,
+    flags: Option<u64>,
 }
 
 /// The mock.
@@ -63,6 +64,11 @@ impl MockLogind {
         self.state.lock().unwrap().reboots
     }
 
+    /// Of the last call that had any.
+    pub(crate) fn flags(&self) -> Option<u64> {
+        self.state.lock().unwrap().flags
+    }
+
     /// Waits until the last lock that was handed out is closed by everybody.
     pub(crate) async fn lock_closed(&self) {
         let mut pipe = self.state.lock().unwrap().pipes.pop().unwrap();
@@ -87,6 +93,11 @@ impl Manager {
 
     fn list_inhibitors(&self) -> Vec<Row> {
         self.mock.state.lock().unwrap().rows.clone()
+    }
+
+    fn reboot_with_flags(&self, flags: u64) -> Result<(), Fault> {
+        self.mock.state.lock().unwrap().flags = Some(flags);
+        self.reboot(false)
     }
 
     fn reboot(&self, interactive: bool) -> Result<(), Fault> {
