@@ -1,7 +1,4 @@
 //! Who uses the host now.
-
-use std::collections::BTreeMap;
-
 use super::check;
 use crate::config::UserSource;
 use crate::host::HostError;
@@ -39,25 +36,17 @@ check!(
     "The stop cuts these connections. [preflight] max-connections says how many are usual; fewer are only shown. \
      Connections of one configured service to another do not count.",
     |check, inputs| {
-        let services: Vec<_> = inputs.settings.services.iter().map(|service| &service.unit).collect();
-        let mut ports: BTreeMap<u16, &str> = BTreeMap::new();
-        let sockets = inputs.host.system.listening_sockets().await?;
-        for socket in &sockets {
-            let Some(unit) = socket.unit.as_ref().filter(|unit| services.contains(unit)) else { continue };
-            let port = socket.address.rsplit_once(':').and_then(|(_, port)| port.parse().ok());
-            ports.extend(port.map(|port| (port, unit.as_str())));
-        }
-        let peers = inputs.host.people.peers(&ports.keys().copied().collect::<Vec<_>>()).await?;
+        let services: Vec<_> = inputs.settings.services.iter().map(|service| service.unit.clone()).collect();
+        let peers = inputs.host.people.peers(&services).await?;
         let clients: Vec<&PortPeers> =
-            peers.iter().filter(|peer| !peer.unit.as_ref().is_some_and(|unit| services.contains(&unit))).collect();
+            peers.iter().filter(|peer| !peer.unit.as_ref().is_some_and(|unit| services.contains(unit))).collect();
         let count: usize = clients.iter().map(|peer| peer.connections).sum();
         if count == 0 {
             return Ok(None);
         }
         let lines = clients.iter().map(|peer| {
             let unit = peer.unit.as_ref().map_or(String::new(), |unit| format!(" ({unit})"));
-            let service = ports.get(&peer.port).copied().unwrap_or_default();
-            format!("{service}: {} from {}{unit} to port {}", peer.connections, peer.from, peer.port)
+            format!("{}: {} from {}{unit} to port {}", peer.service, peer.connections, peer.from, peer.port)
         });
         let mut finding = check.found(format!("{count} connections to the services stand")).lines(lines.take(20));
         if count <= inputs.settings.preflight.max_connections as usize {

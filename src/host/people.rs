@@ -10,7 +10,7 @@ use zbus::{Connection, OwnedObjectPath};
 use super::bus::{Bus, host_error};
 use super::sockets;
 use super::{HostError, HostResult, People};
-use crate::model::{PortPeers, Session};
+use crate::model::{PortPeers, Session, UnitName};
 
 #[zbus::proxy(
     interface = "org.freedesktop.login1.Manager",
@@ -56,9 +56,9 @@ impl People for HostPeople {
         sessions.map_err(|error| host_error("list who is logged in", &error))
     }
 
-    async fn peers(&self, ports: &[u16]) -> HostResult<Vec<PortPeers>> {
-        let (root, ports) = (self.root.clone(), ports.to_vec());
-        tokio::task::spawn_blocking(move || sockets::peers_of(&root, &ports))
+    async fn peers(&self, units: &[UnitName]) -> HostResult<Vec<PortPeers>> {
+        let (root, units) = (self.root.clone(), units.to_vec());
+        tokio::task::spawn_blocking(move || sockets::peers_of(&root, &units))
             .await
             .map_err(|error| HostError::failed("list the connections", error))?
     }

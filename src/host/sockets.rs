@@ -201,27 +201,34 @@ pub fn connections(root: &Path) -> HostResult<Vec<UnitConnections>> {
     Ok(found.map(|((client, server), connections)| UnitConnections { client, server, connections }).collect())
 }
 
-/// Connections that stand to `ports` of this host, by where they come from. The other end's unit is told where that is a
-/// process of this host. Our own connections do not count.
-pub fn peers_of(root: &Path, ports: &[u16]) -> HostResult<Vec<PortPeers>> {
-    let mut sockets = read_tcp(root)?;
-    sockets.retain(|socket| socket.state == TcpState::Established);
-    let inode_of = inodes_by_ends(&sockets);
+/// Connections that stand to the ports on which these units listen, by where they come from. The other end's unit is told
+/// where that is a process of this host. Our own connections do not count.
+pub fn peers_of(root: &Path, units: &[UnitName]) -> HostResult<Vec<PortPeers>> {
+    let sockets = read_tcp(root)?;
     // Only what one of our own processes holds: where containers share a network, their sockets are in the table too.
     let ours = owners(root, &sockets.iter().map(|socket| socket.inode).collect())?;
+    let unit_of = |inode: &u64| ours.get(inode).and_then(|(_, unit)| unit.as_ref());
+    let listeners = sockets.iter().filter(|socket| socket.state == TcpState::Listening);
+    let services: BTreeMap<u16, &UnitName> = listeners
+        .filter_map(|socket| Some((socket.local.port(), unit_of(&socket.inode).filter(|unit| units.contains(unit))?)))
+        .collect();
+    let inode_of = inodes_by_ends(&sockets);
     let own: BTreeSet<u64> = sockets_of(&root.join("proc/self")).into_iter().collect();
     let mut peers: BTreeMap<(u16, String, Option<UnitName>), usize> = BTreeMap::new();
-    for socket in sockets.iter().filter(|s| ports.contains(&s.local.port()) && ours.contains_key(&s.inode)) {
+    let standing = sockets.iter().filter(|socket| socket.state == TcpState::Established);
+    for socket in standing.filter(|s| services.contains_key(&s.local.port()) && ours.contains_key(&s.inode)) {
         let other_end = inode_of.get(&(canonical(socket.remote), canonical(socket.local)));
         if other_end.is_some_and(|inode| own.contains(inode)) {
             continue;
         }
-        let unit = other_end.and_then(|inode| ours.get(inode)).and_then(|(_, unit)| unit.clone());
+        let unit = other_end.and_then(unit_of).cloned();
         let from = canonical(socket.remote).ip().to_string();
         *peers.entry((socket.local.port(), from, unit)).or_default() += 1;
     }
-    let peer = |((port, from, unit), connections)| PortPeers { port, from, unit, connections };
-    Ok(peers.into_iter().map(peer).collect())
+    let peer = |((port, from, unit), connections)| {
+        Some(PortPeers { service: (*services.get(&port)?).clone(), port, from, unit, connections })
+    };
+    Ok(peers.into_iter().filter_map(peer).collect())
 }
 
 fn read_tcp(root: &Path) -> HostResult<Vec<TcpSocket>> {

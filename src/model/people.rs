@@ -15,9 +15,11 @@ pub struct Session {
     pub since: Option<Timestamp>,
 }
 
-/// Connections to a port of this host from one place.
+/// Connections to a service of this host from one place.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct PortPeers {
+    /// The unit that listens on the port.
+    pub service: super::UnitName,
     pub port: u16,
     /// The other end's address.
     pub from: String,

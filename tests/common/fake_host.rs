@@ -1863,7 +1863,7 @@ impl People for Fake {
         Ok((0..lock(&self.0).sessions).map(session).collect())
     }
 
-    async fn peers(&self, _ports: &[u16]) -> HostResult<Vec<PortPeers>> {
+    async fn peers(&self, _units: &[UnitName]) -> HostResult<Vec<PortPeers>> {
         Ok(Vec::new())
     }
 }

@@ -11,8 +11,8 @@ use crate::model::{Checkout, Parcel, PortPeers, Readiness, ReadinessProbe, Sessi
 pub trait People: Send + Sync {
     async fn sessions(&self) -> HostResult<Vec<Session>>;
 
-    /// Connections that stand to these TCP ports of this host, by where they come from.
-    async fn peers(&self, ports: &[u16]) -> HostResult<Vec<PortPeers>>;
+    /// Connections that stand to the TCP ports on which these units listen, by where they come from.
+    async fn peers(&self, units: &[UnitName]) -> HostResult<Vec<PortPeers>>;
 }
 
 /// Checkouts from which services run.

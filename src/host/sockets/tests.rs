@@ -128,13 +128,15 @@ fn unix_sockets_are_told_where_they_have_a_path_and_a_process() {
 
 #[test]
 #[cfg(target_endian = "little")]
-fn peers_of_a_port_are_told_with_their_unit() {
+fn peers_of_a_service_are_told_with_their_unit() {
     let dir = root();
-    let seen = peers_of(dir.path(), &[27017]).unwrap();
+    let unit = |name: &str| name.parse::<UnitName>().unwrap();
+    let seen = peers_of(dir.path(), &[unit("mongod.service")]).unwrap();
     let told: Vec<_> =
         seen.iter().map(|p| (p.from.as_str(), p.unit.as_ref().map(UnitName::as_str), p.connections)).collect();
     assert_eq!(told, [("127.0.0.1", Some("sample-api.service"), 1)]);
-    assert!(peers_of(dir.path(), &[22]).unwrap().is_empty());
+    assert_eq!((seen[0].service.as_str(), seen[0].port), ("mongod.service", 27017));
+    assert!(peers_of(dir.path(), &[unit("ssh.service")]).unwrap().is_empty());
 }
 
 #[test]
