@@ -1430,7 +1430,8 @@ impl Database for Fake {
         lock(&self.0).let_die();
         let by_hand = lock(&self.0).started_by_hand && lock(&self.0).unit(MONGOD).active == "inactive";
         if lock(&self.0).database_is_mute || !(lock(&self.0).unit(MONGOD).runs() || by_hand) {
-            lock(&self.0).now += access.patience.unwrap_or_default();
+            // As the driver does.
+            lock(&self.0).now += access.patience.unwrap_or(SignedDuration::from_secs(3));
             return Err(unknown("mongod"));
         }
         Ok(lock(&self.0).database_facts.clone())
@@ -1438,8 +1439,9 @@ impl Database for Fake {
 
     async fn listens(&self, _access: &DatabaseAccess) -> HostResult<bool> {
         let mut world = lock(&self.0);
-        let now = world.now;
-        Ok(world.unit(MONGOD).ready_at.is_none_or(|at| at <= now))
+        let (now, by_hand) = (world.now, world.started_by_hand);
+        let mongod = world.unit(MONGOD);
+        Ok((mongod.runs() || by_hand) && mongod.ready_at.is_none_or(|at| at <= now))
     }
 
     async fn step_down(&self, _access: &DatabaseAccess, _catch_up: SignedDuration) -> HostResult<()> {
