@@ -6,6 +6,7 @@ use patchday_lab::{Machine, Suite, wait_for};
 use serde_json::Value;
 
 use crate::on_machine::{assert_in_service, json, machine_of_with_one_update, patchday};
+use crate::recovery::add_stuck_service;
 
 const PATIENCE: Duration = Duration::from_secs(300);
 
@@ -107,11 +108,7 @@ fn a_power_cut_between_the_request_and_the_soft_reboot_is_a_reboot() {
     let machine = machine_of_with_one_update(Suite::Trixie, "soft-cut", "[reboot]\nleast = \"soft\"\n");
     replace_what_runs(&machine);
     // The shutdown has something to wait for.
-    let unit = "[Service]\nExecStart=/bin/sleep infinity\nExecStop=/bin/sleep infinity\nTimeoutStopSec=infinity\n\
-                [Install]\nWantedBy=multi-user.target\n";
-    machine.write_file("/etc/systemd/system/stuck.service", unit).unwrap();
-    machine.exec_ok(&["systemctl", "daemon-reload"]).unwrap();
-    machine.exec_ok(&["systemctl", "enable", "--now", "stuck.service"]).unwrap();
+    add_stuck_service(&machine);
     let mut run = machine.spawn(&["patchday", "run", "--yes"]).unwrap();
     wait_for("the soft reboot to hang", PATIENCE, || {
         let jobs = machine.exec(&["systemctl", "list-jobs", "--no-legend"])?.stdout;
@@ -137,11 +134,7 @@ fn a_soft_reboot_that_hangs_is_named_and_taken_back() {
     let settings = "[reboot]\nleast = \"soft\"\ngrace = \"20s\"\n";
     let machine = machine_of_with_one_update(Suite::Trixie, "soft-stuck", settings);
     replace_what_runs(&machine);
-    let unit = "[Service]\nExecStart=/bin/sleep infinity\nExecStop=/bin/sleep infinity\nTimeoutStopSec=infinity\n\
-                [Install]\nWantedBy=multi-user.target\n";
-    machine.write_file("/etc/systemd/system/stuck.service", unit).unwrap();
-    machine.exec_ok(&["systemctl", "daemon-reload"]).unwrap();
-    machine.exec_ok(&["systemctl", "enable", "--now", "stuck.service"]).unwrap();
+    add_stuck_service(&machine);
     let mut run = machine.spawn(&["patchday", "run", "--yes"]).unwrap();
     wait_for("the end of the run", PATIENCE, || Ok(is_closed(&machine).then_some(())))
         .unwrap_or_else(|error| panic!("{error}\n{}", evidence(&machine)));

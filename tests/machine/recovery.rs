@@ -25,7 +25,7 @@ fn is_closed(machine: &Machine) -> bool {
 }
 
 /// A service that never stops, as one that waits for a dead file server.
-fn add_stuck_service(machine: &Machine) {
+pub(crate) fn add_stuck_service(machine: &Machine) {
     let unit = "[Service]\nExecStart=/bin/sleep infinity\nExecStop=/bin/sleep infinity\nTimeoutStopSec=infinity\n\
                 [Install]\nWantedBy=multi-user.target\n";
     machine.write_file("/etc/systemd/system/stuck.service", unit).unwrap();
