@@ -129,8 +129,8 @@ keys! {
         "Whether only what comes from an archive named `*-security` is upgraded; what it needs may be installed from any.";
     ONLY_PLANNED = "upgrade", "only-planned", Kind::Boolean, "false", "true",
         "Whether a run installs just what `patchday plan --fetch` fetched, and refreshes no package lists itself.";
-    AHEAD = "upgrade", "ahead", Kind::Switch(&["kernel", "unrelated"]), "false", "\"unrelated\"",
-        "What is installed while the services still run: a new `kernel` with its modules, or besides all packages that are `unrelated` to the services; `true` stands for `kernel`.";
+    AHEAD = "upgrade", "ahead", Kind::Switch(&["kernel", "unrelated"]), "\"kernel\"", "\"unrelated\"",
+        "What is installed while the services still run: nothing (`false`), a new `kernel` with its modules, or besides all packages that are `unrelated` to the services; `true` stands for `kernel`.";
     AHEAD_RELATED = "upgrade", "ahead-related", Kind::PackagePatterns, "[]", "[\"imagemagick*\", \"ghostscript\"]",
         "Packages that services use without showing it, as programs that they start now and then: these wait for the stop, and what they depend on; names, or patterns with `*` and `?`. Only with `ahead = \"unrelated\"`.";
     ORDER = "upgrade", "order", Kind::Choice(&["stop-first", "late-stop"]), "\"stop-first\"", "\"late-stop\"",
