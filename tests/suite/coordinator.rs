@@ -24,6 +24,7 @@ fn a_healthy_run_takes_every_step_in_order() {
         "preflight",
         "fetch",
         "baseline",
+        "ahead",
         "notify-start",
         "announce",
         "look-again",
@@ -153,7 +154,7 @@ fn without_a_reboot_the_services_come_back_and_are_verified() {
     scenario.settings.reboot.when = RebootWhen::Never;
     let (end, run) = scenario.run_to_end();
     assert_eq!(ended(&end), exit_code::DONE);
-    assert_eq!(steps(&run)[11..], ["notify-reboot", "reboot", "restore", "verify", "report", "notify-end"]);
+    assert_eq!(steps(&run)[12..], ["notify-reboot", "reboot", "restore", "verify", "report", "notify-end"]);
     assert_eq!(scenario.world().effects_of("reboot"), 0);
     let verification = run.verification.unwrap();
     assert_eq!(verification.verdict, Verdict::Healthy);
