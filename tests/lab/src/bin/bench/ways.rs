@@ -15,8 +15,8 @@ pub(crate) enum Way {
     Ansible,
     /// Patchday as it is by default
     Default,
-    /// Patchday with ahead = "kernel"
-    Kernel,
+    /// Patchday with ahead = false
+    AllBehind,
     /// Patchday with ahead = "unrelated"
     Unrelated,
     /// Patchday with order = "late-stop"
@@ -48,21 +48,21 @@ impl Way {
             Self::UnattendedUpgrades => "unattended-upgrades",
             Self::Ansible => "Ansible",
             Self::Default => "Patchday",
-            Self::Kernel => "Patchday, `ahead = \"kernel\"`",
+            Self::AllBehind => "Patchday, `ahead = false`",
             Self::Unrelated => "Patchday, `ahead = \"unrelated\"`",
             Self::LateStop => "Patchday, `order = \"late-stop\"`",
             Self::Batch => "Patchday, `durability = \"batch\"`",
         }
     }
 
-    /// The share of the script's downtime that it should not exceed; none for what is not ours, or was given no aim.
-    pub(crate) fn aim(self) -> Option<f64> {
+    /// The shares of the script's downtime that it should not exceed; none for what is not ours, or was given no aim. The
+    /// default has two: its own, and that of `ahead = "kernel"`, which it is.
+    pub(crate) fn aims(self) -> &'static [f64] {
         match self {
-            Self::Script | Self::UnattendedUpgrades | Self::Ansible | Self::Batch => None,
-            Self::Default => Some(0.6),
-            Self::Kernel => Some(0.3),
-            Self::Unrelated => Some(0.15),
-            Self::LateStop => Some(0.06),
+            Self::Script | Self::UnattendedUpgrades | Self::Ansible | Self::AllBehind | Self::Batch => &[],
+            Self::Default => &[0.6, 0.3],
+            Self::Unrelated => &[0.15],
+            Self::LateStop => &[0.06],
         }
     }
 
@@ -75,7 +75,7 @@ impl Way {
             Self::UnattendedUpgrades => By::Commands { settings: UNATTENDED, commands: "unattended-upgrade" },
             Self::Ansible => By::Ansible,
             Self::Default => By::Patchday { settings: "" },
-            Self::Kernel => By::Patchday { settings: "[upgrade]\nahead = \"kernel\"\n" },
+            Self::AllBehind => By::Patchday { settings: "[upgrade]\nahead = false\n" },
             Self::Unrelated => By::Patchday { settings: "[upgrade]\nahead = \"unrelated\"\n" },
             Self::LateStop => By::Patchday { settings: "[upgrade]\norder = \"late-stop\"\n" },
             Self::Batch => By::Patchday { settings: "[upgrade]\ndurability = \"batch\"\n" },
