@@ -3,7 +3,7 @@
 use super::{Coordinator, LOOK_EVERY, RunStorage};
 use crate::events::EventKind;
 use crate::model::spoken::exactly;
-use crate::model::{Fact, Outcome, Phase, Restart, Step};
+use crate::model::{Fact, Outcome, Restart, Step};
 use crate::steps;
 
 /// A request of which nothing has come.
@@ -66,14 +66,13 @@ impl<S: RunStorage> Coordinator<'_, S> {
     /// is done. Whoever asked again without it would have the host started anew for ever.
     pub(super) async fn awaits_soft_reboot(&self) -> bool {
         let run = self.run();
-        let asked = run.phase == Phase::RebootRequested && !run.restart.restart.is_full();
-        asked && self.host.system.boot().await.as_ref() == Some(&run.boot)
+        run.awaits() == Some(Restart::Soft) && self.host.system.boot().await.as_ref() == Some(&run.boot)
     }
 
     pub(super) async fn record_soft_reboot(&mut self, count: u32) {
         let at = self.host.clock.now();
-        let requested = self.run().reboot_requested.filter(|_| self.run().phase == Phase::RebootRequested);
-        let down = requested.filter(|_| !self.run().restart.restart.is_full()).map(|asked| at.duration_since(asked));
+        let requested = self.run().reboot_requested.filter(|_| self.run().awaits() == Some(Restart::Soft));
+        let down = requested.map(|asked| at.duration_since(asked));
         if down.is_some() {
             // The flags of holds, which hold nothing any more. Where they stay, the next run writes the same.
             if let Err(error) = self.host.units.release(&self.run().held_units()).await {

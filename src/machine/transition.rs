@@ -127,7 +127,7 @@ pub fn apply(run: &Run, fact: Fact) -> Result<Run, IllegalTransition> {
             next.reboot_requested = Some(at);
             next.restart = restart;
         }
-        (Phase::RebootRequested, Some(Step::Reboot), Fact::HoldsLetGo) if run.restart.restart == Restart::Soft => {
+        (_, Some(Step::Reboot), Fact::HoldsLetGo) if run.awaits() == Some(Restart::Soft) => {
             next.holds_let_go = true;
         }
         (Phase::Failed { reason, .. }, Some(Step::Revert), Fact::RebootRequested { at, restart })
@@ -304,7 +304,7 @@ fn boot_changed(run: &mut Run, open: Option<Step>, boot: BootId, at: Timestamp) 
 fn soft_rebooted(run: &mut Run, open: Option<Step>, count: u32, at: Timestamp) {
     run.soft_reboots_of_boot = Some(count);
     run.owed.retain(|owed| owed.reason.outlives_soft_reboot());
-    if run.phase == Phase::RebootRequested && run.restart.restart == Restart::Soft {
+    if run.awaits() == Some(Restart::Soft) {
         if std::mem::take(&mut run.holds_let_go) {
             run.changes.retain(|change| !change.ends_with_processes());
         }

@@ -144,7 +144,7 @@ pub use related::{
 };
 pub use related_list::{INTERPRETERS, Interpreter, OPENED_LATE, STARTS_ANYTHING, WHOLE_HOST};
 pub use resources::Resources;
-pub use restart::{Restart, RestartChoice, RestartInputs, SoftHindrance, WhyFull, least_restart};
+pub use restart::{KernelsSeen, Restart, RestartChoice, RestartInputs, SoftHindrance, WhyFull, least_restart};
 pub use room::{FileSystem, Footprint, Need, Share, room_needed};
 pub use run::{Abort, AbortWish, Closing, PlannedService, Recovery, Run, RunOptions, Trigger};
 pub use run_window::{RunWindow, WindowMissed};

@@ -87,16 +87,27 @@ impl RestartChoice {
 pub struct RestartInputs<'a> {
     /// The least that the configuration allows.
     pub least: Restart,
-    /// What a boot owes, each with its kind.
-    pub owed: &'a [BootReason],
+    /// Or why nobody could look, in the host's words.
+    pub seen: Result<KernelsSeen<'a>, &'a str>,
     /// What is upgraded with the run.
     pub upgrade: &'a UpgradePlan,
+    /// The boot loader starts a kernel on trial.
+    pub tries_kernel: bool,
+    /// A kernel is yet to be built from its source.
+    pub builds_kernel: bool,
+    /// None if the host can.
+    pub hindrance: Option<&'a SoftHindrance>,
+}
+
+/// What a look at the kernels tells of the next boot.
+#[derive(Debug, Clone, Copy)]
+pub struct KernelsSeen<'a> {
+    /// What a boot owes, each with its kind.
+    pub owed: &'a [BootReason],
     /// `uname -r`.
     pub running: &'a str,
     /// The kernel that a boot would start.
-    pub next: Option<&'a KernelPlan>,
-    /// None if the host can.
-    pub hindrance: Option<&'a SoftHindrance>,
+    pub next: &'a KernelPlan,
 }
 
 /// The least restart that pays what is owed. What is not known to be paid by less is paid by a full reboot.
@@ -104,22 +115,32 @@ pub fn least_restart(inputs: &RestartInputs<'_>) -> RestartChoice {
     if inputs.least == Restart::Full {
         return RestartChoice::default();
     }
-    let owed = || inputs.owed.iter().filter(|reason| reason.asks_for_reboot());
+    let mut because = match inputs.seen {
+        Ok(seen) => of_kernels(&seen),
+        Err(why) => vec![WhyFull::Unknown { why: why.to_owned() }],
+    };
+    let names: Vec<String> = read_by_kernel(inputs.upgrade).map(str::to_owned).collect();
+    because.extend((!names.is_empty()).then_some(WhyFull::Packages { names }));
+    because.extend(inputs.tries_kernel.then_some(WhyFull::Trial));
+    because.extend(inputs.builds_kernel.then_some(WhyFull::KernelBuilt));
+    because.extend(inputs.hindrance.map(|hindrance| WhyFull::Host { hindrance: hindrance.clone() }));
+    let restart = if because.is_empty() { Restart::Soft } else { Restart::Full };
+    RestartChoice { restart, because }
+}
+
+fn of_kernels(seen: &KernelsSeen<'_>) -> Vec<WhyFull> {
+    let owed = || seen.owed.iter().filter(|reason| reason.asks_for_reboot());
     let mut because: Vec<WhyFull> = owed()
         .filter(|reason| reason.outlives_soft_reboot())
         .map(|reason| WhyFull::Owed { reason: reason.clone() })
         .collect();
     let told =
         |release: &str| owed().any(|one| matches!(one, BootReason::Kernel { release: told, .. } if told == release));
-    let other =
-        inputs.next.filter(|next| next.managed_here && next.expected != inputs.running && !told(&next.expected));
-    because.extend(other.map(|next| WhyFull::OtherKernel { release: next.expected.clone() }));
-    let names: Vec<String> = read_by_kernel(inputs.upgrade).map(str::to_owned).collect();
-    because.extend((!names.is_empty()).then_some(WhyFull::Packages { names }));
+    let next = seen.next;
+    let is_other = next.managed_here && next.expected != seen.running && !told(&next.expected);
+    because.extend(is_other.then(|| WhyFull::OtherKernel { release: next.expected.clone() }));
     because.extend(owed().next().is_none().then_some(WhyFull::NothingOwed));
-    because.extend(inputs.hindrance.map(|hindrance| WhyFull::Host { hindrance: hindrance.clone() }));
-    let restart = if because.is_empty() { Restart::Soft } else { Restart::Full };
-    RestartChoice { restart, because }
+    because
 }
 
 /// Upgraded packages whose files only the kernel reads, when it starts or when it finds a device.
@@ -243,10 +264,10 @@ mod tests {
         for (case, least, owed, packages, hindrance, restart, because) in cases {
             let choice = least_restart(&RestartInputs {
                 least,
-                owed: &owed,
+                seen: Ok(KernelsSeen { owed: &owed, running: "6.1", next: &KernelPlan::default() }),
                 upgrade: &upgrade(packages),
-                running: "6.1",
-                next: None,
+                tries_kernel: false,
+                builds_kernel: false,
                 hindrance: hindrance.as_ref(),
             });
             let told: Vec<String> = choice.because.iter().map(ToString::to_string).collect();
@@ -267,13 +288,35 @@ mod tests {
             let next = KernelPlan { expected: expected.into(), managed_here, ..KernelPlan::default() };
             let choice = least_restart(&RestartInputs {
                 least: Restart::Soft,
-                owed: &old,
+                seen: Ok(KernelsSeen { owed: &old, running: "6.1", next: &next }),
                 upgrade: &UpgradePlan::default(),
-                running: "6.1",
-                next: Some(&next),
+                tries_kernel: false,
+                builds_kernel: false,
                 hindrance: None,
             });
             assert_eq!(choice.restart, restart, "{next:?}");
+        }
+    }
+
+    #[test]
+    fn what_the_run_itself_does_with_kernels_asks_for_a_full_one() {
+        let old = [BootReason::OldCode { by: "dbus.service".into(), passing: false }];
+        let seen = Ok(KernelsSeen { owed: &old, running: "6.1", next: &KernelPlan::default() });
+        for (seen, tries_kernel, builds_kernel, because) in [
+            (seen, false, false, vec![]),
+            (seen, true, false, vec![WhyFull::Trial]),
+            (seen, false, true, vec![WhyFull::KernelBuilt]),
+            (Err("no answer"), true, false, vec![WhyFull::Unknown { why: "no answer".into() }, WhyFull::Trial]),
+        ] {
+            let choice = least_restart(&RestartInputs {
+                least: Restart::Soft,
+                seen,
+                upgrade: &UpgradePlan::default(),
+                tries_kernel,
+                builds_kernel,
+                hindrance: None,
+            });
+            assert_eq!((choice.restart == Restart::Full, choice.because), (!because.is_empty(), because));
         }
     }
 

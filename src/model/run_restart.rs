@@ -1,11 +1,16 @@
 //! What a run has behind it of reboots and soft reboots, and what they have undone.
 
-use super::{BootId, Change, Restart, Run, UnitName};
+use super::{BootId, Change, Phase, Restart, Run, UnitName};
 
 impl Run {
     /// Whether all but the kernel was started anew since somebody last looked, now that systemd counts so many.
     pub fn is_soft_rebooted(&self, count: Option<u32>) -> bool {
         self.soft_reboots_of_boot.zip(count).is_some_and(|(known, now)| known < now)
+    }
+
+    /// The restart that was asked for and has not come, or is not yet known to have.
+    pub fn awaits(&self) -> Option<Restart> {
+        (self.phase == Phase::RebootRequested).then_some(self.restart.restart)
     }
 
     /// Which restart made it go on: the one that was asked for, or what came in its place; none before.

@@ -4,7 +4,7 @@ use super::{RecordError, Recorder, StepContext, owed};
 use crate::config::Settings;
 use crate::host::Host;
 use crate::model::{
-    BootReason, Fact, KernelFacts, Restart, RestartChoice, RestartInputs, SoftHindrance, UpgradePlan, WhyFull,
+    BootReason, Fact, KernelFacts, KernelsSeen, Restart, RestartChoice, RestartInputs, SoftHindrance, UpgradePlan,
     least_restart, next_kernel, next_kernel_after,
 };
 
@@ -21,24 +21,18 @@ pub(super) async fn choose(ctx: &StepContext<'_>) -> RestartChoice {
         // By a higher count than this one it is known afterwards.
         None => Some(SoftHindrance::NotCounted),
     };
-    let mut choice = match ctx.host.kernels.facts().await {
-        Ok(facts) => least_restart(&RestartInputs {
-            least,
-            owed: &owed::of_boot(&facts, &run.owed, tried),
-            upgrade: &run.upgrade.clone().unwrap_or_default(),
-            running: &facts.running,
-            next: Some(&next_kernel(&facts, tried)),
-            hindrance: hindrance.as_ref(),
-        }),
-        Err(error) => {
-            RestartChoice { restart: Restart::Full, because: vec![WhyFull::Unknown { why: error.to_string() }] }
-        }
-    };
-    if run.one_shot_boot().is_some() {
-        choice.restart = Restart::Full;
-        choice.because.push(WhyFull::Trial);
-    }
-    choice
+    let facts = ctx.host.kernels.facts().await.map_err(|error| error.to_string());
+    let owed = facts.as_ref().map(|facts| owed::of_boot(facts, &run.owed, tried)).unwrap_or_default();
+    let next = facts.as_ref().map(|facts| next_kernel(facts, tried)).unwrap_or_default();
+    let seen = facts.as_ref().map(|facts| KernelsSeen { owed: &owed, running: &facts.running, next: &next });
+    least_restart(&RestartInputs {
+        least,
+        seen: seen.map_err(String::as_str),
+        upgrade: &run.upgrade.clone().unwrap_or_default(),
+        tries_kernel: run.one_shot_boot().is_some(),
+        builds_kernel: false,
+        hindrance: hindrance.as_ref(),
+    })
 }
 
 /// Which one it will be, as far as that is known before the upgrade. `due` is what would owe it.
@@ -55,19 +49,15 @@ pub async fn expected_restart(
         return RestartChoice::default();
     }
     let hindrance = host.shutdown.hinders_soft_reboot().await;
-    let mut choice = least_restart(&RestartInputs {
+    let next = next_kernel_after(facts, upgrade, settings.tries_kernels());
+    least_restart(&RestartInputs {
         least,
-        owed: due,
+        seen: Ok(KernelsSeen { owed: due, running: &facts.running, next: &next }),
         upgrade,
-        running: &facts.running,
-        next: Some(&next_kernel_after(facts, upgrade, settings.tries_kernels())),
+        tries_kernel: false,
+        builds_kernel,
         hindrance: hindrance.as_ref(),
-    });
-    if builds_kernel {
-        choice.restart = Restart::Full;
-        choice.because.push(WhyFull::KernelBuilt);
-    }
-    choice
+    })
 }
 
 /// Before a soft reboot, which leaves `/run` as it is: what is held is to start behind it. Returns why that could not be
@@ -78,7 +68,7 @@ pub async fn expected_restart(
 /// When it cannot be recorded.
 pub async fn let_go(host: &Host, recorder: &mut dyn Recorder) -> Result<Option<String>, RecordError> {
     let run = recorder.run();
-    if run.restart.restart.is_full() || run.holds_let_go {
+    if run.awaits() != Some(Restart::Soft) || run.holds_let_go {
         return Ok(None);
     }
     if let Err(error) = host.units.let_go(&run.held_units()).await {

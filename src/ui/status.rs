@@ -5,7 +5,7 @@ use jiff::tz::TimeZone;
 
 use super::{Mark, Paint, Style};
 use crate::events::Event;
-use crate::model::{Change, Outcome, Owed, Phase, Run, Step};
+use crate::model::{Change, Outcome, Owed, Phase, Restart, Run, Step};
 use crate::report::ahead::{Told, ahead};
 use crate::report::words::{count, instant, list, one_line, running};
 use crate::report::{self, owed, telling};
@@ -162,16 +162,16 @@ fn next(run: &Run) -> String {
     if run.abort.is_some() && !run.phase.is_final() {
         return "the services are brought back, unless the reboot has been asked for".to_owned();
     }
-    match &run.phase {
-        Phase::Failed { .. } | Phase::Aborted { .. } => {
-            return "the host is brought to safety, then the run ends".to_owned();
-        }
-        Phase::RebootRequested if !run.restart.restart.is_full() => {
+    if matches!(run.phase, Phase::Failed { .. } | Phase::Aborted { .. }) {
+        return "the host is brought to safety, then the run ends".to_owned();
+    }
+    match run.awaits() {
+        Some(Restart::Soft) => {
             return "all but the kernel is started anew (soft reboot), and the run goes on by itself behind it"
                 .to_owned();
         }
-        Phase::RebootRequested => return "the host reboots, and the run goes on by itself on the next boot".to_owned(),
-        _ => {}
+        Some(Restart::Full) => return "the host reboots, and the run goes on by itself on the next boot".to_owned(),
+        None => {}
     }
     let current = run.attempt.as_ref().map(|attempt| &attempt.step);
     let to_come: Vec<&Step> =
