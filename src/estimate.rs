@@ -97,8 +97,12 @@ pub fn estimate(inputs: &EstimateInputs<'_>) -> Estimate {
             Step::Verify => (until_ready + inputs.settle.as_secs_f64(), ready_basis),
             step => match (seen, inputs.boot) {
                 (Some(seconds), _) => (seconds, Basis::History),
-                (None, _) if *step == Step::Reboot && !inputs.restart.is_full() => (SOFT_REBOOT, Basis::Assumed),
-                (None, Some(boot)) if *step == Step::Reboot => (boot.reboot.as_secs_f64(), Basis::Boot),
+                (None, boot) if *step == Step::Reboot => match (inputs.restart, boot) {
+                    (Restart::Soft, _) => (SOFT_REBOOT, Basis::Assumed),
+                    (Restart::Kexec, Some(boot)) => (boot.by_kexec.as_secs_f64(), Basis::Boot),
+                    (Restart::Full, Some(boot)) => (boot.reboot.as_secs_f64(), Basis::Boot),
+                    (Restart::Kexec | Restart::Full, None) => (assumed(step, inputs.services), Basis::Assumed),
+                },
                 (None, _) => (assumed(step, inputs.services), Basis::Assumed),
             },
         };
@@ -287,7 +291,8 @@ mod tests {
     #[test]
     fn the_boot_that_runs_counts_less_than_earlier_runs_and_more_than_guesses() {
         let run = Story::healthy().run;
-        let boot = BootTime { reboot: SignedDuration::from_secs(31), services: SignedDuration::from_secs(7) };
+        let [reboot, by_kexec, services] = [31, 11, 7].map(SignedDuration::from_secs);
+        let boot = BootTime { reboot, by_kexec, services };
         let of = |history: &[Run]| {
             estimate(&EstimateInputs {
                 steps: &run.steps,

@@ -1,7 +1,7 @@
 //! Whether what follows the first stop could begin at all.
 
 use super::check;
-use crate::model::LoadState;
+use crate::model::{LoadState, Restart};
 
 /// Without these no reboot comes to its end.
 const REBOOT_UNITS: [&str; 5] =
@@ -85,14 +85,21 @@ check!(
     60,
     "this host can do the least restart that is allowed",
     "A soft reboot needs a systemd that can, and that counts them (256 or newer), and no other system in /run/nextroot. \
-     Without that the reboot is a full one.",
+     kexec needs kexec-tools, a kernel that may load another one, GRUB with an entry that can be read in full, and x86. \
+     Without that the reboot is the next one that does more.",
     |check, inputs| {
-        if inputs.settings.reboot.least.is_full() || !inputs.settings.may_reboot(inputs.options) {
+        if !inputs.settings.may_reboot(inputs.options) {
             return Ok(None);
         }
-        let Some(hindrance) = inputs.host.shutdown.hinders_soft_reboot().await else { return Ok(None) };
-        let finding = check.found("a reboot of this run is a full one, though a soft one is allowed");
-        let finding = finding.evidence(hindrance.to_string());
-        Ok(Some(finding.hint("nothing is lost but time; without [reboot] least = \"soft\" nobody looks for it")))
+        let least = inputs.settings.reboot.least;
+        let hindrance = match least {
+            Restart::Full => None,
+            Restart::Kexec => inputs.host.kexec.hindrance().await.map(|hindrance| hindrance.to_string()),
+            Restart::Soft => inputs.host.shutdown.hinders_soft_reboot().await.map(|hindrance| hindrance.to_string()),
+        };
+        let Some(hindrance) = hindrance else { return Ok(None) };
+        let finding = check.found(format!("this host can do no {}, though one is allowed", least.name()));
+        let finding = finding.evidence(hindrance);
+        Ok(Some(finding.hint("nothing is lost but time; with [reboot] least = \"full\" nobody looks for it")))
     }
 );

@@ -23,6 +23,7 @@ use crate::host::git::Git;
 use crate::host::grub::Grub;
 use crate::host::journal::SystemdJournal;
 use crate::host::kernel::Kernel;
+use crate::host::kexec::KexecTools;
 use crate::host::logind::Logind;
 use crate::host::messenger::Outbox;
 use crate::host::mongodb::Mongo;
@@ -151,6 +152,7 @@ impl App {
             running_code: Arc::new(HostProcesses::new(root.clone())),
             kernels: Arc::new(Kernel::new(root.clone(), own_program()?)),
             boot_loader: Arc::new(Grub::new(root.clone())),
+            kexec: Arc::new(KexecTools::new(root.clone())),
             people: Arc::new(HostPeople::new(bus, root.clone())),
             deployments: Arc::new(Git::new(root.clone())),
             system: Arc::new(HostSystem::new(root)),

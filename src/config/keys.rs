@@ -169,8 +169,8 @@ keys! {
         "How long the host may take to go down before services are started again and the run fails.";
     FORCE_AFTER = "reboot", "force-after", Kind::Duration(12 * HOUR), "none", "\"30m\"",
         "How long after the request the host is rebooted without waiting for services, instead of taking the request back.";
-    LEAST = "reboot", "least", Kind::Choice(&["full", "soft"]), "\"full\"", "\"soft\"",
-        "The least restart that is allowed. `soft`: where only programs and libraries owe the reboot, systemd itself among them, and the host can (systemd 256 or newer), a soft reboot, which starts all but the kernel anew; else a full one, and the report says why. `full`: always that.";
+    LEAST = "reboot", "least", Kind::Choice(&["full", "kexec", "soft"]), "\"full\"", "\"soft\"",
+        "The least restart that is allowed; the run makes the least one that pays what is owed and that the host can do, and the report says which, and why not less. `full`: always that, through firmware and boot loader. `kexec`: the kernel that runs starts the new one, without firmware and boot loader. `soft`: where only programs and libraries owe the reboot, systemd itself among them, a soft reboot, which starts all but the kernel anew (systemd 256 or newer); else as `kexec`.";
 
     RESTART_OUTDATED = "reboot", "restart-outdated", Kind::Boolean, "true", "false",
         "Where a run does not reboot: restart, once and in order, services that still run replaced files, as far as that is safe. What is left is owed to a boot.";

@@ -295,7 +295,8 @@ impl<'a, S: RunStorage> Coordinator<'a, S> {
         let last_sign = self.run().reboot_requested.filter(|_| planned).or_else(|| self.last_sign_of_life());
         let down = last_sign.map_or(SignedDuration::ZERO, |last| at.duration_since(last));
         let undone = units_of(&self.run().changes);
-        if self.record_end(Fact::BootChanged { boot: boot.clone(), at }) {
+        let by_kexec = self.host.kexec.has_started_this_boot().await;
+        if self.record_end(Fact::BootChanged { boot: boot.clone(), by_kexec, at }) {
             self.events.emit(EventKind::BootChanged { boot, down, planned });
             if !undone.is_empty() {
                 let message = format!("the boot has undone what the run had changed of {undone}");

@@ -137,7 +137,7 @@ impl<S: RunStorage> Coordinator<'_, S> {
         let grace = self.settings.reboot.grace;
         let waits_for = self.what_the_shutdown_waits_for().await;
         let asked = match self.run().restart.restart {
-            Restart::Full => "the host was asked to reboot and is still up after",
+            Restart::Full | Restart::Kexec => "the host was asked to reboot and is still up after",
             Restart::Soft => "a soft reboot was asked for and has not come after",
         };
         let mut note = format!("{asked} {grace}, {waits_for}", grace = exactly(grace));

@@ -16,6 +16,8 @@ use crate::model::Restart;
 /// What is inhibited while we work. Sleep too: a host that suspends itself half way is as bad.
 const WHAT: &str = "shutdown:sleep";
 
+/// `SD_LOGIND_REBOOT_VIA_KEXEC` of `RebootWithFlags`: a full one where no kernel is loaded.
+const BY_KEXEC: u64 = 1 << 1;
 /// `SD_LOGIND_SOFT_REBOOT` of `RebootWithFlags`.
 const SOFT_REBOOT: u64 = 1 << 2;
 
@@ -126,6 +128,7 @@ impl Power for Logind {
             Ok(connection) => match manager(&connection).await {
                 Ok(manager) => match restart {
                     Restart::Full => manager.reboot(false).await,
+                    Restart::Kexec => manager.reboot_with_flags(BY_KEXEC).await,
                     Restart::Soft => manager.reboot_with_flags(SOFT_REBOOT).await,
                 },
                 Err(error) => Err(error),

@@ -17,6 +17,7 @@ pub mod grub;
 pub(crate) mod hostile;
 pub mod journal;
 pub mod kernel;
+pub mod kexec;
 pub mod logind;
 pub mod messenger;
 pub mod mongodb;
@@ -40,7 +41,7 @@ pub mod witness;
 
 pub use ports::{
     Batches, BootLoader, Budget, Clock, CommandLine, Database, DatabaseForensics, DatabaseInsight, Deployments,
-    EndProofs, Host, HostError, HostErrorKind, HostResult, Inhibitor, InhibitorGuard, Journal, Kernels, Messenger,
-    PackageLocks, PackageSurvey, PackageWork, Packages, People, Power, Prober, RunningCode, Shutdown, ShutdownSpec,
-    Spoiled, System, UnitChanges, UnitHold, Units, Witness, WorkUnits,
+    EndProofs, Host, HostError, HostErrorKind, HostResult, Inhibitor, InhibitorGuard, Journal, Kernels, Kexec,
+    Messenger, PackageLocks, PackageSurvey, PackageWork, Packages, People, Power, Prober, RunningCode, Shutdown,
+    ShutdownSpec, Spoiled, System, UnitChanges, UnitHold, Units, Witness, WorkUnits,
 };

@@ -20,7 +20,7 @@ pub(super) fn may_make(step: &Step, change: &Change) -> bool {
         Change::Protected(_) => matches!(step, Step::Ahead | Step::Upgrade | Step::UpgradeBase),
         Change::Announced => *step == Step::Announce,
         Change::Silenced { .. } => *step == Step::Silence,
-        Change::OneShotBoot(_) => *step == Step::Reboot,
+        Change::OneShotBoot(_) | Change::KernelLoaded => *step == Step::Reboot,
         Change::Unsynced { .. } => *step == Step::Upgrade,
         Change::PackagesLocked => step.nature().may_lock_packages,
     }
@@ -33,6 +33,7 @@ pub(super) fn may_undo(step: &Step, change: &Change) -> bool {
             // Whoever needs them gives them up: a hook may, and so may every step that serves an ending.
             Change::PackagesLocked => true,
             Change::Limited { .. } | Change::Paused(_) | Change::Announced => *step == Step::Report,
+            Change::KernelLoaded => matches!(step, Step::Report | Step::Reboot),
             Change::OneShotBoot(_) => matches!(step, Step::Report | Step::Verify),
             Change::Silenced { .. } => *step == Step::EndSilence,
             Change::Protected(_) => matches!(step, Step::Ahead | Step::Repair),

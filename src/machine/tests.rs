@@ -8,6 +8,7 @@ mod hooks;
 mod legal;
 mod matrix;
 mod properties;
+mod random_fact;
 mod sample;
 mod situations;
 mod standstill;

@@ -148,7 +148,14 @@ pub fn apply(run: &Run, fact: Fact) -> Result<Run, IllegalTransition> {
             next.reboot_forced = Some(at);
         }
 
-        (_, open, Fact::BootChanged { boot, at }) if boot != run.boot => boot_changed(&mut next, open, boot, at),
+        (_, open, Fact::BootChanged { boot, by_kexec, at }) if boot != run.boot => {
+            let before = run.rebooted;
+            boot_changed(&mut next, open, boot, at);
+            // Of several boots it tells of the one that made the run go on.
+            if next.rebooted != before {
+                next.by_kexec = by_kexec;
+            }
+        }
         (_, open, Fact::SoftRebooted { count, at }) if run.is_soft_rebooted(Some(count)) => {
             soft_rebooted(&mut next, open, count, at);
         }

@@ -33,6 +33,8 @@ pub struct BootMoments {
 pub struct BootTime {
     /// From the order to reboot until systemd begins with the host itself.
     pub reboot: SignedDuration,
+    /// The same by kexec: without firmware and boot loader.
+    pub by_kexec: SignedDuration,
     /// From there until the last of the services is active.
     pub services: SignedDuration,
 }
@@ -43,10 +45,10 @@ impl BootTime {
     pub fn of(moments: &BootMoments, active: &[Option<u64>]) -> Option<Self> {
         let is_told = moments.userspace > 0 && moments.soft_reboots == 0;
         let finishing = moments.finished.checked_sub(moments.userspace).filter(|_| is_told)?;
-        let before = match (moments.is_container, moments.firmware) {
-            (true, _) => moments.userspace.saturating_sub(moments.began),
-            (false, 0) => UNTOLD_FIRMWARE + moments.userspace,
-            (false, firmware) => firmware + moments.userspace,
+        let (firmware, kernel) = match (moments.is_container, moments.firmware) {
+            (true, _) => (0, moments.userspace.saturating_sub(moments.began)),
+            (false, 0) => (UNTOLD_FIRMWARE, moments.userspace),
+            (false, firmware) => (firmware, moments.userspace),
         };
         let of_boot = |active: &Option<u64>| {
             let since = (*active)?.checked_sub(moments.userspace)?;
@@ -55,7 +57,8 @@ impl BootTime {
         // Of one that was started anew only this is known: it was there when the boot had finished.
         let services = active.iter().map(|active| of_boot(active).unwrap_or(finishing)).max().unwrap_or(finishing);
         let shutdown = if moments.is_container { SHUTDOWN_OF_CONTAINER } else { SHUTDOWN };
-        Some(Self { reboot: shutdown + micros(before), services: micros(services) })
+        let reboot = shutdown + micros(firmware + kernel);
+        Some(Self { reboot, by_kexec: shutdown + micros(kernel), services: micros(services) })
     }
 }
 
@@ -85,23 +88,32 @@ mod tests {
             is_container: true,
             soft_reboots: 0,
         };
-        for (case, moments, active, reboot, services) in [
-            ("a server", server, vec![Some(9_000_000), Some(12_000_000)], 30_000, 6_000),
-            ("without services", server, vec![], 30_000, 10_000),
+        for (case, moments, active, reboot, by_kexec, services) in [
+            ("a server", server, vec![Some(9_000_000), Some(12_000_000)], 30_000, 10_000, 6_000),
+            ("without services", server, vec![], 30_000, 10_000, 10_000),
             (
                 "firmware that does not tell",
                 BootMoments { firmware: 0, ..server },
                 vec![Some(9_000_000)],
                 20_000,
+                10_000,
                 3_000,
             ),
-            ("a service that was started anew", server, vec![Some(9_000_000), Some(900_000_000)], 30_000, 10_000),
-            ("one that is down", server, vec![Some(9_000_000), None], 30_000, 10_000),
-            ("one that came after the boot", server, vec![Some(60_000_000)], 30_000, 54_000),
-            ("a container", container, vec![Some(900_600_000)], 600, 500),
+            (
+                "a service that was started anew",
+                server,
+                vec![Some(9_000_000), Some(900_000_000)],
+                30_000,
+                10_000,
+                10_000,
+            ),
+            ("one that is down", server, vec![Some(9_000_000), None], 30_000, 10_000, 10_000),
+            ("one that came after the boot", server, vec![Some(60_000_000)], 30_000, 10_000, 54_000),
+            ("a container", container, vec![Some(900_600_000)], 600, 600, 500),
         ] {
             let expected = BootTime {
                 reboot: SignedDuration::from_millis(reboot),
+                by_kexec: SignedDuration::from_millis(by_kexec),
                 services: SignedDuration::from_millis(services),
             };
             assert_eq!(BootTime::of(&moments, &active), Some(expected), "{case}");

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{BootId, OneShotBoot, SliceLimits, UnitName};
 
 /// One change, recorded before it is made and struck out after it is undone. Every change of the host here lives in `/run`
-/// or in the memory of systemd, so that a reboot undoes it too; [`Self::outlives_boot`] names what is elsewhere.
+/// or in the memory of systemd or the kernel, so that a reboot undoes it too; [`Self::outlives_boot`] names what is elsewhere.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Change {
@@ -38,6 +38,8 @@ pub enum Change {
         /// Program and arguments that have it speak again.
         end: Vec<String>,
     },
+    /// A kernel is loaded, which a reboot by kexec starts.
+    KernelLoaded,
     /// The boot loader starts a new kernel once, and the old one after that.
     OneShotBoot(OneShotBoot),
     /// Packages are written that are not on disk before all of them are. Whoever finds it on another boot installs them again.
@@ -57,6 +59,7 @@ impl Change {
             Self::Announced
             | Self::PackagesLocked
             | Self::Silenced { .. }
+            | Self::KernelLoaded
             | Self::OneShotBoot(_)
             | Self::Unsynced { .. } => None,
         }
@@ -84,6 +87,7 @@ impl Change {
             Self::Limited { .. }
             | Self::Announced
             | Self::Silenced { .. }
+            | Self::KernelLoaded
             | Self::OneShotBoot(_)
             | Self::Unsynced { .. } => false,
         }

@@ -75,6 +75,8 @@ pub enum Fact {
     },
     BootChanged {
         boot: BootId,
+        /// The kernel before has started it, without firmware and boot loader.
+        by_kexec: bool,
         /// When it was noticed.
         at: Timestamp,
     },

@@ -6,6 +6,9 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::Restart;
+use super::restart::read_by;
+
 /// Why the host needs a boot. Data, so that it can be kept, compared and struck out; [`reasons_in_words`] says it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
@@ -79,9 +82,22 @@ impl BootReason {
         }
     }
 
+    /// The least restart after which it is owed no more.
+    pub fn paid_by(&self) -> Restart {
+        match self {
+            Self::Upgraded { .. } | Self::OldCode { .. } => Restart::Soft,
+            // The flag lies in `/run`, which goes with the kernel; what has set it may want more.
+            Self::RebootRequired { packages } => {
+                packages.iter().filter_map(|package| read_by(package)).max().unwrap_or(Restart::Kexec)
+            }
+            // The kernel loads microcode from the initrd.
+            Self::Kernel { .. } | Self::ReadAtBoot { .. } | Self::Microcode { .. } => Restart::Kexec,
+        }
+    }
+
     /// Whether all but the kernel being started anew leaves it as it is.
     pub fn outlives_soft_reboot(&self) -> bool {
-        !matches!(self, Self::Upgraded { .. } | Self::OldCode { .. })
+        self.paid_by() > Restart::Soft
     }
 
     /// Whether a look at what runs tells if it is (still) so.

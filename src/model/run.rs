@@ -172,6 +172,9 @@ pub struct Run {
     /// It was the latter.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub softly: bool,
+    /// It was a boot whose kernel the one before has started.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub by_kexec: bool,
     /// What must run after the reboot.
     pub kernel: Option<KernelPlan>,
     pub verification: Option<Verification>,
@@ -264,6 +267,7 @@ impl Run {
             reboot_forced: None,
             rebooted: None,
             softly: false,
+            by_kexec: false,
             kernel: None,
             verification: None,
             rejected_kernel: None,

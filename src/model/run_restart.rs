@@ -13,9 +13,18 @@ impl Run {
         (self.phase == Phase::RebootRequested).then_some(self.restart.restart)
     }
 
+    /// A reboot by kexec would start a kernel that the run has loaded, or was about to load.
+    pub fn has_loaded_kernel(&self) -> bool {
+        self.changes.contains(&Change::KernelLoaded)
+    }
+
     /// Which restart made it go on: the one that was asked for, or what came in its place; none before.
     pub fn restarted(&self) -> Option<Restart> {
-        self.rebooted.map(|_| if self.softly { Restart::Soft } else { Restart::Full })
+        self.rebooted.map(|_| match (self.softly, self.by_kexec) {
+            (true, _) => Restart::Soft,
+            (false, true) => Restart::Kexec,
+            (false, false) => Restart::Full,
+        })
     }
 
     /// The soft reboot that was asked for is behind it, and no boot since.

@@ -50,6 +50,9 @@ pub(super) fn wrong(report: &Report) -> Vec<Item> {
                 Change::Unsynced { .. } => {
                     "packages that were written before a power cut are not installed again".to_owned()
                 }
+                Change::KernelLoaded => {
+                    "a kernel is still loaded, which a reboot by kexec would start (kexec --unload)".to_owned()
+                }
                 Change::OneShotBoot(trial) => format!("kernel {} is still on trial", trial.kernel),
                 Change::Limited { slice, .. } => format!("{slice} still has the limits of the run"),
             })

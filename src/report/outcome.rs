@@ -77,6 +77,7 @@ fn ended(run: &Run, packages: &PackageStory, reboot: Option<&RebootStory>) -> Su
         match reboot.back_after {
             Some(after) => parts.push(back(run, after)),
             None if reboot.restarted == Some(Restart::Soft) => parts.push("soft-rebooted".to_owned()),
+            None if reboot.restarted == Some(Restart::Kexec) => parts.push("rebooted by kexec".to_owned()),
             None if reboot.noticed.is_some() => parts.push("rebooted".to_owned()),
             None => parts.push(match run.last_record(&Step::Reboot).and_then(|record| record.note.as_deref()) {
                 Some(why) => format!("not rebooted ({})", one_line(why)),

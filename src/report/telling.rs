@@ -87,7 +87,7 @@ pub fn tell(event: &Event) -> Option<Telling> {
             }
             if !restart.because.is_empty() {
                 let because: Vec<String> = restart.because.iter().map(ToString::to_string).collect();
-                text.push_str(&format!(" (no soft one: {})", self::reasons(&because)));
+                text.push_str(&format!(" (not less: {})", self::reasons(&because)));
             }
             (Tone::Plain, text)
         }
@@ -163,6 +163,7 @@ pub fn changes(changes: &[Change]) -> String {
             Change::PackagesLocked => "the locks of apt and dpkg",
             Change::Silenced { .. } => "monitoring",
             Change::OneShotBoot(_) => "boot loader",
+            Change::KernelLoaded => "kexec",
             Change::Unsynced { .. } => "packages",
         };
         let word = match change {
@@ -170,6 +171,7 @@ pub fn changes(changes: &[Change]) -> String {
             Change::PackagesLocked => "taken",
             Change::Silenced { .. } => "silenced",
             Change::OneShotBoot(_) => "a kernel on trial",
+            Change::KernelLoaded => "a kernel is loaded",
             Change::Unsynced { .. } => "perhaps not on disk",
             Change::Held(_) => "held",
             Change::Protected(_) => "protected",
@@ -211,7 +213,7 @@ mod tests {
     use insta::assert_snapshot;
 
     use super::*;
-    use crate::model::{CheckResult, Finding, FindingKey, Restart, RestartChoice, SoftHindrance, Step, WhyFull};
+    use crate::model::{CheckResult, Finding, FindingKey, Restart, RestartChoice, SoftHindrance, Step, WhyMore};
     use crate::report::sample::{boot, event, secs, snapshots, unit};
 
     /// One of each kind, and of each turn that a kind can take.
@@ -291,8 +293,12 @@ mod tests {
                 reasons: vec!["libc6 was upgraded".into()],
                 restart: RestartChoice {
                     restart: Restart::Full,
-                    because: vec![WhyFull::Host { hindrance: SoftHindrance::NotCounted }],
+                    because: vec![WhyMore::Host { hindrance: SoftHindrance::NotCounted }],
                 },
+            },
+            EventKind::RebootRequested {
+                reasons: vec!["kernel 6.2 is installed, 6.1 runs".into()],
+                restart: RestartChoice { restart: Restart::Kexec, because: Vec::new() },
             },
             EventKind::SoftRebooted { down: secs(5.1) },
             EventKind::BootChanged { boot: boot(2), down: secs(14.2), planned: true },

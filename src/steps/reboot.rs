@@ -22,7 +22,7 @@ pub(super) async fn perform(ctx: &mut StepContext<'_>) -> StepResult {
     held_down::record_failed(ctx).await?;
     trial::begin(ctx).await?;
     let reasons = ctx.run().reboot_reasons.clone();
-    let choice = restart::choose(ctx).await;
+    let choice = restart::choose(ctx).await?;
     request(ctx, reasons, choice).await
 }
 

@@ -1,6 +1,8 @@
 //! Write down what happened.
 
-use super::{StepContext, StepEnd, StepError, StepResult, announce, batch, limits, owed, package_locks, rivals, trial};
+use super::{
+    StepContext, StepEnd, StepError, StepResult, announce, batch, limits, owed, package_locks, restart, rivals, trial,
+};
 use crate::model::in_utc;
 use crate::report;
 
@@ -13,6 +15,7 @@ pub(super) async fn perform(ctx: &mut StepContext<'_>) -> StepResult {
     }
     announce::withdraw(ctx).await?;
     trial::take_back(ctx).await?;
+    restart::unload(ctx).await?;
     // However the run ended, with the services as they are.
     owed::look(ctx, false).await?;
     if let Ok(Some((kind, at))) = ctx.host.power.scheduled_shutdown().await {

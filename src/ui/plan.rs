@@ -174,6 +174,9 @@ fn reboot(plan: &Plan<'_>, style: &Style) -> Vec<String> {
     lines
 }
 
+const BY_KEXEC: &str =
+    "by kexec, for all that is known now: the kernel starts anew, firmware and boot loader are left out";
+
 /// Which restart it would be; none where nobody allows less than a full one, or nothing asks for any.
 fn restart(plan: &Plan<'_>) -> Option<String> {
     match plan.restart {
@@ -181,10 +184,15 @@ fn restart(plan: &Plan<'_>) -> Option<String> {
         RestartChoice { restart: Restart::Soft, .. } => {
             Some("a soft reboot, for all that is known now: only programs and libraries would owe it".to_owned())
         }
-        RestartChoice { because, .. } if because.is_empty() => None,
-        RestartChoice { because, .. } => {
+        RestartChoice { restart, because } => {
             let because: Vec<String> = because.iter().map(ToString::to_string).collect();
-            Some(format!("full, though less is allowed: {}", telling::reasons(&because)))
+            let because = telling::reasons(&because);
+            match (restart, because.is_empty()) {
+                (Restart::Full, true) => None,
+                (Restart::Full, false) => Some(format!("full, though less is allowed: {because}")),
+                (_, true) => Some(BY_KEXEC.to_owned()),
+                (_, false) => Some(format!("{BY_KEXEC}; not less: {because}")),
+            }
         }
     }
 }
@@ -253,7 +261,7 @@ mod tests {
 
     use super::*;
     use crate::model::{
-        FindingKey, PackageAction, PackageChange, SoftHindrance, StepEstimate, WaitingPackage, WhyFull,
+        FindingKey, PackageAction, PackageChange, SoftHindrance, StepEstimate, WaitingPackage, WhyMore,
     };
     use crate::report::sample::{Story, snapshots};
 
@@ -326,9 +334,11 @@ mod tests {
         let too_late = PlanWindow { fits: false, ..plan.window.clone() };
         let too_late = Plan { window: &too_late, ..plan };
         assert!(too_late.render(&Style::plain()).contains("no run would begin"));
-        let host = WhyFull::Host { hindrance: SoftHindrance::NotCounted };
+        let host = WhyMore::Host { hindrance: SoftHindrance::NotCounted };
         for (restart, because, says) in [
             (Restart::Soft, Vec::new(), "a soft reboot, for all that is known now"),
+            (Restart::Kexec, Vec::new(), "by kexec, for all that is known now: the kernel starts anew"),
+            (Restart::Kexec, vec![host.clone()], "are left out; not less: this systemd counts no soft reboots"),
             (Restart::Full, vec![host], "full, though less is allowed: this systemd counts no soft reboots"),
         ] {
             let text = Plan { restart: &RestartChoice { restart, because }, ..plan }.render(&Style::plain());

@@ -170,6 +170,9 @@ fn next(run: &Run) -> String {
             return "all but the kernel is started anew (soft reboot), and the run goes on by itself behind it"
                 .to_owned();
         }
+        Some(Restart::Kexec) => {
+            return "the host reboots by kexec, and the run goes on by itself on the next boot".to_owned();
+        }
         Some(Restart::Full) => return "the host reboots, and the run goes on by itself on the next boot".to_owned(),
         None => {}
     }

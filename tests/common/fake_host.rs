@@ -16,9 +16,9 @@ use patchday::events::{Event, EventKind};
 use patchday::host::clock::RunClock;
 use patchday::host::{
     Batches, BootLoader, Budget, Clock, CommandLine, Database, DatabaseForensics, DatabaseInsight, Deployments,
-    EndProofs, Host, HostError, HostErrorKind, HostResult, Inhibitor, InhibitorGuard, Kernels, Messenger, PackageLocks,
-    PackageSurvey, PackageWork, Packages, People, Power, Prober, RunningCode, Shutdown, ShutdownSpec, Spoiled, System,
-    UnitChanges, UnitHold, Units, Witness, WorkUnits,
+    EndProofs, Host, HostError, HostErrorKind, HostResult, Inhibitor, InhibitorGuard, Kernels, Kexec, Messenger,
+    PackageLocks, PackageSurvey, PackageWork, Packages, People, Power, Prober, RunningCode, Shutdown, ShutdownSpec,
+    Spoiled, System, UnitChanges, UnitHold, Units, Witness, WorkUnits,
 };
 use patchday::model::*;
 use patchday::store::{RunStore, StateDir, StoreError, StoreResult};
@@ -151,6 +151,11 @@ pub struct World {
     pub boots: u32,
     /// Since the boot; none where systemd does not count them.
     pub soft_reboots: Option<u32>,
+    /// Most hosts have no kexec-tools.
+    pub no_kexec: Option<KexecHindrance>,
+    pub kexec_refuses: bool,
+    pub loaded_kernel: Option<String>,
+    pub by_kexec: bool,
     /// When systemd last began, in microseconds since the boot.
     pub userspace_usec: u64,
     pub booted: Timestamp,
@@ -424,6 +429,10 @@ impl World {
             wall_ahead: SignedDuration::ZERO,
             boots: 1,
             soft_reboots: Some(0),
+            no_kexec: Some(KexecHindrance::NoTool),
+            kexec_refuses: false,
+            loaded_kernel: None,
+            by_kexec: false,
             userspace_usec: 0,
             booted: now - SignedDuration::from_hours(1200),
             units,
@@ -604,6 +613,7 @@ impl World {
         self.torn.extend(lost);
         self.boots += 1;
         self.soft_reboots = self.soft_reboots.map(|_| 0);
+        (self.loaded_kernel, self.by_kexec) = (None, false);
         self.userspace_usec = 0;
         self.limits = SliceLimits::default();
         for unit in self.units.values_mut() {
@@ -612,6 +622,18 @@ impl World {
         self.start_anew();
         self.sightings.clear();
         self.booted = self.now;
+    }
+
+    /// A boot by kexec, or a full one where no kernel is loaded.
+    pub fn kexec(&mut self) {
+        let loaded = self.loaded_kernel.take();
+        // Whatever the boot loader would do.
+        let once = self.next_kernel.take();
+        self.next_kernel = loaded.clone().or_else(|| once.clone());
+        self.boot_anew();
+        if loaded.is_some() {
+            (self.by_kexec, self.next_kernel) = (true, once);
+        }
     }
 
     /// Every process is gone; what is enabled starts, but for what is held.
@@ -1658,7 +1680,7 @@ impl Packages for Fake {
 
     async fn installed(&self) -> HostResult<BTreeMap<String, String>> {
         let version = if lock(&self.0).pending.is_empty() { "2" } else { "1" };
-        let upgraded = ["libc6", "tzdata", "libssl3", "zlib1g", "intel-microcode"]
+        let upgraded = ["libc6", "tzdata", "libssl3", "zlib1g", "intel-microcode", "grub-pc"]
             .map(|name| (name.to_owned(), version.to_owned()));
         let new = lock(&self.0).new_packages.clone();
         let kernels = lock(&self.0).kernels.clone();
@@ -1990,6 +2012,37 @@ impl BootLoader for Fake {
 }
 
 #[async_trait]
+impl Kexec for Fake {
+    async fn hindrance(&self) -> Option<KexecHindrance> {
+        lock(&self.0).no_kexec.clone()
+    }
+
+    async fn load(&self, release: &str) -> HostResult<()> {
+        point(&self.0, "load kernel");
+        let mut world = lock(&self.0);
+        if world.kexec_refuses {
+            let why = "Operation not permitted (the kernel is locked down: integrity)";
+            return Err(HostError::failed(format!("load kernel {release}"), why));
+        }
+        world.loaded_kernel = Some(release.to_owned());
+        drop(world);
+        point(&self.0, "kernel loaded");
+        Ok(())
+    }
+
+    async fn unload(&self) -> HostResult<()> {
+        point(&self.0, "unload kernel");
+        lock(&self.0).loaded_kernel = None;
+        point(&self.0, "kernel unloaded");
+        Ok(())
+    }
+
+    async fn has_started_this_boot(&self) -> bool {
+        lock(&self.0).by_kexec
+    }
+}
+
+#[async_trait]
 impl System for Fake {
     async fn boot(&self) -> Option<BootId> {
         Some(lock(&self.0).boot_id())
@@ -2182,6 +2235,7 @@ impl Clock for Fake {
         if let Some(restart) = goes_down {
             match restart {
                 Restart::Full => lock(&self.0).boot_anew(),
+                Restart::Kexec => lock(&self.0).kexec(),
                 Restart::Soft => lock(&self.0).soft_reboot(),
             }
             resume_unwind(Box::new(Crash));
@@ -2220,6 +2274,7 @@ pub fn host(world: &Shared) -> Host {
         package_survey: fake(),
         kernels: fake(),
         boot_loader: fake(),
+        kexec: fake(),
         system: fake(),
         running_code: fake(),
         people: fake(),

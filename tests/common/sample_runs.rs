@@ -167,7 +167,7 @@ pub fn healthy() -> Run {
     let mut story = Story::begin();
     story.reach_the_reboot();
     let at = story.now();
-    story.tell(Fact::BootChanged { boot: boot(2), at });
+    story.tell(Fact::BootChanged { boot: boot(2), by_kexec: false, at });
     let at = story.now();
     story.tell(Fact::Resumed { boot: boot(2), soft_reboots: None, automatic: true, at });
     let judged = Fact::Judged(Box::new(verification(&story.run.boot)));
@@ -182,7 +182,7 @@ pub fn failed() -> Run {
     story.stop_services();
     story.start(Step::Upgrade);
     let at = story.now();
-    story.tell(Fact::BootChanged { boot: boot(2), at });
+    story.tell(Fact::BootChanged { boot: boot(2), by_kexec: false, at });
     story.step(Step::Repair, vec![], Some("repaired: iF libc6"));
     story.step(Step::Restore, vec![], Some("2 services back and ready"));
     story.close()

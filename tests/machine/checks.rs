@@ -43,7 +43,7 @@ const PROVOKED: &[(&str, &str, &[&str])] = &[
     ("dpkg-clean", "blocker", &["iF lab-fail"]),
     ("dpkg-begins", "blocker", &["no user _nobody_here", "/usr/bin/some-file"]),
     ("apt-hooks", "info", &["DPkg::Pre-Invoke: /usr/local/sbin/may-refuse"]),
-    ("least-restart", "info", &["a full one", "counts no soft reboots"]),
+    ("least-restart", "info", &["no soft reboot", "counts no soft reboots"]),
     ("reboot-begins", "blocker", &["reboot.target is masked", "systemctl unmask reboot.target"]),
     ("kernel-source", "blocker", &["/srv/linux: No such file", "bison is not installed", "apt-get install"]),
     ("apt-lock", "warning", &["(perl) of lab-lock.service holds /var/lib/dpkg/lock-frontend"]),

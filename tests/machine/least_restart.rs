@@ -1,4 +1,5 @@
-//! `[reboot] least = "soft"`, with a systemd that can (Debian 13) and one that cannot (Debian 12).
+//! `[reboot] least = "soft"`, with a systemd that can (Debian 13) and one that cannot (Debian 12); and `"kexec"`, which no
+//! container can.
 
 use std::time::Duration;
 
@@ -90,6 +91,17 @@ fn a_debian_12_machine_reboots_in_full_and_says_why() {
     let found = plan["checks"].as_array().unwrap().iter().find(|one| one["label"] == check).unwrap();
     assert_eq!(found["finding"]["severity"], "info", "{found}");
     assert_eq!(machine.boot_count(), 2);
+}
+
+#[test]
+#[ignore = "tests/suite/least_restart.rs has it in memory; run it by name"]
+fn a_container_is_not_started_by_kexec_and_says_why() {
+    let (machine, report) = patched(Suite::Bookworm, "kexec-12", "[reboot]\nleast = \"kexec\"\n");
+    let reboot = &report["reboot"];
+    assert_eq!((&reboot["restart"], &reboot["restarted"]), (&"full".into(), &"full".into()), "{reboot}");
+    let because = reboot["restart_because"].to_string();
+    assert!(because.contains("a container has no kernel of its own"), "{because}");
+    assert_eq!((report["verdict"].as_str(), machine.boot_count()), (Some("healthy"), 2), "{}", evidence(&machine));
 }
 
 /// The figure beside that of the soft reboot.

@@ -328,7 +328,7 @@ fn whatever_happens_around_a_soft_reboot_that_is_asked_for_ends_in_service() {
             match run.restarted() {
                 Some(Restart::Soft) => softly_done += 1,
                 Some(Restart::Full) => fully += 1,
-                None => {}
+                Some(Restart::Kexec) | None => {}
             }
             restored += u32::from(run.restarted() == Some(Restart::Soft) && run.has_finished(&Step::Restore));
             assert!(run.restarted() != Some(Restart::Full) || boots > 1, "{context}: {:?}", run.phase);
@@ -353,5 +353,46 @@ fn whatever_happens_around_a_soft_reboot_that_is_asked_for_ends_in_service() {
         assert_eq!(fully > 0, fault == Fault::PowerCut, "{fault:?}");
         // Between the request and the letting go.
         assert_eq!(restored > 0, fault == Fault::SoftReboot, "{fault:?}");
+    }
+}
+
+/// A kernel is loaded, and a reboot by kexec is asked for: at every moment from then on the coordinator is killed, or the
+/// power goes. The run ends in service, says which restart it was, and leaves no kernel loaded.
+#[test]
+fn whatever_happens_around_a_reboot_by_kexec_ends_in_service() {
+    let by_kexec = || {
+        let mut scenario = Scenario::new();
+        scenario.settings.reboot.least = Restart::Kexec;
+        scenario.world().no_kexec = None;
+        scenario
+    };
+    let known = by_kexec();
+    known.run_to_end();
+    let from = known.world().first["load kernel"] - 20;
+    for fault in [Fault::Kill, Fault::PowerCut] {
+        let (mut points, mut by_kexec_done, mut fully) = (0, 0, 0);
+        for point in from.. {
+            let scenario = by_kexec().crash_at(point, fault);
+            let (end, run) = scenario.run_to_end();
+            if !scenario.has_crashed() {
+                break;
+            }
+            points = point;
+            let context = format!("after {fault:?} at point {point}");
+            let RunEnd::Closed { exit_code } = end else { panic!("{end:?} {context}") };
+            assert_in_service(&scenario, &context);
+            assert!(run.changes.is_empty(), "{context}: {:?}", run.changes);
+            let world = scenario.world();
+            assert_eq!(world.loaded_kernel, None, "{context}");
+            assert!(run.rebooted.is_none() || world.boots > 1, "{context}");
+            assert!(world.effects_of("reboot by kexec") <= 1 && world.effects_of("reboot") == 0, "{context}");
+            by_kexec_done += u32::from(run.restarted() == Some(Restart::Kexec));
+            fully += u32::from(run.restarted() == Some(Restart::Full));
+            if fault == Fault::Kill {
+                assert_eq!((exit_code, run.restarted()), (exit_code::DONE, Some(Restart::Kexec)), "{context}");
+            }
+        }
+        assert!(points > from + 50 && by_kexec_done > 0, "{by_kexec_done} of {points} moments of {fault:?}");
+        assert_eq!(fully > 0, fault == Fault::PowerCut, "{fault:?}");
     }
 }

@@ -26,6 +26,9 @@ struct Item {
     /// The kernel's image, as in `/boot/vmlinuz-6.1.0-50-amd64`.
     image: Option<String>,
     initrds: Vec<String>,
+    /// What the kernel is told, as it is written; none if an entry has several lines that start one, of which a condition
+    /// chooses.
+    options: Option<String>,
 }
 
 /// What GRUB's menu and its environment say of the next boot.
@@ -33,6 +36,10 @@ struct Item {
 pub struct Default<'a> {
     /// What it starts; none if that is no Linux, or where the menu has no entry.
     pub starts: Option<Started<'a>>,
+    /// What that is told, as it is written; none if it is not known.
+    pub options: Option<&'a str>,
+    /// It is the default of the next boot alone.
+    pub once: bool,
     /// A newer kernel would become its first entry, and its default.
     pub follows_newest: bool,
     /// Which of GRUB's rules says so.
@@ -113,6 +120,7 @@ impl Menu {
         {
             return Default {
                 follows_newest: false,
+                once: true,
                 ..self.resolve(next, &format!("it takes {next} once (next_entry)"))
             };
         }
@@ -151,10 +159,11 @@ impl Menu {
                     }
                     // The first entry of a menu is that of the newest kernel, and so is one that names none.
                     let follows_newest = starts.is_some() && (is_first || !item.names_its_kernel());
-                    return Default { starts, follows_newest, why };
+                    return Default { starts, options: item.options.as_deref(), once: false, follows_newest, why };
                 }
                 None => {
-                    return Default { starts: None, follows_newest: false, why: "its menu has no entry".to_owned() };
+                    let why = "its menu has no entry".to_owned();
+                    return Default { starts: None, options: None, once: false, follows_newest: false, why };
                 }
             }
         }
@@ -165,7 +174,11 @@ impl Item {
     fn hear(&mut self, line: &str) {
         let mut words = line.split_whitespace();
         match words.next() {
-            Some("linux" | "linux16" | "linuxefi") => self.image = words.next().map(str::to_owned),
+            Some("linux" | "linux16" | "linuxefi") => {
+                let is_only = self.image.is_none();
+                self.image = words.next().map(str::to_owned);
+                self.options = is_only.then(|| words.collect::<Vec<_>>().join(" "));
+            }
             Some("initrd" | "initrd16" | "initrdefi") => self.initrds.extend(words.map(str::to_owned)),
             _ => {}
         }

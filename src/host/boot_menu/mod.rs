@@ -5,12 +5,14 @@ pub mod extlinux;
 pub mod grub;
 pub mod image;
 pub mod systemd_boot;
+mod whole;
 
 use std::fs;
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
 use self::systemd_boot::Entry;
+pub use self::whole::{WholeEntry, whole_entry};
 use super::command::below;
 use super::{HostError, HostResult};
 use crate::model::{BootSource, LoaderDefault, LoaderEntry};

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 
 use super::HostResult;
 use crate::model::{
-    BootSurvey, BuiltKernel, DkmsModule, KernelFacts, KernelSource, OneShotBoot, TrialEnd, WorkProgress,
+    BootSurvey, BuiltKernel, DkmsModule, KernelFacts, KernelSource, KexecHindrance, OneShotBoot, TrialEnd, WorkProgress,
 };
 
 #[async_trait]
@@ -57,4 +57,21 @@ pub trait BootLoader: Send + Sync {
 
     /// Ends the trial, whether or not the boot came. Idempotent.
     async fn end_trial(&self, boot: &OneShotBoot, end: TrialEnd) -> HostResult<()>;
+}
+
+/// A kernel that the running one starts, in place of firmware and boot loader.
+#[async_trait]
+pub trait Kexec: Send + Sync {
+    /// What keeps this host from it, as far as that is known before a kernel is loaded; none if nothing does.
+    async fn hindrance(&self) -> Option<KexecHindrance>;
+
+    /// Loads what the boot loader would start, with its initrd and its command line, in place of what is loaded. An error
+    /// where that is no kernel of this release, or is refused. Idempotent.
+    async fn load(&self, release: &str) -> HostResult<()>;
+
+    /// Nothing is loaded any more. Idempotent.
+    async fn unload(&self) -> HostResult<()>;
+
+    /// Whether the boot that runs came this way; false where nobody can tell.
+    async fn has_started_this_boot(&self) -> bool;
 }

@@ -11,7 +11,7 @@ mod systemd;
 
 pub use batches::{Batches, Spoiled};
 pub use database::{Database, DatabaseForensics, DatabaseInsight, EndProofs, ShutdownSpec};
-pub use kernel::{BootLoader, Kernels};
+pub use kernel::{BootLoader, Kernels, Kexec};
 pub use machine::{Clock, System};
 pub use packages::{CommandLine, PackageLocks, PackageSurvey, PackageWork, Packages, RunningCode};
 pub use people::{Deployments, Messenger, People, Prober, Witness};

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::{
     Batches, BootLoader, Budget, Database, DatabaseForensics, DatabaseInsight, Deployments, EndProofs, Journal,
-    Kernels, Messenger, PackageLocks, PackageSurvey, Packages, People, Power, Prober, RunningCode, Shutdown, System,
-    Units, Witness, WorkUnits,
+    Kernels, Kexec, Messenger, PackageLocks, PackageSurvey, Packages, People, Power, Prober, RunningCode, Shutdown,
+    System, Units, Witness, WorkUnits,
 };
 use crate::host::clock::RunClock;
 
@@ -41,6 +41,8 @@ pub struct Host {
     pub running_code: Arc<dyn RunningCode>,
     pub kernels: Arc<dyn Kernels>,
     pub boot_loader: Arc<dyn BootLoader>,
+    /// A boot without the boot loader.
+    pub kexec: Arc<dyn Kexec>,
     pub system: Arc<dyn System>,
     /// Who uses the host.
     pub people: Arc<dyn People>,

@@ -203,7 +203,7 @@ pub trait Shutdown: Send + Sync {
     /// is held. False where there is none to take back. Idempotent.
     async fn take_back(&self) -> HostResult<bool>;
 
-    /// Reboots, in full, without waiting for services; what still runs is killed.
+    /// Reboots without waiting for services; what still runs is killed. In full, also where a kernel is loaded.
     async fn force(&self) -> HostResult<()>;
 
     /// How often all but the kernel was started anew since the boot; none if systemd does not count it (before 256).

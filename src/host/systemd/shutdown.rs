@@ -81,6 +81,7 @@ impl Shutdown for SystemdShutdown {
     async fn begin(&self, restart: Restart) -> HostResult<()> {
         let target = match restart {
             Restart::Full => "reboot.target",
+            Restart::Kexec => "kexec.target",
             Restart::Soft => "soft-reboot.target",
         };
         self.systemctl(&["--no-block", "--job-mode=replace-irreversibly", "start", target]).await.map(drop)

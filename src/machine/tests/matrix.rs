@@ -74,7 +74,7 @@ fn facts(run: &Run) -> Vec<Fact> {
         Fact::RebootRequested { .. } => Fact::RebootRequested { at: at(50), restart: RestartChoice::default() },
         Fact::HoldsLetGo => Fact::HoldsLetGo,
         Fact::RebootForced { .. } => Fact::RebootForced { at: at(50) },
-        Fact::BootChanged { .. } => Fact::BootChanged { boot: boot(9), at: at(50) },
+        Fact::BootChanged { .. } => Fact::BootChanged { boot: boot(9), by_kexec: false, at: at(50) },
         Fact::SoftRebooted { .. } => Fact::SoftRebooted { count: 1, at: at(50) },
         Fact::Resumed { .. } => Fact::Resumed { boot: boot_now, soft_reboots: None, automatic: true, at: at(50) },
         Fact::ClockAnchored(_) => Fact::ClockAnchored(ClockAnchor {
@@ -236,7 +236,7 @@ fn a_fact_must_fit_the_run() {
         (verified(), began_on(Step::Notify(Occasion::End), 1), "nobody waits"),
         (watched(&verified()), began_on(Step::Notify(Occasion::End), 1), "the report comes first"),
         (begin(&verified(), Step::Report), notified(&Step::Notify(Occasion::End)), "not while messages are sent"),
-        (planned(), Fact::BootChanged { boot: boot(1), at: at(50) }, "the same boot"),
+        (planned(), Fact::BootChanged { boot: boot(1), by_kexec: false, at: at(50) }, "the same boot"),
         (planned(), Fact::Resumed { boot: boot(2), soft_reboots: None, automatic: true, at: at(50) }, "another boot"),
         (planned(), Fact::SoftRebooted { count: 0, at: at(50) }, "as often as was known"),
         (Run { soft_reboots_of_boot: None, ..planned() }, Fact::SoftRebooted { count: 1, at: at(50) }, "never counted"),

@@ -8,6 +8,7 @@ use proptest::prelude::{ProptestConfig, any, prop_assert, prop_assert_eq, propte
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{TestCaseError, TestRunner};
 
+use super::random_fact::random_fact;
 use super::sample::{POLICY, api, at, boot, judged, planned, proof};
 use crate::machine::{Decision, OpenWork, apply, decide, may_abort};
 use crate::model::{
@@ -112,11 +113,20 @@ impl World {
             _ if fails => Outcome::Failed,
             _ if may_skip && self.once_in(3) => Outcome::Skipped,
             Step::Reboot => {
-                let soft = RestartChoice { restart: Restart::Soft, because: Vec::new() };
-                let restart = if self.once_in(3) { soft } else { RestartChoice::default() };
-                let softly = !restart.restart.is_full();
-                self.record(Fact::RebootRequested { at: self.now, restart })?;
-                if softly && !self.once_in(4) {
+                let restart = match self.chances.next() {
+                    Some(byte) if byte % 3 == 1 => Restart::Soft,
+                    Some(byte) if byte % 3 == 2 => Restart::Kexec,
+                    _ => Restart::Full,
+                };
+                if restart == Restart::Kexec {
+                    self.record(Fact::ChangeIntended(Change::KernelLoaded))?;
+                    if self.once_in(12) {
+                        return Ok(());
+                    }
+                }
+                let choice = RestartChoice { restart, because: Vec::new() };
+                self.record(Fact::RebootRequested { at: self.now, restart: choice })?;
+                if restart == Restart::Soft && !self.once_in(4) {
                     self.record(Fact::HoldsLetGo)?;
                 }
                 return Ok(());
@@ -146,7 +156,8 @@ impl World {
             }
             Step::Baseline => vec![Fact::ChangeIntended(Change::Paused("apt-daily.timer".parse().unwrap()))],
             Step::Report => {
-                let paused = self.run.changes.iter().filter(|change| matches!(change, Change::Paused(_)));
+                let is_undone = |change: &&Change| matches!(change, Change::Paused(_) | Change::KernelLoaded);
+                let paused = self.run.changes.iter().filter(is_undone);
                 paused.cloned().map(Fact::ChangeUndone).collect()
             }
             Step::Verify => vec![judged(&self.run)],
@@ -190,15 +201,19 @@ impl World {
                 let Some(boot) = seen.boot.clone() else {
                     return Err(TestCaseError::fail("an unreadable boot ID was taken for a new boot"));
                 };
-                self.record(Fact::BootChanged { boot, at: self.now })?;
+                // Where it is awaited, and now and then for somebody else.
+                let by_kexec = (self.run.awaits() == Some(Restart::Kexec)) != self.once_in(12);
+                self.record(Fact::BootChanged { boot, by_kexec, at: self.now })?;
+                prop_assert!(!self.run.has_loaded_kernel(), "a boot has left a kernel loaded");
             }
             Decision::RecordSoftReboot { count } => self.record(Fact::SoftRebooted { count, at: self.now })?,
             Decision::AwaitReboot { .. } => {
                 self.pass(7);
                 if self.once_in(6) {
-                    let count =
-                        if self.run.restart.restart.is_full() { &mut self.boots } else { &mut self.soft_reboots };
-                    *count += 1;
+                    *match self.run.awaits() {
+                        Some(Restart::Soft) => &mut self.soft_reboots,
+                        _ => &mut self.boots,
+                    } += 1;
                 }
             }
             Decision::ForceReboot => self.record(Fact::RebootForced { at: self.now })?,
@@ -228,6 +243,7 @@ impl World {
         if report.is_some_and(|report| report.outcome == Outcome::Succeeded) {
             let paused = run.changes.iter().any(|change| matches!(change, Change::Paused(_)));
             prop_assert!(!paused, "a timer is still paused");
+            prop_assert!(!run.has_loaded_kernel(), "a kernel is still loaded");
         }
         let stopped = run.has_stopped_something();
         if stopped && run.rebooted.is_none() {
@@ -291,7 +307,7 @@ proptest! {
         world.live()?;
         for fact in [
             Fact::StepBegan { step: Step::Report, boot: world.run.boot.clone(), at: world.now },
-            Fact::BootChanged { boot: boot(99), at: world.now },
+            Fact::BootChanged { boot: boot(99), by_kexec: false, at: world.now },
             Fact::SoftRebooted { count: u32::MAX, at: world.now },
             Fact::Resumed { boot: world.run.boot.clone(), soft_reboots: None, automatic: true, at: world.now },
             Fact::AbortRequested { by: "root".into(), at: world.now },
@@ -342,6 +358,8 @@ fn the_random_world_reaches_every_ending() {
         endings.extend((world.run.reboots == 1).then(|| "rebooted".to_owned()));
         let softly = world.run.restarted() == Some(Restart::Soft) && world.run.phase == Phase::Verified;
         endings.extend(softly.then(|| "verified after a soft reboot".to_owned()));
+        let by_kexec = world.run.restarted() == Some(Restart::Kexec) && world.run.phase == Phase::Verified;
+        endings.extend(by_kexec.then(|| "verified after a reboot by kexec".to_owned()));
         endings.extend((world.run.soft_reboots > 0).then(|| "soft-rebooted".to_owned()));
         endings.extend((world.run.unplanned_reboots > 1).then(|| "went down twice".to_owned()));
         let skipped = world.run.last_record(&Step::Reboot).is_some_and(|record| record.outcome == Outcome::Skipped);
@@ -349,40 +367,15 @@ fn the_random_world_reaches_every_ending() {
     }
     let steps = planned().steps.into_iter().map(|step| format!("failed at {step}"));
     let others = ["verified", "nothing to do", "aborted", "failed at repair", "failed at restore", "rebooted"];
-    let counted = ["soft-rebooted", "verified after a soft reboot", "went down twice", "verified without a reboot"];
+    let counted = [
+        "soft-rebooted",
+        "verified after a soft reboot",
+        "verified after a reboot by kexec",
+        "went down twice",
+        "verified without a reboot",
+    ];
     let expected: Vec<String> = steps.chain(others.iter().chain(&counted).map(|&other| other.to_owned())).collect();
     for ending in expected {
         assert!(endings.contains(&ending), "{ending:?} was never reached: {endings:?}");
-    }
-}
-
-fn random_fact(run: &Run, which: u8, how: u8) -> Fact {
-    let at = at(i64::from(which));
-    // Mostly the step that fits, so that runs come far; now and then any other.
-    let open = run.attempt.as_ref().map(|open| open.step.clone());
-    let fitting = open.or_else(|| crate::machine::decide::next_planned(run)).unwrap_or(Step::Report);
-    let serving = [Step::Report, Step::Repair, Step::Restore, Step::Reboot, Step::stop(api())];
-    let step = serving.get(usize::from(how % 24)).cloned().unwrap_or(fitting);
-    let outcome = match how {
-        0..20 => Outcome::Failed,
-        20..40 => Outcome::Interrupted,
-        40..70 => Outcome::Skipped,
-        _ => Outcome::Succeeded,
-    };
-    match which % 16 {
-        0..5 => Fact::StepBegan { step, boot: run.boot.clone(), at },
-        5..10 => Fact::StepEnded { step, outcome, note: None, at },
-        10 if how < 40 => Fact::HoldsLetGo,
-        10 => {
-            let restart = if how < 100 { Restart::Soft } else { Restart::Full };
-            Fact::RebootRequested { at, restart: RestartChoice { restart, because: Vec::new() } }
-        }
-        11 if how > 200 => Fact::SoftRebooted { count: run.soft_reboots_of_boot.unwrap_or_default() + 1, at },
-        11 if how < 40 => Fact::BootChanged { boot: boot(u32::from(how % 4) + 1), at },
-        12 if how < 8 => Fact::GivenUp { step, reason: "no way on".into(), at },
-        13 if how < 8 => Fact::AbortRequested { by: "root".into(), at },
-        14 if how < 40 => Fact::NothingFound { at },
-        15 => Fact::Closed { exit_code: how, at },
-        _ => judged(run),
     }
 }

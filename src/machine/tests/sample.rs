@@ -96,7 +96,7 @@ pub(super) fn end(run: &Run, outcome: Outcome) -> Run {
 }
 
 pub(super) fn booted(run: &Run, number: u32) -> Run {
-    let run = after(run, Fact::BootChanged { boot: boot(number), at: at(30) });
+    let run = after(run, Fact::BootChanged { boot: boot(number), by_kexec: false, at: at(30) });
     after(&run, Fact::Resumed { boot: boot(number), soft_reboots: Some(0), automatic: false, at: at(30) })
 }
 
