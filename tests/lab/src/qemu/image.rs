@@ -20,7 +20,7 @@ use std::process::Command;
 use std::time::Duration;
 
 /// Change it when the steps of [`QemuImage::ensure`] change; what they use is in the key anyway.
-const RECIPE_VERSION: u32 = 2;
+const RECIPE_VERSION: u32 = 3;
 
 const MODULE: &str = include_str!("../../recipe/tour/lab_tour.c");
 const DKMS: &str = include_str!("../../recipe/tour/dkms.conf");
@@ -29,7 +29,8 @@ const REBUILD: &str = include_str!("../../recipe/tour/rebuild-kernel");
 
 /// The older version of these is installed, the newer one is pending.
 const KERNEL: [&str; 2] = ["linux-image-cloud-amd64", "linux-headers-cloud-amd64"];
-const TOOLS: [&str; 8] = ["initramfs-tools", "grub-pc-bin", "grub2-common", "dkms", "gcc", "make", "lz4", "perl-base"];
+const TOOLS: [&str; 9] =
+    ["initramfs-tools", "grub-pc-bin", "grub2-common", "kexec-tools", "dkms", "gcc", "make", "lz4", "perl-base"];
 
 /// The kernel of the machines once more, built anew under the same release.
 const REBUILT: &str = "/srv/rebuilt";

@@ -1,11 +1,15 @@
 //! The grand tour: real kernels, a real GRUB and real reboots. One machine goes to a new kernel, with a module that DKMS
-//! builds; another gets one that does not boot, and must come back with the old one. On a third one users ask while DKMS
-//! builds a module under caps: these machines have two CPUs. Prints one table of each kind.
+//! builds; another gets one that does not boot, and must come back with the old one. One is rebooted by kexec, and once more
+//! in full. On another one users ask while DKMS builds a module under caps: these machines have two CPUs. Prints one table of
+//! each kind.
+
+mod kexec;
 
 use anyhow::{Context, Result, bail};
 use clap::Parser;
 use patchday_lab::{EmulatedMachine, Lab, Shipped, Sighting, Testbed, Window, ended, services, slow_module, wait_for};
 use serde_json::Value;
+use std::collections::BTreeSet;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -15,7 +19,7 @@ use std::time::{Duration, Instant};
 struct Arguments {
     #[command(flatten)]
     shipped: Shipped,
-    /// Only the parts whose name holds this text: new kernel, module excluded, broken kernel, pinned default, same release, caps
+    /// Only the parts whose name holds this text: new kernel, module excluded, broken kernel, pinned default, same release, caps, kexec
     #[arg(long, default_value = "")]
     only: String,
     /// How long each window of the caps is, in seconds
@@ -26,6 +30,8 @@ struct Arguments {
 /// QEMU without KVM is slow, and the host may be busy.
 const BOOT: Duration = Duration::from_secs(900);
 const RUN: Duration = Duration::from_secs(3600);
+
+const CONFIGURATION: &str = "/etc/patchday/patchday.toml";
 
 /// Services start slowly under emulation: mongod alone may take longer than the default of two minutes.
 const SLOW: &str = "start-timeout = \"15m\"";
@@ -115,8 +121,9 @@ const PARTS: [Part; 5] = [
     },
 ];
 
-/// The part that has no new kernel.
+/// Parts that are played in their own way.
 const CAPS: &str = "caps";
+const KEXEC: &str = "kexec";
 const BY_HAND: &str = "by-hand.service";
 
 /// A repository without a package, in place of all others.
@@ -137,9 +144,10 @@ fn main() -> ExitCode {
 fn tour(arguments: &Arguments) -> Result<bool> {
     let lab = Lab::new()?;
     let mut shown = Vec::new();
-    let parts = PARTS.iter().map(|part| (part.name, Some(part))).chain([(CAPS, None)]);
+    let parts = PARTS.iter().map(|part| (part.name, Some(part))).chain([(CAPS, None), (KEXEC, None)]);
     for (part, played) in parts.filter(|(part, _)| part.contains(&arguments.only)) {
         let played = match played {
+            None if part == KEXEC => kexec::beside_a_full_reboot(&lab, arguments, &mut shown),
             None => build_under_caps(&lab, arguments, &mut shown),
             Some(part) => play(&lab, arguments, *part, &mut shown),
         };
@@ -177,7 +185,7 @@ fn play(lab: &Lab, arguments: &Arguments, part: Part, shown: &mut Vec<Shown>) ->
     show("Patchday installed, and the host as it is to be".to_owned(), true);
 
     machine.start(&["patchday", "run", "--yes"])?;
-    let report = end_of_run(&machine)?;
+    let report = end_of_run(&machine, 1)?;
     let verdict = report["verdict"].as_str().unwrap_or("none").to_owned();
     let exit_code = report["exit_code"].as_u64();
     let code = exit_code.map_or_else(|| "none".to_owned(), |code| code.to_string());
@@ -281,21 +289,26 @@ fn prepare(machine: &EmulatedMachine, shipped: &Shipped, more: &str) -> Result<(
     settings += "[preflight]\nallow = [\"clock\", \"patch-tools\", \"reboot-begins\"]\n";
     settings += "[limits]\ncpu = \"100%\"\n";
     settings += more;
-    machine.write("/etc/patchday/patchday.toml", settings.as_bytes(), 0o600)
+    machine.write(CONFIGURATION, settings.as_bytes(), 0o600)
 }
 
 fn kernel(machine: &EmulatedMachine, option: &str) -> Result<String> {
     Ok(machine.exec_ok(&["uname", option])?.trim().to_owned())
 }
 
-/// Waits until the run has ended, over its reboots, and returns its report. The agent tells of the end, so that nobody
-/// need ask a machine that is slow enough.
-fn end_of_run(machine: &EmulatedMachine) -> Result<Value> {
-    let is_end = |sighting: &Sighting| {
+/// Waits until the run has ended, over its reboots, and returns its report; it is the machine's run of this number, from 1.
+/// The agent tells of the end, so that nobody need ask a machine that is slow enough. On each boot it tells of earlier ones
+/// too.
+fn end_of_run(machine: &EmulatedMachine, number: usize) -> Result<Value> {
+    let run_that_ended = |sighting: Sighting| {
         let event = serde_json::from_str::<Value>(&sighting.text).unwrap_or_default();
-        sighting.source == "event" && event["event"] == "run-ended"
+        let is_end = sighting.source == "event" && event["event"] == "run-ended";
+        is_end.then(|| event["run"].as_str().map(str::to_owned)).flatten()
     };
-    let ended = wait_for("the end of the run", RUN, || Ok(machine.sightings(0).iter().any(is_end).then_some(())));
+    let ended = wait_for("the end of the run", RUN, || {
+        let runs: BTreeSet<String> = machine.sightings(0).into_iter().filter_map(run_that_ended).collect();
+        Ok((runs.len() >= number).then_some(()))
+    });
     ended.with_context(|| format!("-- console --\n{}\n--", machine.console()))?;
     machine.wait_until_up(BOOT)?;
     serde_json::from_str(&machine.exec_ok(&["patchday", "report", "--json"])?).context("no report")
